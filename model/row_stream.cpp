@@ -1,0 +1,143 @@
+#include "model/row_stream.hpp"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <cstring>
+
+#include "model/error.hpp"
+
+namespace lockstep {
+
+namespace {
+
+constexpr std::size_t kEntryHeadBytes = 5;  // table, present
+
+[[noreturn]] void throw_malformed(std::string_view cause) {
+  throw Error({.code = "LS-W501",
+               .exit = ExitCode::stopped,
+               .what = "a row on the wire cannot be read",
+               .why = std::string(cause),
+               .data = "nothing of this message was applied",
+               .todo = "the session starts again by itself; if it comes back, report it",
+               .retry = Retry::new_session});
+}
+
+}  // namespace
+
+void put_u8(std::string& out, std::uint8_t value) {
+  out += static_cast<char>(value);
+}
+
+void put_u32(std::string& out, std::uint32_t value) {
+  const std::uint32_t big = __builtin_bswap32(value);
+  char bytes[sizeof big];
+  std::memcpy(bytes, &big, sizeof big);
+  out.append(bytes, sizeof big);
+}
+
+void put_u64(std::string& out, std::uint64_t value) {
+  const std::uint64_t big = __builtin_bswap64(value);
+  char bytes[sizeof big];
+  std::memcpy(bytes, &big, sizeof big);
+  out.append(bytes, sizeof big);
+}
+
+std::uint32_t get_u32(const char* bytes) {
+  std::uint32_t big = 0;
+  std::memcpy(&big, bytes, sizeof big);
+  return __builtin_bswap32(big);
+}
+
+std::uint64_t get_u64(const char* bytes) {
+  std::uint64_t big = 0;
+  std::memcpy(&big, bytes, sizeof big);
+  return __builtin_bswap64(big);
+}
+
+void EntryWriter::begin(std::uint32_t table, bool present) {
+  start_ = out_.size();
+  put_u32(out_, 0);  // the length, filled in by end()
+  put_u32(out_, table);
+  put_u8(out_, present ? 1 : 0);
+}
+
+void EntryWriter::put(const ValueView& value) {
+  put_u8(out_, static_cast<std::uint8_t>(value.kind));
+  switch (value.kind) {
+    case ValueClass::null:
+      return;
+    case ValueClass::integer:
+      put_u64(out_, static_cast<std::uint64_t>(value.integer));
+      return;
+    case ValueClass::real:
+      put_u64(out_, std::bit_cast<std::uint64_t>(value.real));
+      return;
+    case ValueClass::text:
+    case ValueClass::blob:
+      put_u32(out_, static_cast<std::uint32_t>(value.bytes.size()));
+      out_.append(value.bytes);
+      return;
+  }
+}
+
+void EntryWriter::end() {
+  const std::size_t length = out_.size() - start_ - kEntryPrefixBytes;
+  check(length <= kEntryBytesMax, "an entry fits its length field");
+  const std::uint32_t big = __builtin_bswap32(static_cast<std::uint32_t>(length));
+  std::memcpy(out_.data() + start_, &big, sizeof big);
+}
+
+void EntryWriter::abandon() {
+  out_.resize(start_);
+}
+
+std::optional<ValueView> ValueCursor::next() {
+  if (rest_.empty() || malformed_) return std::nullopt;
+  malformed_ = true;  // until this value proves to be whole
+  ValueView value;
+  const auto tag = static_cast<std::uint8_t>(rest_.front());
+  rest_.remove_prefix(1);
+  if (tag > static_cast<std::uint8_t>(ValueClass::blob)) return std::nullopt;
+  value.kind = static_cast<ValueClass>(tag);
+  if (value.kind == ValueClass::integer || value.kind == ValueClass::real) {
+    if (rest_.size() < sizeof(std::uint64_t)) return std::nullopt;
+    const std::uint64_t bits = get_u64(rest_.data());
+    if (value.kind == ValueClass::integer)
+      value.integer = static_cast<std::int64_t>(bits);
+    else
+      value.real = std::bit_cast<double>(bits);
+    rest_.remove_prefix(sizeof bits);
+  } else if (value.kind != ValueClass::null) {
+    if (rest_.size() < sizeof(std::uint32_t)) return std::nullopt;
+    const std::size_t length = get_u32(rest_.data());
+    rest_.remove_prefix(sizeof(std::uint32_t));
+    if (rest_.size() < length) return std::nullopt;
+    value.bytes = rest_.substr(0, length);
+    rest_.remove_prefix(length);
+  }
+  malformed_ = false;
+  return value;
+}
+
+void EntryReader::feed(std::string_view fragment) {
+  buffer_.erase(0, at_);
+  at_ = 0;
+  buffer_.append(fragment);
+}
+
+std::optional<EntryView> EntryReader::next() {
+  const std::string_view rest = std::string_view(buffer_).substr(at_);
+  if (rest.size() < kEntryPrefixBytes) return std::nullopt;
+  const std::size_t length = get_u32(rest.data());
+  if (length < kEntryHeadBytes || length > kEntryBytesMax)
+    throw_malformed(fmt::format("an entry of {} bytes", length));
+  if (rest.size() < kEntryPrefixBytes + length) return std::nullopt;
+  const std::string_view body = rest.substr(kEntryPrefixBytes, length);
+  const auto present = static_cast<std::uint8_t>(body[4]);
+  if (present > 1) throw_malformed(fmt::format("presence {}", present));
+  at_ += kEntryPrefixBytes + length;
+  return EntryView{get_u32(body.data()), present == 1, body.substr(kEntryHeadBytes)};
+}
+
+}  // namespace lockstep

@@ -1,0 +1,78 @@
+#include "model/shape.hpp"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cctype>
+
+namespace lockstep {
+
+namespace {
+
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+}  // namespace
+
+Affinity affinity_of(std::string_view declared_type) {
+  std::string upper(declared_type);
+  std::transform(upper.begin(), upper.end(), upper.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  if (contains(upper, "INT")) return Affinity::integer;
+  if (contains(upper, "CHAR") || contains(upper, "CLOB") || contains(upper, "TEXT"))
+    return Affinity::text;
+  if (upper.empty() || contains(upper, "BLOB")) return Affinity::blob;
+  if (contains(upper, "REAL") || contains(upper, "FLOA") || contains(upper, "DOUB"))
+    return Affinity::real;
+  return Affinity::numeric;
+}
+
+std::optional<std::size_t> TableShape::column_named(std::string_view column) const {
+  for (std::size_t i = 0; i < columns.size(); ++i)
+    if (columns[i].name == column) return i;
+  return std::nullopt;
+}
+
+bool TablePlan::is_key(std::size_t column) const {
+  return std::find(shape.key.begin(), shape.key.end(), column) != shape.key.end();
+}
+
+std::string fingerprint(const TableShape& shape) {
+  std::string text = shape.name + '\0' + shape.sql + '\0';
+  for (const Column& column : shape.columns)
+    text += fmt::format("{}\1{}\1{}\1{}\2", column.name, column.declared_type, column.not_null,
+                        static_cast<int>(column.generated));
+  for (const std::size_t key : shape.key) text += fmt::format("{},", key);
+  for (const Index& index : shape.indexes) {
+    text += fmt::format("\3{}\1{}{}", index.name, index.unique, index.partial);
+    for (const IndexTerm& term : index.terms)
+      text += fmt::format("\1{}\1{}\1{}", term.column ? static_cast<int>(*term.column) : -1,
+                          term.collation, term.descending);
+  }
+  return fmt::format("{:016x}", XXH3_64bits(text.data(), text.size()));
+}
+
+std::string_view to_string(ColumnType type) {
+  switch (type) {
+    case ColumnType::bigint:
+      return "bigint";
+    case ColumnType::double_precision:
+      return "double precision";
+    case ColumnType::text:
+      return "text";
+    case ColumnType::bytea:
+      return "bytea";
+  }
+  return "?";
+}
+
+std::optional<ColumnType> parse_column_type(std::string_view text) {
+  for (const ColumnType type :
+       {ColumnType::bigint, ColumnType::double_precision, ColumnType::text, ColumnType::bytea})
+    if (to_string(type) == text) return type;
+  return std::nullopt;
+}
+
+}  // namespace lockstep

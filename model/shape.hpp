@@ -1,0 +1,88 @@
+// The columns and keys of a table, and how they will look on PostgreSQL.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lockstep {
+
+/// SQLite's column affinities (https://www.sqlite.org/datatype3.html, 3.1).
+enum class Affinity { integer, real, numeric, text, blob };
+
+/// The affinity of a declared type, by SQLite's own five rules.
+[[nodiscard]] Affinity affinity_of(std::string_view declared_type);
+
+enum class Generated { no, virtual_column, stored };
+
+struct Column {
+  std::string name;
+  std::string declared_type;
+  Affinity affinity = Affinity::blob;
+  bool not_null = false;
+  Generated generated = Generated::no;
+  std::string default_sql;  ///< as written in CREATE TABLE; empty: none
+  std::string collation = "BINARY";
+};
+
+/// One term of an index: a column, or (no column) an expression.
+struct IndexTerm {
+  std::optional<std::size_t> column;
+  std::string collation = "BINARY";
+  bool descending = false;
+};
+
+enum class IndexOrigin { created, unique_constraint, primary_key };
+
+struct Index {
+  std::string name;
+  IndexOrigin origin = IndexOrigin::created;
+  bool unique = false;
+  bool partial = false;
+  std::vector<IndexTerm> terms;
+};
+
+struct TableShape {
+  std::string name;
+  std::vector<Column> columns;
+  std::vector<std::size_t> key;            ///< key columns in key order; empty: no declared key
+  std::optional<std::size_t> rowid_alias;  ///< the INTEGER PRIMARY KEY column, if there is one
+  bool without_rowid = false;
+  bool autoincrement = false;
+  std::string
+      rowid_name;  ///< a name that reaches the rowid; empty: none (WITHOUT ROWID, all shadowed)
+  std::vector<Index> indexes;
+  std::size_t foreign_keys = 0;  ///< how many are declared; counted to be reported
+  std::size_t checks = 0;        ///< likewise CHECK constraints
+  std::string sql;               ///< CREATE TABLE text
+
+  [[nodiscard]] std::optional<std::size_t> column_named(std::string_view column) const;
+};
+
+/// 16 hex digits that change when columns, types, keys or indexes do.
+[[nodiscard]] std::string fingerprint(const TableShape& shape);
+
+/// What a column becomes on PostgreSQL: one type per storage class.
+enum class ColumnType : std::uint8_t { bigint = 1, double_precision = 2, text = 3, bytea = 4 };
+
+[[nodiscard]] std::string_view to_string(ColumnType type);
+[[nodiscard]] std::optional<ColumnType> parse_column_type(std::string_view text);
+
+/// A table as it will be carried over: decided once, kept in the ledger, the same on both ends of
+/// the wire.
+struct TablePlan {
+  std::uint32_t id = 0;  ///< its number in the change table; never reused within an era
+  TableShape shape;
+  std::vector<ColumnType> types;             ///< one per column
+  std::int64_t sequence = 0;                 ///< sqlite_sequence when planned; 0: none
+  std::vector<std::string> carried_indexes;  ///< names of shape.indexes that PostgreSQL gets too
+  std::vector<std::string> left_out;  ///< what it does not get, one sentence each; told to the user
+
+  [[nodiscard]] const std::string& name() const { return shape.name; }
+  [[nodiscard]] bool is_key(std::size_t column) const;
+};
+
+}  // namespace lockstep
