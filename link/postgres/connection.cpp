@@ -1,0 +1,343 @@
+#include "link/postgres/connection.hpp"
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "link/postgres/errors.hpp"
+
+namespace lockstep::postgres {
+
+namespace {
+
+using Handle = std::unique_ptr<pg_conn, FinishConnection>;
+
+constexpr int kServerVersionMin = 140000;
+constexpr std::size_t kApplicationNameBytesMax = 63;  // the server cuts there
+constexpr std::size_t kStatementBytesShown = 100;
+
+/// One round trip. The first statement makes every later name and operator mean pg_catalog's.
+/// Settings that the server does not have yet are left out by the join. client_min_messages: with a
+/// DBA's `error` the WARNING on COMMIT would not arrive. client_connection_check_interval can be
+/// refused by servers that are not Linux.
+constexpr const char* kSessionSettings = R"(SET statement_timeout = 0; SET search_path = '';
+SELECT pg_catalog.set_config(s.name, w.value, false)
+FROM (VALUES ('lock_timeout', '0'),
+             ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0'),
+             ('transaction_timeout', '0'), ('default_transaction_isolation', 'read committed'),
+             ('default_transaction_read_only', 'off'), ('default_transaction_deferrable', 'off'),
+             ('row_security', 'off'), ('client_min_messages', 'warning'),
+             ('standard_conforming_strings', 'on'), ('bytea_output', 'hex'),
+             ('extra_float_digits', '1'), ('DateStyle', 'ISO, YMD'), ('IntervalStyle', 'postgres'),
+             ('TimeZone', 'UTC'), ('transform_null_equals', 'off'), ('synchronous_commit', 'on'),
+             ('client_connection_check_interval', '10s')) AS w(name, value)
+JOIN pg_catalog.pg_settings AS s USING (name)
+WHERE (name <> 'synchronous_commit' OR s.setting IN ('off', 'local'))
+  AND (name <> 'client_connection_check_interval' OR pg_catalog.version() ~ 'linux');
+SELECT pg_catalog.pg_is_in_recovery())";
+
+/// A peer that vanished without a word is noticed within about a minute, also while waiting for the
+/// answer to COMMIT.
+constexpr std::array<std::pair<const char*, const char*>, 5> kDefaults = {{
+    {"gssencmode", "disable"},  // start-up time, and a handshake before TLS that nobody asked for
+    {"keepalives_idle", "30"},
+    {"keepalives_interval", "10"},
+    {"keepalives_count", "3"},
+    {"tcp_user_timeout", "60000"},
+}};
+
+std::string application_name(std::string_view purpose) {
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
+  const std::string head = fmt::format("lockstep {} ", purpose);
+  const std::string tail = fmt::format(":{}", getpid());
+  const std::size_t used = std::min(head.size() + tail.size(), kApplicationNameBytesMax);
+  return head + std::string(host.data()).substr(0, kApplicationNameBytesMax - used) + tail;
+}
+
+/// The item at `index` of a comma list; a single item counts for every index.
+std::string item_of_list(const std::string& list, std::size_t index) {
+  std::size_t start = 0;
+  std::size_t comma = list.find(',');
+  for (std::size_t i = 0; i < index && comma != std::string::npos; ++i) {
+    start = comma + 1;
+    comma = list.find(',', start);
+  }
+  return list.substr(start, comma == std::string::npos ? comma : comma - start);
+}
+
+/// One Dsn per host of a list. libpq's own walk along the list gives a silent host no time limit in
+/// a non-blocking connect, and would stop at a standby.
+std::vector<Dsn> single_hosts(const Dsn& dsn) {
+  const std::string hosts = dsn.parameter(dsn.parameter("host").empty() ? "hostaddr" : "host");
+  const auto count = static_cast<std::size_t>(std::count(hosts.begin(), hosts.end(), ',')) + 1;
+  std::vector<Dsn> out(count, dsn);
+  for (std::size_t i = 0; i < count; ++i)
+    for (auto& [keyword, value] : out[i].parameters)
+      if (keyword == "host" || keyword == "hostaddr" || keyword == "port")
+        value = item_of_list(value, i);
+  return out;
+}
+
+void count_warning(void* counter, const pg_result* notice) {
+  const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (severity != nullptr && std::string_view(severity) == "WARNING") ++*static_cast<int*>(counter);
+}
+
+Handle start_connecting(const Dsn& dsn, std::string_view purpose) {
+  std::vector<std::pair<std::string, std::string>> wanted;
+  for (const auto& [keyword, value] : dsn.parameters)
+    if (keyword != "client_encoding" && keyword != "application_name")
+      wanted.emplace_back(keyword, value);
+  wanted.emplace_back("client_encoding", "UTF8");
+  wanted.emplace_back("application_name", application_name(purpose));
+  for (const auto& [keyword, value] : kDefaults)
+    if (dsn.parameter(keyword).empty()) wanted.emplace_back(keyword, value);
+  std::vector<const char*> keywords, values;
+  for (const auto& [keyword, value] : wanted) {
+    keywords.push_back(keyword.c_str());
+    values.push_back(value.c_str());
+  }
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+  return Handle(PQconnectStartParams(keywords.data(), values.data(), /*expand_dbname=*/0));
+}
+
+/// Waits for the handshake. Verbose texts carry the SQLSTATE, which libpq does not tell otherwise,
+/// and which does not depend on the server's language.
+void finish_connecting(pg_conn* handle, const Dsn& dsn, Milliseconds patience) {
+  const Deadline deadline(patience);
+  PQsetErrorVerbosity(handle, PQERRORS_VERBOSE);
+  PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+  while (PQstatus(handle) != CONNECTION_BAD && status != PGRES_POLLING_OK) {
+    pollfd ready{PQsocket(handle),
+                 static_cast<short>(status == PGRES_POLLING_READING ? POLLIN : POLLOUT), 0};
+    const int found = poll(&ready, 1, static_cast<int>(deadline.left().count()));
+    if (deadline.passed() && found <= 0)
+      throw connect_error(dsn, fmt::format("timeout: no answer within {} ms", patience.count()),
+                          false);
+    if (found <= 0) continue;
+    status = PQconnectPoll(handle);
+    if (status == PGRES_POLLING_FAILED) break;
+  }
+  if (PQstatus(handle) != CONNECTION_OK)
+    throw connect_error(dsn, PQerrorMessage(handle), PQconnectionNeedsPassword(handle) != 0);
+  PQsetErrorVerbosity(handle, PQERRORS_DEFAULT);
+}
+
+[[noreturn]] void throw_in_recovery(const Dsn& dsn) {
+  throw unusable_server(dsn, "it is in recovery: a standby takes no writes",
+                        "connect to the primary; a running lockstep tries again by itself",
+                        Retry::new_session);
+}
+
+void check_server(const pg_conn* handle, const Dsn& dsn) {
+  const auto status = [&](const char* name) {
+    const char* value = PQparameterStatus(handle, name);
+    return std::string(value != nullptr ? value : "unknown");
+  };
+  if (PQserverVersion(handle) < kServerVersionMin)
+    throw unusable_server(dsn,
+                          fmt::format("version {} (14 or newer needed)", status("server_version")),
+                          "move the target to a newer PostgreSQL");
+  if (const std::string encoding = status("server_encoding"); encoding != "UTF8")
+    throw unusable_server(
+        dsn,
+        fmt::format("encoding {} (UTF8 needed): such a database cannot store "
+                    "every text, or stores it garbled without an error",
+                    encoding),
+        "CREATE DATABASE ... TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'");
+  // Asked again in the session; but a standby may refuse even that (default_transaction_isolation
+  // serializable).
+  if (status("in_hot_standby") == "on") throw_in_recovery(dsn);
+}
+
+std::string shortened(const std::string& sql) {
+  return "running " +
+         (sql.size() <= kStatementBytesShown ? sql : sql.substr(0, kStatementBytesShown) + "...");
+}
+
+bool is_success(const pg_result* result) {
+  const ExecStatusType status = PQresultStatus(result);
+  return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
+}
+
+Result checked(const Connection& connection, pg_result* raw, const std::string& sql) {
+  Result result(raw);
+  if (!is_success(raw)) throw to_error(connection, raw, shortened(sql));
+  return result;
+}
+
+}  // namespace
+
+void FinishConnection::operator()(pg_conn* handle) const noexcept {
+  PQfinish(handle);
+}
+void ClearResult::operator()(pg_result* handle) const noexcept {
+  PQclear(handle);
+}
+
+int Result::rows() const {
+  return PQntuples(handle_.get());
+}
+int Result::columns() const {
+  return PQnfields(handle_.get());
+}
+
+bool Result::is_null(int row, int column) const {
+  return PQgetisnull(handle_.get(), row, column) != 0;
+}
+
+std::string_view Result::value(int row, int column) const {
+  check(row < rows() && column < columns(), "a result is read within its bounds");
+  return {PQgetvalue(handle_.get(), row, column),
+          static_cast<std::size_t>(PQgetlength(handle_.get(), row, column))};
+}
+
+std::int64_t Result::integer(int row, int column) const {
+  const std::string_view text = value(row, column);
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  check(error == std::errc{} && end == text.data() + text.size(), "the column holds an integer");
+  return number;
+}
+
+bool Result::boolean(int row, int column) const {
+  const std::string_view text = value(row, column);
+  check(text == "t" || text == "f", "the column holds a boolean");
+  return text == "t";
+}
+
+std::int64_t Result::affected() const {
+  const std::string_view text = PQcmdTuples(handle_.get());
+  std::int64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+std::string_view Result::command_tag() const {
+  return PQcmdStatus(handle_.get());
+}
+
+Connection::Connection(Handle handle, std::unique_ptr<Dsn> dsn, std::unique_ptr<int> warnings)
+    : handle_(std::move(handle)), dsn_(std::move(dsn)), warnings_(std::move(warnings)) {
+  PQsetNoticeReceiver(handle_.get(), count_warning, warnings_.get());
+}
+
+Connection Connection::open(const Dsn& dsn, std::string_view purpose, Milliseconds patience) {
+  const std::vector<Dsn> candidates = single_hosts(dsn);
+  for (std::size_t i = 0;; ++i) {
+    const Dsn& one = candidates[i];
+    try {
+      Handle handle = start_connecting(one, purpose);
+      check(handle != nullptr, "there is memory for a connection");
+      finish_connecting(handle.get(), one, patience);
+      check_server(handle.get(), one);
+      Connection connection(std::move(handle), std::make_unique<Dsn>(dsn),
+                            std::make_unique<int>(0));
+      const Result answer = connection.exec(kSessionSettings);
+      if (answer.boolean(0, 0)) throw_in_recovery(one);
+      return connection;
+    } catch (const Error&) {
+      if (i + 1 == candidates.size()) throw;
+    }
+  }
+}
+
+Result Connection::exec(const std::string& sql) {
+  return checked(*this, PQexec(handle_.get(), sql.c_str()), sql);
+}
+
+Result Connection::query(const std::string& sql,
+                         std::span<const std::optional<std::string>> parameters) {
+  std::vector<const char*> values;
+  for (const auto& parameter : parameters) {
+    if (parameter && parameter->find('\0') != std::string::npos)
+      throw Error({.code = "LS-T211",
+                   .exit = ExitCode::stopped,
+                   .what = shortened(sql) + " failed",
+                   .why = "a parameter contains a NUL character, which no PostgreSQL text can hold",
+                   .data = "nothing was sent",
+                   .todo = "correct the value in SQLite"});
+    values.push_back(parameter ? parameter->c_str() : nullptr);
+  }
+  return checked(*this,
+                 PQexecParams(handle_.get(), sql.c_str(), static_cast<int>(values.size()), nullptr,
+                              values.data(), nullptr, nullptr, 0),
+                 sql);
+}
+
+Result Connection::query(const std::string& sql,
+                         std::initializer_list<std::optional<std::string>> parameters) {
+  return query(sql, std::span(parameters.begin(), parameters.size()));
+}
+
+CommitOutcome Connection::commit() noexcept {
+  const int warnings_before = *warnings_;
+  const std::unique_ptr<pg_result, ClearResult> result(PQexec(handle_.get(), "COMMIT"));
+  return commit_outcome(result.get(), warnings_before);
+}
+
+CommitOutcome Connection::commit_outcome(const pg_result* result,
+                                         int warnings_before) const noexcept {
+  if (PQresultStatus(result) == PGRES_COMMAND_OK) {
+    // A failed transaction answers success too, with this tag.
+    if (std::string_view(PQcmdStatus(const_cast<pg_result*>(result))) != "COMMIT")
+      return CommitOutcome::aborted;
+    return *warnings_ == warnings_before ? CommitOutcome::committed : CommitOutcome::in_doubt;
+  }
+  const char* code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  const std::string_view sqlstate = code != nullptr ? code : "";
+  // Only a plain error of the server says for sure that nothing was kept.
+  const bool server_said_no = PQstatus(handle_.get()) == CONNECTION_OK && !sqlstate.empty() &&
+                              sqlstate != "40003" && !sqlstate.starts_with("08") &&
+                              !sqlstate.starts_with("57P");
+  return server_said_no ? CommitOutcome::aborted : CommitOutcome::in_doubt;
+}
+
+void Connection::abort() noexcept {
+  const PGTransactionStatusType status = PQtransactionStatus(handle_.get());
+  if (status == PQTRANS_IDLE || status == PQTRANS_UNKNOWN) return;
+  PQclear(PQexec(handle_.get(), "ROLLBACK"));
+}
+
+void Connection::sever() noexcept {
+  shutdown(descriptor(), SHUT_RDWR);
+  // libpq believes in a connection until it reads the end of it.
+  while (alive() && PQconsumeInput(handle_.get()) == 1) {
+  }
+}
+
+bool Connection::idle() const {
+  return PQtransactionStatus(handle()) == PQTRANS_IDLE;
+}
+
+bool Connection::alive() const {
+  return PQstatus(handle_.get()) == CONNECTION_OK;
+}
+int Connection::backend_pid() const {
+  return PQbackendPID(handle_.get());
+}
+int Connection::server_version() const {
+  return PQserverVersion(handle_.get());
+}
+int Connection::descriptor() const {
+  return PQsocket(handle_.get());
+}
+
+void Connection::cancel() noexcept {
+  struct FreeCancel {
+    void operator()(PGcancel* cancel) const noexcept { PQfreeCancel(cancel); }
+  };
+  const std::unique_ptr<PGcancel, FreeCancel> request(PQgetCancel(handle_.get()));
+  std::array<char, 256> trouble{};
+  if (request) PQcancel(request.get(), trouble.data(), static_cast<int>(trouble.size()));
+}
+
+}  // namespace lockstep::postgres

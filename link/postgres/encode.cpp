@@ -1,0 +1,156 @@
+#include "link/postgres/encode.hpp"
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include "link/postgres/names.hpp"
+#include "model/error.hpp"
+#include "model/utf8.hpp"
+
+namespace lockstep::postgres {
+
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "append_* swap bytes");
+
+constexpr std::uint64_t kOnes = 0x0101010101010101;
+constexpr std::uint64_t kHighs = 0x8080808080808080;
+constexpr std::size_t kFieldBytesMax = std::numeric_limits<std::int32_t>::max();
+
+enum class Nul { allowed, refused };
+
+/// One pass for both questions, eight ASCII bytes at a time. The first trouble in the text is the
+/// one that is told.
+template <Nul nul>
+Misfit text_misfit(std::string_view text) {
+  const auto* at = reinterpret_cast<const unsigned char*>(text.data());
+  const auto* const end = at + text.size();
+  while (at != end) {
+    while (end - at >= 8) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, at, sizeof word);
+      // A zero byte borrows into its own high bit, so one test finds both NUL and non-ASCII.
+      const std::uint64_t odd = nul == Nul::refused ? ((word - kOnes) | word) : word;
+      if ((odd & kHighs) != 0) break;
+      at += 8;
+    }
+    if (at == end) break;
+    if (*at == 0 && nul == Nul::refused) return Misfit::nul_in_text;
+    if (*at < 0x80) {
+      ++at;
+      continue;
+    }
+    // Letters of one script come together: stay here while they do.
+    do {
+      const std::size_t length = utf8_multibyte_length(at, static_cast<std::size_t>(end - at));
+      if (length == 0) return Misfit::invalid_utf8;
+      at += length;
+    } while (at != end && *at >= 0x80);
+  }
+  return Misfit::none;
+}
+
+template <class Unsigned>
+void store_big(char* to, Unsigned value) {
+  if constexpr (sizeof(Unsigned) == 8)
+    value = __builtin_bswap64(value);
+  else if constexpr (sizeof(Unsigned) == 4)
+    value = __builtin_bswap32(value);
+  else
+    value = __builtin_bswap16(value);
+  std::memcpy(to, &value, sizeof value);
+}
+
+std::uint64_t number_bits(const ValueView& value) {
+  return value.kind == ValueClass::integer ? static_cast<std::uint64_t>(value.integer)
+                                           : std::bit_cast<std::uint64_t>(value.real);
+}
+
+ValueClass class_of(ColumnType type) {
+  switch (type) {
+    case ColumnType::bigint:
+      return ValueClass::integer;
+    case ColumnType::double_precision:
+      return ValueClass::real;
+    case ColumnType::text:
+      return ValueClass::text;
+    case ColumnType::bytea:
+      return ValueClass::blob;
+  }
+  return ValueClass::null;
+}
+
+bool is_number(ColumnType type) {
+  return type == ColumnType::bigint || type == ColumnType::double_precision;
+}
+
+}  // namespace
+
+std::string_view to_string(Misfit misfit) {
+  switch (misfit) {
+    case Misfit::none:
+      return "fits";
+    case Misfit::wrong_class:
+      return "wrong storage class";
+    case Misfit::nul_in_text:
+      return "NUL character in text";
+    case Misfit::invalid_utf8:
+      return "invalid UTF-8";
+  }
+  return "?";
+}
+
+Misfit misfit_of(const ValueView& value, ColumnType type) {
+  if (value.kind == ValueClass::null) return Misfit::none;
+  if (value.kind != class_of(type)) return Misfit::wrong_class;
+  if (value.kind == ValueClass::text) return text_misfit<Nul::refused>(value.bytes);
+  if (value.kind == ValueClass::real && std::isnan(value.real)) return Misfit::wrong_class;
+  return Misfit::none;
+}
+
+bool valid_utf8(std::string_view text) {
+  return text_misfit<Nul::allowed>(text) == Misfit::none;
+}
+
+void append_field(std::string& out, const ValueView& value, ColumnType type) {
+  if (value.kind == ValueClass::null) {
+    out.append(4, '\xff');
+    return;
+  }
+  check(value.kind == class_of(type), "a value is encoded as its own class");
+  if (is_number(type)) {
+    char field[12];
+    store_big(field, std::uint32_t{8});
+    store_big(field + 4, number_bits(value));
+    out.append(field, sizeof field);
+    return;
+  }
+  check(value.bytes.size() <= kFieldBytesMax, "a field fits its length");
+  char length[4];
+  store_big(length, static_cast<std::uint32_t>(value.bytes.size()));
+  out.append(length, sizeof length);
+  out.append(value.bytes);
+}
+
+void append_tuple_head(std::string& out, std::size_t fields) {
+  check(fields <= kColumnsMax, "a tuple has no more fields than PostgreSQL allows");
+  char head[2];
+  store_big(head, static_cast<std::uint16_t>(fields));
+  out.append(head, sizeof head);
+}
+
+void append_raw(std::string& out, const ValueView& value, ColumnType type) {
+  check(value.kind == class_of(type), "a value is encoded as its own class");
+  if (!is_number(type)) {
+    out.append(value.bytes);
+    return;
+  }
+  char bytes[8];
+  store_big(bytes, number_bits(value));
+  out.append(bytes, sizeof bytes);
+}
+
+}  // namespace lockstep::postgres

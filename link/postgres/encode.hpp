@@ -1,0 +1,35 @@
+// SQLite values as PostgreSQL binary fields: COPY tuples and statement parameters. Pure.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "model/shape.hpp"
+#include "model/value.hpp"
+
+namespace lockstep::postgres {
+
+/// Why a value cannot be a field of its column; nothing if it can.
+enum class Misfit { none, wrong_class, nul_in_text, invalid_utf8 };
+
+[[nodiscard]] std::string_view to_string(Misfit misfit);
+
+/// bigint takes integer, double precision real (with infinities, never a NaN SQLite could not
+/// have), text valid UTF-8 text without NUL, bytea blob; NULL fits every column. Anything else is a
+/// misfit: nothing is converted.
+[[nodiscard]] Misfit misfit_of(const ValueView& value, ColumnType type);
+
+/// True for well-formed UTF-8 as PostgreSQL means it (no surrogates, no overlong forms, at most
+/// U+10FFFF).
+[[nodiscard]] bool valid_utf8(std::string_view text);
+
+/// Appends one COPY field (length:i32 bytes), or -1 for NULL. `value` must fit.
+void append_field(std::string& out, const ValueView& value, ColumnType type);
+/// Appends the tuple head (number of fields:i16).
+void append_tuple_head(std::string& out, std::size_t fields);
+/// Appends only the bytes of the value, for a statement parameter. Not for NULL.
+void append_raw(std::string& out, const ValueView& value, ColumnType type);
+
+}  // namespace lockstep::postgres

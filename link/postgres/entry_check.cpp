@@ -1,0 +1,84 @@
+#include "link/postgres/entry_check.hpp"
+
+#include <fmt/format.h>
+
+#include "link/postgres/encode.hpp"
+#include "model/error.hpp"
+
+namespace lockstep::postgres {
+
+namespace {
+
+constexpr char kSafe[] =
+    "applied up to the batch before it; nothing is lost and nothing was converted";
+
+std::string described_key(const TablePlan& plan, const EntryView& entry) {
+  std::string text;
+  ValueCursor values(entry.values);
+  const std::size_t count = entry.present ? plan.types.size() : plan.shape.key.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto value = values.next();
+    if (!value) break;
+    const std::size_t column = entry.present ? i : plan.shape.key[i];
+    if (!plan.is_key(column)) continue;
+    if (!text.empty()) text += ", ";
+    text += fmt::format("{}={}", plan.shape.columns[column].name, describe(*value));
+  }
+  return text;
+}
+
+[[noreturn]] void throw_misfit(const TablePlan& plan, const EntryView& entry, std::size_t column,
+                               const ValueView& value, Misfit misfit) {
+  const std::string why = misfit == Misfit::wrong_class
+                              ? fmt::format("it is {}, the column was decided to be {}",
+                                            to_string(value.kind), to_string(plan.types[column]))
+                              : std::string(to_string(misfit));
+  throw Error(
+      {.code = "LS-D401",
+       .exit = ExitCode::stopped,
+       .what =
+           fmt::format("a value of {}.{} cannot be stored in PostgreSQL as it is: row {}, value {}",
+                       plan.name(), plan.shape.columns[column].name, described_key(plan, entry),
+                       describe(value)),
+       .why = why,
+       .data = kSafe,
+       .todo =
+           "change the value in the application and run lockstep again: it goes on from there; or "
+           "start over with --exclude for this table"});
+}
+
+[[noreturn]] void throw_count(const TablePlan& plan) {
+  throw Error(
+      {.code = "LS-W501",
+       .exit = ExitCode::stopped,
+       .what = fmt::format("a row of {} on the wire has another number of values than its table",
+                           plan.name()),
+       .why = "source and target do not agree on the table's shape",
+       .data = kSafe,
+       .todo = "report this"});
+}
+
+}  // namespace
+
+void check_entry(const TablePlan& plan, const EntryView& entry) {
+  const std::size_t count = entry.present ? plan.types.size() : plan.shape.key.size();
+  ValueCursor values(entry.values);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto value = values.next();
+    if (!value) throw_count(plan);
+    const std::size_t column = entry.present ? i : plan.shape.key[i];
+    if (const Misfit misfit = misfit_of(*value, plan.types[column]); misfit != Misfit::none)
+      throw_misfit(plan, entry, column, *value, misfit);
+    if (value->kind == ValueClass::null && plan.is_key(column))
+      throw Error({.code = "LS-D412",
+                   .exit = ExitCode::stopped,
+                   .what = fmt::format("a row of {} has NULL in its key column {}", plan.name(),
+                                       plan.shape.columns[column].name),
+                   .why = "SQLite allows that in a primary key, PostgreSQL does not",
+                   .data = kSafe,
+                   .todo = "give the row a key and run lockstep again"});
+  }
+  if (values.next() || values.malformed()) throw_count(plan);
+}
+
+}  // namespace lockstep::postgres

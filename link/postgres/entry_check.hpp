@@ -1,0 +1,15 @@
+// Every value is checked again while it is applied: what the census saw may have changed since.
+// Pure.
+#pragma once
+
+#include "model/row_stream.hpp"
+#include "model/shape.hpp"
+
+namespace lockstep::postgres {
+
+/// Throws LS-D401 naming table, key and column if a value does not fit its column's type, LS-D412
+/// if a key is NULL, LS-W501 if the entry has another number of values than it should. Nothing is
+/// ever converted.
+void check_entry(const TablePlan& plan, const EntryView& entry);
+
+}  // namespace lockstep::postgres

@@ -1,0 +1,91 @@
+#include "link/postgres/names.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "link/postgres/encode.hpp"
+#include "model/error.hpp"
+
+namespace lockstep::postgres {
+
+namespace {
+
+constexpr std::array<std::string_view, 6> kSystemColumns = {"tableoid", "xmin", "cmin",
+                                                            "xmax",     "cmax", "ctid"};
+
+bool has_nul(std::string_view text) {
+  return text.find('\0') != std::string_view::npos;
+}
+
+std::string doubled(std::string_view text, char quote) {
+  std::string out;
+  out.reserve(text.size() + 2);
+  for (const char c : text) {
+    if (c == quote) out += quote;
+    out += c;
+  }
+  return out;
+}
+
+/// For messages only: NUL and bad bytes must not reach a terminal or a log.
+std::string printable(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    if (code < 0x20 || code >= 0x7f)
+      out += fmt::format("\\x{:02x}", code);
+    else
+      out += c;
+  }
+  return out;
+}
+
+[[noreturn]] void throw_bad_name(std::string what, std::string why) {
+  throw Error({.code = "LS-D420",
+               .exit = ExitCode::precondition,
+               .what = std::move(what),
+               .why = std::move(why),
+               .data = "nothing was changed",
+               .todo = "rename it in SQLite, or leave the table out"});
+}
+
+}  // namespace
+
+std::string relation_name_problem(std::string_view name) {
+  if (name.empty()) return "the name is empty";
+  if (has_nul(name)) return "the name contains a NUL character";
+  if (name.size() > kNameBytesMax)
+    return fmt::format("the name has {} bytes, PostgreSQL would cut it at {}", name.size(),
+                       kNameBytesMax);
+  if (!valid_utf8(name)) return "the name is not valid UTF-8";
+  return {};
+}
+
+std::string column_name_problem(std::string_view name) {
+  if (std::find(kSystemColumns.begin(), kSystemColumns.end(), name) != kSystemColumns.end())
+    return fmt::format("\"{}\" is the name of a system column that every PostgreSQL table has",
+                       name);
+  return relation_name_problem(name);
+}
+
+std::string quoted(std::string_view name) {
+  if (std::string problem = relation_name_problem(name); !problem.empty())
+    throw_bad_name(fmt::format("\"{}\" cannot be a name on PostgreSQL", printable(name)),
+                   std::move(problem));
+  return '"' + doubled(name, '"') + '"';
+}
+
+std::string qualified(std::string_view schema, std::string_view name) {
+  return quoted(schema) + '.' + quoted(name);
+}
+
+std::string literal(std::string_view text) {
+  if (has_nul(text))
+    throw_bad_name("a text cannot be written into a statement", "it contains a NUL character");
+  if (text.find('\\') == std::string_view::npos) return '\'' + doubled(text, '\'') + '\'';
+  return "E'" + doubled(doubled(text, '\''), '\\') + '\'';
+}
+
+}  // namespace lockstep::postgres

@@ -1,0 +1,26 @@
+// Quoting of identifiers and literals, and what PostgreSQL allows as a name. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace lockstep::postgres {
+
+inline constexpr char kControlSchema[] = "lockstep";  ///< where the ledger lives
+inline constexpr std::size_t kNameBytesMax = 63;
+inline constexpr std::size_t kColumnsMax = 1600;
+
+/// "name" with inner quotes doubled. Throws Error LS-D420 if empty, longer than 63 bytes or with
+/// NUL.
+[[nodiscard]] std::string quoted(std::string_view name);
+/// "schema"."name"
+[[nodiscard]] std::string qualified(std::string_view schema, std::string_view name);
+/// 'text' that is safe whatever standard_conforming_strings says (E'' when it has a backslash).
+[[nodiscard]] std::string literal(std::string_view text);
+/// Why `name` cannot be a column of a table: empty, too long, NUL, a system column (ctid, xmin,
+/// ...). Empty text: it can.
+[[nodiscard]] std::string column_name_problem(std::string_view name);
+/// The same for tables, indexes and constraints.
+[[nodiscard]] std::string relation_name_problem(std::string_view name);
+
+}  // namespace lockstep::postgres

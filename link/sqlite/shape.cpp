@@ -1,0 +1,189 @@
+#include "link/sqlite/shape.hpp"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "link/sqlite/statement.hpp"
+
+namespace lockstep::sqlite {
+
+namespace {
+
+bool same_name(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+           return std::tolower(static_cast<unsigned char>(x)) ==
+                  std::tolower(static_cast<unsigned char>(y));
+         });
+}
+
+void read_columns(Database& database, TableShape& shape) {
+  // (place in the key, column): table_xinfo numbers key columns from 1 in key order
+  std::vector<std::pair<std::int64_t, std::size_t>> key;
+  Statement info(database, fmt::format("PRAGMA main.table_xinfo({})", quoted(shape.name)));
+  while (info.step()) {
+    const std::int64_t hidden = info.integer(6);
+    if (hidden == 1) continue;  // hidden column of a virtual table
+    Column column;
+    column.name = info.text(1);
+    column.declared_type = info.text(2);
+    column.affinity = affinity_of(column.declared_type);
+    column.not_null = info.integer(3) != 0;
+    column.default_sql = info.text(4);
+    column.generated = hidden == 2   ? Generated::virtual_column
+                       : hidden == 3 ? Generated::stored
+                                     : Generated::no;
+    if (const std::int64_t place = info.integer(5); place > 0)
+      key.emplace_back(place, shape.columns.size());
+    shape.columns.push_back(std::move(column));
+  }
+  std::sort(key.begin(), key.end());
+  for (const auto& [place, column] : key) shape.key.push_back(column);
+}
+
+void read_column_details(Database& database, TableShape& shape) {
+  for (std::size_t i = 0; i < shape.columns.size(); ++i) {
+    const char* collation = nullptr;
+    int autoincrement = 0;
+    const int code = sqlite3_table_column_metadata(database.handle(), "main", shape.name.c_str(),
+                                                   shape.columns[i].name.c_str(), nullptr,
+                                                   &collation, nullptr, nullptr, &autoincrement);
+    if (code != SQLITE_OK)
+      throw_sqlite_error(database.handle(), code, "reading the columns of " + shape.name);
+    if (collation != nullptr) shape.columns[i].collation = collation;
+    if (autoincrement != 0) shape.autoincrement = true;
+  }
+}
+
+void read_index_terms(Database& database, Index& index) {
+  Statement info(database, fmt::format("PRAGMA main.index_xinfo({})", quoted(index.name)));
+  while (info.step()) {
+    if (info.integer(5) == 0) continue;  // not a key term: the rowid or key columns SQLite appends
+    IndexTerm term;
+    const std::int64_t column = info.integer(1);
+    if (column >= 0) term.column = static_cast<std::size_t>(column);
+    term.descending = info.integer(3) != 0;
+    term.collation = info.text(4);
+    index.terms.push_back(std::move(term));
+  }
+}
+
+void read_indexes(Database& database, TableShape& shape) {
+  Statement list(database, fmt::format("PRAGMA main.index_list({})", quoted(shape.name)));
+  while (list.step()) {
+    Index index;
+    index.name = list.text(1);
+    index.unique = list.integer(2) != 0;
+    const std::string origin = list.text(3);
+    index.origin = origin == "pk"  ? IndexOrigin::primary_key
+                   : origin == "u" ? IndexOrigin::unique_constraint
+                                   : IndexOrigin::created;
+    index.partial = list.integer(4) != 0;
+    read_index_terms(database, index);
+    shape.indexes.push_back(std::move(index));
+  }
+  std::sort(shape.indexes.begin(), shape.indexes.end(),
+            [](const Index& a, const Index& b) { return a.name < b.name; });
+}
+
+// An INTEGER PRIMARY KEY is the rowid itself and has no index of its own; `INT PRIMARY KEY` and
+// `INTEGER PRIMARY KEY DESC` have one.
+void find_rowid_alias(TableShape& shape) {
+  if (shape.without_rowid || shape.key.size() != 1) return;
+  if (!same_name(shape.columns[shape.key[0]].declared_type, "INTEGER")) return;
+  for (const Index& index : shape.indexes)
+    if (index.origin == IndexOrigin::primary_key) return;
+  shape.rowid_alias = shape.key[0];
+}
+
+void find_rowid_name(TableShape& shape) {
+  if (shape.without_rowid) return;
+  for (const std::string_view name : {"rowid", "_rowid_", "oid"}) {
+    const bool shadowed =
+        std::any_of(shape.columns.begin(), shape.columns.end(),
+                    [&](const Column& column) { return same_name(column.name, name); });
+    if (!shadowed) {
+      shape.rowid_name = name;
+      return;
+    }
+  }
+}
+
+std::size_t count_foreign_keys(Database& database, const std::string& table) {
+  Statement list(database, fmt::format("SELECT count(DISTINCT id) FROM pragma_foreign_key_list({})",
+                                       literal(table)));
+  return list.step() ? static_cast<std::size_t>(list.integer(0)) : 0;
+}
+
+// A count for a report, so words inside comments or strings may mislead it; nothing depends on it.
+std::size_t count_checks(std::string_view sql) {
+  std::string upper(sql);
+  std::transform(upper.begin(), upper.end(), upper.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  std::size_t count = 0;
+  for (std::size_t at = upper.find("CHECK"); at != std::string::npos;
+       at = upper.find("CHECK", at + 5)) {
+    const bool starts = at == 0 || std::isalnum(static_cast<unsigned char>(upper[at - 1])) == 0;
+    const std::size_t after = upper.find_first_not_of(" \t\r\n", at + 5);
+    if (starts && after != std::string::npos && upper[after] == '(') ++count;
+  }
+  return count;
+}
+
+}  // namespace
+
+std::vector<TableName> list_tables(Database& database) {
+  std::vector<TableName> tables;
+  Statement list(
+      database,
+      "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type <> 'view' "
+      "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_lockstep\\_%' "
+      "ESCAPE '\\' ORDER BY name");
+  while (list.step()) {
+    const std::string kind = list.text(1);
+    tables.push_back({list.text(0), kind == "virtual"  ? TableKind::virtual_table
+                                    : kind == "shadow" ? TableKind::shadow
+                                                       : TableKind::ordinary});
+  }
+  return tables;
+}
+
+TableShape read_shape(Database& database, const std::string& table) {
+  TableShape shape;
+  shape.name = table;
+  Statement about(database,
+                  "SELECT l.wr, m.sql FROM pragma_table_list AS l JOIN main.sqlite_master AS m ON "
+                  "m.name = l.name AND m.type = 'table' WHERE l.schema = 'main' AND l.name = ?");
+  about.bind(1, std::string_view(table));
+  if (!about.step())
+    throw Error(
+        {.code = "LS-S325",
+         .exit = ExitCode::precondition,
+         .what = "table " + table + " is gone from the source",
+         .why = "it was dropped or renamed",
+         .data = "nothing was touched",
+         .todo = "run lockstep again, with --exclude for this table if it is to be left out"});
+  shape.without_rowid = about.integer(0) != 0;
+  shape.sql = about.text(1);
+  read_columns(database, shape);
+  read_column_details(database, shape);
+  read_indexes(database, shape);
+  find_rowid_alias(shape);
+  find_rowid_name(shape);
+  shape.foreign_keys = count_foreign_keys(database, table);
+  shape.checks = count_checks(shape.sql);
+  return shape;
+}
+
+std::int64_t read_sequence(Database& database, const std::string& table) {
+  Statement exists(database, "SELECT 1 FROM main.sqlite_master WHERE name = 'sqlite_sequence'");
+  if (!exists.step()) return 0;
+  Statement sequence(database, "SELECT seq FROM main.sqlite_sequence WHERE name = ?");
+  sequence.bind(1, std::string_view(table));
+  return sequence.step() ? sequence.integer(0) : 0;
+}
+
+}  // namespace lockstep::sqlite

@@ -1,0 +1,28 @@
+// Reads tables, columns, keys and indexes into TableShape.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "link/sqlite/database.hpp"
+#include "model/shape.hpp"
+
+namespace lockstep::sqlite {
+
+enum class TableKind { ordinary, virtual_table, shadow };
+
+struct TableName {
+  std::string name;
+  TableKind kind = TableKind::ordinary;
+};
+
+/// The application's tables in name order: no sqlite_*, no _lockstep_*, no views.
+[[nodiscard]] std::vector<TableName> list_tables(Database& database);
+
+/// Call inside a read transaction if other reads must agree with it.
+[[nodiscard]] TableShape read_shape(Database& database, const std::string& table);
+
+/// sqlite_sequence's number for an AUTOINCREMENT table; 0 if none.
+[[nodiscard]] std::int64_t read_sequence(Database& database, const std::string& table);
+
+}  // namespace lockstep::sqlite

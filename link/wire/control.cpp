@@ -1,0 +1,221 @@
+#include "link/wire/control.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <utility>
+
+#include "link/wire/json.hpp"
+#include "model/row_stream.hpp"
+
+namespace lockstep::wire {
+
+namespace {
+
+constexpr std::size_t kWordBytes = 8;
+constexpr std::size_t kEraBytes = std::tuple_size_v<decltype(Era::bytes)>;
+constexpr std::size_t kPositionBytes = kEraBytes + 2 * kWordBytes;
+
+constexpr std::array kExitCodes{
+    ExitCode::done,      ExitCode::bug,         ExitCode::usage,       ExitCode::precondition,
+    ExitCode::different, ExitCode::unreachable, ExitCode::timed_out,   ExitCode::stopped,
+    ExitCode::busy,      ExitCode::waived,      ExitCode::interrupted, ExitCode::terminated};
+
+constexpr std::array<std::pair<Retry, std::string_view>, 3> kRetries{
+    {{Retry::never, "never"},
+     {Retry::same_session, "same_session"},
+     {Retry::new_session, "new_session"}}};
+
+Position position_member(const JsonReader& from, const char* member) {
+  const auto position = parse_position(from.string(member));
+  if (!position) throw_unfit(from.body_of(), fmt::format("\"{}\" is not a position", member));
+  return *position;
+}
+
+void expect_bytes(std::string_view body_of, std::string_view body, std::size_t expected) {
+  if (body.size() != expected)
+    throw_unfit(body_of, fmt::format("it has {} bytes instead of {}", body.size(), expected));
+}
+
+void put_position(std::string& out, const Position& position) {
+  for (const std::uint8_t byte : position.era.bytes) put_u8(out, byte);
+  put_u64(out, static_cast<std::uint64_t>(position.seq));
+  put_u64(out, static_cast<std::uint64_t>(position.identity));
+}
+
+Position get_position(const char* bytes) {
+  Position position;
+  for (std::size_t i = 0; i < kEraBytes; ++i)
+    position.era.bytes[i] = static_cast<std::uint8_t>(bytes[i]);
+  position.seq = static_cast<std::int64_t>(get_u64(bytes + kEraBytes));
+  position.identity = static_cast<std::int64_t>(get_u64(bytes + kEraBytes + kWordBytes));
+  return position;
+}
+
+// A newer end may know exit codes that this one does not: "stopped" says what it comes to.
+ExitCode exit_from(std::int64_t number) {
+  for (const ExitCode known : kExitCodes)
+    if (static_cast<std::int64_t>(known) == number) return known;
+  return ExitCode::stopped;
+}
+
+Retry retry_from(std::string_view name) {
+  for (const auto& [known, text] : kRetries)
+    if (text == name) return known;
+  return Retry::never;
+}
+
+std::string retry_name(Retry retry) {
+  for (const auto& [known, text] : kRetries)
+    if (known == retry) return std::string(text);
+  broken_promise("every advice has a name", __FILE__, __LINE__);
+}
+
+}  // namespace
+
+std::string encode_hello(const Hello& hello) {
+  Json json{{"migration", exact_text(hello.migration)}, {"source_id", exact_text(hello.source_id)}};
+  if (hello.position) json["position"] = to_string(*hello.position);
+  return dump_json(json);
+}
+
+Hello decode_hello(std::string_view body) {
+  const Json json = parse_json("hello", body);
+  const JsonReader from("hello", json);
+  Hello hello{from.exact_text("migration"), from.exact_text("source_id"), std::nullopt};
+  if (from.has("position")) hello.position = position_member(from, "position");
+  return hello;
+}
+
+std::string encode_welcome(const Welcome& welcome) {
+  Json tables = Json::array();
+  for (const TablePlan& plan : welcome.tables) tables.push_back(plan_to_json(plan));
+  return dump_json({{"source_id", exact_text(welcome.source_id)},
+                    {"newest", to_string(welcome.newest)},
+                    {"tables", std::move(tables)}});
+}
+
+Welcome decode_welcome(std::string_view body) {
+  const Json json = parse_json("welcome", body);
+  const JsonReader from("welcome", json);
+  Welcome welcome{from.exact_text("source_id"), position_member(from, "newest"), {}};
+  for (const Json& table : from.member("tables").array())
+    welcome.tables.push_back(plan_from_json("welcome", table));
+  return welcome;
+}
+
+std::string encode_copy(const std::vector<CopyRequest>& requests) {
+  Json tables = Json::array();
+  for (const CopyRequest& request : requests) {
+    Json table{{"table", request.table}};
+    if (request.after) table["after"] = key_to_json(*request.after);
+    tables.push_back(std::move(table));
+  }
+  return dump_json({{"tables", std::move(tables)}});
+}
+
+std::vector<CopyRequest> decode_copy(std::string_view body) {
+  const Json json = parse_json("copy", body);
+  std::vector<CopyRequest> requests;
+  for (const Json& table : JsonReader("copy", json).member("tables").array()) {
+    const JsonReader from("copy", table);
+    CopyRequest& request = requests.emplace_back();
+    request.table = from.table("table");
+    if (from.has("after")) request.after = key_from_json("copy", from.member("after").json());
+  }
+  return requests;
+}
+
+std::string encode_chunk_end(const ChunkEnd& end) {
+  return dump_json({{"table", end.table},
+                    {"last", key_to_json(end.last)},
+                    {"rows", end.rows},
+                    {"table_done", end.table_done}});
+}
+
+ChunkEnd decode_chunk_end(std::string_view body) {
+  const Json json = parse_json("chunk_end", body);
+  const JsonReader from("chunk_end", json);
+  return {from.table("table"), key_from_json("chunk_end", from.member("last").json()),
+          from.count("rows"), from.boolean("table_done")};
+}
+
+std::string encode_refusal(const ErrorFacts& facts) {
+  return dump_json({{"code", facts.code},
+                    {"exit", static_cast<int>(facts.exit)},
+                    {"what", facts.what},
+                    {"why", facts.why},
+                    {"data", facts.data},
+                    {"todo", facts.todo},
+                    {"foreign", facts.foreign},
+                    {"retry", retry_name(facts.retry)}});
+}
+
+ErrorFacts decode_refusal(std::string_view body) {
+  const Json json = parse_json("refusal", body);
+  const JsonReader from("refusal", json);
+  const auto optional = [&](const char* member) {
+    return from.has(member) ? from.string(member) : std::string();
+  };
+  ErrorFacts facts;
+  facts.code = from.string("code");
+  facts.exit = exit_from(from.integer("exit"));
+  facts.what = from.string("what");
+  facts.why = optional("why");
+  facts.data = optional("data");
+  facts.todo = optional("todo");
+  facts.foreign = optional("foreign");
+  facts.retry = retry_from(optional("retry"));
+  return facts;
+}
+
+std::string encode_position(const Position& position) {
+  std::string body;
+  put_position(body, position);
+  return body;
+}
+
+Position decode_position(std::string_view body) {
+  expect_bytes("position", body, kPositionBytes);
+  return get_position(body.data());
+}
+
+std::string encode_batch_begin(const BatchBegin& begin) {
+  std::string body;
+  put_position(body, begin.from);
+  put_position(body, begin.to);
+  put_u64(body, static_cast<std::uint64_t>(begin.wall_us));
+  return body;
+}
+
+BatchBegin decode_batch_begin(std::string_view body) {
+  expect_bytes("batch_begin", body, 2 * kPositionBytes + kWordBytes);
+  return {get_position(body.data()), get_position(body.data() + kPositionBytes),
+          static_cast<std::int64_t>(get_u64(body.data() + 2 * kPositionBytes))};
+}
+
+std::string encode_batch_end(const BatchEnd& end) {
+  std::string body;
+  put_u64(body, end.changes);
+  put_u64(body, end.entries);
+  return body;
+}
+
+BatchEnd decode_batch_end(std::string_view body) {
+  expect_bytes("batch_end", body, 2 * kWordBytes);
+  return {get_u64(body.data()), get_u64(body.data() + kWordBytes)};
+}
+
+std::string encode_credit(Credit credit) {
+  std::string body;
+  put_u64(body, credit.bytes);
+  put_u64(body, credit.messages);
+  return body;
+}
+
+Credit decode_credit(std::string_view body) {
+  expect_bytes("credit", body, 2 * kWordBytes);
+  return {get_u64(body.data()), get_u64(body.data() + kWordBytes)};
+}
+
+}  // namespace lockstep::wire

@@ -1,0 +1,85 @@
+// Bodies of the control messages: JSON where people may want to read them, fixed bytes where they
+// are frequent. JSON bodies are additive: readers ignore unknown members.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "link/wire/credit.hpp"
+#include "model/error.hpp"
+#include "model/position.hpp"
+#include "model/shape.hpp"
+#include "model/value.hpp"
+
+namespace lockstep::wire {
+
+struct Hello {
+  std::string migration;
+  std::string source_id;             ///< UUID the ledger knows; capture refuses another
+  std::optional<Position> position;  ///< the ledger's; nothing before the first one was recorded
+};
+
+struct Welcome {
+  std::string source_id;
+  Position newest;  ///< the last change in the source when the session began
+  std::vector<TablePlan> tables;
+};
+
+/// Where to go on copying one table: rows whose key follows `after` (nothing: from the start).
+struct CopyRequest {
+  std::uint32_t table = 0;
+  std::optional<std::vector<Value>> after;
+};
+
+struct ChunkEnd {
+  std::uint32_t table = 0;
+  std::vector<Value> last;  ///< key of the last row; empty if there was none
+  std::uint64_t rows = 0;
+  bool table_done = false;
+};
+
+struct BatchBegin {
+  Position from, to;
+  std::int64_t wall_us = 0;  ///< when the reader saw `to` first; for lag
+};
+
+struct BatchEnd {
+  std::uint64_t changes = 0;
+  std::uint64_t entries = 0;
+};
+
+// encode_* gives the body; decode_* throws Error LS-W504 naming the message kind if the body does
+// not fit.
+[[nodiscard]] std::string encode_hello(const Hello& hello);
+[[nodiscard]] Hello decode_hello(std::string_view body);
+[[nodiscard]] std::string encode_welcome(const Welcome& welcome);
+[[nodiscard]] Welcome decode_welcome(std::string_view body);
+[[nodiscard]] std::string encode_copy(const std::vector<CopyRequest>& requests);
+[[nodiscard]] std::vector<CopyRequest> decode_copy(std::string_view body);
+[[nodiscard]] std::string encode_chunk_end(const ChunkEnd& end);
+[[nodiscard]] ChunkEnd decode_chunk_end(std::string_view body);
+[[nodiscard]] std::string encode_refusal(const ErrorFacts& facts);
+[[nodiscard]] ErrorFacts decode_refusal(std::string_view body);
+// Fixed: position = era:16 bytes seq:i64 identity:i64
+[[nodiscard]] std::string encode_position(const Position& position);
+[[nodiscard]] Position decode_position(std::string_view body);
+[[nodiscard]] std::string encode_batch_begin(const BatchBegin& begin);
+[[nodiscard]] BatchBegin decode_batch_begin(std::string_view body);
+[[nodiscard]] std::string encode_batch_end(const BatchEnd& end);
+[[nodiscard]] BatchEnd decode_batch_end(std::string_view body);
+[[nodiscard]] std::string encode_credit(Credit credit);
+[[nodiscard]] Credit decode_credit(std::string_view body);
+
+/// A table plan as JSON text, also kept in the ledger and in the source's _lockstep_tables.
+[[nodiscard]] std::string encode_plan(const TablePlan& plan);
+[[nodiscard]] TablePlan decode_plan(std::string_view json);
+/// Key values as a JSON array of [class, value] pairs, exact for every class (reals as 16 hex
+/// digits of their bits, blobs and text that is not UTF-8 as hex). Kept in the ledger as a table's
+/// cursor.
+[[nodiscard]] std::string encode_key(const std::vector<Value>& key);
+[[nodiscard]] std::vector<Value> decode_key(std::string_view json);
+
+}  // namespace lockstep::wire

@@ -1,0 +1,55 @@
+// The messages between capture and apply: one frame each. Grammar in link/wire/README.md.
+//
+//   frame  = magic:"LSTP" version:u16 kind:u16 session:u64 number:u64 length:u32 reserved:u32
+//   checksum:u64 body
+//
+// 40 bytes of header, big-endian; `length` is that of the body; `checksum` is XXH3-64 of the frame
+// with the checksum field itself zero. `number` counts the messages of one sender in one session
+// from 0, so that loss and reorder show.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace lockstep::wire {
+
+inline constexpr std::uint16_t kVersion = 1;
+inline constexpr std::size_t kHeaderBytes = 40;
+inline constexpr std::size_t kBodyBytesMax = std::size_t{4}
+                                             << 20;  // larger frames are refused unread
+inline constexpr std::size_t kFragmentBytesTarget = std::size_t{256} << 10;
+
+enum class Kind : std::uint16_t {
+  hello = 1,        ///< apply -> capture, JSON: who asks, from which position
+  welcome = 2,      ///< capture -> apply, JSON: source, era, position, tables
+  credit = 3,       ///< apply -> capture: bytes:u64 messages:u64 more may be sent
+  copy = 4,         ///< apply -> capture, JSON: tables and cursors to copy from
+  follow = 5,       ///< apply -> capture: position; send batches from here
+  ack = 6,          ///< apply -> capture: position that is durable on the target
+  chunk_rows = 7,   ///< capture -> apply: a fragment of the entry stream
+  chunk_end = 8,    ///< capture -> apply, JSON: cursor reached, rows, whether the table is done
+  batch_begin = 9,  ///< capture -> apply: from:position to:position wall_us:i64
+  batch_rows = 10,  ///< capture -> apply: a fragment of the entry stream
+  batch_end = 11,   ///< capture -> apply: changes:u64 entries:u64
+  refusal = 12,     ///< either way, JSON: a named error; the session is over
+  bye = 13,         ///< either way: the session is over, without error
+  idle = 14,        ///< capture -> apply: position; everything captured up to it has been sent
+};
+
+[[nodiscard]] std::string_view to_string(Kind kind);
+
+struct Message {
+  Kind kind = Kind::bye;
+  std::uint64_t session = 0;
+  std::uint64_t number = 0;
+  std::string body;
+};
+
+[[nodiscard]] std::string encode(const Message& message);
+/// Throws Error LS-W502 (magic, length, checksum, unknown kind) or LS-W503 (another version; both
+/// named).
+[[nodiscard]] Message decode(std::string_view frame);
+
+}  // namespace lockstep::wire

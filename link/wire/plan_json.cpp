@@ -1,0 +1,268 @@
+// Table plans and keys as JSON: exact in both directions.
+#include <fmt/format.h>
+
+#include <array>
+#include <bit>
+#include <utility>
+
+#include "link/wire/control.hpp"
+#include "link/wire/json.hpp"
+#include "model/row_stream.hpp"
+
+namespace lockstep::wire {
+
+namespace {
+
+template <class Enum, std::size_t N>
+using Names = std::array<std::pair<Enum, std::string_view>, N>;
+
+constexpr Names<Affinity, 5> kAffinities{{{Affinity::integer, "integer"},
+                                          {Affinity::real, "real"},
+                                          {Affinity::numeric, "numeric"},
+                                          {Affinity::text, "text"},
+                                          {Affinity::blob, "blob"}}};
+constexpr Names<Generated, 3> kGenerated{
+    {{Generated::no, "no"}, {Generated::virtual_column, "virtual"}, {Generated::stored, "stored"}}};
+constexpr Names<IndexOrigin, 3> kOrigins{{{IndexOrigin::created, "created"},
+                                          {IndexOrigin::unique_constraint, "unique"},
+                                          {IndexOrigin::primary_key, "primary_key"}}};
+
+template <class Enum, std::size_t N>
+std::string name_of(const Names<Enum, N>& names, Enum value) {
+  for (const auto& [known, name] : names)
+    if (known == value) return std::string(name);
+  broken_promise("every enumerator has a name", __FILE__, __LINE__);
+}
+
+template <class Enum, std::size_t N>
+Enum named(const Names<Enum, N>& names, const JsonReader& from, const char* member) {
+  const std::string name = from.string(member);
+  for (const auto& [known, text] : names)
+    if (text == name) return known;
+  throw_unfit(from.body_of(), fmt::format("\"{}\" is none that is known", member));
+}
+
+std::size_t column_number(std::string_view body_of, const Json& json, std::size_t columns) {
+  const std::uint64_t number = read_count(body_of, json);
+  // Everything that reads a plan indexes the columns with it.
+  if (number >= columns) throw_unfit(body_of, "a column number is out of range");
+  return static_cast<std::size_t>(number);
+}
+
+Json column_to_json(const Column& column, ColumnType type) {
+  return {{"name", exact_text(column.name)},
+          {"declared_type", exact_text(column.declared_type)},
+          {"affinity", name_of(kAffinities, column.affinity)},
+          {"not_null", column.not_null},
+          {"generated", name_of(kGenerated, column.generated)},
+          {"default", exact_text(column.default_sql)},
+          {"collation", exact_text(column.collation)},
+          {"type", std::string(to_string(type))}};
+}
+
+Column column_from_json(const JsonReader& from) {
+  Column column;
+  column.name = from.exact_text("name");
+  column.declared_type = from.exact_text("declared_type");
+  column.affinity = named(kAffinities, from, "affinity");
+  column.not_null = from.boolean("not_null");
+  column.generated = named(kGenerated, from, "generated");
+  column.default_sql = from.exact_text("default");
+  column.collation = from.exact_text("collation");
+  return column;
+}
+
+Json index_to_json(const Index& index) {
+  Json terms = Json::array();
+  for (const IndexTerm& term : index.terms)
+    terms.push_back({{"column", term.column ? Json(*term.column) : Json()},
+                     {"collation", exact_text(term.collation)},
+                     {"descending", term.descending}});
+  return {{"name", exact_text(index.name)},
+          {"origin", name_of(kOrigins, index.origin)},
+          {"unique", index.unique},
+          {"partial", index.partial},
+          {"terms", std::move(terms)}};
+}
+
+Index index_from_json(const JsonReader& from, std::size_t columns) {
+  Index index;
+  index.name = from.exact_text("name");
+  index.origin = named(kOrigins, from, "origin");
+  index.unique = from.boolean("unique");
+  index.partial = from.boolean("partial");
+  for (const Json& json : from.member("terms").array()) {
+    const JsonReader term(from.body_of(), json);
+    IndexTerm& added = index.terms.emplace_back();
+    if (term.has("column"))
+      added.column = column_number(from.body_of(), term.member("column").json(), columns);
+    added.collation = term.exact_text("collation");
+    added.descending = term.boolean("descending");
+  }
+  return index;
+}
+
+Json shape_to_json(const TablePlan& plan) {
+  const TableShape& shape = plan.shape;
+  Json columns = Json::array();
+  for (std::size_t i = 0; i < shape.columns.size(); ++i)
+    columns.push_back(column_to_json(shape.columns[i], plan.types[i]));
+  Json indexes = Json::array();
+  for (const Index& index : shape.indexes) indexes.push_back(index_to_json(index));
+  return {{"name", exact_text(shape.name)},
+          {"columns", std::move(columns)},
+          {"key", shape.key},
+          {"rowid_alias", shape.rowid_alias ? Json(*shape.rowid_alias) : Json()},
+          {"without_rowid", shape.without_rowid},
+          {"autoincrement", shape.autoincrement},
+          {"rowid_name", exact_text(shape.rowid_name)},
+          {"indexes", std::move(indexes)},
+          {"foreign_keys", shape.foreign_keys},
+          {"checks", shape.checks},
+          {"sql", exact_text(shape.sql)}};
+}
+
+void read_columns(const JsonReader& from, TablePlan& plan) {
+  for (const Json& json : from.member("columns").array()) {
+    const JsonReader column(from.body_of(), json);
+    plan.shape.columns.push_back(column_from_json(column));
+    const auto type = parse_column_type(column.string("type"));
+    if (!type) throw_unfit(from.body_of(), "\"type\" is none that is known");
+    plan.types.push_back(*type);
+  }
+}
+
+void read_shape(const JsonReader& from, TablePlan& plan) {
+  TableShape& shape = plan.shape;
+  shape.name = from.exact_text("name");
+  read_columns(from, plan);
+  const std::size_t columns = shape.columns.size();
+  for (const Json& json : from.member("key").array())
+    shape.key.push_back(column_number(from.body_of(), json, columns));
+  if (from.has("rowid_alias"))
+    shape.rowid_alias = column_number(from.body_of(), from.member("rowid_alias").json(), columns);
+  shape.without_rowid = from.boolean("without_rowid");
+  shape.autoincrement = from.boolean("autoincrement");
+  shape.rowid_name = from.exact_text("rowid_name");
+  for (const Json& json : from.member("indexes").array())
+    shape.indexes.push_back(index_from_json(JsonReader(from.body_of(), json), columns));
+  shape.foreign_keys = from.count("foreign_keys");
+  shape.checks = from.count("checks");
+  shape.sql = from.exact_text("sql");
+}
+
+Json value_to_json(const Value& value) {
+  const std::string kind(to_string(value.kind));
+  switch (value.kind) {
+    case ValueClass::null:
+      return Json::array({kind, nullptr});
+    case ValueClass::integer:
+      return Json::array({kind, value.integer});
+    case ValueClass::real:
+      return Json::array({kind, fmt::format("{:016x}", std::bit_cast<std::uint64_t>(value.real))});
+    case ValueClass::text:
+      return Json::array({kind, exact_text(value.bytes)});
+    case ValueClass::blob:
+      return Json::array({kind, to_hex(value.bytes)});
+  }
+  broken_promise("a value has one of five classes", __FILE__, __LINE__);
+}
+
+std::string hex_bytes(std::string_view body_of, const Json& json) {
+  if (!json.is_string()) throw_unfit(body_of, "a value is not a string of hex digits");
+  auto bytes = from_hex(json.get_ref<const std::string&>());
+  if (!bytes) throw_unfit(body_of, "hex digits do not pair up");
+  return *std::move(bytes);
+}
+
+Value value_from_json(std::string_view body_of, const Json& json) {
+  if (!json.is_array() || json.size() != 2 || !json[0].is_string())
+    throw_unfit(body_of, "a value is not a pair of class and value");
+  const auto& kind = json[0].get_ref<const std::string&>();
+  Value value;
+  if (kind == "null") {
+    if (!json[1].is_null()) throw_unfit(body_of, "a null has a value");
+  } else if (kind == "integer") {
+    value.kind = ValueClass::integer;
+    value.integer = read_integer(body_of, json[1]);
+  } else if (kind == "real") {
+    value.kind = ValueClass::real;
+    const std::string bits = hex_bytes(body_of, json[1]);
+    if (bits.size() != sizeof(double)) throw_unfit(body_of, "a real has not 16 hex digits");
+    value.real = std::bit_cast<double>(get_u64(bits.data()));
+  } else if (kind == "text") {
+    value.kind = ValueClass::text;
+    value.bytes = read_exact_text(body_of, json[1]);
+  } else if (kind == "blob") {
+    value.kind = ValueClass::blob;
+    value.bytes = hex_bytes(body_of, json[1]);
+  } else {
+    throw_unfit(body_of, "a value's class is none of SQLite's five");
+  }
+  return value;
+}
+
+Json texts_to_json(const std::vector<std::string>& texts) {
+  Json json = Json::array();
+  for (const std::string& text : texts) json.push_back(exact_text(text));
+  return json;
+}
+
+std::vector<std::string> texts_from_json(const JsonReader& from) {
+  std::vector<std::string> texts;
+  for (const Json& text : from.array()) texts.push_back(read_exact_text(from.body_of(), text));
+  return texts;
+}
+
+}  // namespace
+
+Json plan_to_json(const TablePlan& plan) {
+  check(plan.types.size() == plan.shape.columns.size(), "a plan has one type per column");
+  return {{"id", plan.id},
+          {"shape", shape_to_json(plan)},
+          {"sequence", plan.sequence},
+          {"carried_indexes", texts_to_json(plan.carried_indexes)},
+          {"left_out", texts_to_json(plan.left_out)}};
+}
+
+TablePlan plan_from_json(std::string_view body_of, const Json& json) {
+  const JsonReader from(body_of, json);
+  TablePlan plan;
+  plan.id = from.table("id");
+  read_shape(from.member("shape"), plan);
+  plan.sequence = from.integer("sequence");
+  plan.carried_indexes = texts_from_json(from.member("carried_indexes"));
+  plan.left_out = texts_from_json(from.member("left_out"));
+  return plan;
+}
+
+Json key_to_json(const std::vector<Value>& key) {
+  Json json = Json::array();
+  for (const Value& value : key) json.push_back(value_to_json(value));
+  return json;
+}
+
+std::vector<Value> key_from_json(std::string_view body_of, const Json& json) {
+  std::vector<Value> key;
+  for (const Json& value : JsonReader(body_of, json).array())
+    key.push_back(value_from_json(body_of, value));
+  return key;
+}
+
+std::string encode_plan(const TablePlan& plan) {
+  return dump_json(plan_to_json(plan));
+}
+
+TablePlan decode_plan(std::string_view json) {
+  return plan_from_json("table plan", parse_json("table plan", json));
+}
+
+std::string encode_key(const std::vector<Value>& key) {
+  return dump_json(key_to_json(key));
+}
+
+std::vector<Value> decode_key(std::string_view json) {
+  return key_from_json("table cursor", parse_json("table cursor", json));
+}
+
+}  // namespace lockstep::wire

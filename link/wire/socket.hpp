@@ -1,0 +1,94 @@
+// Owns the ZeroMQ context and sockets. <zmq.hpp> is included in this folder's sources only.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace lockstep::wire {
+
+/// How many messages a socket queues (HWM), per peer. Rows flow on credit, so an honest peer never
+/// gets there: a credit window must grant fewer messages than kRowQueueMessagesMax, with a few to
+/// spare for what needs no credit. It bounds what a hostile capture can pile up at apply to 256 x 4
+/// MiB, and costs an idle socket nothing.
+inline constexpr int kRowQueueMessagesMax = 256;
+/// Apply asks and acknowledges: a few small messages per batch.
+inline constexpr int kRequestQueueMessagesMax = 64;
+
+/// One per process, for its whole life (libzmq 4.3.4 with libsodium: ending one context can crash
+/// another, D17). Create it before any socket, destroy it after all of them. Never fork while one
+/// exists.
+class Context {
+ public:
+  Context();
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  struct Impl;
+  [[nodiscard]] Impl& impl() const { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+/// A frame and, on a Router, who sent it.
+struct Received {
+  std::string peer;
+  std::string frame;
+};
+
+/// What woke a wait().
+struct Woken {
+  bool message = false;        ///< the socket has something to receive
+  std::vector<bool> readable;  ///< one per descriptor given
+};
+
+/// The capturing end: binds, answers peers by name. ROUTER with ROUTER_MANDATORY (an unknown peer
+/// or a full queue is an answer, never a silent drop), LINGER 0, MAXMSGSIZE set, never in two
+/// threads.
+class Router {
+ public:
+  Router(Context& context, const std::string& endpoint);
+  ~Router();
+  Router(const Router&) = delete;
+  Router& operator=(const Router&) = delete;
+
+  enum class Sent { yes, queue_full, peer_gone };
+  /// Never blocks.
+  [[nodiscard]] Sent send(const std::string& peer, const std::string& frame);
+  /// Never blocks. A multipart message is dropped whole and counted; then the answer is nothing,
+  /// and a wait() tells whether there is more.
+  [[nodiscard]] std::optional<Received> receive();
+  [[nodiscard]] std::uint64_t dropped() const;
+  /// Waits for a message or for one of `descriptors` (-1 entries are ignored) to become readable.
+  [[nodiscard]] Woken wait(std::span<const int> descriptors, std::chrono::milliseconds patience);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The applying end: connects, asks. DEALER with LINGER 0, MAXMSGSIZE set, never in two threads.
+class Dealer {
+ public:
+  Dealer(Context& context, const std::string& endpoint);
+  ~Dealer();
+  Dealer(const Dealer&) = delete;
+  Dealer& operator=(const Dealer&) = delete;
+
+  /// False if the queue is full. Never blocks.
+  [[nodiscard]] bool send(const std::string& frame);
+  /// Never blocks. A multipart message is dropped as the Router does.
+  [[nodiscard]] std::optional<std::string> receive();
+  [[nodiscard]] Woken wait(std::span<const int> descriptors, std::chrono::milliseconds patience);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lockstep::wire
