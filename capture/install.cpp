@@ -1,0 +1,198 @@
+#include "capture/install.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "capture/triggers.hpp"
+#include "link/sqlite/shape.hpp"
+#include "link/sqlite/statement.hpp"
+#include "link/wire/control.hpp"
+
+namespace lockstep::capture {
+
+namespace {
+
+using sqlite::Database;
+using sqlite::Statement;
+using sqlite::Transaction;
+
+bool table_exists(Database& database, std::string_view name) {
+  Statement exists(database, "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?");
+  exists.bind(1, name);
+  return exists.step();
+}
+
+std::string meta(Database& database, std::string_view name) {
+  Statement value(database, fmt::format("SELECT value FROM {} WHERE name = ?", kMetaTable));
+  value.bind(1, name);
+  return value.step() ? value.text(0) : std::string();
+}
+
+void set_meta(Database& database, std::string_view name, std::string_view value) {
+  Statement insert(database, fmt::format("INSERT INTO {}(name, value) VALUES (?, ?)", kMetaTable));
+  insert.bind(1, name).bind(2, value).run();
+}
+
+void must_search(Database& database, const std::string& query, const std::string& table) {
+  Statement plan(database, "EXPLAIN QUERY PLAN " + query);
+  std::string said;
+  bool searches = true;
+  while (plan.step()) {
+    searches = searches && plan.text(3).starts_with("SEARCH ");
+    said += plan.text(3) + "; ";
+  }
+  if (searches && !said.empty()) return;
+  throw Error({.code = "LS-S327",
+               .exit = ExitCode::precondition,
+               .what = fmt::format(
+                   "table {} has no index for a look-up that every change would make", table),
+               .why = fmt::format("SQLite would answer \"{}\" with: {}", query, said),
+               .data = "nothing was installed",
+               .todo = "leave the table out with --exclude"});
+}
+
+void install_table(Database& database, const TablePlan& plan) {
+  Statement insert(database,
+                   fmt::format("INSERT INTO {}(id, name, plan) VALUES (?, ?, ?)", kTablesTable));
+  insert.bind(1, static_cast<std::int64_t>(plan.id))
+      .bind(2, std::string_view(plan.name()))
+      .bind(3, std::string_view(wire::encode_plan(plan)))
+      .run();
+  for (const Trigger& trigger : triggers_for(plan.id, plan.shape)) database.exec(trigger.sql);
+  must_search(database, lookup_sql(plan.shape), plan.name());
+  for (const std::string& query : probe_queries(plan.shape))
+    must_search(database, query, plan.name());
+}
+
+Position end_position(Database& database, const Era& era, std::string_view order) {
+  if (table_exists(database, kChangeTable)) {
+    Statement row(database, fmt::format("SELECT seq, identity FROM {} ORDER BY seq {} LIMIT 1",
+                                        kChangeTable, order));
+    if (row.step()) return {era, row.integer(0), row.integer(1)};
+  }
+  throw Error(
+      {.code = "LS-S328",
+       .exit = ExitCode::stopped,
+       .what = "the change table is gone or empty",
+       .why = "somebody dropped it or deleted its rows; lockstep always leaves at least one",
+       .data = "changes may be missing; nothing more is applied",
+       .todo = "lockstep remove SOURCE TARGET, then run again: a new copy is needed"});
+}
+
+}  // namespace
+
+std::optional<Installed> read_installed(Database& database) {
+  if (!table_exists(database, kMetaTable)) return std::nullopt;
+  const std::string format = meta(database, "format");
+  if (format != std::to_string(kSourceFormat))
+    throw Error(
+        {.code = "LS-S326",
+         .exit = ExitCode::precondition,
+         .what = fmt::format("the source's lockstep tables have format {}, this lockstep knows {}",
+                             format, kSourceFormat),
+         .why = "another version of lockstep installed them",
+         .data = "nothing was touched",
+         .todo = "use that version, or take them out with it: lockstep remove SOURCE"});
+  Installed installed;
+  installed.source_id = meta(database, "source_id");
+  const auto era = parse_era(meta(database, "era"));
+  check(era.has_value(), "the source's era is a UUID");
+  installed.era = *era;
+  installed.migration = meta(database, "migration");
+  installed.target = meta(database, "target");
+  installed.target_schema = meta(database, "target_schema");
+  Statement tables(database, fmt::format("SELECT plan FROM {} ORDER BY id", kTablesTable));
+  while (tables.step()) installed.tables.push_back(wire::decode_plan(tables.text(0)));
+  return installed;
+}
+
+void install(Database& database, const Installed& what) {
+  // The change table's first rows must not be taken back by a power loss once the target knows of
+  // them.
+  database.exec("PRAGMA synchronous=EXTRA");
+  Transaction transaction(database, Transaction::Mode::immediate);
+  std::size_t key_columns = 1;
+  for (const TablePlan& plan : what.tables)
+    key_columns = std::max(key_columns, plan.shape.key.size());
+  database.exec(change_table_sql(key_columns));
+  database.exec(fmt::format("CREATE TABLE {} (name TEXT PRIMARY KEY, value TEXT)", kMetaTable));
+  database.exec(
+      fmt::format("CREATE TABLE {} (id INTEGER PRIMARY KEY, name TEXT, plan TEXT)", kTablesTable));
+  // Row 0: a position needs a row to prove its identity, before the first change and for ever after
+  // (prune keeps one).
+  database.exec(fmt::format("INSERT INTO {}(seq, tbl) VALUES (0, 0)", kChangeTable));
+  set_meta(database, "format", std::to_string(kSourceFormat));
+  set_meta(database, "source_id", what.source_id);
+  set_meta(database, "era", to_string(what.era));
+  set_meta(database, "migration", what.migration);
+  set_meta(database, "target", what.target);
+  set_meta(database, "target_schema", what.target_schema);
+  for (const TablePlan& plan : what.tables) install_table(database, plan);
+  transaction.commit();
+}
+
+std::size_t remove(Database& database) {
+  database.exec("PRAGMA synchronous=EXTRA");
+  Transaction transaction(database, Transaction::Mode::immediate);
+  std::vector<std::string> drops;
+  {
+    // Triggers first: with the change table gone, every write of the application would fail.
+    Statement ours(
+        database,
+        "SELECT type, name FROM main.sqlite_master WHERE type IN ('trigger', 'table') AND name "
+        "LIKE '\\_lockstep\\_%' ESCAPE '\\' ORDER BY type DESC, name");
+    while (ours.step())
+      drops.push_back(fmt::format("DROP {} {}", ours.text(0), sqlite::quoted(ours.text(1))));
+  }
+  for (const std::string& drop : drops) database.exec(drop);
+  transaction.commit();
+  return drops.size();
+}
+
+std::vector<std::string> drift(Database& database, const std::vector<TablePlan>& tables) {
+  std::vector<std::string> found;
+  Statement trigger(
+      database,
+      "SELECT sql FROM main.sqlite_master WHERE type = 'trigger' AND name = ? AND tbl_name = ?");
+  for (const TablePlan& plan : tables) {
+    if (!table_exists(database, plan.name())) {
+      found.push_back(fmt::format("table {} is gone", plan.name()));
+      continue;
+    }
+    if (fingerprint(sqlite::read_shape(database, plan.name())) != fingerprint(plan.shape))
+      found.push_back(fmt::format("table {} was altered", plan.name()));
+    for (const Trigger& expected : triggers_for(plan.id, plan.shape)) {
+      trigger.reset();
+      trigger.bind(1, std::string_view(expected.name)).bind(2, std::string_view(plan.name()));
+      if (!trigger.step())
+        found.push_back(fmt::format("trigger {} of table {} is gone", expected.name, plan.name()));
+      else if (trigger.text(0) != expected.sql)
+        found.push_back(
+            fmt::format("trigger {} of table {} was changed", expected.name, plan.name()));
+    }
+  }
+  return found;
+}
+
+Position newest_position(Database& database, const Era& era) {
+  return end_position(database, era, "DESC");
+}
+
+Position first_position(Database& database, const Era& era) {
+  return end_position(database, era, "ASC");
+}
+
+Era random_era(Database& database) {
+  Statement random(database, "SELECT randomblob(16)");
+  check(random.step(), "randomblob() returns a row");
+  const ValueView bytes = random.value(0);
+  Era era;
+  std::copy_n(bytes.bytes.begin(), era.bytes.size(), era.bytes.begin());
+  // The bits that mark a random (version 4) UUID.
+  era.bytes[6] = static_cast<std::uint8_t>((era.bytes[6] & 0x0f) | 0x40);
+  era.bytes[8] = static_cast<std::uint8_t>((era.bytes[8] & 0x3f) | 0x80);
+  return era;
+}
+
+}  // namespace lockstep::capture

@@ -1,0 +1,55 @@
+// Puts change table and triggers in place, reads what is in place, takes everything out again.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "link/sqlite/database.hpp"
+#include "model/position.hpp"
+#include "model/shape.hpp"
+
+namespace lockstep::capture {
+
+inline constexpr int kSourceFormat = 1;  ///< of the three tables; capture/README.md documents it
+
+/// What the source says about itself.
+struct Installed {
+  std::string source_id;  ///< UUID, made at the first install
+  Era era;
+  std::string migration;
+  std::string target;  ///< conninfo without secrets, so that later commands find the target
+  std::string target_schema;
+  std::vector<TablePlan> tables;
+};
+
+/// Nothing if the source has no lockstep tables. Throws LS-S326 if a lockstep of another format
+/// wrote them.
+[[nodiscard]] std::optional<Installed> read_installed(sqlite::Database& database);
+
+/// One IMMEDIATE transaction: all or nothing, synchronous=EXTRA. Asserts that every look-up and
+/// probe is a SEARCH (LS-S327 names the table if not). Call only if read_installed() found nothing.
+/// `database` is read_write.
+void install(sqlite::Database& database, const Installed& what);
+
+/// Takes every trigger and table of ours out in one IMMEDIATE transaction, triggers first. Returns
+/// how many objects went; 0 if there were none. Needs nothing but the file.
+std::size_t remove(sqlite::Database& database);
+
+/// Names of triggers that are missing or read differently than they should, and of tables whose
+/// shape changed: one sentence each. Call inside the read transaction whose changes are about to be
+/// used.
+[[nodiscard]] std::vector<std::string> drift(sqlite::Database& database,
+                                             const std::vector<TablePlan>& tables);
+
+/// The last change: the newest position of the source. Throws LS-S328 if the change table is gone
+/// or empty.
+[[nodiscard]] Position newest_position(sqlite::Database& database, const Era& era);
+/// The first row that is left: before anything was pruned, the position from which a copy may
+/// start.
+[[nodiscard]] Position first_position(sqlite::Database& database, const Era& era);
+
+/// A random UUID from the operating system's generator, through SQLite's randomblob().
+[[nodiscard]] Era random_era(sqlite::Database& database);
+
+}  // namespace lockstep::capture
