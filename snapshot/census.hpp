@@ -1,0 +1,19 @@
+// Reads every value of a table once: storage classes, NULLs, texts PostgreSQL cannot hold, longest
+// values.
+#pragma once
+
+#include <functional>
+
+#include "link/sqlite/database.hpp"
+#include "model/shape.hpp"
+#include "model/type_map.hpp"
+#include "snapshot/scan.hpp"
+
+namespace lockstep::snapshot {
+
+/// In slices, like the copy. `progress` is told the rows read so far, after each slice. One thread.
+[[nodiscard]] TableCensus take_census(sqlite::Database& database, const TableShape& shape,
+                                      const SliceLimits& limits,
+                                      const std::function<void(std::uint64_t)>& progress);
+
+}  // namespace lockstep::snapshot

@@ -1,0 +1,52 @@
+// The target's end of the copy: chunk rows into COPY, and what is done into the ledger, in one
+// transaction per chunk.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "link/postgres/connection.hpp"
+#include "link/postgres/copy.hpp"
+#include "link/wire/control.hpp"
+#include "model/row_stream.hpp"
+#include "model/shape.hpp"
+
+namespace lockstep::snapshot {
+
+/// One table's loading. rows() any number of times, then chunk_end(), which commits. Destroyed in
+/// between it leaves nothing of the chunk. Throws Error: LS-D401 (a value its column cannot hold),
+/// LS-R706 (the cursor moved under us: another loader), or what the server said; Retry::new_session
+/// after anything in doubt. One thread.
+class Loader {
+ public:
+  /// `cursor` is the ledger's (wire::encode_key; empty: none).
+  Loader(postgres::Connection& connection, std::string migration, std::string schema,
+         const TablePlan& table, std::string cursor);
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  void rows(std::string_view fragment);
+  void chunk_end(const wire::ChunkEnd& end);
+
+  [[nodiscard]] const TablePlan& table() const { return table_; }
+
+ private:
+  void open();
+  void take(const EntryView& entry);
+  void record(const wire::ChunkEnd& end);
+
+  postgres::Connection& connection_;
+  std::string migration_;
+  std::string schema_;
+  TablePlan table_;
+  std::string cursor_;
+  EntryReader reader_;
+  std::unique_ptr<postgres::CopyIn> copy_;
+  std::string lump_;
+  std::uint64_t rows_ = 0;
+};
+
+}  // namespace lockstep::snapshot

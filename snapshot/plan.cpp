@@ -1,0 +1,123 @@
+#include "snapshot/plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "link/postgres/names.hpp"
+
+namespace lockstep::snapshot {
+
+namespace {
+
+// A btree tuple of PostgreSQL holds 2704 bytes; the rest of the tuple and other columns need some.
+constexpr std::uint64_t kIndexedBytesMax = 2'600;
+
+std::uint64_t indexed_bytes(const std::vector<std::size_t>& columns, const TableCensus& census) {
+  std::uint64_t bytes = 0;
+  for (const std::size_t column : columns) bytes += census.columns[column].bytes_max + 8;
+  return bytes;
+}
+
+// Why PostgreSQL cannot have the same index; empty: it can.
+std::string index_obstacle(const Index& index, const TableShape& shape, const TableCensus& census) {
+  std::vector<std::size_t> columns;
+  for (const IndexTerm& term : index.terms) {
+    if (!term.column) return "it is on an expression";
+    const Column& column = shape.columns[*term.column];
+    if (term.collation != "BINARY" &&
+        (column.affinity == Affinity::text || column.affinity == Affinity::numeric ||
+         column.affinity == Affinity::blob))
+      return fmt::format("it compares {} by {}", column.name, term.collation);
+    columns.push_back(*term.column);
+  }
+  if (index.partial) return "it is partial";
+  if (const std::uint64_t bytes = indexed_bytes(columns, census); bytes > kIndexedBytesMax)
+    return fmt::format("its longest entry has {} bytes", bytes);
+  if (index.origin == IndexOrigin::created) return postgres::relation_name_problem(index.name);
+  return {};
+}
+
+void decide_indexes(TablePlan& plan, const TableCensus& census) {
+  for (const Index& index : plan.shape.indexes) {
+    if (index.origin == IndexOrigin::primary_key) {
+      for (const IndexTerm& term : index.terms)
+        if (term.column && term.collation != "BINARY")
+          plan.left_out.push_back(
+              fmt::format("key column {} is unique by {} in SQLite and byte by byte in PostgreSQL",
+                          plan.shape.columns[*term.column].name, term.collation));
+      continue;
+    }
+    const std::string obstacle = index_obstacle(index, plan.shape, census);
+    if (obstacle.empty())
+      plan.carried_indexes.push_back(index.name);
+    else
+      plan.left_out.push_back(
+          fmt::format("{} index {}: {}", index.unique ? "unique" : "plain", index.name, obstacle));
+  }
+}
+
+void report_left_out(TablePlan& plan) {
+  const TableShape& shape = plan.shape;
+  const auto report = [&](std::size_t count, std::string_view what) {
+    if (count > 0) plan.left_out.push_back(fmt::format("{} {}", count, what));
+  };
+  report(shape.foreign_keys, "foreign key(s)");
+  report(shape.checks, "CHECK constraint(s)");
+  report(static_cast<std::size_t>(
+             std::count_if(shape.columns.begin(), shape.columns.end(),
+                           [](const Column& column) { return !column.default_sql.empty(); })),
+         "DEFAULT(s)");
+  report(static_cast<std::size_t>(
+             std::count_if(shape.columns.begin(), shape.columns.end(),
+                           [](const Column& column) { return column.generated != Generated::no; })),
+         "generated column(s): their values are carried, PostgreSQL does not compute them");
+}
+
+}  // namespace
+
+std::vector<std::string> shape_problems(const TableShape& shape) {
+  std::vector<std::string> problems;
+  if (const std::string problem = postgres::relation_name_problem(shape.name); !problem.empty())
+    problems.push_back("its name: " + problem);
+  if (shape.columns.size() > postgres::kColumnsMax)
+    problems.push_back(fmt::format("it has {} columns; PostgreSQL stops at {}",
+                                   shape.columns.size(), postgres::kColumnsMax));
+  for (const Column& column : shape.columns)
+    if (const std::string problem = postgres::column_name_problem(column.name); !problem.empty())
+      problems.push_back(fmt::format("column \"{}\": {}", column.name, problem));
+  return problems;
+}
+
+Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus& census,
+                   std::int64_t sequence) {
+  Planned planned;
+  planned.plan.id = id;
+  planned.plan.shape = shape;
+  planned.plan.sequence = sequence;
+  for (std::size_t i = 0; i < shape.columns.size(); ++i) {
+    std::string why;
+    const auto type = decide_type(shape.columns[i], census.columns[i], why);
+    if (type)
+      planned.plan.types.push_back(*type);
+    else
+      planned.problems.push_back(why);
+  }
+  for (const std::size_t key : shape.key) {
+    const std::uint64_t nulls =
+        census.columns[key].count[static_cast<std::size_t>(ValueClass::null)];
+    if (nulls > 0)
+      planned.problems.push_back(
+          fmt::format("key column {} is NULL in {} row(s), which PostgreSQL does not allow",
+                      shape.columns[key].name, nulls));
+  }
+  if (const std::uint64_t bytes = indexed_bytes(shape.key, census); bytes > kIndexedBytesMax)
+    planned.problems.push_back(
+        fmt::format("its longest key has {} bytes; PostgreSQL indexes at most about {}", bytes,
+                    kIndexedBytesMax));
+  decide_indexes(planned.plan, census);
+  report_left_out(planned.plan);
+  return planned;
+}
+
+}  // namespace lockstep::snapshot

@@ -1,0 +1,24 @@
+// From shape and census to a table plan, or to the reasons why a table cannot be carried. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/shape.hpp"
+#include "model/type_map.hpp"
+
+namespace lockstep::snapshot {
+
+struct Planned {
+  TablePlan plan;                     ///< complete if `problems` is empty
+  std::vector<std::string> problems;  ///< every reason, not only the first
+};
+
+/// Checks the schema alone: names, number of columns, a key.
+[[nodiscard]] std::vector<std::string> shape_problems(const TableShape& shape);
+
+/// Decides types and which indexes PostgreSQL gets. `sequence` is sqlite_sequence's number.
+[[nodiscard]] Planned plan_table(std::uint32_t id, const TableShape& shape,
+                                 const TableCensus& census, std::int64_t sequence);
+
+}  // namespace lockstep::snapshot

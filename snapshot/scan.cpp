@@ -1,0 +1,148 @@
+#include "snapshot/scan.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "link/sqlite/durability.hpp"
+
+namespace lockstep::snapshot {
+
+namespace {
+
+using sqlite::quoted;
+using sqlite::Statement;
+
+const Index* primary_key_index(const TableShape& shape) {
+  for (const Index& index : shape.indexes)
+    if (index.origin == IndexOrigin::primary_key) return &index;
+  return nullptr;
+}
+
+struct KeyTerm {
+  std::string name;
+  std::string collation;
+  bool descending = false;
+};
+
+std::vector<KeyTerm> key_terms(const TableShape& shape) {
+  std::vector<KeyTerm> terms;
+  const Index* index = primary_key_index(shape);
+  for (std::size_t i = 0; i < shape.key.size(); ++i) {
+    KeyTerm term{quoted(shape.columns[shape.key[i]].name), shape.columns[shape.key[i]].collation};
+    if (index != nullptr && i < index->terms.size()) {
+      term.collation = index->terms[i].collation;
+      term.descending = index->terms[i].descending;
+    }
+    terms.push_back(std::move(term));
+  }
+  return terms;
+}
+
+// (k1 >= ?1) AND (k1 > ?1 OR (k2 > ?2 OR ...)): the first part lets the index seek, the rest is
+// exact.
+std::string key_bounds(const std::vector<KeyTerm>& terms) {
+  std::string exact;
+  for (std::size_t i = terms.size(); i-- > 0;) {
+    const KeyTerm& term = terms[i];
+    const std::string beyond = fmt::format("{} {} ?{} COLLATE {}", term.name,
+                                           term.descending ? "<" : ">", i + 1, term.collation);
+    if (exact.empty())
+      exact = beyond;
+    else
+      exact = fmt::format("({} OR ({} = ?{} COLLATE {} AND {}))", beyond, term.name, i + 1,
+                          term.collation, exact);
+  }
+  const KeyTerm& first = terms.front();
+  return fmt::format("{} {}= ?1 COLLATE {} AND {}", first.name, first.descending ? "<" : ">",
+                     first.collation, exact);
+}
+
+}  // namespace
+
+ScanQuery scan_query(const TableShape& shape) {
+  std::vector<std::string> columns;
+  for (const Column& column : shape.columns) columns.push_back(quoted(column.name));
+  ScanQuery query;
+  std::string order, bounds;
+  if (!shape.rowid_name.empty() || shape.rowid_alias) {
+    const std::string rowid =
+        shape.rowid_alias ? quoted(shape.columns[*shape.rowid_alias].name) : shape.rowid_name;
+    if (shape.rowid_alias) {
+      query.cursor_columns = {*shape.rowid_alias};
+    } else {
+      query.cursor_columns = {columns.size()};
+      columns.push_back(rowid);
+    }
+    order = rowid;
+    bounds = rowid + " > ?1";
+  } else {
+    check(!shape.key.empty(), "a table without rowid has a key");
+    std::vector<std::string> ordered;
+    const std::vector<KeyTerm> terms = key_terms(shape);
+    for (const KeyTerm& term : terms)
+      ordered.push_back(fmt::format("{} COLLATE {}{}", term.name, term.collation,
+                                    term.descending ? " DESC" : ""));
+    query.cursor_columns = shape.key;
+    order = fmt::format("{}", fmt::join(ordered, ", "));
+    bounds = key_bounds(terms);
+  }
+  const std::string select =
+      fmt::format("SELECT {} FROM {}", fmt::join(columns, ", "), quoted(shape.name));
+  query.first = fmt::format("{} ORDER BY {}", select, order);
+  query.onward = fmt::format("{} WHERE {} ORDER BY {}", select, bounds, order);
+  return query;
+}
+
+Scan::Scan(sqlite::Database& database, const TableShape& shape,
+           std::optional<std::vector<Value>> after, SliceLimits limits)
+    : database_(database),
+      query_(scan_query(shape)),
+      limits_(limits),
+      cursor_(std::move(after)),
+      wal_(database.in_wal_mode()) {}
+
+// A reader that is always there keeps the WAL from restarting, and every commit past 1,000 pages
+// sorts it anew.
+void Scan::let_writer_pass() {
+  if (!wal_) return;
+  const std::int64_t bytes = sqlite::wal_bytes(database_.path());
+  if (bytes < limits_.wal_bytes_max) return;
+  const Deadline deadline(limits_.wal_wait_max);
+  while (!deadline.passed() && sqlite::wal_bytes(database_.path()) >= bytes)
+    std::this_thread::sleep_for(Milliseconds{2});
+}
+
+void Scan::remember_cursor(const Statement& statement) {
+  std::vector<Value> key;
+  key.reserve(query_.cursor_columns.size());
+  for (const std::size_t column : query_.cursor_columns)
+    key.emplace_back(statement.value(static_cast<int>(column)));
+  cursor_ = std::move(key);
+}
+
+bool Scan::slice(const Visit& visit) {
+  let_writer_pass();
+  const sqlite::Transaction view(database_, sqlite::Transaction::Mode::deferred);
+  Statement rows(database_, cursor_ ? query_.onward : query_.first);
+  if (cursor_)
+    for (std::size_t i = 0; i < cursor_->size(); ++i)
+      rows.bind(static_cast<int>(i) + 1, (*cursor_)[i].view());
+  const Deadline deadline(wal_ ? limits_.time_max : limits_.time_max_journal);
+  constexpr std::uint64_t kRowsPerClockLook = 32;
+  std::size_t bytes = 0;
+  bool more = false;
+  while ((more = rows.step())) {
+    bytes += visit(rows);
+    ++rows_;
+    if (bytes >= limits_.bytes_max) break;
+    if (rows_ % kRowsPerClockLook == 0 && deadline.passed()) break;
+  }
+  if (more) remember_cursor(rows);
+  return more;  // at the end the cursor stays behind: nobody goes on from there
+}
+
+}  // namespace lockstep::snapshot
