@@ -1,0 +1,295 @@
+#include "apply/applier.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "apply/ledger.hpp"
+#include "apply/merge.hpp"
+#include "link/postgres/encode.hpp"
+#include "link/postgres/entry_check.hpp"
+
+namespace lockstep::apply {
+
+namespace {
+
+using postgres::BinaryParameter;
+using postgres::CommitOutcome;
+using postgres::Pipeline;
+
+constexpr char kUniqueViolation[] = "23505";
+
+// The bytes of several parameters in one buffer; views are made when the buffer no longer moves.
+class Parameters {
+ public:
+  void add(const ValueView& value, ColumnType type) {
+    if (value.kind == ValueClass::null) {
+      ends_.push_back(kNull);
+      return;
+    }
+    postgres::append_raw(bytes_, value, type);
+    ends_.push_back(bytes_.size());
+  }
+  void add_raw(std::string_view bytes) {
+    bytes_.append(bytes);
+    ends_.push_back(bytes_.size());
+  }
+  void add(std::int64_t number) {
+    put_u64(bytes_, static_cast<std::uint64_t>(number));
+    ends_.push_back(bytes_.size());
+  }
+  [[nodiscard]] const std::vector<BinaryParameter>& views() {
+    views_.clear();
+    std::size_t at = 0;
+    for (const std::size_t end : ends_) {
+      if (end == kNull) {
+        views_.emplace_back(std::nullopt);
+        continue;
+      }
+      views_.emplace_back(std::string_view(bytes_).substr(at, end - at));
+      at = end;
+    }
+    return views_;
+  }
+
+ private:
+  static constexpr std::size_t kNull = static_cast<std::size_t>(-1);
+  std::string bytes_;
+  std::vector<std::size_t> ends_;
+  std::vector<BinaryParameter> views_;
+};
+
+std::string_view era_bytes(const Era& era) {
+  return {reinterpret_cast<const char*>(era.bytes.data()), era.bytes.size()};
+}
+
+Parameters advance_parameters(const wire::BatchBegin& batch) {
+  Parameters parameters;
+  parameters.add_raw(era_bytes(batch.to.era));
+  parameters.add(batch.to.seq);
+  parameters.add(batch.to.identity);
+  parameters.add(batch.to.seq - batch.from.seq);
+  parameters.add(batch.wall_us);
+  parameters.add_raw(era_bytes(batch.from.era));
+  parameters.add(batch.from.seq);
+  parameters.add(batch.from.identity);
+  return parameters;
+}
+
+[[noreturn]] void throw_position_moved(const wire::BatchBegin& batch) {
+  throw Error(
+      {.code = "LS-R705",
+       .exit = ExitCode::busy,
+       .what = "the target is not where this batch starts",
+       .why = fmt::format("the ledger no longer says {}: another applier is at work, or this batch "
+                          "came twice",
+                          to_string(batch.from)),
+       .data = "the batch was refused as a whole (compare-and-set)",
+       .todo = "nothing; lockstep reads the ledger and goes on from there",
+       .retry = Retry::new_session});
+}
+
+}  // namespace
+
+Applier::Applier(postgres::Connection& connection, const std::vector<TablePlan>& tables,
+                 ApplierOptions options)
+    : connection_(connection), options_(std::move(options)) {
+  for (const TablePlan& table : tables) tables_.emplace(table.id, table);
+  // A session that ended may have left the connection, and on it statements of the same names.
+  connection_.exec("DEALLOCATE ALL");
+}
+
+Applier::~Applier() {
+  staging_.reset();
+  connection_.abort();
+}
+
+const TablePlan& Applier::plan(std::uint32_t table) const {
+  const auto found = tables_.find(table);
+  if (found != tables_.end()) return found->second;
+  throw Error({.code = "LS-W505",
+               .exit = ExitCode::stopped,
+               .what = fmt::format("a change of table number {} came", table),
+               .why = "the target's ledger has no such table",
+               .data = "nothing of the batch was applied",
+               .todo = "source and target belong to different migrations: check both paths"});
+}
+
+void Applier::begin(const wire::BatchBegin& batch) {
+  staging_.reset();
+  connection_.abort();
+  batch_ = batch;
+  reader_ = EntryReader();
+  entries_ = 0;
+  bytes_.clear();
+  stored_.clear();
+}
+
+void Applier::entries(std::string_view fragment) {
+  reader_.feed(fragment);
+  while (const auto entry = reader_.next()) take(*entry);
+}
+
+void Applier::take(const EntryView& entry) {
+  const TablePlan& table = plan(entry.table);
+  postgres::check_entry(table, entry);
+  ++entries_;
+  if (staging_) {
+    staging_->put(table, entry);
+    return;
+  }
+  stored_.push_back({entry.table, entry.present, bytes_.size(), entry.values.size()});
+  bytes_.append(entry.values);
+  const ApplierLimits& limits = options_.limits;
+  // Without keys each DELETE would read the whole table: a join with staging reads it once.
+  if (!options_.keyed || stored_.size() > limits.small_entries_max ||
+      bytes_.size() > limits.small_bytes_max)
+    start_staging();
+}
+
+void Applier::start_staging() {
+  connection_.exec("BEGIN");
+  staging_ =
+      std::make_unique<Staging>(connection_, options_.schema, options_.limits.copy_lump_bytes);
+  for (const StoredEntry& stored : stored_)
+    staging_->put(plan(stored.table),
+                  {stored.table, stored.present,
+                   std::string_view(bytes_).substr(stored.offset, stored.length)});
+  stored_.clear();
+  bytes_.clear();
+}
+
+Applied Applier::end(const wire::BatchEnd& batch) {
+  if (!reader_.at_boundary() || batch.entries != entries_)
+    throw Error({.code = "LS-W501",
+                 .exit = ExitCode::stopped,
+                 .what = "a batch on the wire is not whole",
+                 .why = fmt::format("{} entries came, {} were announced", entries_, batch.entries),
+                 .data = "nothing of it was applied",
+                 .todo = "nothing; the session starts again by itself",
+                 .retry = Retry::new_session});
+  return staging_ ? finish_staging() : finish_small();
+}
+
+Applied Applier::finish_staging() {
+  const bool fell_back = staging_->merge(options_.keyed);
+  staging_.reset();
+  const std::string name = advance_name();
+  Pipeline pipeline(connection_);
+  const bool prepare = !prepared_.contains(name);
+  if (prepare) pipeline.prepare(name, advance_sql(options_.migration, options_.becomes_consistent));
+  run_advance(pipeline);
+  pipeline.commit();
+  const Pipeline::Outcome outcome = pipeline.finish();
+  if (outcome.error) {
+    connection_.abort();
+    if (outcome.error->foreign() == kAdvanceRefused) throw_position_moved(batch_);
+    if (outcome.commit != CommitOutcome::in_doubt) throw Error(*outcome.error);
+  }
+  if (outcome.commit == CommitOutcome::committed) prepared_.insert(name);
+  return settle(outcome.commit, fell_back);
+}
+
+std::string Applier::advance_name() const {
+  return options_.becomes_consistent ? "lockstep_advance_c" : "lockstep_advance";
+}
+
+void Applier::run_advance(Pipeline& pipeline) {
+  Parameters parameters = advance_parameters(batch_);
+  pipeline.run(advance_name(), parameters.views());
+}
+
+std::map<std::string, std::string> Applier::statements_for(bool delete_and_insert) const {
+  std::map<std::string, std::string> statements{
+      {advance_name(), advance_sql(options_.migration, options_.becomes_consistent)}};
+  for (const StoredEntry& entry : stored_) {
+    const TablePlan& table = plan(entry.table);
+    if (delete_and_insert || !entry.present)
+      statements.emplace(fmt::format("lockstep_d{}", table.id),
+                         delete_row_sql(options_.schema, table));
+    if (delete_and_insert && entry.present)
+      statements.emplace(fmt::format("lockstep_i{}", table.id),
+                         insert_row_sql(options_.schema, table));
+    if (!delete_and_insert && entry.present)
+      statements.emplace(fmt::format("lockstep_u{}", table.id),
+                         upsert_row_sql(options_.schema, table));
+  }
+  std::erase_if(statements,
+                [&](const auto& statement) { return prepared_.contains(statement.first); });
+  return statements;
+}
+
+void Applier::run_entry(Pipeline& pipeline, const StoredEntry& entry, char verb, bool key_only) {
+  const TablePlan& table = plan(entry.table);
+  ValueCursor values(std::string_view(bytes_).substr(entry.offset, entry.length));
+  Parameters parameters;
+  if (entry.present && key_only) {
+    std::vector<ValueView> row;
+    while (const auto value = values.next()) row.push_back(*value);
+    for (const std::size_t column : table.shape.key)
+      parameters.add(row[column], table.types[column]);
+  } else if (entry.present) {
+    for (const ColumnType type : table.types) parameters.add(*values.next(), type);
+  } else {
+    for (const std::size_t column : table.shape.key)
+      parameters.add(*values.next(), table.types[column]);
+  }
+  pipeline.run(fmt::format("lockstep_{}{}", verb, table.id), parameters.views());
+}
+
+// The position moves first: the row lock makes two appliers take turns, and the loser fails before
+// it has done anything.
+Pipeline::Outcome Applier::run_small(bool delete_and_insert) {
+  const std::map<std::string, std::string> statements = statements_for(delete_and_insert);
+  Pipeline pipeline(connection_);
+  for (const auto& [name, sql] : statements) pipeline.prepare(name, sql);
+  pipeline.exec("BEGIN");
+  run_advance(pipeline);
+  for (const StoredEntry& entry : stored_)
+    if (delete_and_insert || !entry.present) run_entry(pipeline, entry, 'd', true);
+  for (const StoredEntry& entry : stored_)
+    if (entry.present) run_entry(pipeline, entry, delete_and_insert ? 'i' : 'u', false);
+  pipeline.commit();
+  Pipeline::Outcome outcome = pipeline.finish();
+  std::size_t index = 0;
+  for (const auto& [name, sql] : statements)
+    if (!outcome.error || index++ < outcome.failed_statement) prepared_.insert(name);
+  return outcome;
+}
+
+Applied Applier::finish_small() {
+  bool fell_back = false;
+  Pipeline::Outcome outcome = run_small(false);
+  if (outcome.error && outcome.error->foreign() == kUniqueViolation) {
+    // Two rows of this batch exchanged a unique value: no order of upserts can do that.
+    connection_.abort();
+    fell_back = true;
+    outcome = run_small(true);
+  }
+  if (outcome.error && outcome.commit != CommitOutcome::in_doubt) {
+    connection_.abort();
+    if (outcome.error->foreign() == kAdvanceRefused) throw_position_moved(batch_);
+    throw Error(*outcome.error);
+  }
+  return settle(outcome.commit, fell_back);
+}
+
+Applied Applier::settle(CommitOutcome outcome, bool fell_back) {
+  if (outcome == CommitOutcome::committed)
+    return {batch_.to, static_cast<std::uint64_t>(batch_.to.seq - batch_.from.seq), entries_,
+            fell_back};
+  throw Error(
+      {.code = "LS-T212",
+       .exit = ExitCode::unreachable,
+       .what = outcome == CommitOutcome::in_doubt
+                   ? "the answer to a commit was lost: it may or may not be on the target"
+                   : "the target refused a commit",
+       .why = "the connection ended, or the server was stopped, while the commit was on its way",
+       .data =
+           "safe: rows and position are one transaction, and the ledger is read before going on",
+       .todo = "nothing; lockstep connects again by itself",
+       .retry = Retry::new_session});
+}
+
+}  // namespace lockstep::apply

@@ -1,0 +1,98 @@
+// Batches into the target: one batch, one transaction: rows, position, done (I2).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "apply/staging.hpp"
+#include "link/postgres/connection.hpp"
+#include "link/wire/control.hpp"
+#include "model/row_stream.hpp"
+#include "model/shape.hpp"
+
+namespace lockstep::apply {
+
+struct ApplierLimits {
+  std::size_t small_entries_max =
+      400;  ///< up to here: prepared statements, one round trip; beyond: staging
+  std::size_t small_bytes_max = 1u << 20;
+  std::size_t copy_lump_bytes = 128u << 10;  ///< tuples gathered before they go to COPY
+};
+
+struct ApplierOptions {
+  std::string migration;
+  std::string schema;
+  bool keyed = true;  ///< false while the target has no keys yet: merge by delete and insert
+  bool becomes_consistent = false;  ///< this is the batch that ends the snapshot
+  ApplierLimits limits{};
+};
+
+struct Applied {
+  Position position;
+  std::uint64_t changes = 0;
+  std::uint64_t entries = 0;
+  bool fell_back =
+      false;  ///< a unique conflict was met and the batch was done by delete and insert
+};
+
+/// Feed it one batch: begin(), entries() any number of times, end(). Only end() commits; destroying
+/// the applier or starting another batch before that leaves nothing on the target. Throws Error:
+/// LS-D401 (a value that its column cannot hold; nothing of the batch is applied), LS-R705 (the
+/// position moved under us: another applier), or what the server said. Retry::new_session after
+/// anything in doubt. One thread; the connection is the applier's alone meanwhile.
+class Applier {
+ public:
+  Applier(postgres::Connection& connection, const std::vector<TablePlan>& tables,
+          ApplierOptions options);
+  ~Applier();
+  Applier(const Applier&) = delete;
+  Applier& operator=(const Applier&) = delete;
+
+  void begin(const wire::BatchBegin& batch);
+  void entries(std::string_view fragment);
+  [[nodiscard]] Applied end(const wire::BatchEnd& batch);
+
+  /// When the source's reader saw the end of the batch that was applied last.
+  [[nodiscard]] std::int64_t source_wall_us() const { return batch_.wall_us; }
+
+  /// From the next batch on.
+  void set_keyed(bool keyed) { options_.keyed = keyed; }
+  void set_becomes_consistent(bool becomes) { options_.becomes_consistent = becomes; }
+
+ private:
+  struct StoredEntry {
+    std::uint32_t table = 0;
+    bool present = false;
+    std::size_t offset = 0, length = 0;
+  };
+
+  [[nodiscard]] const TablePlan& plan(std::uint32_t table) const;
+  void take(const EntryView& entry);
+  void start_staging();
+  [[nodiscard]] Applied finish_small();
+  [[nodiscard]] Applied finish_staging();
+  [[nodiscard]] postgres::Pipeline::Outcome run_small(bool delete_and_insert);
+  void run_entry(postgres::Pipeline& pipeline, const StoredEntry& entry, char verb, bool key_only);
+  void run_advance(postgres::Pipeline& pipeline);
+  [[nodiscard]] std::map<std::string, std::string> statements_for(bool delete_and_insert) const;
+  [[nodiscard]] std::string advance_name() const;
+  [[nodiscard]] Applied settle(postgres::CommitOutcome outcome, bool fell_back);
+
+  postgres::Connection& connection_;
+  std::map<std::uint32_t, TablePlan> tables_;
+  ApplierOptions options_;
+  EntryReader reader_;
+  wire::BatchBegin batch_;
+  std::uint64_t entries_ = 0;
+  std::string bytes_;
+  std::vector<StoredEntry> stored_;
+  std::unique_ptr<Staging> staging_;
+  std::set<std::string> prepared_;
+};
+
+}  // namespace lockstep::apply

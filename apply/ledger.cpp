@@ -1,0 +1,275 @@
+#include "apply/ledger.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "apply/target_schema.hpp"
+#include "link/postgres/names.hpp"
+#include "link/wire/control.hpp"
+
+namespace lockstep::apply {
+
+namespace {
+
+using postgres::Connection;
+using postgres::literal;
+using postgres::Result;
+
+constexpr std::array kPhases{Phase::installing, Phase::snapshot, Phase::catchup, Phase::indexing,
+                             Phase::streaming};
+
+constexpr char kCreate[] =
+    "BEGIN;"
+    "CREATE SCHEMA IF NOT EXISTS lockstep;"
+    "CREATE TABLE IF NOT EXISTS lockstep.ledger ("
+    " migration text PRIMARY KEY,"
+    " format integer NOT NULL,"
+    " source_id uuid NOT NULL,"
+    " source text NOT NULL,"
+    " target_schema text NOT NULL,"
+    " role text NOT NULL DEFAULT 'replica' CHECK (role IN ('replica', 'primary')),"
+    " phase text NOT NULL CHECK (phase IN ('installing', 'snapshot', 'catchup', 'indexing', "
+    "'streaming')),"
+    " consistent boolean NOT NULL DEFAULT false,"
+    " era uuid, seq bigint, identity bigint,"
+    " batches bigint NOT NULL DEFAULT 0,"
+    " changes bigint NOT NULL DEFAULT 0,"
+    " source_wall_us bigint NOT NULL DEFAULT 0,"
+    " started timestamptz NOT NULL DEFAULT now(),"
+    " updated timestamptz NOT NULL DEFAULT now()"
+    ") WITH (fillfactor = 50);"
+    "CREATE TABLE IF NOT EXISTS lockstep.ledger_tables ("
+    " migration text NOT NULL REFERENCES lockstep.ledger ON DELETE CASCADE,"
+    " id integer NOT NULL,"
+    " name text NOT NULL,"
+    " plan text NOT NULL,"
+    " cursor text,"
+    " rows bigint NOT NULL DEFAULT 0,"
+    " copied boolean NOT NULL DEFAULT false,"
+    " indexed boolean NOT NULL DEFAULT false,"
+    " PRIMARY KEY (migration, id)"
+    ");"
+    "COMMIT";
+
+constexpr char kColumns[] =
+    "migration, source_id, target_schema, phase, consistent, era, seq, identity, batches, changes, "
+    "source_wall_us, format, source";
+
+LedgerRow row_from(const Result& result, int row) {
+  if (result.integer(row, 11) != kLedgerFormat)
+    throw Error(
+        {.code = "LS-R703",
+         .exit = ExitCode::precondition,
+         .what = fmt::format("the ledger of migration {} has format {}, this lockstep knows {}",
+                             result.value(row, 0), result.integer(row, 11), kLedgerFormat),
+         .why = "another version of lockstep made it",
+         .data = "nothing was touched",
+         .todo = "go on with that version"});
+  LedgerRow ledger;
+  ledger.migration = result.value(row, 0);
+  ledger.source_id = result.value(row, 1);
+  ledger.target_schema = result.value(row, 2);
+  const auto phase = parse_phase(result.value(row, 3));
+  check(phase.has_value(), "the ledger's phase is one of ours (a CHECK constraint says so)");
+  ledger.phase = *phase;
+  ledger.consistent = result.boolean(row, 4);
+  if (!result.is_null(row, 5)) {
+    const auto era = parse_era(result.value(row, 5));
+    check(era.has_value(), "PostgreSQL prints a uuid as a UUID");
+    ledger.position = Position{*era, result.integer(row, 6), result.integer(row, 7)};
+  }
+  ledger.batches = result.integer(row, 8);
+  ledger.changes = result.integer(row, 9);
+  ledger.source_wall_us = result.integer(row, 10);
+  ledger.source = result.value(row, 12);
+  return ledger;
+}
+
+// Runs `body` as one transaction; an in-doubt commit becomes an Error with Retry::new_session.
+template <class Body>
+void in_transaction(Connection& connection, Body body) {
+  connection.exec("BEGIN");
+  try {
+    body();
+  } catch (...) {
+    connection.abort();
+    throw;
+  }
+  if (connection.commit() == postgres::CommitOutcome::committed) return;
+  throw Error(
+      {.code = "LS-T212",
+       .exit = ExitCode::unreachable,
+       .what = "a step of the migration may or may not be recorded on the target",
+       .why = "the connection ended while the commit was on its way, or the commit was refused",
+       .data = "safe: the ledger is read again before anything else is done",
+       .todo = "nothing; lockstep connects again by itself",
+       .retry = Retry::new_session});
+}
+
+}  // namespace
+
+std::string_view to_string(Phase phase) {
+  switch (phase) {
+    case Phase::installing:
+      return "installing";
+    case Phase::snapshot:
+      return "snapshot";
+    case Phase::catchup:
+      return "catchup";
+    case Phase::indexing:
+      return "indexing";
+    case Phase::streaming:
+      return "streaming";
+  }
+  return "?";
+}
+
+std::optional<Phase> parse_phase(std::string_view text) {
+  for (const Phase phase : kPhases)
+    if (to_string(phase) == text) return phase;
+  return std::nullopt;
+}
+
+bool ledger_exists(Connection& connection) {
+  return connection.exec("SELECT to_regclass('lockstep.ledger_tables') IS NOT NULL").boolean(0, 0);
+}
+
+void create_ledger(Connection& connection) {
+  if (ledger_exists(connection)) return;
+  try {
+    connection.exec(kCreate);
+  } catch (const Error&) {
+    connection.abort();
+    throw;
+  }
+}
+
+std::optional<LedgerRow> read_ledger(Connection& connection, const std::string& migration,
+                                     RowLock lock) {
+  if (!ledger_exists(connection)) return std::nullopt;
+  const Result result =
+      connection.query(fmt::format("SELECT {} FROM lockstep.ledger WHERE migration = $1{}",
+                                   kColumns, lock == RowLock::for_update ? " FOR UPDATE" : ""),
+                       {migration});
+  if (result.rows() == 0) return std::nullopt;
+  return row_from(result, 0);
+}
+
+std::vector<LedgerRow> all_ledgers(Connection& connection) {
+  std::vector<LedgerRow> rows;
+  if (!ledger_exists(connection)) return rows;
+  const Result result =
+      connection.exec(fmt::format("SELECT {} FROM lockstep.ledger ORDER BY migration", kColumns));
+  for (int row = 0; row < result.rows(); ++row) rows.push_back(row_from(result, row));
+  return rows;
+}
+
+std::vector<LedgerTable> read_tables(Connection& connection, const std::string& migration) {
+  const Result result = connection.query(
+      "SELECT plan, cursor, rows, copied, indexed FROM lockstep.ledger_tables WHERE migration = $1 "
+      "ORDER BY id",
+      {migration});
+  std::vector<LedgerTable> tables;
+  for (int row = 0; row < result.rows(); ++row) {
+    LedgerTable table;
+    table.plan = wire::decode_plan(result.value(row, 0));
+    if (!result.is_null(row, 1)) table.cursor = result.value(row, 1);
+    table.rows = result.integer(row, 2);
+    table.copied = result.boolean(row, 3);
+    table.indexed = result.boolean(row, 4);
+    tables.push_back(std::move(table));
+  }
+  return tables;
+}
+
+void enter_ledger(Connection& connection, const std::string& migration,
+                  const std::string& source_id, const std::string& source,
+                  const std::string& target_schema) {
+  in_transaction(connection, [&] {
+    connection.query(
+        "INSERT INTO lockstep.ledger (migration, format, source_id, source, target_schema, phase) "
+        "VALUES ($1, "
+        "$2::integer, $3::uuid, $4, $5, 'installing')",
+        {migration, std::to_string(kLedgerFormat), source_id, source, target_schema});
+  });
+}
+
+void begin_snapshot(Connection& connection, const LedgerRow& row, const Position& p0,
+                    const std::vector<TablePlan>& tables) {
+  in_transaction(connection, [&] {
+    const Result moved = connection.query(
+        "UPDATE lockstep.ledger SET phase = 'snapshot', era = $2::uuid, seq = $3::bigint, identity "
+        "= "
+        "$4::bigint, updated = now() WHERE migration = $1 AND phase = 'installing'",
+        {row.migration, to_string(p0.era), std::to_string(p0.seq), std::to_string(p0.identity)});
+    check(moved.affected() == 1, "only the holder of the migration's lock begins its snapshot");
+    // IF NOT EXISTS would ask for the right to create schemas even where the schema is there.
+    if (connection.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", {row.target_schema})
+            .rows() == 0)
+      connection.exec(fmt::format("CREATE SCHEMA {}", postgres::quoted(row.target_schema)));
+    for (const TablePlan& plan : tables) {
+      connection.exec(create_table_sql(row.target_schema, plan));
+      connection.query(
+          "INSERT INTO lockstep.ledger_tables (migration, id, name, plan) VALUES ($1, $2::integer, "
+          "$3, $4)",
+          {row.migration, std::to_string(plan.id), plan.name(), wire::encode_plan(plan)});
+    }
+  });
+}
+
+void move_phase(Connection& connection, const std::string& migration, Phase from, Phase to,
+                bool consistent) {
+  in_transaction(connection, [&] {
+    const Result moved = connection.query(
+        "UPDATE lockstep.ledger SET phase = $3, consistent = consistent OR $4::boolean, updated = "
+        "now() "
+        "WHERE migration = $1 AND phase = $2 AND role = 'replica'",
+        {migration, std::string(to_string(from)), std::string(to_string(to)),
+         std::string(consistent ? "true" : "false")});
+    if (moved.affected() == 1) return;
+    throw Error(
+        {.code = "LS-R704",
+         .exit = ExitCode::busy,
+         .what = fmt::format("migration {} is no longer in phase {}", migration, to_string(from)),
+         .why = "another lockstep moved it on",
+         .data = "nothing was changed",
+         .todo = "lockstep status says who is at work",
+         .retry = Retry::new_session});
+  });
+}
+
+void mark_indexed(Connection& connection, const std::string& migration, std::uint32_t table) {
+  const Result marked = connection.query(
+      "UPDATE lockstep.ledger_tables SET indexed = true WHERE migration = $1 AND id = $2::integer "
+      "AND NOT "
+      "indexed",
+      {migration, std::to_string(table)});
+  check(marked.affected() == 1, "a table's indexes are built once");
+}
+
+void remove_ledger(Connection& connection, const std::string& migration) {
+  if (!ledger_exists(connection)) return;
+  in_transaction(connection, [&] {
+    connection.query("DELETE FROM lockstep.ledger WHERE migration = $1", {migration});
+    if (connection.exec("SELECT 1 FROM lockstep.ledger").rows() > 0) return;
+    connection.exec("DROP TABLE lockstep.ledger_tables, lockstep.ledger");
+    const Result left = connection.exec(
+        "SELECT 1 FROM pg_class WHERE relnamespace = 'lockstep'::regnamespace LIMIT 1");
+    if (left.rows() == 0) connection.exec("DROP SCHEMA lockstep");
+  });
+}
+
+std::string advance_sql(const std::string& migration, bool becomes_consistent) {
+  return fmt::format(
+      "WITH moved AS (UPDATE lockstep.ledger SET era = $1::uuid, seq = $2::bigint, identity = "
+      "$3::bigint, "
+      "batches = batches + 1, changes = changes + $4::bigint, source_wall_us = $5::bigint, updated "
+      "= now(){} "
+      "WHERE migration = {} AND role = 'replica' AND era = $6::uuid AND seq = $7::bigint AND "
+      "identity = "
+      "$8::bigint RETURNING 1) SELECT 1 / count(*) FROM moved",
+      becomes_consistent ? ", consistent = true, phase = 'indexing'" : "", literal(migration));
+}
+
+}  // namespace lockstep::apply

@@ -1,0 +1,114 @@
+#include "apply/merge.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "link/postgres/names.hpp"
+
+namespace lockstep::apply {
+
+namespace {
+
+using postgres::qualified;
+using postgres::quoted;
+
+std::vector<std::string> columns_of(const TablePlan& plan) {
+  std::vector<std::string> names;
+  for (const Column& column : plan.shape.columns) names.push_back(quoted(column.name));
+  return names;
+}
+
+std::vector<std::string> key_of(const TablePlan& plan) {
+  std::vector<std::string> names;
+  for (const std::size_t column : plan.shape.key)
+    names.push_back(quoted(plan.shape.columns[column].name));
+  return names;
+}
+
+// A name for the flag that no column has.
+std::string present_name(const TablePlan& plan) {
+  std::string name = "lockstep_present";
+  while (plan.shape.column_named(name)) name += '_';
+  return quoted(name);
+}
+
+std::string on_conflict(const TablePlan& plan) {
+  std::vector<std::string> updates;
+  for (std::size_t i = 0; i < plan.shape.columns.size(); ++i)
+    if (!plan.is_key(i))
+      updates.push_back(fmt::format("{0} = EXCLUDED.{0}", quoted(plan.shape.columns[i].name)));
+  const std::string key = fmt::format("{}", fmt::join(key_of(plan), ", "));
+  if (updates.empty()) return fmt::format(" ON CONFLICT ({}) DO NOTHING", key);
+  return fmt::format(" ON CONFLICT ({}) DO UPDATE SET {}", key, fmt::join(updates, ", "));
+}
+
+std::string delete_using(const std::string& schema, const TablePlan& plan) {
+  std::vector<std::string> terms;
+  for (const std::string& name : key_of(plan)) terms.push_back(fmt::format("t.{0} = s.{0}", name));
+  return fmt::format("DELETE FROM {} AS t USING {} AS s WHERE {}", qualified(schema, plan.name()),
+                     staging_name(plan), fmt::join(terms, " AND "));
+}
+
+}  // namespace
+
+std::string insert_row_sql(const std::string& schema, const TablePlan& plan) {
+  std::vector<std::string> parameters;
+  for (std::size_t i = 0; i < plan.types.size(); ++i)
+    parameters.push_back(fmt::format("${}::{}", i + 1, to_string(plan.types[i])));
+  return fmt::format("INSERT INTO {} ({}) VALUES ({})", qualified(schema, plan.name()),
+                     fmt::join(columns_of(plan), ", "), fmt::join(parameters, ", "));
+}
+
+std::string upsert_row_sql(const std::string& schema, const TablePlan& plan) {
+  return insert_row_sql(schema, plan) + on_conflict(plan);
+}
+
+std::string delete_row_sql(const std::string& schema, const TablePlan& plan) {
+  std::vector<std::string> terms;
+  for (std::size_t i = 0; i < plan.shape.key.size(); ++i)
+    terms.push_back(fmt::format("{} = ${}::{}", quoted(plan.shape.columns[plan.shape.key[i]].name),
+                                i + 1, to_string(plan.types[plan.shape.key[i]])));
+  return fmt::format("DELETE FROM {} WHERE {}", qualified(schema, plan.name()),
+                     fmt::join(terms, " AND "));
+}
+
+std::string staging_name(const TablePlan& plan) {
+  return fmt::format("pg_temp.lockstep_staging_{}", plan.id);
+}
+
+std::string create_staging_sql(const TablePlan& plan) {
+  std::vector<std::string> columns{present_name(plan) + " boolean"};
+  for (std::size_t i = 0; i < plan.types.size(); ++i)
+    columns.push_back(
+        fmt::format("{} {}", quoted(plan.shape.columns[i].name), to_string(plan.types[i])));
+  return fmt::format("CREATE TEMPORARY TABLE IF NOT EXISTS {} ({}) ON COMMIT DELETE ROWS",
+                     staging_name(plan), fmt::join(columns, ", "));
+}
+
+std::string copy_staging_sql(const TablePlan& plan) {
+  return fmt::format("COPY {} FROM STDIN (FORMAT binary)", staging_name(plan));
+}
+
+std::string merge_delete_absent_sql(const std::string& schema, const TablePlan& plan) {
+  return fmt::format("{} AND NOT s.{}", delete_using(schema, plan), present_name(plan));
+}
+
+std::string merge_upsert_sql(const std::string& schema, const TablePlan& plan) {
+  return merge_insert_sql(schema, plan) + on_conflict(plan);
+}
+
+std::string merge_delete_touched_sql(const std::string& schema, const TablePlan& plan) {
+  return delete_using(schema, plan);
+}
+
+std::string merge_insert_sql(const std::string& schema, const TablePlan& plan) {
+  const std::string columns = fmt::format("{}", fmt::join(columns_of(plan), ", "));
+  return fmt::format("INSERT INTO {0} ({1}) SELECT {1} FROM {2} WHERE {3}",
+                     qualified(schema, plan.name()), columns, staging_name(plan),
+                     present_name(plan));
+}
+
+}  // namespace lockstep::apply

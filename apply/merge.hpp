@@ -1,0 +1,33 @@
+// Upsert, delete, staging and merge SQL from a table plan. Pure.
+#pragma once
+
+#include <string>
+
+#include "model/shape.hpp"
+
+namespace lockstep::apply {
+
+/// INSERT of one row: every column a parameter, in shape order.
+[[nodiscard]] std::string insert_row_sql(const std::string& schema, const TablePlan& plan);
+/// The same, updating the row that has the key already.
+[[nodiscard]] std::string upsert_row_sql(const std::string& schema, const TablePlan& plan);
+/// DELETE by key: the key columns are parameters, in key order.
+[[nodiscard]] std::string delete_row_sql(const std::string& schema, const TablePlan& plan);
+
+/// The temporary table of a large batch: a flag "present", then every column, none of them NOT
+/// NULL.
+[[nodiscard]] std::string staging_name(const TablePlan& plan);
+[[nodiscard]] std::string create_staging_sql(const TablePlan& plan);
+[[nodiscard]] std::string copy_staging_sql(const TablePlan& plan);
+
+/// Staging to target when the target has its key: absent keys are deleted, present rows upserted.
+[[nodiscard]] std::string merge_delete_absent_sql(const std::string& schema, const TablePlan& plan);
+[[nodiscard]] std::string merge_upsert_sql(const std::string& schema, const TablePlan& plan);
+/// Always right, whatever the constraints: delete every touched key, then insert every row found.
+/// The batch leads to a state that the source really had, so this order cannot meet a unique
+/// conflict.
+[[nodiscard]] std::string merge_delete_touched_sql(const std::string& schema,
+                                                   const TablePlan& plan);
+[[nodiscard]] std::string merge_insert_sql(const std::string& schema, const TablePlan& plan);
+
+}  // namespace lockstep::apply

@@ -1,0 +1,107 @@
+#include "apply/staging.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "apply/merge.hpp"
+#include "link/postgres/encode.hpp"
+
+namespace lockstep::apply {
+
+namespace {
+
+constexpr char kUniqueViolation[] = "23505";
+
+void append_null(std::string& out) {
+  put_u32(out, 0xffffffffU);
+}
+
+void append_boolean(std::string& out, bool value) {
+  put_u32(out, 1);
+  put_u8(out, value ? 1 : 0);
+}
+
+void append_present(std::string& out, const TablePlan& plan, ValueCursor values) {
+  for (const ColumnType type : plan.types) postgres::append_field(out, *values.next(), type);
+}
+
+void append_absent(std::string& out, const TablePlan& plan, ValueCursor values) {
+  // Key values come in key order; the tuple wants them at their columns.
+  std::vector<ValueView> by_column(plan.types.size());
+  for (const std::size_t column : plan.shape.key) by_column[column] = *values.next();
+  for (std::size_t i = 0; i < plan.types.size(); ++i) {
+    if (plan.is_key(i))
+      postgres::append_field(out, by_column[i], plan.types[i]);
+    else
+      append_null(out);
+  }
+}
+
+}  // namespace
+
+Staging::Staging(postgres::Connection& connection, std::string schema, std::size_t lump_bytes)
+    : connection_(connection), schema_(std::move(schema)), lump_bytes_(lump_bytes) {}
+
+void Staging::put(const TablePlan& plan, const EntryView& entry) {
+  if (current_ != &plan) open(plan);
+  postgres::append_tuple_head(lump_, plan.types.size() + 1);
+  append_boolean(lump_, entry.present);
+  if (entry.present)
+    append_present(lump_, plan, ValueCursor(entry.values));
+  else
+    append_absent(lump_, plan, ValueCursor(entry.values));
+  if (lump_.size() >= lump_bytes_) flush();
+}
+
+void Staging::open(const TablePlan& plan) {
+  close();
+  connection_.exec(create_staging_sql(plan));
+  copy_ = std::make_unique<postgres::CopyIn>(connection_, copy_staging_sql(plan));
+  current_ = &plan;
+  if (std::find(staged_.begin(), staged_.end(), &plan) == staged_.end()) staged_.push_back(&plan);
+}
+
+void Staging::flush() {
+  if (!lump_.empty()) copy_->put(lump_);
+  lump_.clear();
+}
+
+void Staging::close() {
+  if (!copy_) return;
+  flush();
+  copy_->finish();
+  copy_.reset();
+  current_ = nullptr;
+}
+
+bool Staging::merge(bool keyed) {
+  close();
+  // Without statistics the planner takes a temporary table for small, and loops over it.
+  for (const TablePlan* plan : staged_) connection_.exec("ANALYZE " + staging_name(*plan));
+  if (!keyed) {
+    merge_replace();
+    return false;
+  }
+  connection_.exec("SAVEPOINT lockstep_merge");
+  try {
+    merge_upsert();
+    return false;
+  } catch (const Error& error) {
+    if (error.foreign() != kUniqueViolation) throw;
+  }
+  connection_.exec("ROLLBACK TO SAVEPOINT lockstep_merge");
+  merge_replace();
+  return true;
+}
+
+void Staging::merge_upsert() {
+  for (const TablePlan* plan : staged_) connection_.exec(merge_delete_absent_sql(schema_, *plan));
+  for (const TablePlan* plan : staged_) connection_.exec(merge_upsert_sql(schema_, *plan));
+}
+
+void Staging::merge_replace() {
+  for (const TablePlan* plan : staged_) connection_.exec(merge_delete_touched_sql(schema_, *plan));
+  for (const TablePlan* plan : staged_) connection_.exec(merge_insert_sql(schema_, *plan));
+}
+
+}  // namespace lockstep::apply

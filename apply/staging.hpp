@@ -1,0 +1,46 @@
+// A large batch on its way: binary COPY into temporary tables, then one merge per table.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "link/postgres/connection.hpp"
+#include "link/postgres/copy.hpp"
+#include "model/row_stream.hpp"
+#include "model/shape.hpp"
+
+namespace lockstep::apply {
+
+/// Works inside the transaction that its owner has begun; its owner commits. Entries must have been
+/// checked.
+class Staging {
+ public:
+  Staging(postgres::Connection& connection, std::string schema, std::size_t lump_bytes);
+
+  /// Entries of one table should come together: each change of table starts another COPY.
+  void put(const TablePlan& plan, const EntryView& entry);
+
+  /// Staging to target. With keys on the target: delete what is absent, upsert the rest; if that
+  /// meets a unique conflict (two rows that swapped a value), everything again by delete and
+  /// insert. Returns whether that was so.
+  [[nodiscard]] bool merge(bool keyed);
+
+ private:
+  void open(const TablePlan& plan);
+  void flush();
+  void close();
+  void merge_upsert();
+  void merge_replace();
+
+  postgres::Connection& connection_;
+  std::string schema_;
+  std::size_t lump_bytes_;
+  std::vector<const TablePlan*> staged_;
+  const TablePlan* current_ = nullptr;
+  std::unique_ptr<postgres::CopyIn> copy_;
+  std::string lump_;
+};
+
+}  // namespace lockstep::apply

@@ -1,0 +1,27 @@
+// DDL for the tables that lockstep makes on PostgreSQL. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/shape.hpp"
+
+namespace lockstep::apply {
+
+/// CREATE TABLE without key and indexes: rows that never existed together can meet in the copy
+///.
+[[nodiscard]] std::string create_table_sql(const std::string& schema, const TablePlan& plan);
+
+/// Primary key, unique constraints and indexes of one table, in this order, one statement each.
+/// Names are unique over all `plans`, which share a namespace in PostgreSQL: an index called
+/// orders_pkey may belong to another table.
+[[nodiscard]] std::vector<std::string> key_and_index_sql(const std::string& schema,
+                                                         const TablePlan& plan,
+                                                         const std::vector<TablePlan>& plans);
+
+/// Moves the identity sequence to the greatest of sqlite_sequence and the largest key; empty if
+/// there is no identity.
+[[nodiscard]] std::string sequence_sql(const std::string& schema, const TablePlan& plan);
+
+}  // namespace lockstep::apply
