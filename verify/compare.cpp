@@ -1,0 +1,188 @@
+#include "verify/compare.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <bit>
+#include <compare>
+#include <optional>
+#include <utility>
+
+#include "link/postgres/copy.hpp"
+#include "link/postgres/names.hpp"
+#include "link/sqlite/statement.hpp"
+#include "model/value.hpp"
+
+namespace lockstep::verify {
+
+namespace {
+
+constexpr std::size_t kExamplesMax = 5;
+constexpr std::uint64_t kRowsPerProgress = 4'096;
+
+std::string source_sql(const TablePlan& plan) {
+  std::vector<std::string> columns, order;
+  for (const Column& column : plan.shape.columns) columns.push_back(sqlite::quoted(column.name));
+  for (const std::size_t key : plan.shape.key)
+    order.push_back(sqlite::quoted(plan.shape.columns[key].name) + " COLLATE BINARY");
+  return fmt::format("SELECT {} FROM {} ORDER BY {}", fmt::join(columns, ", "),
+                     sqlite::quoted(plan.name()), fmt::join(order, ", "));
+}
+
+// "C" orders text byte by byte, as BINARY does.
+std::string target_sql(const std::string& schema, const TablePlan& plan) {
+  std::vector<std::string> columns, order;
+  for (const Column& column : plan.shape.columns) columns.push_back(postgres::quoted(column.name));
+  for (const std::size_t key : plan.shape.key)
+    order.push_back(postgres::quoted(plan.shape.columns[key].name) +
+                    (plan.types[key] == ColumnType::text ? " COLLATE \"C\"" : ""));
+  return fmt::format("COPY (SELECT {} FROM {} ORDER BY {}) TO STDOUT (FORMAT binary)",
+                     fmt::join(columns, ", "), postgres::qualified(schema, plan.name()),
+                     fmt::join(order, ", "));
+}
+
+std::uint64_t big_endian(std::string_view bytes) {
+  std::uint64_t number = 0;
+  for (const char byte : bytes) number = number << 8 | static_cast<unsigned char>(byte);
+  return number;
+}
+
+Value target_value(const std::optional<std::string_view>& field, ColumnType type) {
+  Value value;
+  if (!field) return value;
+  switch (type) {
+    case ColumnType::bigint:
+      value.kind = ValueClass::integer;
+      value.integer = static_cast<std::int64_t>(big_endian(*field));
+      break;
+    case ColumnType::double_precision:
+      value.kind = ValueClass::real;
+      value.real = std::bit_cast<double>(big_endian(*field));
+      break;
+    case ColumnType::text:
+      value.kind = ValueClass::text;
+      value.bytes = *field;
+      break;
+    case ColumnType::bytea:
+      value.kind = ValueClass::blob;
+      value.bytes = *field;
+      break;
+  }
+  return value;
+}
+
+std::weak_ordering order_of(const Value& a, const Value& b) {
+  if (a.kind != b.kind) return a.kind <=> b.kind;
+  switch (a.kind) {
+    case ValueClass::null:
+      return std::weak_ordering::equivalent;
+    case ValueClass::integer:
+      return a.integer <=> b.integer;
+    case ValueClass::real:
+      return a.real < b.real   ? std::weak_ordering::less
+             : a.real > b.real ? std::weak_ordering::greater
+                               : std::weak_ordering::equivalent;
+    case ValueClass::text:
+    case ValueClass::blob:
+      // char_traits<char> compares as unsigned bytes.
+      return a.bytes.compare(b.bytes) <=> 0;
+  }
+  return std::weak_ordering::equivalent;
+}
+
+using Row = std::vector<Value>;
+
+class Comparer {
+ public:
+  Comparer(const TablePlan& plan, Comparison& result) : plan_(plan), result_(result) {}
+
+  [[nodiscard]] std::weak_ordering keys(const Row& a, const Row& b) const {
+    for (const std::size_t key : plan_.shape.key)
+      if (const auto order = order_of(a[key], b[key]); order != 0) return order;
+    return std::weak_ordering::equivalent;
+  }
+
+  void values(const Row& source, const Row& target) {
+    for (std::size_t i = 0; i < source.size(); ++i) {
+      if (same_value(source[i].view(), target[i].view())) continue;
+      ++result_.differ;
+      example(fmt::format("{}: {} is {} on the source and {} on the target", key_of(source),
+                          plan_.shape.columns[i].name, describe(source[i].view()),
+                          describe(target[i].view())));
+      return;
+    }
+  }
+
+  void missing(const Row& source) {
+    ++result_.missing;
+    example(key_of(source) + ": on the source only");
+  }
+  void extra(const Row& target) {
+    ++result_.extra;
+    example(key_of(target) + ": on the target only");
+  }
+
+ private:
+  [[nodiscard]] std::string key_of(const Row& row) const {
+    std::vector<std::string> parts;
+    for (const std::size_t key : plan_.shape.key)
+      parts.push_back(
+          fmt::format("{}={}", plan_.shape.columns[key].name, describe(row[key].view())));
+    return fmt::format("{}", fmt::join(parts, ", "));
+  }
+  void example(std::string text) {
+    if (result_.examples.size() < kExamplesMax) result_.examples.push_back(std::move(text));
+  }
+
+  const TablePlan& plan_;
+  Comparison& result_;
+};
+
+}  // namespace
+
+Comparison compare_table(sqlite::Database& source, postgres::Connection& target,
+                         const std::string& schema, const TablePlan& plan,
+                         const std::function<void(std::uint64_t)>& progress) {
+  Comparison result;
+  result.table = plan.name();
+  Comparer comparer(plan, result);
+  sqlite::Statement source_rows(source, source_sql(plan));
+  postgres::CopyOut target_rows(target, target_sql(schema, plan));
+  std::vector<std::optional<std::string_view>> fields;
+  Row left(plan.types.size()), right(plan.types.size());
+
+  const auto next_source = [&] {
+    if (!source_rows.step()) return false;
+    for (std::size_t i = 0; i < left.size(); ++i)
+      left[i] = Value(source_rows.value(static_cast<int>(i)));
+    if (++result.source_rows % kRowsPerProgress == 0) progress(result.source_rows);
+    return true;
+  };
+  const auto next_target = [&] {
+    if (!target_rows.next(fields)) return false;
+    check(fields.size() == right.size(), "the server sends the columns that were asked for");
+    for (std::size_t i = 0; i < right.size(); ++i)
+      right[i] = target_value(fields[i], plan.types[i]);
+    ++result.target_rows;
+    return true;
+  };
+
+  bool on_source = next_source(), on_target = next_target();
+  while (on_source || on_target) {
+    const auto order = !on_target   ? std::weak_ordering::less
+                       : !on_source ? std::weak_ordering::greater
+                                    : comparer.keys(left, right);
+    if (order < 0) {
+      comparer.missing(left);
+    } else if (order > 0) {
+      comparer.extra(right);
+    } else {
+      comparer.values(left, right);
+    }
+    if (order <= 0) on_source = next_source();
+    if (order >= 0) on_target = next_target();
+  }
+  return result;
+}
+
+}  // namespace lockstep::verify
