@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# The whole migration of the price database (945,087 rows), census, keys and indexes included: lockstep and pgloader in turn,
+# one after the other, in one run; prints each pair and the median ratio.
+#   bench/whole_migration.sh [PAIRS]       needs: build/release (ops/build.sh release), Debian's pgloader and postgresql
+set -euo pipefail
+
+pairs=${1:-5}
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+lockstep=$PWD/build/release/lockstep
+prices=$PWD/build/release/tests/tools/lockstep-prices
+compare=$PWD/build/release/tests/tools/lockstep-compare
+server=$(pg_config --bindir)
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-bench.XXXXXX")
+chmod 711 "$work"
+mkdir "$work/pg"
+runner=()
+if ((EUID == 0)); then
+  runner=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+  chown postgres "$work/pg"
+fi
+cleanup() {
+  "${runner[@]}" "$server/pg_ctl" -D "$work/pg/data" -m immediate -w stop >/dev/null 2>&1 || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+"${runner[@]}" "$server/initdb" -D "$work/pg/data" -U lockstep -A trust -E UTF8 --locale=C.UTF-8 >/dev/null
+"${runner[@]}" "$server/pg_ctl" -D "$work/pg/data" -w -o "-k $work/pg -c listen_addresses=''" start >/dev/null
+"$prices" "$work/prices.db"
+
+fresh() {
+  psql -qX -h "$work/pg" -U lockstep postgres -c 'DROP DATABASE IF EXISTS bench' -c 'CREATE DATABASE bench' -c CHECKPOINT
+}
+# seconds FILE COMMAND...: wall seconds; FILE gets peak KiB.
+seconds() {
+  local file=$1
+  shift
+  /usr/bin/time -o "$file" -f '%e %M' "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+  cut -d' ' -f1 "$file"
+}
+
+ratios=()
+printf '%4s %12s %12s %8s %14s\n' pair lockstep pgloader ratio 'lockstep peak'
+for ((pair = 1; pair <= pairs; ++pair)); do
+  fresh
+  cp "$work/prices.db" "$work/run.db"
+  ours=$(seconds "$work/ours" "$lockstep" run "$work/run.db" "postgresql://lockstep@/bench?host=$work/pg" --until caught-up)
+  "$compare" "$work/run.db" "host=$work/pg user=lockstep dbname=bench" >/dev/null
+  rm -f "$work"/run.db*
+  fresh
+  theirs=$(seconds "$work/theirs" pgloader "sqlite://$work/prices.db" "postgresql://lockstep@unix:$work/pg:5432/bench")
+  ratio=$(awk -v a="$theirs" -v b="$ours" 'BEGIN { printf "%.2f", a / b }')
+  ratios+=("$ratio")
+  printf '%4d %10s s %10s s %8s %10s MiB\n' "$pair" "$ours" "$theirs" "$ratio" \
+    "$(awk '{ printf "%.0f", $2 / 1024 }' "$work/ours")"
+done
+printf 'median ratio pgloader / lockstep: %s\n' \
+  "$(printf '%s\n' "${ratios[@]}" | sort -n | awk '{ v[NR] = $1 } END { print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }')"

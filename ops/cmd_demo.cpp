@@ -1,0 +1,36 @@
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "ops/commands.hpp"
+#include "ops/demo_script.hpp"
+
+namespace lockstep::ops {
+
+// The script is part of the binary, so that an installed lockstep has its demo with it.
+ExitCode command_demo(const std::vector<std::string>& arguments) {
+  std::array<char, 4096> self{};
+  if (::readlink("/proc/self/exe", self.data(), self.size() - 1) > 0)
+    ::setenv("LOCKSTEP_BINARY", self.data(), 1);
+  std::vector<std::string> words{"bash", "-c", kDemoScript, "lockstep demo"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);  // the script handles Ctrl-C itself
+  ::execvp("bash", argv.data());
+  throw Error({.code = "LS-R720",
+               .exit = ExitCode::usage,
+               .what = "the demo needs bash",
+               .why = std::strerror(errno),
+               .data = "nothing was touched",
+               .todo = "install bash"});
+}
+
+}  // namespace lockstep::ops

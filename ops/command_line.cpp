@@ -1,0 +1,317 @@
+#include "ops/command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+
+#include "link/postgres/dsn.hpp"
+#include "ops/commands.hpp"
+#include "ops/names.hpp"
+#include "ops/version.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+// Everything that any command's flags fill in.
+struct Arguments {
+  std::string source, target, source_flag, target_flag;
+  std::string tables, exclude, schema, until;
+  std::string side, condition, timeout = "60s";
+  std::vector<std::string> rest;
+  bool watch = false;
+  bool json = false;
+};
+
+constexpr char kSourceHelp[] = "the SQLite file (also sqlite:///..., file:...)";
+constexpr char kTargetHelp[] =
+    "PostgreSQL: URL, conninfo, or an ORM's URL; passwords come from ~/.pgpass, PGPASSWORD, a "
+    "service file";
+
+[[noreturn]] void throw_usage(const std::string& what, const std::string& todo) {
+  throw Error({.code = "LS-C100",
+               .exit = ExitCode::usage,
+               .what = what,
+               .data = "nothing was touched",
+               .todo = todo});
+}
+
+std::string given(const std::string& positional, const std::string& flag, const char* variable,
+                  const char* what) {
+  if (!positional.empty() && !flag.empty() && positional != flag)
+    throw_usage(fmt::format("{} is given twice, and differs", what), "give it once");
+  if (!positional.empty()) return positional;
+  if (!flag.empty()) return flag;
+  const char* value = std::getenv(variable);
+  return value != nullptr ? value : "";
+}
+
+std::string source_of(const Arguments& arguments) {
+  std::string source = given(arguments.source, arguments.source_flag, "LOCKSTEP_SOURCE", "SOURCE");
+  if (source.empty())
+    throw_usage("SOURCE is missing", "give the SQLite file, or set LOCKSTEP_SOURCE; see --help");
+  return source;
+}
+
+std::string target_of(const Arguments& arguments) {
+  return given(arguments.target, arguments.target_flag, "LOCKSTEP_TARGET", "TARGET");
+}
+
+std::string needed_target_of(const Arguments& arguments) {
+  std::string target = target_of(arguments);
+  if (target.empty())
+    throw_usage("TARGET is missing",
+                "give the PostgreSQL database, or set LOCKSTEP_TARGET; see --help");
+  return target;
+}
+
+std::string side_of(const Arguments& arguments) {
+  if (!arguments.side.empty()) return arguments.side;
+  for (const std::string& flag : {arguments.source_flag, arguments.target_flag})
+    if (!flag.empty()) return flag;
+  for (const char* variable : {"LOCKSTEP_SOURCE", "LOCKSTEP_TARGET"})
+    if (const char* value = std::getenv(variable)) return value;
+  throw_usage("SOURCE or TARGET is missing", "give one of them; see --help");
+}
+
+void add_common(CLI::App& command, Arguments& arguments) {
+  command.add_flag("--json", arguments.json, "one JSON object per line on stdout");
+  command.add_option("--source", arguments.source_flag, kSourceHelp)->type_name("SOURCE");
+  command.add_option("--target", arguments.target_flag, kTargetHelp)->type_name("TARGET");
+}
+
+void add_sides(CLI::App& command, Arguments& arguments) {
+  command.add_option("SOURCE", arguments.source, kSourceHelp)->type_name("");
+  command.add_option("TARGET", arguments.target, kTargetHelp)->type_name("");
+  add_common(command, arguments);
+}
+
+void add_side(CLI::App& command, Arguments& arguments) {
+  command
+      .add_option("SOURCE|TARGET", arguments.side,
+                  "either side: the SQLite file or the PostgreSQL database")
+      ->type_name("");
+  add_common(command, arguments);
+}
+
+using Run = std::function<ExitCode(Screen&)>;
+
+struct Commands {
+  CLI::App app{"lockstep keeps a PostgreSQL database in lockstep with a live SQLite database.",
+               "lockstep"};
+  Arguments arguments;
+  Run chosen;
+};
+
+void add_run(Commands& commands, Signals& signals) {
+  Arguments& arguments = commands.arguments;
+  CLI::App* run = commands.app.add_subcommand("run", "copy, then follow; goes on where it was");
+  run->footer(
+      "Examples:\n  lockstep run app.db postgresql://owner@db.internal/app\n"
+      "  lockstep run app.db 'service=app' --until caught-up --exclude 'sessions,cache_*'");
+  add_sides(*run, arguments);
+  run->add_option("--until", arguments.until,
+                  "caught-up: end (exit 0) once everything captured is applied")
+      ->check(CLI::IsMember({"caught-up"}))
+      ->type_name("");
+  run->add_option("--tables", arguments.tables, "only these tables; * and ? match")
+      ->type_name("GLOB,...");
+  run->add_option("--exclude", arguments.exclude, "without these tables")->type_name("GLOB,...");
+  run->add_option("--schema", arguments.schema,
+                  "PostgreSQL schema for the tables (default: public)")
+      ->type_name("NAME");
+  run->callback([&commands, &signals] {
+    commands.chosen = [&](Screen& screen) {
+      const Arguments& given = commands.arguments;
+      const RunRequest request{.source = source_of(given),
+                               .target = needed_target_of(given),
+                               .tables = split_globs(given.tables),
+                               .exclude = split_globs(given.exclude),
+                               .schema = given.schema,
+                               .until_caught_up = !given.until.empty()};
+      return command_run(request, screen, signals);
+    };
+  });
+}
+
+void add_status_and_wait(Commands& commands, Signals& signals) {
+  Arguments& arguments = commands.arguments;
+  CLI::App* status = commands.app.add_subcommand(
+      "status", "state, positions captured/applied/acked, lag, tables, what is awaited");
+  add_side(*status, arguments);
+  status->add_flag("--watch", arguments.watch, "again every second, until Ctrl-C");
+  status->callback([&commands, &signals] {
+    commands.chosen = [&](Screen& screen) {
+      return command_status({side_of(commands.arguments), commands.arguments.watch}, screen,
+                            signals);
+    };
+  });
+
+  CLI::App* wait =
+      commands.app.add_subcommand("wait", "until something is applied; exit 6 on timeout");
+  add_side(*wait, arguments);
+  wait->add_option("--for", arguments.condition,
+                   "caught-up, or applied=POSITION as status prints it")
+      ->required()
+      ->type_name("CONDITION");
+  wait->add_option("--timeout", arguments.timeout, "500ms, 60s, 10min ... (default: 60s)")
+      ->type_name("TIME");
+  wait->callback([&commands, &signals] {
+    commands.chosen = [&](Screen& screen) {
+      const auto timeout = parse_duration(commands.arguments.timeout);
+      if (!timeout)
+        throw_usage(fmt::format("--timeout {} is not a duration", commands.arguments.timeout),
+                    "write 500ms, 60s, 10min or 2h");
+      return command_wait({side_of(commands.arguments), commands.arguments.condition, *timeout},
+                          screen, signals);
+    };
+  });
+}
+
+void add_verify_and_remove(Commands& commands) {
+  Arguments& arguments = commands.arguments;
+  CLI::App* verify = commands.app.add_subcommand(
+      "verify", "compare both sides at rest, row by row, all columns; exit 4 if they differ");
+  add_sides(*verify, arguments);
+  verify->callback([&commands] {
+    commands.chosen = [&](Screen& screen) {
+      return command_verify({source_of(commands.arguments), needed_target_of(commands.arguments)},
+                            screen);
+    };
+  });
+
+  CLI::App* remove = commands.app.add_subcommand(
+      "remove",
+      "take every trigger and table of ours out of SOURCE again (and our ledger out of TARGET)");
+  remove->footer(
+      "The copied tables on the target stay. Without TARGET only the source is touched.");
+  add_sides(*remove, arguments);
+  remove->callback([&commands] {
+    commands.chosen = [&](Screen& screen) {
+      return command_remove({source_of(commands.arguments), target_of(commands.arguments)}, screen);
+    };
+  });
+}
+
+void add_demo(Commands& commands) {
+  CLI::App* demo = commands.app.add_subcommand("demo",
+                                               "a live SQLite database under load, followed into a "
+                                               "private PostgreSQL, with a kill -9 in the middle");
+  demo->add_option("ARGUMENT", commands.arguments.rest, "--quick: a small database")->type_name("");
+  demo->allow_extras();
+  demo->callback([&commands, demo] {
+    commands.chosen = [&commands, demo](Screen&) {
+      std::vector<std::string> arguments = commands.arguments.rest;
+      for (const std::string& extra : demo->remaining()) arguments.push_back(extra);
+      return command_demo(arguments);
+    };
+  });
+}
+
+// CLI11 has no suggestions: the command with the fewest edits, if that is few.
+std::string nearest_command(const CLI::App& app, const std::string& typed) {
+  const auto distance = [](const std::string& a, const std::string& b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+      std::size_t diagonal = row[0];
+      row[0] = i;
+      for (std::size_t j = 1; j <= b.size(); ++j) {
+        const std::size_t above = row[j];
+        row[j] =
+            std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U)});
+        diagonal = above;
+      }
+    }
+    return row[b.size()];
+  };
+  std::string nearest;
+  std::size_t fewest = 3;
+  for (const CLI::App* command : app.get_subcommands(nullptr))
+    if (const std::size_t edits = distance(typed, command->get_name()); edits < fewest) {
+      fewest = edits;
+      nearest = command->get_name();
+    }
+  return nearest;
+}
+
+int usage_error(const Commands& commands, const CLI::ParseError& error, int argc, char** argv) {
+  std::string todo = "lockstep --help, or lockstep COMMAND --help";
+  const std::string typed = argc > 1 ? argv[1] : "";
+  if (commands.app.get_subcommands().empty() && !typed.empty() && typed.front() != '-')
+    if (const std::string nearest = nearest_command(commands.app, typed); !nearest.empty())
+      todo = fmt::format("did you mean: lockstep {}", nearest);
+  Screen(commands.arguments.json ? Format::json : Format::text)
+      .error({.code = "LS-C100",
+              .exit = ExitCode::usage,
+              .what = error.what(),
+              .data = "nothing was touched",
+              .todo = todo});
+  return static_cast<int>(ExitCode::usage);
+}
+
+int run_chosen(Commands& commands) {
+  Screen screen(commands.arguments.json ? Format::json : Format::text);
+  try {
+    return static_cast<int>(commands.chosen(screen));
+  } catch (const Error& error) {
+    screen.error(error.facts());
+    return static_cast<int>(error.facts().exit);
+  } catch (const std::exception& exception) {
+    screen.error({.code = "LS-R799",
+                  .exit = ExitCode::bug,
+                  .what = "lockstep met something it does not know",
+                  .why = exception.what(),
+                  .data = "safe: rows and position are always one transaction",
+                  .todo = "please report this"});
+    return static_cast<int>(ExitCode::bug);
+  }
+}
+
+// A password in a DSN on the command line stays readable for everybody in the process list, unless
+// its own copy of the arguments is overwritten.
+void hide_secrets(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument.find("://") == std::string_view::npos &&
+        argument.find("password") == std::string_view::npos)
+      continue;
+    const std::string hidden = postgres::redacted(argument, {});
+    if (hidden == argument) continue;
+    const std::size_t size = argument.size();
+    for (std::size_t at = 0; at < size; ++at) argv[i][at] = at < hidden.size() ? hidden[at] : '\0';
+  }
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv, Signals& signals) {
+  Commands commands;
+  commands.app.set_version_flag("--version", version_text());
+  commands.app.require_subcommand(1);
+  commands.app.footer(
+      "Examples:\n  lockstep run app.db postgresql://owner@db.internal/app\n  lockstep status "
+      "app.db\n"
+      "  lockstep remove app.db\n\nExit codes: 0 done, 2 usage, 3 precondition not met, 4 "
+      "different, 5 unreachable, "
+      "6 timed out,\n7 stopped half-way (run again), 8 another lockstep is at work, 130/143 "
+      "stopped by a signal");
+  add_run(commands, signals);
+  add_status_and_wait(commands, signals);
+  add_verify_and_remove(commands);
+  add_demo(commands);
+  try {
+    commands.app.parse(argc, argv);
+    hide_secrets(argc, argv);
+  } catch (const CLI::Success& success) {
+    return commands.app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    return usage_error(commands, error, argc, argv);
+  }
+  return run_chosen(commands);
+}
+
+}  // namespace lockstep::ops

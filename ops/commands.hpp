@@ -1,0 +1,48 @@
+// The commands behind the command line. Each returns its exit code and throws Error for what a
+// person must read.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/clock.hpp"
+#include "model/error.hpp"
+#include "ops/prepare.hpp"
+#include "ops/screen.hpp"
+#include "ops/signals.hpp"
+
+namespace lockstep::ops {
+
+[[nodiscard]] ExitCode command_run(const RunRequest& request, Screen& screen, Signals& signals);
+
+/// `side` is a SOURCE or a TARGET.
+struct StatusRequest {
+  std::string side;
+  bool watch = false;
+};
+[[nodiscard]] ExitCode command_status(const StatusRequest& request, Screen& screen,
+                                      Signals& signals);
+
+struct WaitRequest {
+  std::string side;
+  std::string condition;  ///< "caught-up" or "applied=POSITION"
+  Milliseconds timeout{60'000};
+};
+[[nodiscard]] ExitCode command_wait(const WaitRequest& request, Screen& screen, Signals& signals);
+
+struct VerifyRequest {
+  std::string source, target;
+};
+[[nodiscard]] ExitCode command_verify(const VerifyRequest& request, Screen& screen);
+
+struct RemoveRequest {
+  std::string source;
+  std::string target;  ///< may be empty
+};
+[[nodiscard]] ExitCode command_remove(const RemoveRequest& request, Screen& screen);
+
+/// Runs the demo script; `arguments` are passed on. Does not return if it could be started.
+[[nodiscard]] ExitCode command_demo(const std::vector<std::string>& arguments);
+
+}  // namespace lockstep::ops

@@ -1,0 +1,154 @@
+#!/usr/bin/env bash
+# The main job in one minute: a live SQLite database under load is followed into a private, throw-away PostgreSQL, through a
+# kill -9 in the middle, and compared row by row at the end. Exit 0 only if both sides are equal and nothing was lost.
+#
+# `lockstep demo` runs this text (it is part of the binary); LOCKSTEP_BINARY names that binary. --quick: a small database.
+set -euo pipefail
+
+tickers=18661 rows=926325 rate=700 stream_seconds=10
+for argument in "$@"; do
+  case $argument in
+    --quick) tickers=2000 rows=60000 stream_seconds=4 ;;
+    *)
+      echo "lockstep demo: unknown argument $argument (known: --quick)" >&2
+      exit 2
+      ;;
+  esac
+done
+
+lockstep=${LOCKSTEP_BINARY:?the demo is started by: lockstep demo}
+here=$(dirname "$lockstep")
+tools=
+for folder in "$here/tests/tools" "$here/tests" "$here/../libexec/lockstep"; do
+  if [[ -x $folder/lockstep-prices ]]; then tools=$folder; fi
+done
+if [[ -z $tools ]]; then
+  echo "lockstep demo: lockstep-prices and lockstep-writer are not installed beside $lockstep" >&2
+  exit 1
+fi
+
+server=
+for folder in $(pg_config --bindir 2>/dev/null || true) /usr/lib/postgresql/*/bin; do
+  if [[ -x $folder/initdb ]]; then server=$folder; fi
+done
+if [[ -z $server ]]; then
+  echo "lockstep demo: no PostgreSQL server found; install Debian's package postgresql" >&2
+  exit 1
+fi
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-demo.XXXXXX")
+chmod 711 "$work"
+runner=() writer_pid='' run_pid='' observer_pid=''
+if ((EUID == 0)); then  # PostgreSQL does not run as root
+  account=nobody
+  if getent passwd postgres >/dev/null; then account=postgres; fi
+  runner=(setpriv --reuid="$account" --regid="$(id -g "$account")" --clear-groups)
+fi
+mkdir "$work/pg"
+((EUID != 0)) || chown "$account" "$work/pg"
+
+cleanup() {
+  exec 7>&- 8>&- 2>/dev/null || true
+  for pid in $run_pid $writer_pid $observer_pid; do kill -9 "$pid" 2>/dev/null || true; done
+  if [[ -f $work/pg/data/postmaster.pid ]]; then
+    "${runner[@]}" "$server/pg_ctl" -D "$work/pg/data" -m immediate -w stop >/dev/null 2>&1 || true
+  fi
+  rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+# The value of a top-level member of a status object. Members are sorted, so the first match is the top-level one.
+member() { sed -nE "s/.*\"$1\":\"?([^,\"}]*).*/\1/p" <<<"${2%%\"tables\"*}" | head -n 1; }
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+
+say "1  a private PostgreSQL ($("$server/postgres" --version)) and the price database"
+started=$(now_ms)
+"${runner[@]}" "$server/initdb" -D "$work/pg/data" -U lockstep -A trust -E UTF8 --locale=C.UTF-8 -N >"$work/initdb.log" 2>&1 ||
+  { cat "$work/initdb.log" >&2; exit 1; }
+"${runner[@]}" "$server/pg_ctl" -D "$work/pg/data" -l "$work/pg/log" -w -o "-k $work/pg -c listen_addresses=''" start >/dev/null
+target="postgresql://lockstep@/postgres?host=$work/pg"
+source=$work/prices.db
+"$tools/lockstep-prices" "$source" --tickers "$tickers" --rows "$rows"
+
+say "2  an application writes to it all the time ($rate transactions/s: inserts, updates, deletes, REPLACE, transfers, rollbacks)"
+mkfifo "$work/writer.in" "$work/observer.in"
+"$tools/lockstep-writer" "$source" --until-stdin-closes --rate "$rate" --commits "$work/commits" \
+  <"$work/writer.in" >"$work/writer.out" 2>"$work/writer.err" &
+writer_pid=$!
+exec 7>"$work/writer.in"
+"$tools/lockstep-observer" "host=$work/pg dbname=postgres user=lockstep" --migration prices --until-stdin-closes \
+  --commits "$work/commits" <"$work/observer.in" >"$work/observer.out" 2>"$work/observer.err" &
+observer_pid=$!
+exec 8>"$work/observer.in"
+
+say "3  lockstep run prices.db $target"
+export LOCKSTEP_PROGRESS_FPS=${LOCKSTEP_PROGRESS_FPS:-2}
+began=$(now_ms)
+"$lockstep" run "$source" "$target" &
+run_pid=$!
+
+# In the middle: some chunks are in, some are not.
+while kill -0 "$run_pid" 2>/dev/null; do
+  status=$("$lockstep" status "$source" --json 2>/dev/null || true)
+  copied=$(member rows_copied "$status")
+  if [[ -n $copied ]] && ((copied > rows / 3)); then break; fi
+  phase=$(member phase "$status")
+  if [[ $phase == streaming ]]; then break; fi
+done
+kill -9 "$run_pid"
+wait "$run_pid" 2>/dev/null || true
+say "4  killed with SIGKILL (phase ${phase:-?}, ${copied:-0} rows copied); started again: it goes on"
+"$lockstep" run "$source" "$target" &
+run_pid=$!
+"$lockstep" wait "$source" --for caught-up --timeout 120s >/dev/null
+copied_ms=$(($(now_ms) - began))
+printf '\n'
+
+say "5  following for $stream_seconds s"
+for ((second = 0; second < stream_seconds; ++second)); do
+  kill -0 "$run_pid"
+  sleep 1
+done
+
+say "6  the application stops; everything is applied; lockstep stops"
+exec 7>&-
+wait "$writer_pid" || { cat "$work/writer.err" >&2; exit 1; }
+writer_pid=
+"$lockstep" wait "$source" --for caught-up --timeout 60s
+status=$("$lockstep" status "$source" --json)
+exec 8>&-
+observed=0
+wait "$observer_pid" || observed=$?
+observer_pid=
+kill -INT "$run_pid"
+wait "$run_pid" || true
+run_pid=
+
+say "7  both sides, row by row"
+equal=0
+"$lockstep" verify "$source" "$target" || equal=$?
+
+say "8  out again"
+"$lockstep" remove "$source" "$target"
+leftover=$("$tools/lockstep-compare" "$source" "host=$work/pg dbname=postgres user=lockstep" >"$work/compare.out" && echo equal || echo DIFFERENT)
+
+writer=$(cat "$work/writer.out")
+observer=$(cat "$work/observer.out")
+lost=$(member lost "$writer")
+say "summary"
+printf '  copied      %s rows while the application wrote, ready %s ms after the start, one kill -9 included (%s rows/s)\n' \
+  "$rows" "$copied_ms" "$((rows * 1000 / copied_ms))"
+printf '  followed    %s changes applied since the restart, in %s transactions\n' \
+  "$(member changes_applied "$status")" "$(member batches_applied "$status")"
+printf '  lag         p50 %s ms, p99 %s ms from commit on SQLite to visible on PostgreSQL (seen by a reader of its own)\n' \
+  "$(member lag_p50_ms "$observer")" "$(member lag_p99_ms "$observer")"
+printf '  reader      %s looks at the target, %s of them at a state the source never had\n' \
+  "$(member observations "$observer")" "$(member violations "$observer")"
+printf '  application %s transactions acknowledged (%s/s), %s lost, %s errors, longest wait %s ms\n' \
+  "$(member acknowledged "$writer")" "$(member transactions_per_second "$writer")" "$lost" \
+  "$(member errors "$writer")" "$(member longest_wait_ms "$writer")"
+printf '  verify      %s; independent comparison: %s\n' "$( ((equal == 0)) && echo equal || echo DIFFERENT)" "$leftover"
+printf '  took        %s s\n' "$((($(now_ms) - started) / 1000))"
+((equal == 0 && observed == 0)) && [[ $lost == 0 && $leftover == equal ]]

@@ -1,0 +1,156 @@
+#include "ops/observe.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "apply/ledger.hpp"
+#include "capture/install.hpp"
+#include "link/sqlite/lock_file.hpp"
+#include "ops/board.hpp"
+#include "ops/names.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+using nlohmann::json;
+
+[[noreturn]] void throw_no_migration(const std::string& side) {
+  throw Error({.code = "LS-R712",
+               .exit = ExitCode::precondition,
+               .what = fmt::format("there is no migration of {}", side),
+               .why = "neither lockstep's tables nor a running lockstep were found",
+               .data = "nothing was touched",
+               .todo = "lockstep run SOURCE TARGET starts one"});
+}
+
+std::optional<Position> position_in(const json& object, const char* member) {
+  const auto found = object.find(member);
+  if (found == object.end() || !found->is_string()) return std::nullopt;
+  return parse_position(found->get<std::string>());
+}
+
+std::optional<Observed> published(const std::string& path) {
+  const auto status = sqlite::read_published(path);
+  if (!status || !status->alive || status->text.empty()) return std::nullopt;
+  const json object = json::parse(status->text, nullptr, false);
+  if (object.is_discarded()) return std::nullopt;
+  Observed observed;
+  observed.running = true;
+  observed.json = status->text;
+  observed.phase = object.value("phase", "unknown");
+  observed.consistent = object.value("consistent", false);
+  observed.captured = position_in(object, "captured");
+  observed.applied = position_in(object, "applied");
+  return observed;
+}
+
+void add_ledger(Status& status, postgres::Connection& connection, const apply::LedgerRow& ledger) {
+  status.migration = ledger.migration;
+  status.schema = ledger.target_schema;
+  status.target = connection.dsn().shown();
+  status.phase = to_string(ledger.phase);
+  status.consistent = ledger.consistent;
+  status.applied = ledger.position;
+  status.acked = ledger.position;
+  for (const apply::LedgerTable& table : apply::read_tables(connection, ledger.migration))
+    status.tables.push_back(
+        {table.plan.id, table.plan.name(), table.rows, 0, table.copied, table.indexed});
+}
+
+Observed finish(Status status, std::string problem) {
+  if (status.captured && status.applied)
+    status.backlog = status.captured->seq - status.applied->seq;
+  if (!problem.empty()) status.awaited = Awaited{"LS-R713", problem, wall_now_us()};
+  Observed observed;
+  observed.json = status_json(status);
+  observed.phase = status.phase;
+  observed.consistent = status.consistent;
+  observed.captured = status.captured;
+  observed.applied = status.applied;
+  observed.problem = std::move(problem);
+  return observed;
+}
+
+std::optional<capture::Installed> add_source(Status& status, const std::string& path) {
+  sqlite::Database database =
+      sqlite::Database::open(path, sqlite::OpenMode::read_only, Milliseconds{1'000});
+  std::optional<capture::Installed> installed = capture::read_installed(database);
+  status.source = path;
+  if (installed) status.captured = capture::newest_position(database, installed->era);
+  return installed;
+}
+
+Observed observe_source(const std::string& path) {
+  if (auto observed = published(path)) return *observed;
+  Status status;
+  status.phase = "not running";
+  const auto installed = add_source(status, path);
+  if (!installed) throw_no_migration(path);
+  status.migration = installed->migration;
+  status.schema = installed->target_schema;
+  try {
+    const postgres::Dsn dsn = postgres::parse_dsn(installed->target);
+    status.target = dsn.shown();
+    postgres::Connection connection =
+        postgres::Connection::open(dsn, "status", Milliseconds{3'000});
+    const auto ledger = apply::read_ledger(connection, installed->migration, apply::RowLock::none);
+    if (!ledger) return finish(std::move(status), "the target has no ledger of this migration");
+    add_ledger(status, connection, *ledger);
+  } catch (const Error& error) {
+    return finish(std::move(status), error.what());
+  }
+  return finish(std::move(status), {});
+}
+
+Observed observe_target(const std::string& text) {
+  const postgres::Dsn dsn = postgres::parse_dsn(text);
+  postgres::Connection connection = postgres::Connection::open(dsn, "status", Milliseconds{5'000});
+  const std::vector<apply::LedgerRow> ledgers = apply::all_ledgers(connection);
+  if (ledgers.empty()) throw_no_migration(dsn.shown());
+  if (ledgers.size() > 1)
+    throw Error(
+        {.code = "LS-R714",
+         .exit = ExitCode::usage,
+         .what = fmt::format("{} is the target of {} migrations", dsn.shown(), ledgers.size()),
+         .why = "one must be named",
+         .data = "nothing was touched",
+         .todo = "give the SOURCE instead"});
+  const apply::LedgerRow& ledger = ledgers.front();
+  if (std::filesystem::exists(ledger.source))
+    if (auto observed = published(ledger.source)) return *observed;
+  Status status;
+  add_ledger(status, connection, ledger);
+  std::string problem;
+  try {
+    static_cast<void>(add_source(status, ledger.source));
+  } catch (const Error& error) {
+    problem = error.what();
+  }
+  return finish(std::move(status), std::move(problem));
+}
+
+}  // namespace
+
+Position newest_change(const std::string& side) {
+  std::string path = source_path(side);
+  if (looks_like_target(side)) {
+    postgres::Connection connection =
+        postgres::Connection::open(postgres::parse_dsn(side), "status", Milliseconds{5'000});
+    const std::vector<apply::LedgerRow> ledgers = apply::all_ledgers(connection);
+    if (ledgers.size() != 1) throw_no_migration(connection.dsn().shown());
+    path = ledgers.front().source;
+  }
+  Status status;
+  if (!add_source(status, path)) throw_no_migration(path);
+  return *status.captured;
+}
+
+Observed observe(const std::string& side) {
+  if (looks_like_target(side)) return observe_target(side);
+  return observe_source(source_path(side));
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,31 @@
+// How a migration stands, seen from outside: what the running process publishes, else what both
+// databases say.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "model/position.hpp"
+
+namespace lockstep::ops {
+
+struct Observed {
+  bool running = false;  ///< a lockstep is at work on this source
+  std::string json;      ///< its status as published, or one put together from source and ledger
+  std::string phase = "unknown";
+  bool consistent = false;
+  std::optional<Position> captured, applied;
+  std::string problem;  ///< why a part could not be seen, redacted; empty if all could
+};
+
+/// `side` is a SOURCE or a TARGET. From a SOURCE the target is found through what the install wrote
+/// down (without password: libpq's own places must have it); from a TARGET the source through the
+/// ledger, if it is on this host. Throws LS-R712 (exit 3) if there is no migration at all.
+[[nodiscard]] Observed observe(const std::string& side);
+
+/// The last change in the source now, read from the file itself: what a running lockstep publishes
+/// is up to a quarter of a second old. From a TARGET the source is found through the ledger; throws
+/// LS-S301 if it is not on this host.
+[[nodiscard]] Position newest_change(const std::string& side);
+
+}  // namespace lockstep::ops

@@ -1,0 +1,61 @@
+#include "ops/pipeline.hpp"
+
+#include <pthread.h>
+
+#include <exception>
+#include <utility>
+
+namespace lockstep::ops {
+
+namespace {
+
+constexpr char kEndpoint[] = "inproc://lockstep";
+
+// A worker must not take the process down with an exception that nobody foresaw: the person gets it
+// as an error.
+template <class Worker>
+void run_worker(Worker& worker, const std::stop_token& stop, Board& board) {
+  try {
+    worker.run(stop);
+  } catch (const Error& error) {
+    board.fail(error);
+  } catch (const std::exception& exception) {
+    board.fail(Error({.code = "LS-R799",
+                      .exit = ExitCode::bug,
+                      .what = "a worker ended unexpectedly",
+                      .why = exception.what(),
+                      .data = "safe: rows and position are one transaction",
+                      .todo = "run lockstep again; please report this"}));
+  }
+}
+
+}  // namespace
+
+Pipeline::Pipeline(Prepared prepared, Board& board) {
+  SourceOptions source{
+      .path = prepared.path, .endpoint = kEndpoint, .installed = prepared.installed};
+  TargetOptions target{.dsn = prepared.connection.dsn(),
+                       .endpoint = kEndpoint,
+                       .migration = prepared.migration,
+                       .schema = prepared.schema,
+                       .source_id = prepared.installed.source_id};
+  source_ = std::make_unique<SourceWorker>(context_, std::move(source), board);
+  target_ = std::make_unique<TargetWorker>(context_, std::move(target),
+                                           std::move(prepared.connection), board);
+  source_thread_ = std::jthread(
+      [this, &board](const std::stop_token& stop) { run_worker(*source_, stop, board); });
+  target_thread_ = std::jthread(
+      [this, &board](const std::stop_token& stop) { run_worker(*target_, stop, board); });
+  pthread_setname_np(source_thread_.native_handle(), "capture-0");
+  pthread_setname_np(target_thread_.native_handle(), "apply-0");
+}
+
+Pipeline::~Pipeline() {
+  target_thread_.request_stop();
+  target_->cancel();
+  target_thread_.join();
+  source_thread_.request_stop();
+  source_thread_.join();
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,40 @@
+// Everything between "run" and the first trigger: where do both sides stand, what can be carried,
+// what is refused.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capture/install.hpp"
+#include "link/postgres/connection.hpp"
+#include "ops/screen.hpp"
+
+namespace lockstep::ops {
+
+struct RunRequest {
+  std::string source;                ///< as typed
+  std::string target;                ///< as typed
+  std::vector<std::string> tables;   ///< globs; empty: all
+  std::vector<std::string> exclude;  ///< globs
+  std::string schema;  ///< empty: the DSN's, else the one of the running migration, else public
+  bool until_caught_up = false;
+};
+
+/// What a run needs to start or to go on.
+struct Prepared {
+  std::string path;
+  std::string migration;
+  std::string schema;
+  capture::Installed installed;
+  postgres::Connection connection;          ///< holds the migration's lock
+  std::vector<std::int64_t> expected_rows;  ///< per table, from the census; empty when going on
+};
+
+/// Finds out whether this is a first run or goes on with an earlier one. First run: census, then
+/// every refusal at once (LS-A100, exit 3, nothing installed), then ledger, triggers, target
+/// tables, in an order in which kill -9 between any two steps leaves something this function can go
+/// on from. The caller holds the source's lock file.
+[[nodiscard]] Prepared prepare(const RunRequest& request, Screen& screen);
+
+}  // namespace lockstep::ops

@@ -1,0 +1,19 @@
+// SIGINT and SIGTERM as something to ask for, so that a stop is a clean stop.
+#pragma once
+
+#include <optional>
+
+#include "model/clock.hpp"
+
+namespace lockstep::ops {
+
+/// Blocks SIGINT, SIGTERM and SIGHUP in the calling thread and all threads it starts later, and
+/// ignores SIGPIPE. Make it in main, before any thread.
+class Signals {
+ public:
+  Signals();
+  /// Waits up to `patience`; the signal's number if one came.
+  [[nodiscard]] std::optional<int> wait(Milliseconds patience);
+};
+
+}  // namespace lockstep::ops

@@ -1,0 +1,291 @@
+#include "ops/source_worker.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <thread>
+#include <utility>
+
+namespace lockstep::ops {
+
+using wire::Kind;
+using wire::Message;
+
+SourceWorker::SourceWorker(wire::Context& context, SourceOptions options, Board& board)
+    : options_(std::move(options)),
+      board_(board),
+      router_(context, options_.endpoint),
+      watch_(options_.path),
+      prune_(options_.path, options_.prune) {}
+
+void SourceWorker::open_source() {
+  using sqlite::Database;
+  const capture::Installed& installed = options_.installed;
+  session_.reset();
+  reader_.reset();
+  tail_.reset();
+  tail_.emplace(Database::open(options_.path, sqlite::OpenMode::read_only), installed.era,
+                installed.tables);
+  reader_.emplace(Database::open(options_.path, sqlite::OpenMode::read_only), installed.tables,
+                  options_.reader);
+}
+
+void SourceWorker::run(const std::stop_token& stop) {
+  Backoff backoff(Milliseconds{20}, Milliseconds{5'000}, static_cast<std::uint64_t>(wall_now_us()));
+  while (!stop.stop_requested()) {
+    try {
+      open_source();
+      serve(stop);
+      return;
+    } catch (const Error& error) {
+      refuse(error);
+      if (error.retry() == Retry::never) {
+        board_.fail(error);
+        return;
+      }
+      board_.await(error.code(), error.what());
+      const Deadline deadline(backoff.next());
+      while (!stop.stop_requested() && !deadline.passed())
+        std::this_thread::sleep_for(std::min(Milliseconds{50}, deadline.left()));
+    }
+  }
+}
+
+void SourceWorker::serve(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    const bool busy = produce();
+    const std::array descriptors{watch_.fd()};
+    const wire::Woken woken = router_.wait(descriptors, patience(busy));
+    if (!woken.readable.empty() && woken.readable[0] && watch_.drain()) {
+      poll_now_ = true;
+      hot_until_ = steady_now() + options_.hot_poll_for;
+    }
+    const SteadyTime now = steady_now();
+    if (now < hot_until_ || now >= next_slow_poll_) poll_now_ = true;
+    receive_all();
+    if (acked_)
+      if (const std::int64_t rows = prune_.turn(*acked_); rows > 0) board_.pruned(rows);
+  }
+  if (session_) {
+    session_->outbox.clear();
+    session_->batch.reset();
+    const Message bye{Kind::bye, session_->id, session_->sent++, {}};
+    static_cast<void>(router_.send(session_->peer, encode(bye)));
+  }
+}
+
+Milliseconds SourceWorker::patience(bool busy) const {
+  if (busy) return Milliseconds{0};
+  const SteadyTime now = steady_now();
+  if (now < hot_until_) return Milliseconds{1};
+  return std::clamp(std::chrono::duration_cast<Milliseconds>(next_slow_poll_ - now),
+                    Milliseconds{1}, Milliseconds{100});
+}
+
+void SourceWorker::receive_all() {
+  while (const auto received = router_.receive()) {
+    try {
+      handle(received->peer, wire::decode(received->frame));
+    } catch (const Error& error) {
+      if (error.code().starts_with("LS-W")) {
+        // A message that is not ours to understand costs its sender the session, never us.
+        if (session_ && session_->peer == received->peer) refuse(error);
+        continue;
+      }
+      throw;
+    }
+  }
+}
+
+void SourceWorker::handle(const std::string& peer, const Message& message) {
+  if (message.kind == Kind::hello) {
+    start_session(peer, message);
+    return;
+  }
+  // What is left over from an earlier session has nothing to say.
+  if (!session_ || session_->peer != peer || session_->id != message.session) return;
+  if (message.number != session_->received++)
+    throw Error({.code = "LS-W506",
+                 .exit = ExitCode::stopped,
+                 .what = "a message of apply was lost",
+                 .why = fmt::format("message {} came where {} was due", message.number,
+                                    session_->received - 1),
+                 .data = "safe: the session starts again from the ledger's position",
+                 .todo = "nothing",
+                 .retry = Retry::new_session});
+  switch (message.kind) {
+    case Kind::credit:
+      session_->credit.grant(wire::decode_credit(message.body));
+      return;
+    case Kind::copy:
+      reader_->request(wire::decode_copy(message.body));
+      return;
+    case Kind::follow:
+      session_->followed = wire::decode_position(message.body);
+      session_->told_idle = false;
+      session_->warm = false;
+      poll_now_ = true;
+      return;
+    case Kind::ack:
+      handle_ack(wire::decode_position(message.body));
+      return;
+    case Kind::bye:
+    case Kind::refusal:
+      session_.reset();
+      return;
+    case Kind::hello:
+    case Kind::welcome:
+    case Kind::chunk_rows:
+    case Kind::chunk_end:
+    case Kind::batch_begin:
+    case Kind::batch_rows:
+    case Kind::batch_end:
+    case Kind::idle:
+      throw Error({.code = "LS-W507",
+                   .exit = ExitCode::stopped,
+                   .what = fmt::format("apply sent a {} message", to_string(message.kind)),
+                   .why = "only capture sends that",
+                   .data = "nothing was changed",
+                   .todo = "check that both ends are lockstep",
+                   .retry = Retry::new_session});
+  }
+}
+
+void SourceWorker::start_session(const std::string& peer, const Message& message) {
+  const wire::Hello hello = wire::decode_hello(message.body);
+  session_.reset();
+  reader_->request({});
+  session_.emplace();
+  session_->peer = peer;
+  session_->id = message.session;
+  session_->received = 1;
+  session_->credit.grant({.bytes = 1, .messages = 1});  // for the welcome itself
+  if (hello.source_id != options_.installed.source_id ||
+      hello.migration != options_.installed.migration)
+    throw Error({.code = "LS-R708",
+                 .exit = ExitCode::busy,
+                 .what = "the target's ledger belongs to another source",
+                 .why = fmt::format("it knows source {}, this file is {}", hello.source_id,
+                                    options_.installed.source_id),
+                 .data = "nothing was sent",
+                 .todo = "check both paths with lockstep status"});
+  if (hello.position) {
+    tail_->prove(*hello.position);
+    acked_ = hello.position;
+  }
+  const Position newest = tail_->newest();
+  board_.captured(newest);
+  enqueue(Kind::welcome,
+          wire::encode_welcome({options_.installed.source_id, newest, options_.installed.tables}));
+}
+
+void SourceWorker::handle_ack(const Position& position) {
+  while (!session_->in_flight.empty() && session_->in_flight.front() <= position.seq)
+    session_->in_flight.pop_front();
+  session_->warm = true;
+  session_->told_idle = false;
+  acked_ = position;
+  board_.acked(position);
+  poll_now_ = true;
+}
+
+bool SourceWorker::produce() {
+  if (!session_) return false;
+  if (!flush_outbox()) return false;
+  if (session_->batch) {
+    produce_batch();
+    return flush_outbox();
+  }
+  if (!reader_->done()) {
+    produce_chunk();
+    return flush_outbox();
+  }
+  if (session_->followed && poll_now_) begin_batch();
+  poll_now_ = false;
+  return flush_outbox() && session_->batch.has_value();
+}
+
+// True if everything went out. What does not go now waits for credit: the queue below never fills
+// up unseen.
+bool SourceWorker::flush_outbox() {
+  Session& session = *session_;
+  while (!session.outbox.empty()) {
+    if (!session.credit.may_send()) return false;
+    switch (router_.send(session.peer, session.outbox.front())) {
+      case wire::Router::Sent::yes:
+        break;
+      case wire::Router::Sent::queue_full:
+        return false;
+      case wire::Router::Sent::peer_gone:
+        session_.reset();
+        return false;
+    }
+    session.credit.spend(session.outbox.front().size() - wire::kHeaderBytes);
+    session.outbox.pop_front();
+  }
+  return true;
+}
+
+void SourceWorker::produce_chunk() {
+  const snapshot::Reader::Slice slice = reader_->slice();
+  enqueue_fragments(Kind::chunk_rows, slice.entries);
+  if (slice.chunk_end) enqueue(Kind::chunk_end, wire::encode_chunk_end(*slice.chunk_end));
+}
+
+void SourceWorker::begin_batch() {
+  next_slow_poll_ = steady_now() + options_.slow_poll;
+  Session& session = *session_;
+  if (session.in_flight.size() >= (session.warm ? options_.batches_in_flight_max : 1)) return;
+  const Position newest = tail_->newest();
+  board_.captured(newest);
+  if (newest == *session.followed) {
+    if (!session.told_idle) enqueue(Kind::idle, wire::encode_position(newest));
+    session.told_idle = true;
+    return;
+  }
+  const std::int64_t wall_us = wall_now_us();
+  std::optional<capture::BatchReader> batch = tail_->next(*session.followed);
+  if (!batch) return;
+  session.told_idle = false;
+  session.followed = batch->to();
+  session.in_flight.push_back(batch->to().seq);
+  enqueue(Kind::batch_begin, wire::encode_batch_begin({batch->from(), batch->to(), wall_us}));
+  session.batch.emplace(std::move(*batch));
+  produce_batch();
+}
+
+void SourceWorker::produce_batch() {
+  Session& session = *session_;
+  std::string fragment;
+  const bool more = session.batch->next(fragment, wire::kFragmentBytesTarget);
+  enqueue_fragments(Kind::batch_rows, fragment);
+  if (more) return;
+  enqueue(Kind::batch_end,
+          wire::encode_batch_end({session.batch->changes(), session.batch->entries()}));
+  session.batch.reset();
+}
+
+void SourceWorker::enqueue(Kind kind, std::string body) {
+  Session& session = *session_;
+  session.outbox.push_back(encode(Message{kind, session.id, session.sent++, std::move(body)}));
+}
+
+void SourceWorker::enqueue_fragments(Kind kind, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const std::size_t size = std::min(bytes.size(), wire::kFragmentBytesTarget);
+    enqueue(kind, std::string(bytes.substr(0, size)));
+    bytes.remove_prefix(size);
+  }
+}
+
+void SourceWorker::refuse(const Error& error) {
+  if (!session_) return;
+  const Message refusal{Kind::refusal, session_->id, session_->sent++,
+                        wire::encode_refusal(error.facts())};
+  // Past all credit: the session is over, and one message always fits.
+  static_cast<void>(router_.send(session_->peer, encode(refusal)));
+  session_.reset();
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,92 @@
+// The capturing end of a session: answers apply's requests with chunks and batches. One thread.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "capture/install.hpp"
+#include "capture/prune.hpp"
+#include "capture/tail.hpp"
+#include "link/sqlite/watch.hpp"
+#include "link/wire/control.hpp"
+#include "link/wire/credit.hpp"
+#include "link/wire/message.hpp"
+#include "link/wire/socket.hpp"
+#include "ops/board.hpp"
+#include "snapshot/reader.hpp"
+
+namespace lockstep::ops {
+
+struct SourceOptions {
+  std::string path;
+  std::string endpoint;
+  capture::Installed installed;
+  snapshot::ReaderLimits reader{};
+  capture::PruneLimits prune{};
+  std::size_t batches_in_flight_max =
+      2;                          ///< more would only make batches smaller than they could be
+  Milliseconds slow_poll{200};    ///< the net below inotify
+  Milliseconds hot_poll_for{20};  ///< events come before the commit is visible
+};
+
+class SourceWorker {
+ public:
+  /// Binds its endpoint; Board must outlive the worker.
+  SourceWorker(wire::Context& context, SourceOptions options, Board& board);
+
+  /// Serves until asked to stop, or until an Error that a person must look at: then Board::fail()
+  /// has it.
+  void run(const std::stop_token& stop);
+
+ private:
+  /// What belongs to one peer's conversation; a new hello starts a new one.
+  struct Session {
+    std::string peer;
+    std::uint64_t id = 0;
+    std::uint64_t sent = 0, received = 0;
+    wire::CreditAccount credit;
+    std::deque<std::string> outbox;  // encoded frames that wait for credit
+    std::optional<Position>
+        followed;  // end of the last batch that was begun; nothing: not following
+    std::deque<std::int64_t> in_flight;
+    std::optional<capture::BatchReader> batch;
+    bool told_idle = false;
+    bool warm = false;  // apply has acked a batch of this session: before that it may be busy with
+                        // keys for long
+  };
+
+  void open_source();
+  void serve(const std::stop_token& stop);
+  [[nodiscard]] Milliseconds patience(bool busy) const;
+  void receive_all();
+  void handle(const std::string& peer, const wire::Message& message);
+  void start_session(const std::string& peer, const wire::Message& hello);
+  void handle_ack(const Position& position);
+  /// True if there is more to do at once.
+  [[nodiscard]] bool produce();
+  [[nodiscard]] bool flush_outbox();
+  void produce_chunk();
+  void produce_batch();
+  void begin_batch();
+  void enqueue(wire::Kind kind, std::string body);
+  void enqueue_fragments(wire::Kind kind, std::string_view bytes);
+  void refuse(const Error& error);
+
+  SourceOptions options_;
+  Board& board_;
+  wire::Router router_;
+  sqlite::Watch watch_;
+  capture::Prune prune_;
+  std::optional<capture::Tail> tail_;
+  std::optional<snapshot::Reader> reader_;
+  std::optional<Session> session_;
+  std::optional<Position> acked_;
+  SteadyTime hot_until_{};
+  SteadyTime next_slow_poll_{};
+  bool poll_now_ = true;
+};
+
+}  // namespace lockstep::ops

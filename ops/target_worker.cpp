@@ -1,0 +1,338 @@
+#include "ops/target_worker.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <thread>
+#include <utility>
+
+#include "apply/target_schema.hpp"
+#include "link/postgres/names.hpp"
+#include "ops/migration_lock.hpp"
+
+namespace lockstep::ops {
+
+using apply::Phase;
+using wire::Kind;
+using wire::Message;
+
+namespace {
+
+std::vector<TablePlan> plans_of(const std::vector<apply::LedgerTable>& tables) {
+  std::vector<TablePlan> plans;
+  for (const apply::LedgerTable& table : tables) plans.push_back(table.plan);
+  return plans;
+}
+
+Error lost_message(std::uint64_t number, std::uint64_t due) {
+  return Error({.code = "LS-W506",
+                .exit = ExitCode::stopped,
+                .what = "a message of capture was lost",
+                .why = fmt::format("message {} came where {} was due", number, due),
+                .data = "safe: the session starts again from the ledger's position",
+                .todo = "nothing",
+                .retry = Retry::new_session});
+}
+
+}  // namespace
+
+TargetWorker::TargetWorker(wire::Context& context, TargetOptions options,
+                           postgres::Connection connection, Board& board)
+    : options_(std::move(options)),
+      board_(board),
+      dealer_(context, options_.endpoint),
+      connection_(std::move(connection)),
+      next_session_(static_cast<std::uint64_t>(wall_now_us())) {}
+
+void TargetWorker::run(const std::stop_token& stop) {
+  Backoff backoff(Milliseconds{50}, Milliseconds{5'000}, next_session_);
+  while (!stop.stop_requested()) {
+    const SteadyTime began = steady_now();
+    try {
+      work(stop);
+      break;
+    } catch (const Error& error) {
+      applier_.reset();
+      if (stop.stop_requested()) break;
+      if (error.retry() == Retry::never) {
+        board_.fail(error);
+        break;
+      }
+      board_.await(error.code(), error.what());
+      board_.reconnected();
+    }
+    if (steady_now() - began > Milliseconds{10'000}) backoff.reset();
+    const Deadline deadline(backoff.next());
+    while (!stop.stop_requested() && !deadline.passed())
+      std::this_thread::sleep_for(std::min(Milliseconds{20}, deadline.left()));
+  }
+  if (session_) send(Kind::bye, {});
+}
+
+void TargetWorker::cancel() {
+  const std::lock_guard lock(connection_mutex_);
+  if (connection_) connection_->cancel();
+}
+
+void TargetWorker::work(const std::stop_token& stop) {
+  connect();
+  greet(stop);
+  if (stop.stop_requested()) return;
+  if (ledger_.phase == Phase::snapshot) copy(stop);
+  if (stop.stop_requested()) return;
+  follow(stop);
+}
+
+// A lost session does not always mean a lost connection; but only a live one still holds the lock.
+void TargetWorker::connect() {
+  if (connection_) connection_->abort();
+  if (!connection_ || !connection_->alive()) {
+    {
+      const std::lock_guard lock(connection_mutex_);
+      connection_.reset();
+    }
+    postgres::Connection fresh = postgres::Connection::open(options_.dsn, "apply");
+    take_migration_lock(fresh, options_.schema);
+    const std::lock_guard lock(connection_mutex_);
+    connection_.emplace(std::move(fresh));
+  }
+  // FOR UPDATE: a commit whose answer was lost may still be on its way in the old backend.
+  const auto ledger =
+      apply::read_ledger(*connection_, options_.migration, apply::RowLock::for_update);
+  if (!ledger || ledger->phase == Phase::installing)
+    throw Error(
+        {.code = "LS-R709",
+         .exit = ExitCode::stopped,
+         .what =
+             fmt::format("the ledger of migration {} is gone from the target", options_.migration),
+         .why = "schema lockstep was dropped, or the target is another database now",
+         .data = "nothing more is applied: without the ledger nobody knows what the tables hold",
+         .todo = "lockstep remove SOURCE, drop the copied tables, then run again"});
+  ledger_ = *ledger;
+  tables_ = apply::read_tables(*connection_, options_.migration);
+  std::vector<TableProgress> progress;
+  for (const apply::LedgerTable& table : tables_)
+    progress.push_back(
+        {table.plan.id, table.plan.name(), table.rows, 0, table.copied, table.indexed});
+  board_.tables(std::move(progress));
+  board_.phase(std::string(to_string(ledger_.phase)), ledger_.consistent);
+  board_.resumed(*ledger_.position);
+}
+
+void TargetWorker::greet(const std::stop_token& stop) {
+  while (dealer_.receive()) {
+  }
+  session_.emplace(Session{++next_session_, 0, 0, wire::CreditWindow(options_.window)});
+  send(Kind::hello, wire::encode_hello({options_.migration, options_.source_id, ledger_.position}));
+  const auto answer = receive(stop, options_.answer_patience);
+  if (stop.stop_requested()) return;
+  if (!answer || answer->kind != Kind::welcome)
+    throw Error(
+        {.code = "LS-W508",
+         .exit = ExitCode::unreachable,
+         .what = "capture does not answer",
+         .why = answer ? fmt::format("it sent {}", to_string(answer->kind)) : "no welcome in time",
+         .data = "safe: changes wait in the source's change table",
+         .todo = "nothing; apply asks again",
+         .retry = Retry::new_session});
+  send(Kind::credit, wire::encode_credit(session_->window.open()));
+  board_.stop_awaiting();
+}
+
+void TargetWorker::copy(const std::stop_token& stop) {
+  std::vector<wire::CopyRequest> requests;
+  for (const apply::LedgerTable& table : tables_) {
+    if (table.copied) continue;
+    requests.push_back({table.plan.id, table.cursor.empty()
+                                           ? std::nullopt
+                                           : std::optional(wire::decode_key(table.cursor))});
+  }
+  if (!requests.empty()) send(Kind::copy, wire::encode_copy(requests));
+  for (const wire::CopyRequest& request : requests) {
+    const auto table = std::find_if(tables_.begin(), tables_.end(), [&](const auto& each) {
+      return each.plan.id == request.table;
+    });
+    snapshot::Loader loader(*connection_, options_.migration, options_.schema, table->plan,
+                            table->cursor);
+    bool done = false;
+    while (!done) {
+      const auto message = receive(stop, Milliseconds{1'000});
+      if (stop.stop_requested()) return;
+      if (!message) continue;
+      if (message->kind == Kind::chunk_rows) {
+        loader.rows(message->body);
+      } else if (message->kind == Kind::chunk_end) {
+        const wire::ChunkEnd end = wire::decode_chunk_end(message->body);
+        loader.chunk_end(end);
+        done = end.table_done;
+        board_.chunk_loaded(request.table, static_cast<std::int64_t>(end.rows), done);
+      }
+    }
+  }
+  apply::move_phase(*connection_, options_.migration, Phase::snapshot, Phase::catchup, false);
+  ledger_.phase = Phase::catchup;
+  board_.phase("catchup", false);
+}
+
+void TargetWorker::follow(const std::stop_token& stop) {
+  if (ledger_.phase == Phase::indexing) build_keys(stop);
+  if (stop.stop_requested()) return;
+  const bool keyed = ledger_.phase == Phase::streaming;
+  applier_ = std::make_unique<apply::Applier>(
+      *connection_, plans_of(tables_),
+      apply::ApplierOptions{options_.migration, options_.schema, keyed, !keyed, options_.applier});
+  send(Kind::follow, wire::encode_position(*ledger_.position));
+  while (!stop.stop_requested()) {
+    const auto message = receive(stop, Milliseconds{250});
+    if (message) dispatch(*message);
+    if (ledger_.phase == Phase::indexing) become_consistent(stop);
+  }
+}
+
+void TargetWorker::dispatch(const Message& message) {
+  switch (message.kind) {
+    case Kind::batch_begin:
+      applier_->begin(wire::decode_batch_begin(message.body));
+      return;
+    case Kind::batch_rows:
+      applier_->entries(message.body);
+      return;
+    case Kind::batch_end:
+      finish_batch(message);
+      return;
+    case Kind::idle:
+      note_idle(wire::decode_position(message.body));
+      return;
+    case Kind::hello:
+    case Kind::welcome:
+    case Kind::credit:
+    case Kind::copy:
+    case Kind::follow:
+    case Kind::ack:
+    case Kind::chunk_rows:
+    case Kind::chunk_end:
+    case Kind::refusal:
+    case Kind::bye:
+      return;
+  }
+}
+
+void TargetWorker::finish_batch(const Message& message) {
+  const apply::Applied applied = applier_->end(wire::decode_batch_end(message.body));
+  ledger_.position = applied.position;
+  // synchronous_commit is at least `on` in our sessions: a commit that answered is flushed, hence
+  // durable. The first batch is acked once the keys are built: until then capture must not begin
+  // another.
+  if (ledger_.phase == Phase::catchup)
+    ledger_.phase = Phase::indexing;
+  else
+    send(Kind::ack, wire::encode_position(applied.position));
+  board_.applied(applied.position, static_cast<std::int64_t>(applied.changes),
+                 applier_->source_wall_us(), applied.fell_back);
+}
+
+void TargetWorker::note_idle(const Position& position) {
+  if (ledger_.phase == Phase::catchup) {
+    // Nothing changed since P0: the copy is the state at P0.
+    apply::move_phase(*connection_, options_.migration, Phase::catchup, Phase::indexing, true);
+    ledger_.phase = Phase::indexing;
+    return;
+  }
+  if (ledger_.phase == Phase::streaming) board_.caught_up(position);
+}
+
+void TargetWorker::become_consistent(const std::stop_token& stop) {
+  ledger_.consistent = true;
+  build_keys(stop);
+  applier_->set_keyed(true);
+  applier_->set_becomes_consistent(false);
+  send(Kind::ack, wire::encode_position(*ledger_.position));
+}
+
+void TargetWorker::build_keys(const std::stop_token& stop) {
+  board_.phase("indexing", true);
+  for (apply::LedgerTable& table : tables_) {
+    if (table.indexed) continue;
+    if (stop.stop_requested()) return;
+    build_keys_of(table);
+    table.indexed = true;
+    board_.table_indexed(table.plan.id);
+  }
+  apply::move_phase(*connection_, options_.migration, Phase::indexing, Phase::streaming, true);
+  ledger_.phase = Phase::streaming;
+  board_.phase("streaming", true);
+}
+
+void TargetWorker::build_keys_of(const apply::LedgerTable& table) {
+  connection_->exec("BEGIN");
+  try {
+    for (const std::string& sql :
+         apply::key_and_index_sql(options_.schema, table.plan, plans_of(tables_)))
+      connection_->exec(sql);
+    if (const std::string sql = apply::sequence_sql(options_.schema, table.plan); !sql.empty())
+      connection_->exec(sql);
+    apply::mark_indexed(*connection_, options_.migration, table.plan.id);
+    connection_->exec("ANALYZE " + postgres::qualified(options_.schema, table.plan.name()));
+  } catch (...) {
+    connection_->abort();
+    throw;
+  }
+  if (connection_->commit() != postgres::CommitOutcome::committed)
+    throw Error(
+        {.code = "LS-T212",
+         .exit = ExitCode::unreachable,
+         .what = fmt::format("keys of {} may or may not be on the target", table.plan.name()),
+         .why = "the connection ended while the commit was on its way",
+         .data = "safe: the ledger says which are done, and is read before going on",
+         .todo = "nothing; lockstep connects again by itself",
+         .retry = Retry::new_session});
+}
+
+void TargetWorker::send(Kind kind, std::string body) {
+  const Message message{kind, session_->id, session_->sent++, std::move(body)};
+  if (dealer_.send(encode(message))) return;
+  throw lost_message(message.number, message.number);
+}
+
+std::optional<Message> TargetWorker::receive(const std::stop_token& stop, Milliseconds patience) {
+  const Deadline deadline(patience);
+  while (!stop.stop_requested()) {
+    if (const auto frame = dealer_.receive()) {
+      Message message = wire::decode(*frame);
+      if (message.session != session_->id) continue;  // left over from an earlier session
+      if (message.number != session_->received++)
+        throw lost_message(message.number, session_->received - 1);
+      if (message.kind == Kind::refusal) throw Error(wire::decode_refusal(message.body));
+      if (message.kind == Kind::bye)
+        throw Error({.code = "LS-W509",
+                     .exit = ExitCode::unreachable,
+                     .what = "capture ended the session",
+                     .why = "it is being stopped, or it lost the source for a moment",
+                     .data = "safe: changes wait in the source's change table",
+                     .todo = "nothing; apply asks again",
+                     .retry = Retry::new_session});
+      const wire::Credit credit = session_->window.consumed(message.body.size());
+      if (credit.messages > 0 || credit.bytes > 0) send(Kind::credit, wire::encode_credit(credit));
+      return message;
+    }
+    if (deadline.passed()) return std::nullopt;
+    const std::array descriptors{connection_->descriptor()};
+    const wire::Woken woken =
+        dealer_.wait(descriptors, std::min(Milliseconds{100}, deadline.left()));
+    if (!woken.message && !woken.readable.empty() && woken.readable[0]) check_connection();
+  }
+  return std::nullopt;
+}
+
+// The server speaks unasked only to say that it is going, or to pass on a notice: a round trip
+// tells which. In the middle of a COPY there is nothing to ask; the next row will find out.
+void TargetWorker::check_connection() {
+  if (!connection_->idle()) {
+    std::this_thread::sleep_for(Milliseconds{1});
+    return;
+  }
+  connection_->exec("SELECT 1");
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,85 @@
+// The applying end of a session: reads the ledger, asks for what comes next, writes it. One thread.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "apply/applier.hpp"
+#include "apply/ledger.hpp"
+#include "link/postgres/connection.hpp"
+#include "link/wire/credit.hpp"
+#include "link/wire/message.hpp"
+#include "link/wire/socket.hpp"
+#include "ops/board.hpp"
+#include "snapshot/loader.hpp"
+
+namespace lockstep::ops {
+
+struct TargetOptions {
+  postgres::Dsn dsn;
+  std::string endpoint;
+  std::string migration;
+  std::string schema;
+  std::string source_id;
+  apply::ApplierLimits applier{};
+  wire::Credit window{.bytes = 8u << 20, .messages = 128};  ///< what may be on its way to us
+  Milliseconds answer_patience{10'000};                     ///< for the welcome
+};
+
+class TargetWorker {
+ public:
+  /// `connection` already holds the migration's lock. Board must outlive the worker.
+  TargetWorker(wire::Context& context, TargetOptions options, postgres::Connection connection,
+               Board& board);
+
+  /// Works until asked to stop, or until an Error that a person must look at: then Board::fail()
+  /// has it. Everything else (target gone, session lost, commit in doubt) is a new session after a
+  /// pause.
+  void run(const std::stop_token& stop);
+
+  /// From another thread: ends a long statement (an index build) after stop was requested.
+  void cancel();
+
+ private:
+  struct Session {
+    std::uint64_t id = 0;
+    std::uint64_t sent = 0, received = 0;
+    wire::CreditWindow window;
+  };
+
+  void work(const std::stop_token& stop);
+  void connect();
+  void greet(const std::stop_token& stop);
+  void copy(const std::stop_token& stop);
+  void build_keys(const std::stop_token& stop);
+  void build_keys_of(const apply::LedgerTable& table);
+  void follow(const std::stop_token& stop);
+  void dispatch(const wire::Message& message);
+  void finish_batch(const wire::Message& message);
+  void note_idle(const Position& position);
+  void become_consistent(const std::stop_token& stop);
+
+  void send(wire::Kind kind, std::string body);
+  /// The next message of this session, after granting credit for it; nothing if `stop` came first
+  /// or `patience` ran out.
+  [[nodiscard]] std::optional<wire::Message> receive(const std::stop_token& stop,
+                                                     Milliseconds patience);
+  void check_connection();
+
+  TargetOptions options_;
+  Board& board_;
+  wire::Dealer dealer_;
+  std::mutex connection_mutex_;  // cancel() against connect()
+  std::optional<postgres::Connection> connection_;
+  std::optional<Session> session_;
+  apply::LedgerRow ledger_;
+  std::vector<apply::LedgerTable> tables_;
+  std::unique_ptr<apply::Applier> applier_;
+  std::uint64_t next_session_;
+};
+
+}  // namespace lockstep::ops

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Everything that has to hold before a change goes in: packages, formatting, scripts, all tests, and the sanitizers.
+# Stops at the first stage that fails, says how long each took, and ends with "N passed, N failed".
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# In CI the dice fall by commit: another change, other cases; the same change, the same cases.
+if [[ -n ${CI:-} && -z ${LOCKSTEP_SEED:-} ]]; then
+  LOCKSTEP_SEED=$(git rev-parse --short=12 HEAD 2>/dev/null || echo 1)
+  export LOCKSTEP_SEED
+fi
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1 ${TSAN_OPTIONS:-}"
+
+times=()
+passed=0
+failed=0
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+finish() {
+  echo
+  printf '%s\n' "${times[@]}"
+  printf '%6d s  in all\n' "$SECONDS"
+  echo "$passed passed, $failed failed"
+}
+
+# stage NAME COMMAND...: runs a command; if it fails, prints the summary and ends.
+stage() {
+  local name=$1 start=$SECONDS status=0
+  shift
+  echo "== $name"
+  "$@" || status=$?
+  times+=("$(printf '%6d s  %s' $((SECONDS - start)) "$name")")
+  if ((status != 0)); then
+    ((failed > 0)) || failed=1
+    times[-1]+="  FAILED"
+    finish
+    exit 1
+  fi
+}
+
+# The project's own files, also those that git does not know yet.
+files() {
+  find . \( -path ./build -o -path ./.git \) -prune -o -type f \( "$@" \) -print0
+}
+
+check_format() {
+  files -name '*.cpp' -o -name '*.hpp' | xargs -0 --no-run-if-empty clang-format --dry-run --Werror
+}
+
+check_scripts() {
+  files -name '*.sh' -o -path ./.ci/run | xargs -0 --no-run-if-empty shellcheck
+}
+
+# tests PRESET LABELS: ctest, and its numbers added to ours.
+tests() {
+  local log=$logs/$1 status=0 ran=0 bad=0
+  ctest --test-dir "build/$1" -L "$2" -j2 --output-on-failure --no-tests=error | tee "$log" || status=$?
+  ran=$(sed -nE 's/.* out of ([0-9]+)$/\1/p' "$log" | tail -n 1)
+  bad=$(sed -nE 's/.* ([0-9]+) tests? failed out of .*/\1/p' "$log" | tail -n 1)
+  passed=$((passed + ${ran:-0} - ${bad:-0}))
+  failed=$((failed + ${bad:-0}))
+  return "$status"
+}
+
+stage "packages" ops/install_packages.sh
+stage "clang-format" check_format
+stage "shellcheck" check_scripts
+stage "build dev" ops/build.sh dev
+stage "tests" tests dev '^(unit|db|system)$'
+stage "build asan" ops/build.sh asan all_unit_tests all_db_tests
+stage "tests under asan and ubsan" tests asan '^(unit|db)$'
+stage "build tsan" ops/build.sh tsan all_unit_tests
+stage "tests under tsan" tests tsan '^unit$'
+finish
