@@ -1,0 +1,255 @@
+// The judge is judged: every kind of planted difference must be found, and equal sides must be
+// called equal.
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/support/postgres_server.hpp"
+#include "tests/support/process.hpp"
+#include "tests/support/temp_dir.hpp"
+
+namespace lockstep::test {
+namespace {
+
+PostgresServer& server() {
+  static PostgresServer running{{"fsync=off"}};
+  return running;
+}
+
+struct Close {
+  void operator()(sqlite3* handle) const noexcept { sqlite3_close(handle); }
+};
+
+/// One SQLite file and one database, filled by the test.
+class Sides {
+ public:
+  explicit Sides(const std::string& database_options = "") {
+    static int number = 0;
+    name_ = "sides_" + std::to_string(++number);
+    dsn_ = server().create_database(name_, database_options);
+  }
+  void source(const std::string& sql) {
+    sqlite3* handle = nullptr;
+    REQUIRE(sqlite3_open(folder_.file("source").c_str(), &handle) == SQLITE_OK);
+    const std::unique_ptr<sqlite3, Close> database{handle};
+    const int code = sqlite3_exec(handle, sql.c_str(), nullptr, nullptr, nullptr);
+    INFO(sqlite3_errmsg(handle));
+    REQUIRE(code == SQLITE_OK);
+  }
+  void target(const std::string& sql) { server().query(sql, name_); }
+  [[nodiscard]] Outcome compare(const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> arguments{TOOL_COMPARE, folder_.file("source"), dsn_};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments);
+  }
+
+ private:
+  TempDir folder_;
+  std::string name_;
+  std::string dsn_;
+};
+
+/// Rows with every class of value, the same on both sides.
+void fill_equal(Sides& sides) {
+  sides.source(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, i INT, r REAL, s TEXT, b BLOB);"
+      "INSERT INTO t VALUES (-9223372036854775808, 0, 0.1, '', x''), (1, 9223372036854775807, "
+      "5e-324, 'a', x'00'),"
+      "(2, NULL, NULL, NULL, NULL), (3, -1, 9e999, 'tab' || char(9) || 'é😀', x'00ff5c'),"
+      "(4, 7, 1e23, '\\N', x'27'), (5, 8, 1.7976931348623157e308, 'a ', x'61');");
+  sides.target(
+      "CREATE TABLE t(id bigint PRIMARY KEY, i bigint, r float8, s text, b bytea);"
+      "INSERT INTO t VALUES (-9223372036854775808, 0, 0.1, '', ''), (1, 9223372036854775807, "
+      "5e-324, 'a', '\\x00'),"
+      "(2, NULL, NULL, NULL, NULL), (3, -1, 'Infinity', E'tab\\té😀', '\\x00ff5c'),"
+      "(4, 7, 1e23, '\\N', '\\x27'), (5, 8, 1.7976931348623157e308, 'a ', '\\x61');");
+}
+
+void check_equal(const Outcome& outcome, const std::string& line) {
+  CHECK(outcome.output == line + "\n");
+  CHECK(outcome.error_output.empty());
+  CHECK(outcome.status == ExitStatus{.code = 0});
+}
+
+void check_different(const Outcome& outcome, const std::string& first_line) {
+  CHECK(outcome.output.substr(0, outcome.output.find('\n')) == first_line);
+  CHECK(outcome.error_output.empty());
+  CHECK(outcome.status == ExitStatus{.code = 4});
+}
+
+}  // namespace
+
+TEST_CASE("equal sides are equal, whatever the values", "[db]") {
+  Sides sides;
+  fill_equal(sides);
+  check_equal(sides.compare(), "t 6 6 0 0 0");
+}
+
+TEST_CASE("every kind of planted difference is found", "[db]") {
+  Sides sides;
+  fill_equal(sides);
+  SECTION("a row is missing") {
+    sides.target("DELETE FROM t WHERE id = 1");
+    const Outcome outcome = sides.compare();
+    check_different(outcome, "t 6 5 1 0 0");
+    CHECK_THAT(outcome.output, Catch::Contains("missing (id=1)"));
+  }
+  SECTION("the last row is missing") {
+    sides.target("DELETE FROM t WHERE id = 5");
+    check_different(sides.compare(), "t 6 5 1 0 0");
+  }
+  SECTION("the target is empty") {
+    sides.target("TRUNCATE t");
+    check_different(sides.compare(), "t 6 0 6 0 0");
+  }
+  SECTION("a row is extra") {
+    sides.target("INSERT INTO t VALUES (9)");
+    const Outcome outcome = sides.compare();
+    check_different(outcome, "t 6 7 0 1 0");
+    CHECK_THAT(outcome.output, Catch::Contains("extra (id=9)"));
+  }
+  SECTION("a key is another") {
+    sides.target("UPDATE t SET id = 6 WHERE id = 5");
+    check_different(sides.compare(), "t 6 6 1 1 0");
+  }
+  const std::vector<std::string> one_cell{
+      "r = 0.1::float8 + 1.4e-17 WHERE id = -9223372036854775808",  // one bit of 0.1
+      "r = 0 WHERE id = 1",                                         // the smallest double
+      "r = '-Infinity' WHERE id = 3",
+      "s = NULL WHERE id = -9223372036854775808",  // '' is not NULL
+      "s = '' WHERE id = 2",
+      "s = 'a' WHERE id = 5",  // a trailing blank
+      "s = 'A' WHERE id = 1",
+      "i = NULL WHERE id = -9223372036854775808",  // 0 is not NULL
+      "i = 0 WHERE id = 2",
+      "i = 9223372036854775806 WHERE id = 1",
+      "b = '\\x00ff5d' WHERE id = 3",  // a byte of a blob
+      "b = '\\x' WHERE id = 1",
+      "b = '\\x' WHERE id = 2",
+  };
+  for (const std::string& change : one_cell) DYNAMIC_SECTION("UPDATE t SET " << change) {
+      sides.target("UPDATE t SET " + change);
+      const Outcome outcome = sides.compare();
+      check_different(outcome, "t 6 6 0 0 1");
+      CHECK_THAT(
+          outcome.output,
+          Catch::Contains("differ (" + change.substr(change.find("id =")).replace(2, 3, "=")));
+    }
+  SECTION("a column is missing") {
+    sides.target("ALTER TABLE t DROP COLUMN b");
+    const Outcome outcome = sides.compare();
+    check_different(outcome, "t 6 6 0 0 0");
+    CHECK_THAT(outcome.output, Catch::Contains("column b is missing on the target"));
+  }
+  SECTION("the table is missing") {
+    sides.target("DROP TABLE t");
+    check_different(sides.compare(), "t 6 0 6 0 0");
+  }
+}
+
+TEST_CASE("the sign of zero and the class of a value count", "[db]") {
+  Sides sides;
+  sides.source(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 0.0), (2, '5')");
+  SECTION("a negative zero") {
+    sides.target("CREATE TABLE t(id bigint, v float8); INSERT INTO t VALUES (1, '-0'), (2, 5)");
+    check_different(sides.compare(), "t 2 2 0 0 2");
+  }
+  SECTION("a number as text") {
+    sides.target("CREATE TABLE t(id bigint, v text); INSERT INTO t VALUES (1, '0.0'), (2, '5')");
+    check_different(sides.compare(), "t 2 2 0 0 1");
+  }
+}
+
+TEST_CASE("text keys are merged in byte order under any collation of the database", "[db]") {
+  Sides sides{"TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"};
+  sides.source(
+      "CREATE TABLE t(k TEXT COLLATE NOCASE, n INT, PRIMARY KEY (k, n)) WITHOUT ROWID;"
+      "INSERT INTO t VALUES ('', 1), ('a', 10), ('a', 9), ('B', 1), ('Z', 1), ('a b', 1), ('é', "
+      "1), ('z', 2), "
+      "('_', 1), ('😀', 1), ('ﾮ', 1)");
+  sides.target(
+      "CREATE TABLE t(k text, n bigint, PRIMARY KEY (k, n));"
+      "INSERT INTO t VALUES ('z', 2), ('', 1), ('a', 9), ('B', 1), ('a', 10), ('Z', 1), ('a b', "
+      "1), ('é', 1), "
+      "('_', 1), ('😀', 1), ('ﾮ', 1)");
+  check_equal(sides.compare(), "t 11 11 0 0 0");
+  sides.target("UPDATE t SET k = 'b' WHERE k = 'B'");
+  check_different(sides.compare(), "t 11 11 1 1 0");
+}
+
+TEST_CASE("a UTF-16 database is merged in the same order", "[db]") {
+  Sides sides;
+  sides.source(
+      "PRAGMA encoding = 'UTF-16le'; CREATE TABLE t(k TEXT PRIMARY KEY);"
+      "INSERT INTO t VALUES ('a'), ('ā'), ('b'), ('😀'), ('ﾮ')");
+  sides.target(
+      "CREATE TABLE t(k text PRIMARY KEY); INSERT INTO t VALUES ('a'), ('ā'), ('b'), ('😀'), ('ﾮ')");
+  check_equal(sides.compare(), "t 5 5 0 0 0");
+}
+
+TEST_CASE("tables without a key are compared as multisets", "[db]") {
+  Sides sides;
+  sides.source(
+      "CREATE TABLE t(a, b TEXT);"
+      "INSERT INTO t VALUES (1, 'x'), (2, NULL), (1, 'x'), (NULL, NULL), (NULL, NULL), (10, '')");
+  sides.target(
+      "CREATE TABLE t(a bigint, b text);"
+      "INSERT INTO t VALUES (NULL, NULL), (10, ''), (1, 'x'), (NULL, NULL), (2, NULL), (1, 'x')");
+  check_equal(sides.compare(), "t 6 6 0 0 0");
+  sides.target("DELETE FROM t WHERE ctid = (SELECT min(ctid) FROM t WHERE a = 1)");
+  check_different(sides.compare(), "t 6 5 1 0 0");
+}
+
+TEST_CASE("a key that holds NULLs does not hide rows", "[db]") {
+  Sides sides;
+  sides.source(
+      "CREATE TABLE t(k TEXT PRIMARY KEY, v INT); INSERT INTO t VALUES (NULL, 1), (NULL, 2), ('a', "
+      "3)");
+  sides.target(
+      "CREATE TABLE t(k text, v bigint); INSERT INTO t VALUES ('a', 3), (NULL, 2), (NULL, 1)");
+  check_equal(sides.compare(), "t 3 3 0 0 0");
+  sides.target("UPDATE t SET v = 1 WHERE k IS NULL");
+  check_different(sides.compare(), "t 3 3 1 1 0");
+}
+
+TEST_CASE("only ordinary tables of the application are compared, or those that are named", "[db]") {
+  Sides sides;
+  sides.source(
+      "CREATE TABLE a(id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO a VALUES (1);"
+      "CREATE TABLE \"odd \"\"name\"(id INTEGER PRIMARY KEY, \"co\"\"l\" TEXT); CREATE TABLE "
+      "_lockstep_state(x);"
+      "CREATE VIEW v AS SELECT * FROM a; CREATE VIRTUAL TABLE f USING fts5(x)");
+  sides.target(
+      "CREATE SCHEMA app; CREATE TABLE app.a(id bigint); INSERT INTO app.a VALUES (1);"
+      "CREATE TABLE app.\"odd \"\"name\"(id bigint, \"co\"\"l\" text)");
+  check_equal(sides.compare({"--schema", "app"}), "a 1 1 0 0 0\nodd \"name 0 0 0 0 0");
+  check_equal(sides.compare({"--schema", "app", "--tables", "a"}), "a 1 1 0 0 0");
+  check_different(sides.compare({"--tables", "a"}), "a 1 0 1 0 0");
+}
+
+TEST_CASE("at most five differences of a table are shown, and all are counted", "[db]") {
+  Sides sides;
+  sides.source(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY); WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n "
+      "+ 1 "
+      "FROM c WHERE n < 100) INSERT INTO t SELECT n FROM c");
+  sides.target("CREATE TABLE t(id bigint PRIMARY KEY)");
+  const Outcome outcome = sides.compare();
+  check_different(outcome, "t 100 0 100 0 0");
+  CHECK(std::count(outcome.output.begin(), outcome.output.end(), '\n') == 6);
+}
+
+TEST_CASE("trouble is not called a difference", "[db]") {
+  Sides sides;
+  fill_equal(sides);
+  CHECK(sides.compare({"--tables", "no_such_table"}).status == ExitStatus{.code = 1});
+  CHECK(run({TOOL_COMPARE, "/nonexistent", server().dsn()}).status == ExitStatus{.code = 1});
+  CHECK(run({TOOL_COMPARE}).status == ExitStatus{.code = 1});
+}
+
+}  // namespace lockstep::test

@@ -1,0 +1,187 @@
+// A SQLite file under capture, and a replica in memory that only its batches keep up to date.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "capture/install.hpp"
+#include "capture/tail.hpp"
+#include "capture/triggers.hpp"
+#include "link/sqlite/shape.hpp"
+#include "snapshot/census.hpp"
+#include "snapshot/plan.hpp"
+#include "tests/support/application.hpp"
+#include "tests/support/temp_dir.hpp"
+
+namespace lockstep::test {
+
+/// Rows of one table by key, both as the bytes of the wire: equal only if every bit is.
+using KeyedRows = std::map<std::string, std::string>;
+using Replica = std::map<std::uint32_t, KeyedRows>;
+
+inline std::string key_bytes(const TablePlan& plan, const EntryView& entry) {
+  ValueCursor cursor(entry.values);
+  std::vector<ValueView> values;
+  while (const auto value = cursor.next()) values.push_back(*value);
+  std::string key;
+  EntryWriter writer(key);
+  writer.begin(0, true);
+  if (entry.present)
+    for (const std::size_t column : plan.shape.key) writer.put(values.at(column));
+  else
+    for (const ValueView& value : values) writer.put(value);
+  writer.end();
+  return key;
+}
+
+/// As a target does it: every touched key goes, every row found comes.
+inline void apply_entries(Replica& replica, const std::vector<TablePlan>& plans,
+                          std::string_view bytes) {
+  EntryReader reader;
+  reader.feed(bytes);
+  while (const auto entry = reader.next()) {
+    const TablePlan& plan = plans.at(entry->table - 1);
+    const std::string key = key_bytes(plan, *entry);
+    if (entry->present)
+      replica[entry->table][key] = entry->values;
+    else
+      replica[entry->table].erase(key);
+  }
+  if (!reader.at_boundary()) throw std::runtime_error("the stream ends inside an entry");
+}
+
+/// The tables as they are, read without capture, snapshot or key order.
+inline Replica read_tables(sqlite::Database& database, const std::vector<TablePlan>& plans) {
+  Replica found;
+  for (const TablePlan& plan : plans) {
+    sqlite::Statement rows(database, "SELECT * FROM " + sqlite::quoted(plan.name()));
+    std::string bytes;
+    EntryWriter writer(bytes);
+    while (rows.step()) {
+      writer.begin(plan.id, true);
+      for (int column = 0; column < rows.columns(); ++column) writer.put(rows.value(column));
+      writer.end();
+    }
+    apply_entries(found, plans, bytes);
+  }
+  return found;
+}
+
+inline std::string shown(std::string_view entry_values) {
+  std::string text;
+  ValueCursor cursor(entry_values);
+  while (const auto value = cursor.next()) text += (text.empty() ? "" : ", ") + describe(*value);
+  return text;
+}
+
+/// What differs, one line per row; empty: nothing.
+inline std::string difference(const Replica& source, const Replica& replica,
+                              const std::vector<TablePlan>& plans) {
+  std::string text;
+  const auto rows_of = [](const Replica& all, std::uint32_t id) {
+    const auto found = all.find(id);
+    return found == all.end() ? KeyedRows{} : found->second;
+  };
+  for (const TablePlan& plan : plans) {
+    const KeyedRows left = rows_of(source, plan.id), right = rows_of(replica, plan.id);
+    for (const auto& [key, row] : left)
+      if (const auto other = right.find(key); other == right.end() || other->second != row)
+        text += fmt::format("{}: ({}) is not on the replica\n", plan.name(), shown(row));
+    for (const auto& [key, row] : right)
+      if (!left.contains(key))
+        text += fmt::format("{}: ({}) is only on the replica\n", plan.name(), shown(row));
+  }
+  return text;
+}
+
+/// Plans for every table of the file, in name order, numbered from 1; types by census.
+inline std::vector<TablePlan> plan_everything(sqlite::Database& database) {
+  std::vector<TablePlan> plans;
+  for (const sqlite::TableName& table : sqlite::list_tables(database)) {
+    const TableShape shape = sqlite::read_shape(database, table.name);
+    for (const std::string& problem : capture::capture_problems(shape))
+      throw std::runtime_error(table.name + ": " + problem);
+    const TableCensus census = snapshot::take_census(database, shape, {}, [](std::uint64_t) {});
+    snapshot::Planned planned =
+        snapshot::plan_table(static_cast<std::uint32_t>(plans.size() + 1), shape, census,
+                             sqlite::read_sequence(database, table.name));
+    // Capture alone does not mind; where a target takes part the test sees to its values.
+    planned.plan.types.resize(shape.columns.size(), ColumnType::text);
+    plans.push_back(std::move(planned.plan));
+  }
+  return plans;
+}
+
+class CapturedSource {
+ public:
+  explicit CapturedSource(const std::string& schema, const std::string& journal_mode = "WAL")
+      : path_(folder_.file("app.db")), app_(path_) {
+    app_.exec("PRAGMA journal_mode=" + journal_mode);
+    app_.exec(schema);
+  }
+
+  /// Installs triggers on every table, copies what is there, and starts to follow.
+  void install() {
+    sqlite::Database database = sqlite::Database::open(path_, sqlite::OpenMode::read_write);
+    installed_.source_id = to_string(capture::random_era(database));
+    installed_.era = capture::random_era(database);
+    installed_.migration = "test";
+    installed_.target_schema = "public";
+    installed_.tables = plan_everything(database);
+    capture::install(database, installed_);
+    position_ = capture::newest_position(database, installed_.era);
+    replica_ = read_tables(database, installed_.tables);
+    reopen();
+  }
+
+  /// A new tail, as after a restart.
+  void reopen() {
+    tail_ =
+        std::make_unique<capture::Tail>(sqlite::Database::open(path_, sqlite::OpenMode::read_only),
+                                        installed_.era, installed_.tables);
+    judge_ = std::make_unique<sqlite::Database>(
+        sqlite::Database::open(path_, sqlite::OpenMode::read_only));
+  }
+
+  /// Takes the next batch, if there is one, and says how the replica then differs from the file.
+  std::string follow() {
+    if (auto batch = tail_->next(position_)) {
+      std::string entries;
+      while (batch->next(entries, entries.size() + 1)) {
+      }
+      apply_entries(replica_, plans(), entries);
+      position_ = batch->to();
+    }
+    return difference(read_tables(*judge_, plans()), replica_, plans());
+  }
+
+  Application& app() { return app_; }
+  capture::Tail& tail() { return *tail_; }
+  /// A connection for reading, beside the tail's.
+  sqlite::Database& judge() { return *judge_; }
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] const TempDir& folder() const { return folder_; }
+  [[nodiscard]] const Position& position() const { return position_; }
+  void set_position(const Position& position) { position_ = position; }
+  [[nodiscard]] const capture::Installed& installed() const { return installed_; }
+  [[nodiscard]] const std::vector<TablePlan>& plans() const { return installed_.tables; }
+
+ private:
+  TempDir folder_;
+  std::string path_;
+  Application app_;
+  capture::Installed installed_;
+  Position position_;
+  Replica replica_;
+  std::unique_ptr<capture::Tail> tail_;
+  std::unique_ptr<sqlite::Database> judge_;
+};
+
+}  // namespace lockstep::test

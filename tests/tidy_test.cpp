@@ -1,0 +1,271 @@
+// What a reviewer would have to remember: who may include whom, and the housekeeping of the tree.
+#include <algorithm>
+#include <array>
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <regex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace {
+namespace fs = std::filesystem;
+
+struct Folder {
+  std::string_view name;
+  int rank;
+};
+
+/// A file may include its own folder and folders of lower rank. Equal ranks never include each
+/// other.
+constexpr std::array<Folder, 10> kFolders{{{"model", 0},
+                                           {"link/sqlite", 1},
+                                           {"link/postgres", 1},
+                                           {"link/wire", 1},
+                                           {"config", 1},
+                                           {"capture", 2},
+                                           {"snapshot", 2},
+                                           {"apply", 2},
+                                           {"verify", 2},
+                                           {"ops", 3}}};
+
+/// Foreign headers that one folder keeps to itself.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kForeign{
+    {{"sqlite3.h", "link/sqlite"},
+     {"libpq-fe.h", "link/postgres"},
+     {"zmq.hpp", "link/wire"},
+     {"zmq.h", "link/wire"},
+     {"boost/", "ops"}}};
+
+constexpr std::size_t kLinesMax = 400;
+/// Files that are longer, and how long they may be at most. Only ever shrink this list.
+const std::vector<std::pair<std::string, std::size_t>> kLongFiles{};
+
+/// The product folder of a path relative to the root, also for deeper files; nothing outside of
+/// them.
+std::optional<Folder> folder_of(std::string_view path) {
+  for (const Folder& folder : kFolders)
+    if (path.starts_with(folder.name) && path.substr(folder.name.size()).starts_with('/'))
+      return folder;
+  return std::nullopt;
+}
+
+/// Why `line` may not stand in the file `path`; nothing if it may.
+std::optional<std::string> bad_include(std::string_view path, const std::string& line) {
+  static const std::regex pattern{R"(^\s*#\s*include\s*([<"])([^>"]+)[>"].*)"};
+  const auto own = folder_of(path);
+  std::smatch match;
+  if (!own || !std::regex_match(line, match, pattern)) return std::nullopt;
+  const std::string header = match[2];
+  for (const auto& [foreign, home] : kForeign) {
+    const bool same = foreign.ends_with('/') ? header.starts_with(foreign) : header == foreign;
+    if (same && own->name != home) return header + " belongs under " + std::string{home};
+  }
+  if (header.starts_with("asio") && own->name != "ops") return header + " belongs under ops";
+  if (match[1] != "\"") return std::nullopt;
+  const auto other = folder_of(header);
+  if (!other) return header + " is not a path from the root to a product folder";
+  if (other->name == own->name || other->rank < own->rank) {
+    // Settings stop at ops: the parts below take small structs of their own.
+    if (other->name == "config" && own->name != "config" && own->name != "ops")
+      return std::string{own->name} + " may not include config";
+    return std::nullopt;
+  }
+  return std::string{own->name} + " may not include " + std::string{other->name};
+}
+
+bool unfinished(const std::string& line) {
+  static const std::regex pattern{R"(\b(TODO|FIXME|XXX)\b)"};
+  return std::regex_search(line, pattern);
+}
+
+/// True if the first line of code is #pragma once: before it, only comments and empty lines.
+bool guarded(const std::vector<std::string>& lines) {
+  for (const std::string& line : lines) {
+    if (line.empty() || line.starts_with("//")) continue;
+    return line == "#pragma once";
+  }
+  return false;
+}
+
+/// The version in `## [1.2.3] - date` or `## 1.2.3`, the first heading of the second level.
+std::optional<std::string> newest_version(const std::vector<std::string>& changelog) {
+  static const std::regex pattern{R"(^## \[?v?(\d+\.\d+\.\d+)\]?.*)"};
+  for (const std::string& line : changelog) {
+    std::smatch match;
+    if (!line.starts_with("## ")) continue;
+    if (std::regex_match(line, match, pattern)) return match[1];
+    return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> project_version(const std::vector<std::string>& cmake) {
+  static const std::regex pattern{R"(^project\(lockstep VERSION (\d+\.\d+\.\d+).*)"};
+  for (const std::string& line : cmake) {
+    std::smatch match;
+    if (std::regex_match(line, match, pattern)) return match[1];
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> lines_of(const fs::path& path) {
+  std::vector<std::string> lines;
+  std::ifstream file{path};
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  return lines;
+}
+
+const fs::path kRoot = LOCKSTEP_SOURCE_DIR;
+
+struct SourceFile {
+  std::string path;  ///< from the root
+  std::vector<std::string> lines;
+  [[nodiscard]] bool is(std::string_view extension) const { return path.ends_with(extension); }
+  [[nodiscard]] bool is_cpp() const { return is(".cpp") || is(".hpp"); }
+};
+
+/// Every text file of the product folders.
+const std::vector<SourceFile>& product_files() {
+  static const std::vector<SourceFile> files = [] {
+    static const std::set<std::string> text{".cpp",  ".hpp", ".sh",   ".py", ".sql",
+                                            ".html", ".js",  ".json", ".md"};
+    std::vector<SourceFile> found;
+    for (const Folder& folder : kFolders) {
+      if (!fs::exists(kRoot / folder.name)) continue;
+      for (const auto& entry : fs::recursive_directory_iterator(kRoot / folder.name))
+        if (entry.is_regular_file() && text.contains(entry.path().extension().string()))
+          found.push_back({fs::relative(entry.path(), kRoot).string(), lines_of(entry.path())});
+    }
+    return found;
+  }();
+  return files;
+}
+
+using Complaints = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("files include their own folder and folders of lower rank only", "[unit]") {
+  REQUIRE_FALSE(product_files().empty());
+  Complaints complaints;
+  for (const SourceFile& file : product_files()) {
+    if (!file.is_cpp()) continue;
+    for (std::size_t number = 0; number < file.lines.size(); ++number)
+      if (const auto why = bad_include(file.path, file.lines[number]))
+        complaints.push_back(file.path + ":" + std::to_string(number + 1) + ": " + *why);
+  }
+  CHECK(complaints == Complaints{});
+}
+
+TEST_CASE("the include check finds planted lines and lets good ones pass", "[unit]") {
+  const std::vector<std::pair<std::string, std::string>> bad{
+      {"model/a.cpp", "#include \"link/sqlite/database.hpp\""},
+      {"model/a.cpp", "#include \"ops/log.hpp\""},
+      {"link/wire/a.hpp", "#include \"link/sqlite/database.hpp\""},
+      {"link/postgres/a.hpp", "#include \"link/wire/message.hpp\""},
+      {"link/sqlite/a.hpp", "#include \"config/settings.hpp\""},
+      {"config/a.hpp", "#include \"link/postgres/dsn.hpp\""},
+      {"capture/a.cpp", "#include \"apply/applier.hpp\""},
+      {"capture/a.cpp", "#include \"config/settings.hpp\""},
+      {"verify/a.cpp", " #  include  \"snapshot/reader.hpp\"  // why"},
+      {"apply/a.cpp", "#include \"ops/pipeline.hpp\""},
+      {"capture/deep/a.cpp", "#include \"ops/pipeline.hpp\""},
+      {"capture/a.cpp", "#include \"neighbour.hpp\""},
+      {"capture/a.cpp", "#include \"tests/support/seed.hpp\""},
+      {"capture/a.cpp", "#include <sqlite3.h>"},
+      {"ops/a.cpp", "#include <sqlite3.h>"},
+      {"ops/a.cpp", "#include \"libpq-fe.h\""},
+      {"link/sqlite/a.cpp", "#include <libpq-fe.h>"},
+      {"apply/a.cpp", "#include <zmq.hpp>"},
+      {"ops/a.cpp", "#include <zmq.h>"},
+      {"link/wire/a.cpp", "#include <boost/asio.hpp>"},
+      {"apply/a.cpp", "#include <asio.hpp>"}};
+  for (const auto& [path, line] : bad) {
+    INFO(path << ": " << line);
+    CHECK(bad_include(path, line));
+  }
+  const std::vector<std::pair<std::string, std::string>> good{
+      {"model/a.cpp", "#include \"model/value.hpp\""},
+      {"capture/a.cpp", "#include \"link/sqlite/database.hpp\""},
+      {"capture/a.cpp", "#include \"capture/tail.hpp\""},
+      {"capture/a.cpp", "// #include \"ops/pipeline.hpp\""},
+      {"capture/a.cpp", "#include <string>"},
+      {"link/sqlite/a.cpp", "#include <sqlite3.h>"},
+      {"link/postgres/a.cpp", "#include <libpq-fe.h>"},
+      {"link/wire/a.cpp", "#include <zmq.hpp>"},
+      {"ops/a.cpp", "#include \"config/settings.hpp\""},
+      {"ops/a.cpp", "#include <boost/asio.hpp>"},
+      {"tests/a.cpp", "#include <sqlite3.h>"}};
+  for (const auto& [path, line] : good) {
+    INFO(path << ": " << line);
+    CHECK_FALSE(bad_include(path, line));
+  }
+}
+
+TEST_CASE("every header begins with its guard", "[unit]") {
+  CHECK(guarded({"// What it is.", "", "#pragma once"}));
+  CHECK_FALSE(guarded({"#include <string>", "#pragma once"}));
+  CHECK_FALSE(guarded({"// Nothing."}));
+  Complaints complaints;
+  for (const SourceFile& file : product_files())
+    if (file.is(".hpp") && !guarded(file.lines)) complaints.push_back(file.path);
+  CHECK(complaints == Complaints{});
+}
+
+TEST_CASE("the product has no unfinished places", "[unit]") {
+  CHECK(unfinished(std::string{"x();  // TO"} + "DO: more"));
+  CHECK(unfinished(std::string{"/* FIX"} + "ME */"));
+  CHECK(unfinished(std::string{"# XX"} + "X"));
+  CHECK_FALSE(unfinished("std::string todo; mkdtemp(\"ls-XXXXXX\")"));
+  Complaints complaints;
+  for (const SourceFile& file : product_files())
+    for (std::size_t number = 0; number < file.lines.size(); ++number)
+      if (unfinished(file.lines[number]))
+        complaints.push_back(file.path + ":" + std::to_string(number + 1));
+  CHECK(complaints == Complaints{});
+}
+
+TEST_CASE("files stay short", "[unit]") {
+  Complaints complaints;
+  std::size_t excused = 0;
+  for (const SourceFile& file : product_files()) {
+    const auto known = std::find_if(kLongFiles.begin(), kLongFiles.end(),
+                                    [&](const auto& entry) { return entry.first == file.path; });
+    const bool listed = known != kLongFiles.end();
+    if (listed) ++excused;
+    if (file.lines.size() > (listed ? known->second : kLinesMax))
+      complaints.push_back(file.path + " has " + std::to_string(file.lines.size()) + " lines");
+    if (listed && file.lines.size() <= kLinesMax)
+      complaints.push_back(file.path + " is short now: take it off the list");
+  }
+  CHECK(complaints == Complaints{});
+  CHECK(excused == kLongFiles.size());
+}
+
+TEST_CASE("every folder of the product has a README", "[unit]") {
+  Complaints complaints;
+  for (const Folder& folder : kFolders) {
+    const bool has_sources =
+        std::any_of(product_files().begin(), product_files().end(), [&](const SourceFile& file) {
+          return file.is_cpp() && folder_of(file.path)->name == folder.name;
+        });
+    if (has_sources && !fs::exists(kRoot / folder.name / "README.md"))
+      complaints.push_back(std::string{folder.name} + "/README.md is missing");
+  }
+  CHECK(complaints == Complaints{});
+}
+
+TEST_CASE("the version is the same in CMakeLists.txt and at the top of the changelog", "[unit]") {
+  CHECK(newest_version({"# Changelog", "", "## [1.2.3] - 2024-06-07", "## [1.2.2]"}) == "1.2.3");
+  CHECK(newest_version({"## 0.4.0"}) == "0.4.0");
+  CHECK_FALSE(newest_version({"## Unreleased", "## 0.4.0"}));
+  CHECK(project_version({"project(lockstep VERSION 4.5.6 LANGUAGES CXX)"}) == "4.5.6");
+  const auto project = project_version(lines_of(kRoot / "CMakeLists.txt"));
+  REQUIRE(project);
+  CHECK(newest_version(lines_of(kRoot / "CHANGELOG.md")).value_or("no version") == *project);
+}

@@ -1,0 +1,114 @@
+// One cell of either side, and when two of them are the same.
+#pragma once
+
+#include <bit>
+#include <charconv>
+#include <compare>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace compare {
+
+/// How a column is compared, by its type on the target.
+enum class Kind { number, real, text, bytes, boolean };
+
+struct Column {
+  std::string name;
+  Kind kind = Kind::text;
+  bool text_affinity = false;
+  int key = 0;  ///< place in the primary key from 1; 0: not in it
+};
+
+/// One cell of either side. `text` is what PostgreSQL would show, or the bytes themselves.
+struct Cell {
+  enum class Class : std::uint8_t { null, number, text, blob };
+  Class kind = Class::null;
+  Class order =
+      Class::null;    ///< for sorting: a number in a text column sorts as text on both sides
+  bool real = false;  ///< a number that is in `value`
+  double value = 0;
+  std::string text;
+};
+
+using Row = std::vector<Cell>;
+
+inline std::string quoted(std::string_view name) {
+  std::string sql = "\"";
+  for (const char c : name) sql.append(c == '"' ? 2 : 1, c);
+  return sql + '"';
+}
+
+inline std::optional<std::int64_t> as_integer(std::string_view text) {
+  std::int64_t number = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+inline std::strong_ordering order_of_numbers(const Cell& a, const Cell& b) {
+  if (!a.real && !b.real)
+    if (const auto x = as_integer(a.text), y = as_integer(b.text); x && y) return *x <=> *y;
+  const auto wide = [](const Cell& cell) {  // 64 bits of mantissa hold every int64
+    return cell.real ? static_cast<long double>(cell.value)
+                     : std::strtold(cell.text.c_str(), nullptr);
+  };
+  const long double x = wide(a);
+  const long double y = wide(b);
+  if (x != x || y != y) return (x != x) <=> (y != y);  // NaN is PostgreSQL's largest
+  if (x < y) return std::strong_ordering::less;
+  return x > y ? std::strong_ordering::greater : std::strong_ordering::equal;
+}
+
+/// The order in which both sides send their keys: NULL, numbers, text, blobs.
+inline std::strong_ordering order_of(const Cell& a, const Cell& b) {
+  if (a.order != b.order) return a.order <=> b.order;
+  if (a.order == Cell::Class::null) return std::strong_ordering::equal;
+  if (a.order == Cell::Class::number) return order_of_numbers(a, b);
+  return a.text.compare(b.text) <=> 0;
+}
+
+inline std::strong_ordering order_of(const Row& a, const Row& b,
+                                     const std::vector<std::size_t>& key) {
+  for (const std::size_t column : key)
+    if (const auto order = order_of(a[column], b[column]); order != 0) return order;
+  return std::strong_ordering::equal;
+}
+
+/// Integers and text by text, blobs by bytes, reals by bits. A real column may hold an integer that
+/// fits it exactly.
+inline bool same(const Cell& source, const Cell& target) {
+  if (source.kind != target.kind) return false;
+  if (source.kind != Cell::Class::number) return source.text == target.text;
+  if (!source.real && target.real) return order_of_numbers(source, target) == 0;
+  if (!source.real) return source.text == target.text;
+  const double there = target.real ? target.value : std::strtod(target.text.c_str(), nullptr);
+  return std::bit_cast<std::uint64_t>(source.value) == std::bit_cast<std::uint64_t>(there);
+}
+
+inline std::string shown(const Cell& cell) {
+  if (cell.kind == Cell::Class::null) return "NULL";
+  char number[64];
+  if (cell.real) {
+    std::snprintf(number, sizeof number, "%.17g", cell.value);
+    return number;
+  }
+  if (cell.kind == Cell::Class::number) return cell.text;
+  const bool blob = cell.kind == Cell::Class::blob;
+  std::string result = blob ? "x'" : "'";
+  for (const char c : cell.text.substr(0, 40)) {
+    const auto byte = static_cast<unsigned char>(c);
+    std::snprintf(number, sizeof number, blob ? "%02x" : "\\x%02x", static_cast<unsigned>(byte));
+    if (blob || byte < 32)
+      result += number;
+    else
+      result += c;
+  }
+  return result + (cell.text.size() > 40 ? "...'" : "'");
+}
+
+}  // namespace compare
