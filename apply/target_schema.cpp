@@ -35,8 +35,8 @@ class Names {
     for (int attempt = 0;; ++attempt) {
       const std::string tail =
           attempt == 0 ? fmt::format("_{}", end) : fmt::format("_{}{}", end, attempt);
-      std::string name = middle.empty() ? table : table + "_" + middle;
-      name = cut(name, postgres::kNameBytesMax - tail.size()) + tail;
+      std::string name = middle.empty() ? table : fmt::format("{}_{}", table, middle);
+      name = cut(name, postgres::kNameBytesMax - tail.size()).append(tail);
       if (taken_.insert(name).second) return name;
     }
   }

@@ -45,7 +45,7 @@ LedgerRow wait_for_rest(sqlite::Database& source, postgres::Connection& target,
                         const capture::Installed& installed) {
   const Deadline deadline(kRestPatience);
   while (true) {
-    const LedgerRow ledger = ledger_of(target, installed.migration);
+    LedgerRow ledger = ledger_of(target, installed.migration);
     const Position newest = capture::newest_position(source, installed.era);
     if (ledger.consistent && ledger.position == newest) return ledger;
     if (deadline.passed()) throw_not_at_rest(newest, ledger.position);

@@ -32,6 +32,7 @@ void SourceWorker::open_source() {
 }
 
 void SourceWorker::run(const std::stop_token& stop) {
+  const std::stop_callback ring(stop, [this] { stop_bell_.ring(); });
   Backoff backoff(Milliseconds{20}, Milliseconds{5'000}, static_cast<std::uint64_t>(wall_now_us()));
   while (!stop.stop_requested()) {
     try {
@@ -55,7 +56,7 @@ void SourceWorker::run(const std::stop_token& stop) {
 void SourceWorker::serve(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const bool busy = produce();
-    const std::array descriptors{watch_.fd()};
+    const std::array descriptors{watch_.fd(), stop_bell_.descriptor()};
     const wire::Woken woken = router_.wait(descriptors, patience(busy));
     if (!woken.readable.empty() && woken.readable[0] && watch_.drain()) {
       poll_now_ = true;
@@ -209,7 +210,7 @@ bool SourceWorker::produce() {
 // True if everything went out. What does not go now waits for credit: the queue below never fills
 // up unseen.
 bool SourceWorker::flush_outbox() {
-  Session& session = *session_;
+  CaptureSession& session = *session_;
   while (!session.outbox.empty()) {
     if (!session.credit.may_send()) return false;
     switch (router_.send(session.peer, session.outbox.front())) {
@@ -235,7 +236,7 @@ void SourceWorker::produce_chunk() {
 
 void SourceWorker::begin_batch() {
   next_slow_poll_ = steady_now() + options_.slow_poll;
-  Session& session = *session_;
+  CaptureSession& session = *session_;
   if (session.in_flight.size() >= (session.warm ? options_.batches_in_flight_max : 1)) return;
   const Position newest = tail_->newest();
   board_.captured(newest);
@@ -256,7 +257,7 @@ void SourceWorker::begin_batch() {
 }
 
 void SourceWorker::produce_batch() {
-  Session& session = *session_;
+  CaptureSession& session = *session_;
   std::string fragment;
   const bool more = session.batch->next(fragment, wire::kFragmentBytesTarget);
   enqueue_fragments(Kind::batch_rows, fragment);
@@ -267,7 +268,7 @@ void SourceWorker::produce_batch() {
 }
 
 void SourceWorker::enqueue(Kind kind, std::string body) {
-  Session& session = *session_;
+  CaptureSession& session = *session_;
   session.outbox.push_back(encode(Message{kind, session.id, session.sent++, std::move(body)}));
 }
 

@@ -11,6 +11,7 @@
 #include "capture/prune.hpp"
 #include "capture/tail.hpp"
 #include "link/sqlite/watch.hpp"
+#include "link/wire/bell.hpp"
 #include "link/wire/control.hpp"
 #include "link/wire/credit.hpp"
 #include "link/wire/message.hpp"
@@ -32,6 +33,21 @@ struct SourceOptions {
   Milliseconds hot_poll_for{20};  ///< events come before the commit is visible
 };
 
+/// What belongs to one peer's conversation; a new hello starts a new one.
+struct CaptureSession {
+  std::string peer;
+  std::uint64_t id = 0;
+  std::uint64_t sent = 0, received = 0;
+  wire::CreditAccount credit;
+  std::deque<std::string> outbox;    // encoded frames that wait for credit
+  std::optional<Position> followed;  // end of the last batch that was begun; nothing: not following
+  std::deque<std::int64_t> in_flight;
+  std::optional<capture::BatchReader> batch;
+  bool told_idle = false;
+  bool warm = false;  // apply has acked a batch of this session: before that it may be busy with
+                      // keys for long
+};
+
 class SourceWorker {
  public:
   /// Binds its endpoint; Board must outlive the worker.
@@ -42,22 +58,6 @@ class SourceWorker {
   void run(const std::stop_token& stop);
 
  private:
-  /// What belongs to one peer's conversation; a new hello starts a new one.
-  struct Session {
-    std::string peer;
-    std::uint64_t id = 0;
-    std::uint64_t sent = 0, received = 0;
-    wire::CreditAccount credit;
-    std::deque<std::string> outbox;  // encoded frames that wait for credit
-    std::optional<Position>
-        followed;  // end of the last batch that was begun; nothing: not following
-    std::deque<std::int64_t> in_flight;
-    std::optional<capture::BatchReader> batch;
-    bool told_idle = false;
-    bool warm = false;  // apply has acked a batch of this session: before that it may be busy with
-                        // keys for long
-  };
-
   void open_source();
   void serve(const std::stop_token& stop);
   [[nodiscard]] Milliseconds patience(bool busy) const;
@@ -79,10 +79,11 @@ class SourceWorker {
   Board& board_;
   wire::Router router_;
   sqlite::Watch watch_;
+  wire::Bell stop_bell_;
   capture::Prune prune_;
   std::optional<capture::Tail> tail_;
   std::optional<snapshot::Reader> reader_;
-  std::optional<Session> session_;
+  std::optional<CaptureSession> session_;
   std::optional<Position> acked_;
   SteadyTime hot_until_{};
   SteadyTime next_slow_poll_{};

@@ -46,9 +46,10 @@ TargetWorker::TargetWorker(wire::Context& context, TargetOptions options,
       next_session_(static_cast<std::uint64_t>(wall_now_us())) {}
 
 void TargetWorker::run(const std::stop_token& stop) {
+  const std::stop_callback ring(stop, [this] { stop_bell_.ring(); });
   Backoff backoff(Milliseconds{50}, Milliseconds{5'000}, next_session_);
   while (!stop.stop_requested()) {
-    const SteadyTime began = steady_now();
+    const Deadline worked_well(Milliseconds{10'000});
     try {
       work(stop);
       break;
@@ -62,7 +63,7 @@ void TargetWorker::run(const std::stop_token& stop) {
       board_.await(error.code(), error.what());
       board_.reconnected();
     }
-    if (steady_now() - began > Milliseconds{10'000}) backoff.reset();
+    if (worked_well.passed()) backoff.reset();
     const Deadline deadline(backoff.next());
     while (!stop.stop_requested() && !deadline.passed())
       std::this_thread::sleep_for(std::min(Milliseconds{20}, deadline.left()));
@@ -317,7 +318,7 @@ std::optional<Message> TargetWorker::receive(const std::stop_token& stop, Millis
       return message;
     }
     if (deadline.passed()) return std::nullopt;
-    const std::array descriptors{connection_->descriptor()};
+    const std::array descriptors{connection_->descriptor(), stop_bell_.descriptor()};
     const wire::Woken woken =
         dealer_.wait(descriptors, std::min(Milliseconds{100}, deadline.left()));
     if (!woken.message && !woken.readable.empty() && woken.readable[0]) check_connection();

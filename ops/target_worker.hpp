@@ -11,6 +11,7 @@
 #include "apply/applier.hpp"
 #include "apply/ledger.hpp"
 #include "link/postgres/connection.hpp"
+#include "link/wire/bell.hpp"
 #include "link/wire/credit.hpp"
 #include "link/wire/message.hpp"
 #include "link/wire/socket.hpp"
@@ -26,8 +27,8 @@ struct TargetOptions {
   std::string schema;
   std::string source_id;
   apply::ApplierLimits applier{};
-  wire::Credit window{.bytes = 8u << 20, .messages = 128};  ///< what may be on its way to us
-  Milliseconds answer_patience{10'000};                     ///< for the welcome
+  wire::Credit window{.bytes = 16u << 20, .messages = 128};  ///< what may be on its way to us
+  Milliseconds answer_patience{10'000};                      ///< for the welcome
 };
 
 class TargetWorker {
@@ -73,6 +74,7 @@ class TargetWorker {
   TargetOptions options_;
   Board& board_;
   wire::Dealer dealer_;
+  wire::Bell stop_bell_;
   std::mutex connection_mutex_;  // cancel() against connect()
   std::optional<postgres::Connection> connection_;
   std::optional<Session> session_;

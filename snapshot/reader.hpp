@@ -20,7 +20,7 @@ struct ReaderLimits {
   /// before one sync.
   Milliseconds gather_max{50};
   /// What kill -9 costs at most; one target transaction each.
-  std::size_t chunk_bytes_target = 8u << 20;
+  std::size_t chunk_bytes_target = 32u << 20;
 };
 
 /// Serves copy requests. Between two calls of slice() no read transaction is open. One thread.

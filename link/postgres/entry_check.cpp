@@ -81,4 +81,15 @@ void check_entry(const TablePlan& plan, const EntryView& entry) {
   if (values.next() || values.malformed()) throw_count(plan);
 }
 
+bool key_fits(const TablePlan& plan, const EntryView& absent) {
+  ValueCursor values(absent.values);
+  for (const std::size_t column : plan.shape.key) {
+    const auto value = values.next();
+    if (!value) throw_count(plan);
+    if (value->kind == ValueClass::null || misfit_of(*value, plan.types[column]) != Misfit::none)
+      return false;
+  }
+  return true;
+}
+
 }  // namespace lockstep::postgres

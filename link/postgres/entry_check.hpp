@@ -12,4 +12,9 @@ namespace lockstep::postgres {
 /// ever converted.
 void check_entry(const TablePlan& plan, const EntryView& entry);
 
+/// False if the target cannot have a row with the key of this absent entry, because a key value is
+/// NULL or does not fit its column: such a row was written and deleted again, and there is nothing
+/// to delete.
+[[nodiscard]] bool key_fits(const TablePlan& plan, const EntryView& absent);
+
 }  // namespace lockstep::postgres
