@@ -23,6 +23,17 @@ constexpr std::size_t kEntryHeadBytes = 5;  // table, present
                .retry = Retry::new_session});
 }
 
+[[noreturn]] void throw_too_large(std::size_t bytes, std::string_view what, std::size_t limit) {
+  throw Error({.code = "LS-D413",
+               .exit = ExitCode::stopped,
+               .what = fmt::format("a {} of {} bytes is too large to be carried", what, bytes),
+               .why = fmt::format("the limit is {} bytes: memory has to stay bounded", limit),
+               .data = "applied up to the batch before it; nothing is lost and nothing was cut",
+               .todo = "make it smaller in the application and run lockstep again, or start over "
+                       "with --exclude for "
+                       "its table"});
+}
+
 }  // namespace
 
 void put_u8(std::string& out, std::uint8_t value) {
@@ -75,6 +86,8 @@ void EntryWriter::put(const ValueView& value) {
       return;
     case ValueClass::text:
     case ValueClass::blob:
+      if (value.bytes.size() > kValueBytesMax)
+        throw_too_large(value.bytes.size(), "value", kValueBytesMax);
       put_u32(out_, static_cast<std::uint32_t>(value.bytes.size()));
       out_.append(value.bytes);
       return;
@@ -83,7 +96,7 @@ void EntryWriter::put(const ValueView& value) {
 
 void EntryWriter::end() {
   const std::size_t length = out_.size() - start_ - kEntryPrefixBytes;
-  check(length <= kEntryBytesMax, "an entry fits its length field");
+  if (length > kEntryBytesMax) throw_too_large(length, "row", kEntryBytesMax);
   const std::uint32_t big = __builtin_bswap32(static_cast<std::uint32_t>(length));
   std::memcpy(out_.data() + start_, &big, sizeof big);
 }

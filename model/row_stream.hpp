@@ -19,6 +19,9 @@
 
 namespace lockstep {
 
+/// SQLite hands a value out as one piece of memory, and three copies of the largest one are what
+/// bounds ours.
+inline constexpr std::size_t kValueBytesMax = std::size_t{256} << 20;
 inline constexpr std::size_t kEntryPrefixBytes = 4;
 inline constexpr std::size_t kEntryBytesMax = std::size_t{1}
                                               << 30;  // PostgreSQL's own limit for a field is 1 GB
@@ -30,7 +33,8 @@ void put_u64(std::string& out, std::uint64_t value);
 [[nodiscard]] std::uint32_t get_u32(const char* bytes);
 [[nodiscard]] std::uint64_t get_u64(const char* bytes);
 
-/// Appends entries to a string that the caller owns.
+/// Appends entries to a string that the caller owns. Throws LS-D413 for a value over kValueBytesMax
+/// and for a row over kEntryBytesMax.
 class EntryWriter {
  public:
   explicit EntryWriter(std::string& out) : out_(out) {}

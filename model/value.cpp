@@ -34,6 +34,13 @@ std::string shown_text(std::string_view bytes) {
   return out;
 }
 
+// 1.0, not 1: a real is told from an integer by its looks.
+std::string shown_real(double number) {
+  std::string text = fmt::format("{}", number);
+  if (text.find_first_not_of("-0123456789") == std::string::npos) text += ".0";
+  return text;
+}
+
 std::string shown_blob(std::string_view bytes) {
   std::string out = "x'";
   for (const char c : bytes.substr(0, kShownBytesMax / 2))
@@ -68,7 +75,7 @@ std::string describe(const ValueView& value) {
     case ValueClass::integer:
       return fmt::format("{}", value.integer);
     case ValueClass::real:
-      return fmt::format("{}", value.real);
+      return shown_real(value.real);
     case ValueClass::text:
       return shown_text(value.bytes);
     case ValueClass::blob:

@@ -36,6 +36,19 @@ void check_globs(const std::vector<sqlite::TableName>& all, const std::vector<st
   }
 }
 
+// SQLite would turn a lone surrogate into U+FFFD on the way to UTF-8, without a word.
+void refuse_utf16(sqlite::Database& database) {
+  const std::string encoding = database.pragma_text("encoding");
+  if (encoding == "UTF-8") return;
+  throw Error({.code = "LS-S332",
+               .exit = ExitCode::precondition,
+               .what = fmt::format("the source is a {} database", encoding),
+               .why = "its texts cannot be read as UTF-8 with a proof that nothing changes",
+               .data = "nothing was touched",
+               .todo = "make a UTF-8 copy: sqlite3 old.db .dump, then PRAGMA encoding='UTF-8' and "
+                       "the dump into a new file"});
+}
+
 // Litestream's own bookkeeping: it belongs to the file, not to the application.
 bool belongs_to_the_file(const std::string& table) {
   return matches_any(table, {"_litestream_*"});
@@ -64,6 +77,7 @@ snapshot::Planned plan_one(sqlite::Database& database, const std::string& table,
 
 Assessment assess(sqlite::Database& database, const std::vector<std::string>& tables,
                   const std::vector<std::string>& exclude, Screen& screen) {
+  refuse_utf16(database);
   Assessment assessment;
   const std::vector<sqlite::TableName> all = sqlite::list_tables(database);
   check_globs(all, tables);

@@ -87,8 +87,10 @@ void TargetWorker::work(const std::stop_token& stop) {
 
 // A lost session does not always mean a lost connection; but only a live one still holds the lock.
 void TargetWorker::connect() {
-  if (connection_) connection_->abort();
-  if (!connection_ || !connection_->alive()) {
+  if (connection_ && connection_->alive()) {
+    connection_->abort();
+    connection_->exec("DEALLOCATE ALL");  // the next applier prepares its statements anew
+  } else {
     {
       const std::lock_guard lock(connection_mutex_);
       connection_.reset();

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "link/postgres/names.hpp"
+#include "model/row_stream.hpp"
 
 namespace lockstep::snapshot {
 
@@ -97,6 +98,10 @@ Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus&
   planned.plan.sequence = sequence;
   for (std::size_t i = 0; i < shape.columns.size(); ++i) {
     std::string why;
+    if (census.columns[i].bytes_max > kValueBytesMax)
+      planned.problems.push_back(fmt::format("column {} has a value of {} bytes; the limit is {}",
+                                             shape.columns[i].name, census.columns[i].bytes_max,
+                                             kValueBytesMax));
     const auto type = decide_type(shape.columns[i], census.columns[i], why);
     if (type)
       planned.plan.types.push_back(*type);
