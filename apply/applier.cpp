@@ -133,8 +133,9 @@ void Applier::entries(std::string_view fragment) {
 
 void Applier::take(const EntryView& entry) {
   const TablePlan& table = plan(entry.table);
-  postgres::check_entry(table, entry);
   ++entries_;
+  if (!entry.present && !postgres::key_fits(table, entry)) return;
+  postgres::check_entry(table, entry);
   if (staging_) {
     staging_->put(table, entry);
     return;
@@ -172,23 +173,25 @@ Applied Applier::end(const wire::BatchEnd& batch) {
   return staging_ ? finish_staging() : finish_small();
 }
 
+// As in a small batch the position moves first: the loser of two appliers is told so, and not by a
+// conflict with rows that the winner has just written.
 Applied Applier::finish_staging() {
-  const bool fell_back = staging_->merge(options_.keyed);
-  staging_.reset();
+  staging_->close();
   const std::string name = advance_name();
   Pipeline pipeline(connection_);
-  const bool prepare = !prepared_.contains(name);
-  if (prepare) pipeline.prepare(name, advance_sql(options_.migration, options_.becomes_consistent));
+  if (!prepared_.contains(name))
+    pipeline.prepare(name, advance_sql(options_.migration, options_.becomes_consistent));
   run_advance(pipeline);
-  pipeline.commit();
-  const Pipeline::Outcome outcome = pipeline.finish();
-  if (outcome.error) {
+  const Pipeline::Outcome moved = pipeline.finish();
+  if (!moved.error || moved.failed_statement > 0) prepared_.insert(name);
+  if (moved.error) {
     connection_.abort();
-    if (outcome.error->foreign() == kAdvanceRefused) throw_position_moved(batch_);
-    if (outcome.commit != CommitOutcome::in_doubt) throw Error(*outcome.error);
+    if (moved.error->foreign() == kAdvanceRefused) throw_position_moved(batch_);
+    throw Error(*moved.error);
   }
-  if (outcome.commit == CommitOutcome::committed) prepared_.insert(name);
-  return settle(outcome.commit, fell_back);
+  const bool fell_back = staging_->merge(options_.keyed);
+  staging_.reset();
+  return settle(connection_.commit(), fell_back);
 }
 
 std::string Applier::advance_name() const {

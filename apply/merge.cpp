@@ -38,7 +38,8 @@ std::string present_name(const TablePlan& plan) {
 std::string on_conflict(const TablePlan& plan) {
   std::vector<std::string> updates;
   for (std::size_t i = 0; i < plan.shape.columns.size(); ++i)
-    if (!plan.is_key(i))
+    // PostgreSQL takes 0.0 and -0.0 for one key: then the spelling is what changes.
+    if (!plan.is_key(i) || plan.types[i] == ColumnType::double_precision)
       updates.push_back(fmt::format("{0} = EXCLUDED.{0}", quoted(plan.shape.columns[i].name)));
   const std::string key = fmt::format("{}", fmt::join(key_of(plan), ", "));
   if (updates.empty()) return fmt::format(" ON CONFLICT ({}) DO NOTHING", key);

@@ -22,6 +22,9 @@ class Staging {
   /// Entries of one table should come together: each change of table starts another COPY.
   void put(const TablePlan& plan, const EntryView& entry);
 
+  /// Ends the COPY under way, so that other statements can run. merge() does it too.
+  void close();
+
   /// Staging to target. With keys on the target: delete what is absent, upsert the rest; if that
   /// meets a unique conflict (two rows that swapped a value), everything again by delete and
   /// insert. Returns whether that was so.
@@ -30,7 +33,6 @@ class Staging {
  private:
   void open(const TablePlan& plan);
   void flush();
-  void close();
   void merge_upsert();
   void merge_replace();
 
