@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <thread>
@@ -25,12 +24,6 @@ int on_busy(void* patience_ms, int tries) {
   if (tries * kStepMs >= patience->count()) return 0;
   std::this_thread::sleep_for(Milliseconds{kStepMs});
   return 1;
-}
-
-int compare_bytes(void*, int left_size, const void* left, int right_size, const void* right) {
-  const int order =
-      std::memcmp(left, right, static_cast<std::size_t>(std::min(left_size, right_size)));
-  return order != 0 ? order : left_size - right_size;
 }
 
 [[noreturn]] void throw_not_there(const std::string& path, const std::string& why) {
@@ -157,7 +150,6 @@ Database Database::open(const std::string& path, OpenMode mode, Milliseconds bus
   *database.busy_patience_ = busy_patience;
   sqlite3* handle = database.handle();
   sqlite3_busy_handler(handle, on_busy, database.busy_patience_.get());
-  sqlite3_create_collation_v2(handle, kUtf8Collation, SQLITE_UTF8, nullptr, compare_bytes, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);

@@ -22,10 +22,6 @@ enum class OpenMode {
   read_write,  ///< install, prune, remove: short transactions only
 };
 
-/// A collation of ours, known to every Database: memcmp of UTF-8. BINARY is that only where the
-/// file's encoding is UTF-8; it compares the bytes of UTF-16 files as they are.
-inline constexpr char kUtf8Collation[] = "lockstep_utf8";
-
 /// A connection to the application's file. It never checkpoints (wal_autocheckpoint=0, no
 /// checkpoint on close: SQLite 3.7.0-3.51.2 can corrupt a database when two connections do,
 /// invariant I8), never maps it, trusts no schema. BUSY is answered by short sleeps up to

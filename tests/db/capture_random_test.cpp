@@ -30,7 +30,7 @@ constexpr char kSchema[] =
     "UPDATE CASCADE, v);"
     "CREATE TABLE tree(k TEXT PRIMARY KEY, u TEXT REFERENCES tree ON DELETE SET NULL ON UPDATE "
     "CASCADE, v);"
-    "CREATE TRIGGER app AFTER UPDATE ON plain WHEN NEW.v = 3 BEGIN"
+    "CREATE TRIGGER app AFTER UPDATE ON plain WHEN NEW.u IS NOT NULL AND NEW.v < 3 BEGIN"
     " INSERT OR REPLACE INTO loose VALUES (NEW.u, NEW.id, 1); END;";
 
 struct Table {

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "capture/tail.hpp"
 #include "capture/triggers.hpp"
 #include "link/sqlite/shape.hpp"
+#include "link/wire/control.hpp"
 #include "snapshot/census.hpp"
 #include "snapshot/plan.hpp"
 #include "tests/support/application.hpp"
@@ -119,6 +121,12 @@ inline std::vector<TablePlan> plan_everything(sqlite::Database& database) {
   return plans;
 }
 
+struct Batch {
+  wire::BatchBegin begin;
+  std::string entries;
+  wire::BatchEnd end;
+};
+
 class CapturedSource {
  public:
   explicit CapturedSource(const std::string& schema, const std::string& journal_mode = "WAL")
@@ -150,15 +158,22 @@ class CapturedSource {
         sqlite::Database::open(path_, sqlite::OpenMode::read_only));
   }
 
+  /// The next batch, as it would go over the wire; nothing if nothing was written.
+  std::optional<Batch> take() {
+    auto reader = tail_->next(position_);
+    if (!reader) return std::nullopt;
+    Batch batch;
+    batch.begin = {reader->from(), reader->to(), wall_now_us()};
+    while (reader->next(batch.entries, batch.entries.size() + 1)) {
+    }
+    batch.end = {reader->changes(), reader->entries()};
+    position_ = reader->to();
+    return batch;
+  }
+
   /// Takes the next batch, if there is one, and says how the replica then differs from the file.
   std::string follow() {
-    if (auto batch = tail_->next(position_)) {
-      std::string entries;
-      while (batch->next(entries, entries.size() + 1)) {
-      }
-      apply_entries(replica_, plans(), entries);
-      position_ = batch->to();
-    }
+    if (const auto batch = take()) apply_entries(replica_, plans(), batch->entries);
     return difference(read_tables(*judge_, plans()), replica_, plans());
   }
 

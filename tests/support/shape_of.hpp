@@ -15,7 +15,8 @@ inline TableShape shape_of(const std::string& sql, const std::string& table = "t
   const TempDir folder;
   Application app(folder.file("shape"));
   app.exec(sql);
-  sqlite::Database database = sqlite::Database::open(folder.file("shape"), sqlite::OpenMode::read_only);
+  sqlite::Database database =
+      sqlite::Database::open(folder.file("shape"), sqlite::OpenMode::read_only);
   return sqlite::read_shape(database, table);
 }
 

@@ -69,7 +69,7 @@ inline std::vector<std::string> sqlite(const std::string& file, const std::strin
       sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
   const std::unique_ptr<sqlite3, Close> database{handle};
   if (opened != SQLITE_OK) throw std::runtime_error("cannot open " + file);
-  sqlite3_busy_timeout(handle, 10'000);
+  sqlite3_busy_timeout(handle, 30'000);
   std::vector<std::string> column;
   const auto keep = [](void* rows, int, char** values, char**) {
     static_cast<std::vector<std::string>*>(rows)->emplace_back(values[0] == nullptr ? ""

@@ -59,9 +59,9 @@ struct State {
   std::int64_t seq = 0;
   std::int64_t identity = 0;
   // The counter's row, and what the other tables really hold.
-  std::int64_t n = 0, entries = 0, entry_sum = 0, account_sum = 0, volume = 0;
+  std::int64_t n = 0, entries = 0, entry_sum = 0, account_sum = 0, volume = 0, newest_day = 0;
   std::int64_t money = 0, accounts = 0, real_account_sum = 0, real_entries = 0, real_entry_sum = 0,
-               newest_entry = 0, real_volume = 0;
+               newest_entry = 0, real_volume = 0, real_newest_day = 0;
 };
 
 std::int64_t wall_now_us() {
@@ -93,7 +93,8 @@ class Reader {
     for (std::int64_t State::*member :
          {&State::n, &State::entries, &State::entry_sum, &State::account_sum, &State::volume,
           &State::money, &State::accounts, &State::real_account_sum, &State::real_entries,
-          &State::real_entry_sum, &State::newest_entry, &State::real_volume})
+          &State::real_entry_sum, &State::newest_entry, &State::real_volume, &State::newest_day,
+          &State::real_newest_day})
       if (!(numbers >> state.*member)) throw std::runtime_error("odd answer: " + numbers.str());
     return Seen::state;
   }
@@ -135,8 +136,11 @@ class Reader {
            "c.n, c.entries, c.entry_sum, c.account_sum, coalesce(c.volume, -1), a.money, "
            "a.accounts, a.weighed, e.entries, e.entry_sum, e.newest, coalesce((SELECT d.volume "
            "FROM " +
-           schema + ".ohlcv_data AS d WHERE d.id = c.day), -1)) FROM " + schema +
-           ".counter AS c, (SELECT coalesce(sum(balance), 0) AS money, count(*) AS accounts, "
+           schema +
+           ".ohlcv_data AS d WHERE d.id = c.day), -1), coalesce(c.newest_day, b.newest), b.newest) "
+           "FROM " +
+           schema + ".counter AS c, (SELECT coalesce(max(id), -1) AS newest FROM " + schema +
+           ".ohlcv_data) AS b, (SELECT coalesce(sum(balance), 0) AS money, count(*) AS accounts, "
            "coalesce(sum(id * balance), 0) AS weighed FROM " +
            schema +
            ".accounts) AS a, (SELECT count(*) AS entries, coalesce(sum(n), 0) AS entry_sum, "
@@ -181,6 +185,7 @@ class Judge {
     same(s, "number of ledger entries", s.real_entries, s.entries);
     same(s, "sum of the ledger entries' n", s.real_entry_sum, s.entry_sum);
     same(s, "volume of the counter's day", s.real_volume, s.volume);
+    same(s, "newest day", s.real_newest_day, s.newest_day);
     require(s.newest_entry <= s.n, at(s) + "ledger entry " + std::to_string(s.newest_entry) +
                                        " is newer than n " + std::to_string(s.n));
   }

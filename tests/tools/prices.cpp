@@ -31,11 +31,12 @@ CREATE TABLE ohlcv_data(
 CREATE TABLE accounts(id INTEGER PRIMARY KEY, owner TEXT NOT NULL UNIQUE, balance INTEGER NOT NULL);
 CREATE TABLE counter(
   id INTEGER PRIMARY KEY CHECK (id = 1), n INTEGER NOT NULL, entries INTEGER NOT NULL,
-  entry_sum INTEGER NOT NULL, account_sum INTEGER NOT NULL, day INTEGER, volume INTEGER);
+  entry_sum INTEGER NOT NULL, account_sum INTEGER NOT NULL, day INTEGER, volume INTEGER,
+  newest_day INTEGER);
 CREATE TABLE ledger_entries(id INTEGER PRIMARY KEY AUTOINCREMENT, n INTEGER NOT NULL, note TEXT);
 WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100)
 INSERT INTO accounts SELECT n, printf('owner-%03d', n), 1000 FROM numbers;
-INSERT INTO counter SELECT 1, 0, 0, 0, sum(id * balance), NULL, NULL FROM accounts;
+INSERT INTO counter SELECT 1, 0, 0, 0, sum(id * balance), NULL, NULL, NULL FROM accounts;
 )sql";
 
 /// splitmix64: the standard library's distributions differ between implementations, this does not.

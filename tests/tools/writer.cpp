@@ -7,8 +7,9 @@
 // also adds one to `counter.n`, so n numbers the states of the database, and sum(accounts.balance)
 // never changes. The counter's row says of the other tables what must be true in the same state:
 // entries and entry_sum (count and sum of n of ledger_entries), account_sum (sum of id * balance),
-// volume (that of the row `day` of ohlcv_data, NULL if there is none). Several writers may run on
-// one file. With --counter-only each transaction changes the counter's row and nothing else.
+// volume (that of the row `day` of ohlcv_data, NULL if there is none), newest_day (max(id) of
+// ohlcv_data). Several writers may run on one file. With --counter-only each transaction changes
+// the counter's row and nothing else.
 //
 // It ends after S seconds, when its input ends, or on SIGTERM, and prints one line of JSON (also
 // into --report). Waits are from BEGIN to the answer of COMMIT. "lost" are acknowledged commits

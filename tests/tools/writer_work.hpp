@@ -131,7 +131,8 @@ class Work {
     return database_.run(
         "UPDATE counter SET n = n + 1, entries = entries + ?1, entry_sum = entry_sum + ?1 * (n + "
         "1), account_sum = (SELECT sum(id * balance) FROM accounts), day = ?2, volume = (SELECT "
-        "volume FROM ohlcv_data WHERE id = ?2) WHERE id = 1 RETURNING n",
+        "volume FROM ohlcv_data WHERE id = ?2), newest_day = (SELECT max(id) FROM ohlcv_data) "
+        "WHERE id = 1 RETURNING n",
         {wrote_ledger_ ? 1 : 0, day_});
   }
 

@@ -34,11 +34,13 @@ TEST_CASE("a position comes back from its text") {
 TEST_CASE("what is not a position is not taken for one") {
   const std::string good = "6b7c8d9e-afc0-d1e2-f304-15263748596a";
   REQUIRE(parse_position(good + "/1/2"));
-  for (const std::string& bad : {
-           std::string(), good, good + "/1", good + "/1/", good + "//2", good + "/1/2/3", good + "/1/2 ",
-           good + "/ 1/2", good + "/1x/2", good + "/+1/2", good + "/9223372036854775808/2", "x" + good + "/1/2",
-           std::string("/1/2"), "6b7c8d9e" + good.substr(9) + "/1/2", "6B" + good.substr(2) + "/1/2",
-           "g" + good.substr(1) + "/1/2", good.substr(0, 35) + "/1/2", "6b7c8d9e0" + good.substr(9) + "/1/2"}) {
+  for (const std::string& bad :
+       {std::string(), good, good + "/1", good + "/1/", good + "//2", good + "/1/2/3",
+        good + "/1/2 ", good + "/ 1/2", good + "/1x/2", good + "/+1/2",
+        good + "/9223372036854775808/2", "x" + good + "/1/2", std::string("/1/2"),
+        "6b7c8d9e" + good.substr(9) + "/1/2", "6B" + good.substr(2) + "/1/2",
+        "g" + good.substr(1) + "/1/2", good.substr(0, 35) + "/1/2",
+        "6b7c8d9e0" + good.substr(9) + "/1/2"}) {
     INFO(bad);
     CHECK_FALSE(parse_position(bad));
   }

@@ -23,7 +23,8 @@ struct Row {
 Value random_value(std::mt19937_64& random) {
   Value value;
   value.kind = static_cast<ValueClass>(random() % 5);
-  if (value.kind == ValueClass::integer) value.integer = static_cast<std::int64_t>(random() >> random() % 64);
+  if (value.kind == ValueClass::integer)
+    value.integer = static_cast<std::int64_t>(random() >> random() % 64);
   if (value.kind == ValueClass::real) value.real = std::bit_cast<double>(random());
   if (value.kind == ValueClass::text || value.kind == ValueClass::blob) {
     value.bytes.resize(random() % 8 == 0 ? random() % 5'000 : random() % 12);
@@ -87,7 +88,8 @@ TEST_CASE("rows come back from fragments of any size") {
     EntryReader reader;
     std::size_t at = 0, row = 0;
     while (at < bytes.size()) {
-      const std::size_t length = std::min<std::size_t>(1 + random() % fragment_max, bytes.size() - at);
+      const std::size_t length =
+          std::min<std::size_t>(1 + random() % fragment_max, bytes.size() - at);
       reader.feed(std::string_view(bytes).substr(at, length));
       at += length;
       while (const auto entry = reader.next()) check_row(*entry, rows.at(row++));
@@ -98,11 +100,19 @@ TEST_CASE("rows come back from fragments of any size") {
 }
 
 TEST_CASE("an entry has the bytes that the format says") {
-  const std::string bytes = encoded({{7, true, {Value(ValueView{.kind = ValueClass::integer, .integer = -2}),
-                                                Value(ValueView{.kind = ValueClass::text, .bytes = "hi"}),
-                                                Value()}}});
-  const std::string expected("\0\0\0\x16" "\0\0\0\x07" "\x01"
-                             "\x01\xff\xff\xff\xff\xff\xff\xff\xfe" "\x03\0\0\0\x02hi" "\0", 26);
+  const std::string bytes =
+      encoded({{7,
+                true,
+                {Value(ValueView{.kind = ValueClass::integer, .integer = -2}),
+                 Value(ValueView{.kind = ValueClass::text, .bytes = "hi"}), Value()}}});
+  const std::string expected(
+      "\0\0\0\x16"
+      "\0\0\0\x07"
+      "\x01"
+      "\x01\xff\xff\xff\xff\xff\xff\xff\xfe"
+      "\x03\0\0\0\x02hi"
+      "\0",
+      26);
   CHECK(bytes == expected);
 }
 
@@ -142,9 +152,9 @@ TEST_CASE("values that are cut short or of no class are malformed, not read past
   std::string eight;
   put_u64(eight, 5);
   for (const std::string& bad :
-       {std::string("\x05"), std::string("\xff"), "\x01" + eight.substr(1), "\x02" + eight.substr(2),
-        std::string("\x03"), std::string("\x03\0\0\0", 4), std::string("\x03\0\0\0\2a", 6),
-        std::string("\x04\xff\xff\xff\xff", 5)}) {
+       {std::string("\x05"), std::string("\xff"), "\x01" + eight.substr(1),
+        "\x02" + eight.substr(2), std::string("\x03"), std::string("\x03\0\0\0", 4),
+        std::string("\x03\0\0\0\2a", 6), std::string("\x04\xff\xff\xff\xff", 5)}) {
     ValueCursor cursor(bad);
     CHECK_FALSE(cursor.next());
     CHECK(cursor.malformed());
@@ -157,7 +167,8 @@ TEST_CASE("random bytes never crash the reader") {
   std::size_t named = 0;
   for (int round = 0; round < 3'000; ++round) {
     std::string bytes = encoded({random_row(random), random_row(random)});
-    for (std::size_t n = 1 + random() % 3; n > 0; --n) bytes[random() % bytes.size()] = static_cast<char>(random());
+    for (std::size_t n = 1 + random() % 3; n > 0; --n)
+      bytes[random() % bytes.size()] = static_cast<char>(random());
     EntryReader reader;
     try {
       reader.feed(bytes);

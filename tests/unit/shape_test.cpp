@@ -13,21 +13,31 @@ using namespace lockstep;
 using test::shape_of;
 
 TEST_CASE("affinity follows SQLite's five rules, in their order") {
-  const std::vector<std::pair<std::string, Affinity>> table{
-      {"INT", Affinity::integer},         {"integer", Affinity::integer},
-      {"TINYINT", Affinity::integer},     {"UNSIGNED BIG INT", Affinity::integer},
-      {"INT8", Affinity::integer},        {"CHARINT", Affinity::integer},
-      {"FLOATING POINT", Affinity::integer},
-      {"CHARACTER(20)", Affinity::text},  {"VARCHAR(255)", Affinity::text},
-      {"nvarchar(100)", Affinity::text},  {"TEXT", Affinity::text},
-      {"CLOB", Affinity::text},           {"BLOBTEXT", Affinity::text},
-      {"BLOB", Affinity::blob},           {"", Affinity::blob},
-      {"REALBLOB", Affinity::blob},
-      {"REAL", Affinity::real},           {"DOUBLE PRECISION", Affinity::real},
-      {"FLOAT", Affinity::real},
-      {"NUMERIC", Affinity::numeric},     {"DECIMAL(10,5)", Affinity::numeric},
-      {"BOOLEAN", Affinity::numeric},     {"DATE", Affinity::numeric},
-      {"STRING", Affinity::numeric},      {"uuid", Affinity::numeric}};
+  const std::vector<std::pair<std::string, Affinity>> table{{"INT", Affinity::integer},
+                                                            {"integer", Affinity::integer},
+                                                            {"TINYINT", Affinity::integer},
+                                                            {"UNSIGNED BIG INT", Affinity::integer},
+                                                            {"INT8", Affinity::integer},
+                                                            {"CHARINT", Affinity::integer},
+                                                            {"FLOATING POINT", Affinity::integer},
+                                                            {"CHARACTER(20)", Affinity::text},
+                                                            {"VARCHAR(255)", Affinity::text},
+                                                            {"nvarchar(100)", Affinity::text},
+                                                            {"TEXT", Affinity::text},
+                                                            {"CLOB", Affinity::text},
+                                                            {"BLOBTEXT", Affinity::text},
+                                                            {"BLOB", Affinity::blob},
+                                                            {"", Affinity::blob},
+                                                            {"REALBLOB", Affinity::blob},
+                                                            {"REAL", Affinity::real},
+                                                            {"DOUBLE PRECISION", Affinity::real},
+                                                            {"FLOAT", Affinity::real},
+                                                            {"NUMERIC", Affinity::numeric},
+                                                            {"DECIMAL(10,5)", Affinity::numeric},
+                                                            {"BOOLEAN", Affinity::numeric},
+                                                            {"DATE", Affinity::numeric},
+                                                            {"STRING", Affinity::numeric},
+                                                            {"uuid", Affinity::numeric}};
   for (const auto& [type, affinity] : table) {
     INFO(type);
     CHECK(affinity_of(type) == affinity);
@@ -35,7 +45,7 @@ TEST_CASE("affinity follows SQLite's five rules, in their order") {
     test::Application app(":memory:");
     app.exec("CREATE TABLE t(x " + type + "); INSERT INTO t VALUES ('7'), (x'61')");
     const std::string kind = app.value("SELECT typeof(x) FROM t");
-    CHECK(kind == (affinity == Affinity::real                                  ? "real"
+    CHECK(kind == (affinity == Affinity::real                                       ? "real"
                    : affinity == Affinity::integer || affinity == Affinity::numeric ? "integer"
                                                                                     : "text"));
   }
@@ -65,9 +75,11 @@ TEST_CASE("a rowid alias is an INTEGER PRIMARY KEY and nothing that looks like o
 TEST_CASE("a shape tells columns, keys and indexes as they were declared") {
   const TableShape shape = shape_of(
       "CREATE TABLE t(a TEXT COLLATE NOCASE, b INT NOT NULL DEFAULT (1+2), c AS (b + 1) STORED, "
-      "d GENERATED ALWAYS AS (b) VIRTUAL, e VARCHAR(9) UNIQUE REFERENCES t, CHECK (b > 0), CHECK(1), "
+      "d GENERATED ALWAYS AS (b) VIRTUAL, e VARCHAR(9) UNIQUE REFERENCES t, CHECK (b > 0), "
+      "CHECK(1), "
       "PRIMARY KEY(b DESC, a)) WITHOUT ROWID;"
-      "CREATE UNIQUE INDEX i ON t(e COLLATE RTRIM, b DESC) WHERE b > 1; CREATE INDEX j ON t(lower(e));");
+      "CREATE UNIQUE INDEX i ON t(e COLLATE RTRIM, b DESC) WHERE b > 1; CREATE INDEX j ON "
+      "t(lower(e));");
   REQUIRE(shape.columns.size() == 5);
   CHECK(shape.columns[0].collation == "NOCASE");
   CHECK(shape.columns[1].not_null);
@@ -107,17 +119,19 @@ TEST_CASE("a fingerprint changes with columns, types, keys and indexes, and with
   const std::string plain = "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b)";
   const std::string base = fingerprint(shape_of(plain));
   CHECK(base.size() == 16);
-  CHECK(fingerprint(shape_of(plain + "; INSERT INTO t VALUES (1, 2, 3); CREATE TABLE other(x);"
-                                     "CREATE TRIGGER mine AFTER INSERT ON t BEGIN SELECT 1; END")) == base);
+  CHECK(fingerprint(shape_of(plain +
+                             "; INSERT INTO t VALUES (1, 2, 3); CREATE TABLE other(x);"
+                             "CREATE TRIGGER mine AFTER INSERT ON t BEGIN SELECT 1; END")) == base);
   std::vector<std::string> all{base};
   for (const std::string& other :
        {std::string("CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b, c)"),
         std::string("CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b NOT NULL)"),
         std::string("CREATE TABLE t(id INTEGER PRIMARY KEY, a INT, b)"),
         std::string("CREATE TABLE t(id INTEGER PRIMARY KEY, b, a TEXT)"),
-        std::string("CREATE TABLE t(id INT PRIMARY KEY, a TEXT, b)"), plain + "; CREATE INDEX i ON t(a)",
-        plain + "; CREATE INDEX i ON t(b)", plain + "; CREATE UNIQUE INDEX i ON t(a)",
-        plain + "; CREATE INDEX i ON t(a DESC)", plain + "; CREATE INDEX i ON t(a COLLATE NOCASE)",
+        std::string("CREATE TABLE t(id INT PRIMARY KEY, a TEXT, b)"),
+        plain + "; CREATE INDEX i ON t(a)", plain + "; CREATE INDEX i ON t(b)",
+        plain + "; CREATE UNIQUE INDEX i ON t(a)", plain + "; CREATE INDEX i ON t(a DESC)",
+        plain + "; CREATE INDEX i ON t(a COLLATE NOCASE)",
         plain + "; CREATE INDEX i ON t(a) WHERE b", plain + "; CREATE INDEX j ON t(a)"}) {
     INFO(other);
     all.push_back(fingerprint(shape_of(other)));
@@ -128,9 +142,12 @@ TEST_CASE("a fingerprint changes with columns, types, keys and indexes, and with
 TEST_CASE("the application's tables are listed by kind, ours and SQLite's are not") {
   const test::TempDir folder;
   test::Application app(folder.file("a"));
-  app.exec("CREATE TABLE b(id INTEGER PRIMARY KEY AUTOINCREMENT); CREATE TABLE a(x); CREATE VIEW v AS SELECT 1;"
-           "CREATE VIRTUAL TABLE f USING fts5(x); CREATE TABLE _lockstep_changes(x); CREATE TABLE lockstep(x);"
-           "INSERT INTO b VALUES (41); DELETE FROM b");
+  app.exec(
+      "CREATE TABLE b(id INTEGER PRIMARY KEY AUTOINCREMENT); CREATE TABLE a(x); CREATE VIEW v AS "
+      "SELECT 1;"
+      "CREATE VIRTUAL TABLE f USING fts5(x); CREATE TABLE _lockstep_changes(x); CREATE TABLE "
+      "lockstep(x);"
+      "INSERT INTO b VALUES (41); DELETE FROM b");
   sqlite::Database database = sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_only);
   std::string text;
   for (const sqlite::TableName& table : sqlite::list_tables(database))

@@ -1,5 +1,7 @@
 #include "model/value.hpp"
 
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
@@ -10,20 +12,39 @@ using namespace lockstep;
 
 namespace {
 
-ValueView integer(std::int64_t number) { return {.kind = ValueClass::integer, .integer = number}; }
-ValueView real(double number) { return {.kind = ValueClass::real, .real = number}; }
-ValueView text(std::string_view bytes) { return {.kind = ValueClass::text, .bytes = bytes}; }
-ValueView blob(std::string_view bytes) { return {.kind = ValueClass::blob, .bytes = bytes}; }
+ValueView integer(std::int64_t number) {
+  return {.kind = ValueClass::integer, .integer = number};
+}
+ValueView real(double number) {
+  return {.kind = ValueClass::real, .real = number};
+}
+ValueView text(std::string_view bytes) {
+  return {.kind = ValueClass::text, .bytes = bytes};
+}
+ValueView blob(std::string_view bytes) {
+  return {.kind = ValueClass::blob, .bytes = bytes};
+}
 
 }  // namespace
 
 TEST_CASE("values are the same only if class and bits are") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   // Each is the same as itself and as no other.
-  const std::vector<ValueView> all{
-      {},       integer(0),   integer(1),          real(0.0),  real(-0.0),
-      real(1),  real(nan),    real(std::nextafter(1, 2)), text(""), text("1"),
-      text("a"), text("a "),  text(std::string_view("a\0", 2)), blob(""), blob("a")};
+  const std::vector<ValueView> all{{},
+                                   integer(0),
+                                   integer(1),
+                                   real(0.0),
+                                   real(-0.0),
+                                   real(1),
+                                   real(nan),
+                                   real(std::nextafter(1, 2)),
+                                   text(""),
+                                   text("1"),
+                                   text("a"),
+                                   text("a "),
+                                   text(std::string_view("a\0", 2)),
+                                   blob(""),
+                                   blob("a")};
   for (std::size_t i = 0; i < all.size(); ++i)
     for (std::size_t j = 0; j < all.size(); ++j) {
       INFO(i << " and " << j);
@@ -55,13 +76,14 @@ TEST_CASE("values are shown so that their class can be told") {
 }
 
 TEST_CASE("a shown value is short and leaves the terminal alone") {
-  CHECK(describe(text(std::string(60, 'a'))) == "'" + std::string(60, 'a') + "'");
-  CHECK(describe(text(std::string(61, 'a'))) == "'" + std::string(60, 'a') + "'... (61 bytes)");
+  const std::string sixty(60, 'a'), fifty_nine(59, 'a');
+  CHECK(describe(text(sixty)) == fmt::format("'{}'", sixty));
+  CHECK(describe(text(sixty + "a")) == fmt::format("'{}'... (61 bytes)", sixty));
   CHECK(describe(blob(std::string(31, 'a'))).ends_with("'... (31 bytes)"));
   CHECK(describe(text("\x1b[2J\r\n\x7f")) == "'\\x1b[2J\\x0d\\x0a\\x7f'");
   CHECK(describe(text(std::string_view("a\0b", 3))) == "'a\\x00b'");
   CHECK(describe(text("\xffz")) == "'\\xffz'");
   CHECK(describe(text("größe")) == "'größe'");
   // Not cut in the middle of a character.
-  CHECK(describe(text(std::string(59, 'a') + "é")) == "'" + std::string(59, 'a') + "é'... (61 bytes)");
+  CHECK(describe(text(fifty_nine + "é")) == fmt::format("'{}é'... (61 bytes)", fifty_nine));
 }

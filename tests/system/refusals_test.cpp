@@ -1,0 +1,197 @@
+// What lockstep will not do: carry what cannot be carried exactly, write into tables of others,
+// tell a password.
+#include <algorithm>
+#include <map>
+#include <sstream>
+
+#include "tests/system/world.hpp"
+
+namespace lockstep::test {
+namespace {
+
+PostgresServer& server() {
+  static PostgresServer running{{"fsync=off"}};
+  return running;
+}
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::string joined(const std::vector<std::string>& parts, const std::string& separator) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : separator) + part;
+  return text;
+}
+
+bool schema_exists(const std::string& database) {
+  return server().value("SELECT 1 FROM pg_namespace WHERE nspname = 'lockstep'", database) == "1";
+}
+
+std::string make_torture(const TempDir& folder) {
+  const std::string file = folder.file("torture.db");
+  sqlite(file, contents(LOCKSTEP_SOURCE_DIR "/tests/data/torture_public.sql"));
+  return file;
+}
+
+/// Refused tables, each with its reasons.
+std::map<std::string, std::vector<std::string>> refusals_in(const std::string& output) {
+  std::map<std::string, std::vector<std::string>> refusals;
+  std::istringstream lines{output};
+  for (std::string line; std::getline(lines, line);) {
+    const auto object = nlohmann::json::parse(line);
+    if (object["type"] != "refusal") continue;
+    refusals[object["table"]] = object["problems"].get<std::vector<std::string>>();
+  }
+  return refusals;
+}
+
+/// Every row of every table of ours on the target, and what the server shows of its clients.
+std::string seen_on_target(const std::string& database) {
+  std::string text;
+  for (const char* table : {"lockstep.ledger", "lockstep.ledger_tables", "pg_stat_activity"})
+    for (const auto& row :
+         server().query(std::string("SELECT t::text FROM ") + table + " AS t", database))
+      text += row.front().value_or("") + "\n";
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("the torture database is refused as a whole, with a reason for each table", "[system]") {
+  const TempDir folder;
+  const std::string file = make_torture(folder);
+  const std::string dsn = server().create_database("torture");
+  const auto before = sqlite_schema(file);
+  const Outcome refused = lockstep({"run", file, dsn, "--json"});
+  require_code(refused, 3);
+  const auto refusals = refusals_in(refused.output);
+  for (const auto& [table, reasons] : refusals) {
+    INFO(table);
+    REQUIRE_FALSE(reasons.empty());
+    for (const std::string& reason : reasons) CHECK(reason.size() > 10);
+  }
+  // PostgreSQL has no place for these, whatever lockstep will learn.
+  for (const char* table : {"text_nul", "text_badutf8", "pk_null", "wide_cols"})
+    CHECK(refusals.count(table) == 1);
+  CHECK(nlohmann::json::parse(refused.error_output)["code"] == "LS-A100");
+  CHECK(sqlite_schema(file) == before);
+  CHECK_FALSE(schema_exists("torture"));
+
+  const Outcome as_text = lockstep({"run", file, dsn});
+  require_code(as_text, 3);
+  for (const auto& [table, reasons] : refusals)
+    CHECK(has(as_text.output, "refused   " + table + ": " + reasons.front()));
+}
+
+TEST_CASE("a UTF-16 database is refused: SQLite would change lone surrogates on the way",
+          "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("wide.db");
+  sqlite(file, "PRAGMA encoding = 'UTF-16le'; CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT);");
+  const auto before = sqlite_schema(file);
+  const Outcome refused = lockstep({"run", file, server().create_database("wide"), "--json"});
+  require_code(refused, 3);
+  CHECK(nlohmann::json::parse(refused.error_output)["code"] == "LS-S332");
+  CHECK(sqlite_schema(file) == before);
+}
+
+TEST_CASE("without exactly the refused tables the torture database is carried over exactly",
+          "[system]") {
+  const TempDir folder;
+  const std::string file = make_torture(folder);
+  const std::string dsn = server().create_database("carried");
+  std::vector<std::string> excluded;
+  for (const auto& [table, reasons] : refusals_in(lockstep({"run", file, dsn, "--json"}).output))
+    excluded.push_back(table);
+  require_code(
+      lockstep({"run", file, dsn, "--exclude", joined(excluded, ","), "--until", "caught-up"}), 0);
+  const auto followed = sqlite(file, "SELECT name FROM _lockstep_tables");
+  const auto ordinary = sqlite(
+      file,
+      "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT "
+      "LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_lockstep\\_%' ESCAPE '\\'");
+  CHECK(followed.size() + excluded.size() == ordinary.size());
+  for (const char* table : {"int_edges", "reals", "text_specials", "blobs", "pk_comp", "pk_nocase",
+                            "order", "MixedCase", "fk_orphans", "idx_long", "narrow"})
+    CHECK(std::count(followed.begin(), followed.end(), table) == 1);
+  require_equal(file, dsn, {"--tables", joined(followed, ",")});
+  require_code(lockstep({"verify", file, dsn}), 0);
+}
+
+TEST_CASE("a table that is on the target already is not touched: exit 3, nothing installed",
+          "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("taken.db");
+  sqlite(file, "CREATE TABLE notes(id INTEGER PRIMARY KEY); INSERT INTO notes VALUES (1)");
+  const auto before = sqlite_schema(file);
+  const std::string dsn = server().create_database("taken");
+  server().query("CREATE TABLE notes(mine text); INSERT INTO notes VALUES ('precious')", "taken");
+  const Outcome refused = lockstep({"run", file, dsn});
+  require_code(refused, 3);
+  CHECK(has(refused.error_output, "LS-T206"));
+  CHECK(has(refused.error_output, "notes"));
+  CHECK(sqlite_schema(file) == before);
+  CHECK_FALSE(schema_exists("taken"));
+  CHECK(server().value("SELECT mine FROM notes", "taken") == "precious");
+}
+
+TEST_CASE("a password is nowhere to be found: not in output, files, tables or the process list",
+          "[system]") {
+  const std::string canary = "xK9-canary-7Qz";
+  const TempDir folder;
+  const std::string file = folder.file("secret.db");
+  sqlite(file,
+         "PRAGMA journal_mode = WAL; CREATE TABLE notes(id INTEGER PRIMARY KEY); INSERT INTO notes "
+         "VALUES (1)");
+  std::string dsn = server().create_database("secret");
+  const std::string plain = dsn;
+  dsn.insert(dsn.find('@'), ":" + canary);
+  const bool in_environment = GENERATE(false, true);
+  const std::string target = in_environment ? plain : dsn;
+  const auto options = [&] {
+    return in_environment ? ProcessOptions{.environment = {"PGPASSWORD=" + canary}}
+                          : ProcessOptions{};
+  };
+  std::string seen;
+  const auto run_all = [&](const std::vector<std::vector<std::string>>& commands) {
+    for (const auto& command : commands) seen += everything(lockstep(command, options()));
+  };
+  const auto following = start_lockstep({"run", file, target}, options());
+  REQUIRE(wait_until(
+      [&] {
+        return lockstep({"wait", file, "--for", "caught-up"}, options()).status.code == 0;
+      },
+      30s, 20ms));
+  seen += contents("/proc/" + std::to_string(following->pid()) + "/cmdline");
+  REQUIRE(has(seen, LOCKSTEP_BINARY));
+  seen += contents(file + "-lockstep") + contents(file) + contents(file + "-wal");
+  seen += seen_on_target("secret");
+  REQUIRE(has(seen, "streaming"));
+  run_all({{"status", file},
+           {"status", target},
+           {"status", file, "--json"},
+           {"verify", file, target},
+           {"run", file, target}});
+  following->signal(SIGINT);
+  CHECK(following->wait_or_throw(20s) == ExitStatus{.code = 130});
+  seen += following->output() + following->error_output();
+
+  // Errors, too: nobody there, an unknown parameter, a password that was not encoded, a bad `%`.
+  const std::string nowhere = "postgres:" + canary + "@/postgres?host=" + folder.path().string();
+  run_all({{"run", file, "postgresql://" + nowhere},
+           {"run", file, "host=/nowhere password=" + canary},
+           {"run", file, "host=/nowhere password='" + canary},
+           {"run", file, "postgresql://postgres:" + canary + "@ss/@host/db"},
+           {"run", file, "postgresql://postgres:" + canary + "%zz@host/db"},
+           {"run", file, "postgresql://" + nowhere + "&nonsense=1"},
+           {"status", dsn + "_absent"},
+           {"status", file},
+           {"remove", file, target, "--json"}});
+  const std::size_t at = seen.find(canary);
+  INFO(seen.substr(at == std::string::npos ? 0 : (at > 300 ? at - 300 : 0), 600));
+  CHECK(at == std::string::npos);
+  server().query("DROP DATABASE secret WITH (FORCE)");
+}
+
+}  // namespace lockstep::test

@@ -1,0 +1,118 @@
+#include "snapshot/plan.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "link/sqlite/database.hpp"
+#include "snapshot/census.hpp"
+#include "tests/support/shape_of.hpp"
+
+using namespace lockstep;
+using Catch::Contains;
+
+namespace {
+
+snapshot::Planned plan(const std::string& sql) {
+  const test::TempDir folder;
+  test::Application app(folder.file("a"));
+  app.exec(sql);
+  sqlite::Database database = sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_only);
+  const TableShape shape = sqlite::read_shape(database, "t");
+  return snapshot::plan_table(7, shape,
+                              snapshot::take_census(database, shape, {}, [](std::uint64_t) {}), 41);
+}
+
+std::string problems(const std::string& sql) {
+  return fmt::format("{}", fmt::join(plan(sql).problems, "; "));
+}
+std::string left_out(const std::string& sql) {
+  return fmt::format("{}", fmt::join(plan(sql).plan.left_out, "; "));
+}
+
+}  // namespace
+
+TEST_CASE("a table is planned from what its rows hold") {
+  const snapshot::Planned planned = plan(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY AUTOINCREMENT, price DECIMAL, day DATE, data, flag "
+      "BOOLEAN);"
+      "CREATE INDEX by_day ON t(day DESC); CREATE UNIQUE INDEX by_data ON t(data, day);"
+      "INSERT INTO t VALUES (1, 1.5, '2024-06-07', x'00', NULL), (2, NULL, '2024-06-08', NULL, "
+      "NULL)");
+  CHECK(planned.problems.empty());
+  CHECK(planned.plan.id == 7);
+  CHECK(planned.plan.sequence == 41);
+  CHECK(planned.plan.types == std::vector{ColumnType::bigint, ColumnType::double_precision,
+                                          ColumnType::text, ColumnType::bytea, ColumnType::bigint});
+  CHECK(planned.plan.carried_indexes == std::vector<std::string>{"by_data", "by_day"});
+  CHECK(planned.plan.left_out.empty());
+}
+
+TEST_CASE("every reason against a table is told, not only the first") {
+  const std::string all = problems(
+      "CREATE TABLE t(k TEXT PRIMARY KEY, a, b TEXT, c TEXT);"
+      "INSERT INTO t VALUES ('1', 1, 'x' || char(0), 'ok'), (NULL, 'one', 'y', CAST(x'ff' AS "
+      "TEXT)), "
+      "(NULL, 2, 'z', 'ok')");
+  CHECK_THAT(all, Contains("column a mixes storage classes: 2 integer"));
+  CHECK_THAT(all, Contains("column b has 1 text(s) with U+0000"));
+  CHECK_THAT(all, Contains("column c has 1 text(s) that are not valid UTF-8"));
+  CHECK_THAT(all, Contains("key column k is NULL in 2 row(s)"));
+}
+
+TEST_CASE("a key that PostgreSQL cannot index is refused, an index is left out") {
+  const auto table = [](int bytes) {
+    return fmt::format(
+        "CREATE TABLE t(k TEXT PRIMARY KEY, a); INSERT INTO t VALUES (hex(zeroblob({})), 1)",
+        bytes);
+  };
+  CHECK(problems(table(1'290)).empty());
+  CHECK_THAT(problems(table(1'310)), Contains("its longest key has 2628 bytes"));
+  const std::string wide =
+      "CREATE TABLE t(k INT PRIMARY KEY, a TEXT UNIQUE); INSERT INTO t VALUES (1, "
+      "hex(zeroblob(5000)))";
+  CHECK(problems(wide).empty());
+  CHECK_THAT(left_out(wide),
+             Contains("unique index sqlite_autoindex_t_2: its longest entry has 10008 bytes"));
+}
+
+TEST_CASE("indexes that PostgreSQL would compare otherwise are left out and named") {
+  const std::string all = left_out(
+      "CREATE TABLE t(k TEXT COLLATE NOCASE PRIMARY KEY, a TEXT, b INT);"
+      "CREATE UNIQUE INDEX by_case ON t(a COLLATE NOCASE); CREATE INDEX by_expression ON "
+      "t(lower(a));"
+      "CREATE INDEX by_part ON t(a) WHERE b > 1; CREATE INDEX fine ON t(b COLLATE NOCASE)");
+  CHECK_THAT(all,
+             Contains("key column k is unique by NOCASE in SQLite and byte by byte in PostgreSQL"));
+  CHECK_THAT(all, Contains("unique index by_case: it compares a by NOCASE"));
+  CHECK_THAT(all, Contains("plain index by_expression: it is on an expression"));
+  CHECK_THAT(all, Contains("plain index by_part: it is partial"));
+  CHECK_THAT(all, !Contains("fine"));
+}
+
+TEST_CASE("what a copy does not carry is counted") {
+  CHECK(left_out("CREATE TABLE t(k INT PRIMARY KEY, a REFERENCES t, b DEFAULT 5, c DEFAULT 'x', "
+                 "d AS (b) STORED, CHECK (b > 0))") ==
+        "1 foreign key(s); 1 CHECK constraint(s); 2 DEFAULT(s); 1 generated column(s): their "
+        "values are carried, "
+        "PostgreSQL does not compute them");
+}
+
+TEST_CASE("names that PostgreSQL cannot have are named") {
+  const std::string long_name(64, 'n');
+  const auto problems_of = [](const TableShape& shape) {
+    return fmt::format("{}", fmt::join(snapshot::shape_problems(shape), "; "));
+  };
+  CHECK(problems_of(test::shape_of("CREATE TABLE t(a, b)")).empty());
+  CHECK_THAT(problems_of(test::shape_of("CREATE TABLE t(xmin, " + long_name + ")")),
+             Contains("column \"xmin\"") && Contains("column \"" + long_name + "\"") &&
+                 Contains("64 bytes"));
+  CHECK_THAT(problems_of(test::shape_of("CREATE TABLE " + long_name + "(a)", long_name)),
+             Contains("its name: "));
+  TableShape wide = test::shape_of("CREATE TABLE t(a)");
+  wide.columns.resize(1'601, wide.columns[0]);
+  CHECK_THAT(problems_of(wide), Contains("it has 1601 columns; PostgreSQL stops at 1600"));
+}
