@@ -55,6 +55,16 @@ check_scripts() {
   files -name '*.sh' -o -path ./.ci/run | xargs -0 --no-run-if-empty shellcheck
 }
 
+# What .clang-tidy calls an error ends the stage; its warnings are advice and not shown.
+check_tidy() {
+  local log=$logs/tidy status=0
+  files \( -path './model/*' -o -path './link/*' -o -path './capture/*' -o -path './snapshot/*' -o -path './apply/*' \
+    -o -path './verify/*' -o -path './ops/*' \) -a -name '*.cpp' |
+    xargs -0 --no-run-if-empty -P "$(nproc)" -n 4 clang-tidy -p build/dev --quiet >"$log" 2>/dev/null || status=$?
+  grep -E ' error: ' "$log" || true
+  return "$status"
+}
+
 # tests PRESET LABELS: ctest, and its numbers added to ours.
 tests() {
   local log=$logs/$1 status=0 ran=0 bad=0
@@ -70,6 +80,7 @@ stage "packages" ops/install_packages.sh
 stage "clang-format" check_format
 stage "shellcheck" check_scripts
 stage "build dev" ops/build.sh dev
+stage "clang-tidy" check_tidy
 stage "tests" tests dev '^(unit|db|system)$'
 stage "build asan" ops/build.sh asan all_unit_tests all_db_tests
 stage "tests under asan and ubsan" tests asan '^(unit|db)$'
