@@ -129,8 +129,7 @@ std::string probe_body(std::uint32_t table_id, const TableShape& shape, bool upd
     body += ";\n";
   }
   if (probes_rowid(shape)) {
-    // INSERT OR REPLACE INTO t(rowid, ..) and UPDATE OR REPLACE t SET rowid = .. have victims too
-    //.
+    // INSERT OR REPLACE INTO t(rowid, ..) and UPDATE OR REPLACE t SET rowid = .. have victims too.
     body += fmt::format("{}{} = NEW.{}", head, shape.rowid_name, shape.rowid_name);
     if (update) body += fmt::format(" AND NEW.{0} IS NOT OLD.{0}", shape.rowid_name);
     body += ";\n";

@@ -89,7 +89,6 @@ void TargetWorker::work(const std::stop_token& stop) {
 void TargetWorker::connect() {
   if (connection_ && connection_->alive()) {
     connection_->abort();
-    connection_->exec("DEALLOCATE ALL");  // the next applier prepares its statements anew
   } else {
     {
       const std::lock_guard lock(connection_mutex_);

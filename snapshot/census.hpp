@@ -11,7 +11,8 @@
 
 namespace lockstep::snapshot {
 
-/// In slices, like the copy. `progress` is told the rows read so far, after each slice. One thread.
+/// In slices, like the copy; a large table in WAL mode by two readers, the second on a thread and a
+/// connection of its own. `progress` is told the rows read so far, in the calling thread.
 [[nodiscard]] TableCensus take_census(sqlite::Database& database, const TableShape& shape,
                                       const SliceLimits& limits,
                                       const std::function<void(std::uint64_t)>& progress);

@@ -63,14 +63,16 @@ std::string key_bounds(const std::vector<KeyTerm>& terms) {
 
 }  // namespace
 
-ScanQuery scan_query(const TableShape& shape) {
+std::string rowid_of(const TableShape& shape) {
+  return shape.rowid_alias ? quoted(shape.columns[*shape.rowid_alias].name) : shape.rowid_name;
+}
+
+ScanQuery scan_query(const TableShape& shape, std::optional<std::int64_t> rowid_until) {
   std::vector<std::string> columns;
   for (const Column& column : shape.columns) columns.push_back(quoted(column.name));
   ScanQuery query;
-  std::string order, bounds;
-  if (!shape.rowid_name.empty() || shape.rowid_alias) {
-    const std::string rowid =
-        shape.rowid_alias ? quoted(shape.columns[*shape.rowid_alias].name) : shape.rowid_name;
+  std::string order, bounds, end;
+  if (const std::string rowid = rowid_of(shape); !rowid.empty()) {
     if (shape.rowid_alias) {
       query.cursor_columns = {*shape.rowid_alias};
     } else {
@@ -79,6 +81,7 @@ ScanQuery scan_query(const TableShape& shape) {
     }
     order = rowid;
     bounds = rowid + " > ?1";
+    if (rowid_until) end = fmt::format("{} <= {}", rowid, *rowid_until);
   } else {
     check(!shape.key.empty(), "a table without rowid has a key");
     std::vector<std::string> ordered;
@@ -92,15 +95,17 @@ ScanQuery scan_query(const TableShape& shape) {
   }
   const std::string select =
       fmt::format("SELECT {} FROM {}", fmt::join(columns, ", "), quoted(shape.name));
-  query.first = fmt::format("{} ORDER BY {}", select, order);
-  query.onward = fmt::format("{} WHERE {} ORDER BY {}", select, bounds, order);
+  query.first = fmt::format("{}{} ORDER BY {}", select, end.empty() ? "" : " WHERE " + end, order);
+  query.onward = fmt::format("{} WHERE {}{} ORDER BY {}", select, bounds,
+                             end.empty() ? "" : " AND " + end, order);
   return query;
 }
 
 Scan::Scan(sqlite::Database& database, const TableShape& shape,
-           std::optional<std::vector<Value>> after, SliceLimits limits)
+           std::optional<std::vector<Value>> after, SliceLimits limits,
+           std::optional<std::int64_t> rowid_until)
     : database_(database),
-      query_(scan_query(shape)),
+      query_(scan_query(shape, rowid_until)),
       limits_(limits),
       cursor_(std::move(after)),
       wal_(database.in_wal_mode()) {}

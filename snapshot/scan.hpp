@@ -31,14 +31,19 @@ struct ScanQuery {
   std::string onward;                       ///< after the cursor: one parameter per cursor column
   std::vector<std::size_t> cursor_columns;  ///< result columns that make the cursor
 };
-[[nodiscard]] ScanQuery scan_query(const TableShape& shape);
+/// `rowid_until` ends the scan behind that rowid; for tables that go by rowid only.
+[[nodiscard]] ScanQuery scan_query(const TableShape& shape,
+                                   std::optional<std::int64_t> rowid_until = std::nullopt);
+
+/// The SQL name of the rowid; empty if the table does not go by rowid. Pure.
+[[nodiscard]] std::string rowid_of(const TableShape& shape);
 
 /// One table's scan. One thread; the Database is read-only.
 class Scan {
  public:
   /// `after` is a cursor that an earlier scan of the same shape returned; nothing: from the start.
   Scan(sqlite::Database& database, const TableShape& shape, std::optional<std::vector<Value>> after,
-       SliceLimits limits);
+       SliceLimits limits, std::optional<std::int64_t> rowid_until = std::nullopt);
 
   /// Called per row with the row's columns in shape order; returns how many bytes it took in.
   using Visit = std::function<std::size_t(const sqlite::Statement&)>;

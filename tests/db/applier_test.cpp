@@ -168,6 +168,9 @@ TEST_CASE("a batch that does not start where the ledger is leaves no trace") {
   other = second;
   other.begin.from.era.bytes[3] ^= 1;
   refused(other);
+  other = second;
+  ++other.begin.from.seq;
+  refused(other);
   target.query("UPDATE lockstep.ledger SET role = 'primary'");  // after a cutover nothing is
                                                                 // applied any more
   refused(second);

@@ -152,6 +152,33 @@ TEST_CASE("a census counts classes, NULLs, bad texts and lengths of every row") 
   CHECK(v.bad_text_example == "id=4, 'a\\x00'");
 }
 
+TEST_CASE("a large table is counted by two readers, each row once") {
+  // The middle of the rowids is a row, is between rows, has nothing behind it, or nothing before it
+  // but one row.
+  const std::string rows = GENERATE(as<std::string>{}, "SELECT i * 100, i FROM n WHERE i <= 2001",
+                                    "SELECT i * 100 + (i % 7), i FROM n WHERE i <= 2000",
+                                    "SELECT iif(i = 1, 1, 400000 + i), i FROM n WHERE i <= 3000",
+                                    "SELECT iif(i = 3000, 400000, i), i FROM n WHERE i <= 3000");
+  INFO(rows);
+  const TempDir folder;
+  Application app(folder.file("a"));
+  app.exec(
+      "PRAGMA journal_mode = wal; CREATE TABLE t(id INTEGER PRIMARY KEY, v);"
+      "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+      "4000) " +
+      rows +
+      "; UPDATE t SET v = 'long text' WHERE id = (SELECT max(id) FROM t);"
+      "UPDATE t SET v = 1.5 WHERE id = (SELECT min(id) FROM t);");
+  sqlite::Database database = sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_only);
+  const TableShape shape = sqlite::read_shape(database, "t");
+  const TableCensus census = snapshot::take_census(database, shape, {}, [](std::uint64_t) {});
+  const auto count = static_cast<std::uint64_t>(std::stoll(app.value("SELECT count(*) FROM t")));
+  CHECK(census.rows == count);
+  CHECK(census.columns[0].count == std::array<std::uint64_t, 5>{0, count, 0, 0, 0});
+  CHECK(census.columns[1].count == std::array<std::uint64_t, 5>{0, count - 2, 1, 1, 0});
+  CHECK(census.columns[1].bytes_max == 9);
+}
+
 namespace {
 
 constexpr char kShop[] =
