@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "link/postgres/names.hpp"
 
@@ -58,25 +59,36 @@ std::vector<std::string> key_names(const TableShape& shape) {
   return names;
 }
 
-std::string index_sql(const std::string& schema, const TablePlan& plan, const Index& index,
-                      Names& names) {
-  std::vector<std::string> terms, plain;
+IndexStatement index_statement(const std::string& name, bool unique, const std::string& table,
+                               const std::vector<std::string>& terms) {
+  return {name, fmt::format("CREATE {}INDEX {} ON {} ({})", unique ? "UNIQUE " : "", quoted(name),
+                            table, fmt::join(terms, ", "))};
+}
+
+std::string constraint_sql(const std::string& name, std::string_view kind,
+                           const std::string& table) {
+  return fmt::format("ALTER TABLE {0} ADD CONSTRAINT {1} {2} USING INDEX {1}", table, quoted(name),
+                     kind);
+}
+
+void add_index(KeyStatements& statements, const std::string& schema, const TablePlan& plan,
+               const Index& index, Names& names) {
+  std::vector<std::string> terms, columns;
   for (const IndexTerm& term : index.terms) {
     const std::string& name = plan.shape.columns[*term.column].name;
-    plain.push_back(name);
+    columns.push_back(name);
     terms.push_back(quoted(name) + (term.descending ? " DESC" : ""));
   }
   const std::string table = qualified(schema, plan.name());
-  if (index.origin == IndexOrigin::unique_constraint) {
-    const std::string name =
-        names.next(plan.name(), fmt::format("{}", fmt::join(plain, "_")), "key");
-    std::vector<std::string> columns;
-    for (const std::string& column : plain) columns.push_back(quoted(column));
-    return fmt::format("ALTER TABLE {} ADD CONSTRAINT {} UNIQUE ({})", table, quoted(name),
-                       fmt::join(columns, ", "));
+  if (index.origin != IndexOrigin::unique_constraint) {
+    statements.indexes.push_back(index_statement(index.name, index.unique, table, terms));
+    return;
   }
-  return fmt::format("CREATE {}INDEX {} ON {} ({})", index.unique ? "UNIQUE " : "",
-                     quoted(index.name), table, fmt::join(terms, ", "));
+  const std::string name =
+      names.next(plan.name(), fmt::format("{}", fmt::join(columns, "_")), "key");
+  for (std::string& column : columns) column = quoted(column);
+  statements.indexes.push_back(index_statement(name, true, table, columns));
+  statements.constraints.push_back(constraint_sql(name, "UNIQUE", table));
 }
 
 }  // namespace
@@ -95,18 +107,19 @@ std::string create_table_sql(const std::string& schema, const TablePlan& plan) {
                      fmt::join(columns, ", "));
 }
 
-std::vector<std::string> key_and_index_sql(const std::string& schema, const TablePlan& plan,
-                                           const std::vector<TablePlan>& plans) {
+KeyStatements key_statements(const std::string& schema, const TablePlan& plan,
+                             const std::vector<TablePlan>& plans) {
   Names names(plans);
-  std::vector<std::string> statements;
+  KeyStatements statements;
   // Every table's names are given out in the same order each time, so a rerun finds the same ones.
   for (const TablePlan& each : plans) {
-    const std::string key = names.next(each.name(), "", "pkey");
-    std::vector<std::string> own{fmt::format("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY ({})",
-                                             qualified(schema, each.name()), quoted(key),
-                                             fmt::join(key_names(each.shape), ", "))};
+    const std::string name = names.next(each.name(), "", "pkey");
+    const std::string table = qualified(schema, each.name());
+    KeyStatements own{{index_statement(name, true, table, key_names(each.shape))},
+                      {constraint_sql(name, "PRIMARY KEY", table)}};
     for (const Index& index : each.shape.indexes)
-      if (carried(each, index)) own.push_back(index_sql(schema, each, index, names));
+      if (index.origin != IndexOrigin::primary_key && carried(each, index))
+        add_index(own, schema, each, index, names);
     if (each.id == plan.id) statements = std::move(own);
   }
   return statements;

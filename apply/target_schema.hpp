@@ -10,15 +10,24 @@
 namespace lockstep::apply {
 
 /// CREATE TABLE without key and indexes: rows that never existed together can meet in the copy
-///.
 [[nodiscard]] std::string create_table_sql(const std::string& schema, const TablePlan& plan);
 
-/// Primary key, unique constraints and indexes of one table, in this order, one statement each.
-/// Names are unique over all `plans`, which share a namespace in PostgreSQL: an index called
-/// orders_pkey may belong to another table.
-[[nodiscard]] std::vector<std::string> key_and_index_sql(const std::string& schema,
-                                                         const TablePlan& plan,
-                                                         const std::vector<TablePlan>& plans);
+struct IndexStatement {
+  std::string name;
+  std::string sql;
+};
+
+/// What makes a table's keys: first the indexes, in any order and at the same time if one likes;
+/// then the constraints, which take the index of their name over and cost nothing.
+struct KeyStatements {
+  std::vector<IndexStatement> indexes;
+  std::vector<std::string> constraints;
+};
+
+/// Primary key, unique constraints and indexes of one table. Names are unique over all `plans`,
+/// which share a namespace in PostgreSQL: an index called orders_pkey may belong to another table.
+[[nodiscard]] KeyStatements key_statements(const std::string& schema, const TablePlan& plan,
+                                           const std::vector<TablePlan>& plans);
 
 /// Moves the identity sequence to the greatest of sqlite_sequence and the largest key; empty if
 /// there is no identity.

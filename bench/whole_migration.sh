@@ -29,8 +29,10 @@ trap cleanup EXIT
 "${runner[@]}" "$server/pg_ctl" -D "$work/pg/data" -w -o "-k $work/pg -c listen_addresses=''" start >/dev/null
 "$prices" "$work/prices.db"
 
+# Both start from an empty database and with nothing of the previous run left to be written to disk.
 fresh() {
   psql -qX -h "$work/pg" -U lockstep postgres -c 'DROP DATABASE IF EXISTS bench' -c 'CREATE DATABASE bench' -c CHECKPOINT
+  sync
 }
 # seconds FILE COMMAND...: wall seconds; FILE gets peak KiB.
 seconds() {
@@ -43,8 +45,8 @@ seconds() {
 ratios=()
 printf '%4s %12s %12s %8s %14s\n' pair lockstep pgloader ratio 'lockstep peak'
 for ((pair = 1; pair <= pairs; ++pair)); do
-  fresh
   cp "$work/prices.db" "$work/run.db"
+  fresh
   ours=$(seconds "$work/ours" "$lockstep" run "$work/run.db" "postgresql://lockstep@/bench?host=$work/pg" --until caught-up)
   "$compare" "$work/run.db" "host=$work/pg user=lockstep dbname=bench" >/dev/null
   rm -f "$work"/run.db*

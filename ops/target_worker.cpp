@@ -74,6 +74,7 @@ void TargetWorker::run(const std::stop_token& stop) {
 void TargetWorker::cancel() {
   const std::lock_guard lock(connection_mutex_);
   if (connection_) connection_->cancel();
+  index_builder_.cancel();
 }
 
 void TargetWorker::work(const std::stop_token& stop) {
@@ -168,6 +169,7 @@ void TargetWorker::copy(const std::stop_token& stop) {
         const wire::ChunkEnd end = wire::decode_chunk_end(message->body);
         loader.chunk_end(end);
         done = end.table_done;
+        table->rows += static_cast<std::int64_t>(end.rows);
         board_.chunk_loaded(request.table, static_cast<std::int64_t>(end.rows), done);
       }
     }
@@ -266,12 +268,34 @@ void TargetWorker::build_keys(const std::stop_token& stop) {
   board_.phase("streaming", true);
 }
 
+// A run that was killed in between may have built some. Not IF NOT EXISTS: the same name on another
+// table must be an error.
+std::vector<std::string> TargetWorker::missing_indexes(const apply::LedgerTable& table,
+                                                       const apply::KeyStatements& keys) {
+  std::vector<std::string> missing;
+  for (const apply::IndexStatement& index : keys.indexes) {
+    const postgres::Result built = connection_->query(
+        "SELECT 1 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid WHERE c.relname = "
+        "$1 AND i.indrelid = "
+        "to_regclass($2)",
+        {index.name, postgres::qualified(options_.schema, table.plan.name())});
+    if (built.rows() == 0) missing.push_back(index.sql);
+  }
+  return missing;
+}
+
 void TargetWorker::build_keys_of(const apply::LedgerTable& table) {
+  constexpr std::int64_t kLargeRows = 50'000;  // below, a transaction for everything is quicker
+  const apply::KeyStatements keys =
+      apply::key_statements(options_.schema, table.plan, plans_of(tables_));
+  const std::vector<std::string> indexes = missing_indexes(table, keys);
+  const bool large = table.rows >= kLargeRows;
+  if (large) index_builder_.build(*connection_, indexes);
   connection_->exec("BEGIN");
   try {
-    for (const std::string& sql :
-         apply::key_and_index_sql(options_.schema, table.plan, plans_of(tables_)))
-      connection_->exec(sql);
+    if (!large)
+      for (const std::string& sql : indexes) connection_->exec(sql);
+    for (const std::string& sql : keys.constraints) connection_->exec(sql);
     if (const std::string sql = apply::sequence_sql(options_.schema, table.plan); !sql.empty())
       connection_->exec(sql);
     apply::mark_indexed(*connection_, options_.migration, table.plan.id);

@@ -10,12 +10,14 @@
 
 #include "apply/applier.hpp"
 #include "apply/ledger.hpp"
+#include "apply/target_schema.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/wire/bell.hpp"
 #include "link/wire/credit.hpp"
 #include "link/wire/message.hpp"
 #include "link/wire/socket.hpp"
 #include "ops/board.hpp"
+#include "ops/index_builder.hpp"
 #include "snapshot/loader.hpp"
 
 namespace lockstep::ops {
@@ -58,6 +60,8 @@ class TargetWorker {
   void copy(const std::stop_token& stop);
   void build_keys(const std::stop_token& stop);
   void build_keys_of(const apply::LedgerTable& table);
+  [[nodiscard]] std::vector<std::string> missing_indexes(const apply::LedgerTable& table,
+                                                         const apply::KeyStatements& keys);
   void follow(const std::stop_token& stop);
   void dispatch(const wire::Message& message);
   void finish_batch(const wire::Message& message);
@@ -77,6 +81,7 @@ class TargetWorker {
   wire::Bell stop_bell_;
   std::mutex connection_mutex_;  // cancel() against connect()
   std::optional<postgres::Connection> connection_;
+  IndexBuilder index_builder_;
   std::optional<Session> session_;
   apply::LedgerRow ledger_;
   std::vector<apply::LedgerTable> tables_;

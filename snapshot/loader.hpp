@@ -34,6 +34,7 @@ class Loader {
   [[nodiscard]] const TablePlan& table() const { return table_; }
 
  private:
+  void begin();
   void open();
   void take(const EntryView& entry);
   void record(const wire::ChunkEnd& end);

@@ -79,9 +79,11 @@ class FollowedTarget {
     index();
   }
   void index() {
-    for (const TablePlan& plan : source_.plans())
-      for (const std::string& sql : apply::key_and_index_sql("public", plan, source_.plans()))
-        connection_.exec(sql);
+    for (const TablePlan& plan : source_.plans()) {
+      const apply::KeyStatements keys = apply::key_statements("public", plan, source_.plans());
+      for (const auto& index : keys.indexes) connection_.exec(index.sql);
+      for (const std::string& sql : keys.constraints) connection_.exec(sql);
+    }
     apply::move_phase(connection_, kMigration, apply::Phase::indexing, apply::Phase::streaming,
                       true);
   }

@@ -17,11 +17,13 @@ using Statements = std::vector<std::string>;
 constexpr auto kBigint = ColumnType::bigint;
 constexpr auto kText = ColumnType::text;
 
-/// The name in "ADD CONSTRAINT "name"" or "INDEX "name"".
-std::string name_in(const std::string& sql) {
-  const std::string before = sql.starts_with("ALTER") ? "ADD CONSTRAINT \"" : "INDEX \"";
-  const std::size_t start = sql.find(before) + before.size();
-  return sql.substr(start, sql.find('"', start) - start);
+/// Indexes, then constraints.
+Statements all_of(const TablePlan& plan, const std::vector<TablePlan>& plans) {
+  const KeyStatements keys = key_statements("app", plan, plans);
+  Statements all;
+  for (const IndexStatement& index : keys.indexes) all.push_back(index.sql);
+  all.insert(all.end(), keys.constraints.begin(), keys.constraints.end());
+  return all;
 }
 
 }  // namespace
@@ -53,19 +55,24 @@ TEST_CASE("keys, constraints and indexes are built under names of their own") {
               "CREATE TABLE t(b TEXT, a INT, UNIQUE(b, a), PRIMARY KEY(a, b));"
               "CREATE INDEX i ON t(b DESC, a); CREATE UNIQUE INDEX \"u\"\"i\" ON t(b)",
               {kText, kBigint})};
-  CHECK(key_and_index_sql("app", plans[0], plans) ==
-        Statements{R"(ALTER TABLE "app"."t" ADD CONSTRAINT "t_pkey" PRIMARY KEY ("a", "b"))",
-                   R"(CREATE INDEX "i" ON "app"."t" ("b" DESC, "a"))",
-                   R"(ALTER TABLE "app"."t" ADD CONSTRAINT "t_b_a_key" UNIQUE ("b", "a"))",
-                   R"(CREATE UNIQUE INDEX "u""i" ON "app"."t" ("b"))"});
+  CHECK(all_of(plans[0], plans) ==
+        Statements{
+            R"(CREATE UNIQUE INDEX "t_pkey" ON "app"."t" ("a", "b"))",
+            R"(CREATE INDEX "i" ON "app"."t" ("b" DESC, "a"))",
+            R"(CREATE UNIQUE INDEX "t_b_a_key" ON "app"."t" ("b", "a"))",
+            R"(CREATE UNIQUE INDEX "u""i" ON "app"."t" ("b"))",
+            R"(ALTER TABLE "app"."t" ADD CONSTRAINT "t_pkey" PRIMARY KEY USING INDEX "t_pkey")",
+            R"(ALTER TABLE "app"."t" ADD CONSTRAINT "t_b_a_key" UNIQUE USING INDEX "t_b_a_key")"});
 }
 
 TEST_CASE("indexes that are not carried are not built, and leave their name free") {
   std::vector<TablePlan> plans{plan_of(
       1, "CREATE TABLE t(a INT PRIMARY KEY, b); CREATE INDEX t_pkey ON t(b)", {kBigint, kText})};
   plans[0].carried_indexes.clear();
-  CHECK(key_and_index_sql("app", plans[0], plans) ==
-        Statements{R"(ALTER TABLE "app"."t" ADD CONSTRAINT "t_pkey" PRIMARY KEY ("a"))"});
+  CHECK(all_of(plans[0], plans) ==
+        Statements{
+            R"(CREATE UNIQUE INDEX "t_pkey" ON "app"."t" ("a"))",
+            R"(ALTER TABLE "app"."t" ADD CONSTRAINT "t_pkey" PRIMARY KEY USING INDEX "t_pkey")"});
 }
 
 TEST_CASE("a name that another table's index or another table has is not taken again") {
@@ -77,15 +84,21 @@ TEST_CASE("a name that another table's index or another table has is not taken a
               "CREATE INDEX orders_pkey1 ON x(b, id)",
               {kBigint, kText}, "x"),
       plan_of(3, "CREATE TABLE orders_a_key(id INTEGER PRIMARY KEY)", {kBigint}, "orders_a_key")};
-  CHECK(key_and_index_sql("app", plans[0], plans) ==
-        Statements{R"(ALTER TABLE "app"."orders" ADD CONSTRAINT "orders_pkey2" PRIMARY KEY ("id"))",
-                   R"(ALTER TABLE "app"."orders" ADD CONSTRAINT "orders_a_key1" UNIQUE ("a"))"});
-  CHECK(key_and_index_sql("app", plans[1], plans) ==
-        Statements{R"(ALTER TABLE "app"."x" ADD CONSTRAINT "x_pkey" PRIMARY KEY ("id"))",
-                   R"(CREATE INDEX "orders_pkey" ON "app"."x" ("b"))",
-                   R"(CREATE INDEX "orders_pkey1" ON "app"."x" ("b", "id"))"});
+  CHECK(
+      all_of(plans[0], plans) ==
+      Statements{
+          R"(CREATE UNIQUE INDEX "orders_pkey2" ON "app"."orders" ("id"))",
+          R"(CREATE UNIQUE INDEX "orders_a_key1" ON "app"."orders" ("a"))",
+          R"(ALTER TABLE "app"."orders" ADD CONSTRAINT "orders_pkey2" PRIMARY KEY USING INDEX "orders_pkey2")",
+          R"(ALTER TABLE "app"."orders" ADD CONSTRAINT "orders_a_key1" UNIQUE USING INDEX "orders_a_key1")"});
+  CHECK(all_of(plans[1], plans) ==
+        Statements{
+            R"(CREATE UNIQUE INDEX "x_pkey" ON "app"."x" ("id"))",
+            R"(CREATE INDEX "orders_pkey" ON "app"."x" ("b"))",
+            R"(CREATE INDEX "orders_pkey1" ON "app"."x" ("b", "id"))",
+            R"(ALTER TABLE "app"."x" ADD CONSTRAINT "x_pkey" PRIMARY KEY USING INDEX "x_pkey")"});
   // A rerun after half of the work finds the same names.
-  CHECK(key_and_index_sql("app", plans[0], plans) == key_and_index_sql("app", plans[0], plans));
+  CHECK(all_of(plans[0], plans) == all_of(plans[0], plans));
 }
 
 TEST_CASE("names are cut at 63 bytes, never inside a character, and stay apart") {
@@ -99,8 +112,9 @@ TEST_CASE("names are cut at 63 bytes, never inside a character, and stay apart")
         {kBigint, kText, kText}, table));
   std::set<std::string> names;
   for (const TablePlan& plan : plans)
-    for (const std::string& sql : key_and_index_sql("app", plan, plans)) {
-      const std::string name = name_in(sql);
+    for (const IndexStatement& index : key_statements("app", plan, plans).indexes) {
+      const std::string& name = index.name;
+      CHECK(index.sql.find("INDEX \"" + name + "\" ON") != std::string::npos);
       INFO(name);
       CHECK(name.size() <= 63);
       CHECK(names.insert(name).second);
