@@ -114,9 +114,11 @@ void add_run(Commands& commands, Signals& signals) {
       "  lockstep run app.db 'service=app' --until caught-up --exclude 'sessions,cache_*'");
   add_sides(*run, arguments);
   run->add_option("--until", arguments.until,
-                  "caught-up: end (exit 0) once everything captured is applied")
-      ->check(CLI::IsMember({"caught-up"}))
-      ->type_name("");
+                  "end (exit 0) once everything captured so far is applied")
+      ->check([](const std::string& value) {
+        return value == "caught-up" ? std::string() : "only caught-up is known, not " + value;
+      })
+      ->type_name("caught-up");
   run->add_option("--tables", arguments.tables, "only these tables; * and ? match")
       ->type_name("GLOB,...");
   run->add_option("--exclude", arguments.exclude, "without these tables")->type_name("GLOB,...");
