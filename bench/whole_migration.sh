@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # The whole migration of the price database (945,087 rows), census, keys and indexes included: lockstep and pgloader in turn,
 # one after the other, in one run; prints each pair and the median ratio.
-#   bench/whole_migration.sh [PAIRS]       needs: build/release (ops/build.sh release), Debian's pgloader and postgresql
+#   bench/whole_migration.sh [PAIRS] [LOCALE]   (5, C.UTF-8: how long an index on text takes depends on it); needs: build/release (ops/build.sh release), Debian's pgloader and postgresql
 set -euo pipefail
 
 pairs=${1:-5}
+locale=${2:-C.UTF-8}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 lockstep=$PWD/build/release/lockstep
 prices=$PWD/build/release/tests/tools/lockstep-prices
@@ -25,7 +26,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-"${runner[@]}" "$server/initdb" -D "$work/pg/data" -U lockstep -A trust -E UTF8 --locale=C.UTF-8 >/dev/null
+"${runner[@]}" "$server/initdb" -D "$work/pg/data" -U lockstep -A trust -E UTF8 --locale="$locale" >/dev/null
 "${runner[@]}" "$server/pg_ctl" -D "$work/pg/data" -w -o "-k $work/pg -c listen_addresses=''" start >/dev/null
 "$prices" "$work/prices.db"
 
