@@ -56,6 +56,11 @@ void IndexBuilder::build(postgres::Connection& connection,
   beside.get();
 }
 
+void IndexBuilder::close() {
+  const std::lock_guard lock(mutex_);
+  helper_.reset();
+}
+
 void IndexBuilder::cancel() {
   const std::lock_guard lock(mutex_);
   if (helper_) helper_->cancel();

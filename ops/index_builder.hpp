@@ -19,6 +19,9 @@ class IndexBuilder {
   /// `connection` must not be in a transaction. Throws the first Error of either session.
   void build(postgres::Connection& connection, const std::vector<std::string>& statements);
 
+  /// Gives the second session back.
+  void close();
+
   /// From another thread: ends the second session's statement.
   void cancel();
 

@@ -263,6 +263,7 @@ void TargetWorker::build_keys(const std::stop_token& stop) {
     table.indexed = true;
     board_.table_indexed(table.plan.id);
   }
+  index_builder_.close();
   apply::move_phase(*connection_, options_.migration, Phase::indexing, Phase::streaming, true);
   ledger_.phase = Phase::streaming;
   board_.phase("streaming", true);
@@ -272,6 +273,11 @@ void TargetWorker::build_keys(const std::stop_token& stop) {
 // table must be an error.
 std::vector<std::string> TargetWorker::missing_indexes(const apply::LedgerTable& table,
                                                        const apply::KeyStatements& keys) {
+  // The second session of a killed run may still be building: its lock conflicts with this one, so
+  // what is seen after it is final. (The server ends such a session within
+  // client_connection_check_interval.)
+  connection_->exec(fmt::format("BEGIN; LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE; COMMIT",
+                                postgres::qualified(options_.schema, table.plan.name())));
   std::vector<std::string> missing;
   for (const apply::IndexStatement& index : keys.indexes) {
     const postgres::Result built = connection_->query(
