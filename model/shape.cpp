@@ -40,7 +40,7 @@ bool TablePlan::is_key(std::size_t column) const {
 }
 
 std::string fingerprint(const TableShape& shape) {
-  std::string text = shape.name + '\0' + shape.sql + '\0';
+  std::string text = shape.name + '\0';
   for (const Column& column : shape.columns)
     text += fmt::format("{}\1{}\1{}\1{}\2", column.name, column.declared_type, column.not_null,
                         static_cast<int>(column.generated));

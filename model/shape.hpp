@@ -52,6 +52,7 @@ struct TableShape {
   std::optional<std::size_t> rowid_alias;  ///< the INTEGER PRIMARY KEY column, if there is one
   bool without_rowid = false;
   bool autoincrement = false;
+  bool keyed_by_rowid = false;  ///< no key of its own: the last column stands for the rowid
   std::string
       rowid_name;  ///< a name that reaches the rowid; empty: none (WITHOUT ROWID, all shadowed)
   std::vector<Index> indexes;

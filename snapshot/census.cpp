@@ -68,11 +68,13 @@ struct Part {
 };
 
 TableCensus count_part(sqlite::Database& database, const TableShape& shape,
-                       const SliceLimits& limits, const Part& part,
+                       const sqlite::SliceLimits& limits, const Part& part,
                        const std::function<void(std::uint64_t)>& progress) {
-  Scan scan(database, shape, part.after, limits, part.until);
+  sqlite::Scan scan(database, shape, part.after, limits, part.until);
   Counter counter(shape);
-  const Scan::Visit visit = [&](const sqlite::Statement& row) { return counter.count(row); };
+  const sqlite::Scan::Visit visit = [&](const sqlite::Statement& row) {
+    return counter.count(row);
+  };
   bool more = true;
   while (more) {
     more = scan.slice(visit);
@@ -85,17 +87,10 @@ TableCensus count_part(sqlite::Database& database, const TableShape& shape,
 // readers and writers exclude each other in rollback-journal mode.
 std::optional<std::int64_t> middle_rowid(sqlite::Database& database, const TableShape& shape) {
   constexpr std::int64_t kRowidsMin = 100'000;
-  const std::string rowid = rowid_of(shape);
-  if (rowid.empty() || !database.in_wal_mode()) return std::nullopt;
-  const auto end = [&](std::string_view which) -> std::optional<std::int64_t> {
-    sqlite::Statement row(
-        database, fmt::format("SELECT {}({}) FROM {}", which, rowid, sqlite::quoted(shape.name)));
-    if (!row.step() || row.is_null(0)) return std::nullopt;
-    return row.integer(0);
-  };
-  const auto first = end("min"), last = end("max");
-  if (!first || !last || *first < 0 || *last - *first < kRowidsMin) return std::nullopt;
-  return *first + (*last - *first) / 2;
+  if (!database.in_wal_mode()) return std::nullopt;
+  const auto ends = sqlite::rowid_ends(database, shape);
+  if (!ends || ends->first < 0 || ends->last - ends->first < kRowidsMin) return std::nullopt;
+  return ends->first + (ends->last - ends->first) / 2;
 }
 
 void add(TableCensus& sum, const TableCensus& part) {
@@ -117,9 +112,9 @@ void add(TableCensus& sum, const TableCensus& part) {
 }  // namespace
 
 TableCensus take_census(sqlite::Database& database, const TableShape& shape,
-                        const SliceLimits& limits,
+                        const sqlite::SliceLimits& limits,
                         const std::function<void(std::uint64_t)>& progress) {
-  SliceLimits wide = limits;
+  sqlite::SliceLimits wide = limits;
   wide.bytes_max = std::size_t{1} << 40;  // nothing is kept: only time bounds a slice
   const std::optional<std::int64_t> middle = middle_rowid(database, shape);
   if (!middle) return count_part(database, shape, wide, {}, progress);
