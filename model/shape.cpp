@@ -64,13 +64,15 @@ std::string_view to_string(ColumnType type) {
       return "text";
     case ColumnType::bytea:
       return "bytea";
+    case ColumnType::numeric:
+      return "numeric";
   }
   return "?";
 }
 
 std::optional<ColumnType> parse_column_type(std::string_view text) {
-  for (const ColumnType type :
-       {ColumnType::bigint, ColumnType::double_precision, ColumnType::text, ColumnType::bytea})
+  for (const ColumnType type : {ColumnType::bigint, ColumnType::double_precision, ColumnType::text,
+                                ColumnType::bytea, ColumnType::numeric})
     if (to_string(type) == text) return type;
   return std::nullopt;
 }

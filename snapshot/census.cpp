@@ -45,6 +45,10 @@ class Counter {
     const auto slot = static_cast<std::size_t>(value.kind);
     if (column.count[slot]++ == 0 && value.kind != ValueClass::null)
       column.example[slot] = describe_row(row, shape_, i);
+    if (value.kind == ValueClass::real && shape_.columns[i].affinity == Affinity::numeric &&
+        postgres::misfit_of(value, ColumnType::numeric) == postgres::Misfit::whole_real &&
+        column.whole_reals++ == 0)
+      column.whole_real_example = describe_row(row, shape_, i);
     if (value.kind != ValueClass::text && value.kind != ValueClass::blob)
       return sizeof value.integer;
     column.bytes_max = std::max<std::uint64_t>(column.bytes_max, value.bytes.size());
@@ -105,6 +109,8 @@ void add(TableCensus& sum, const TableCensus& part) {
     column.nul_texts += other.nul_texts;
     column.invalid_texts += other.invalid_texts;
     if (column.bad_text_example.empty()) column.bad_text_example = other.bad_text_example;
+    column.whole_reals += other.whole_reals;
+    if (column.whole_real_example.empty()) column.whole_real_example = other.whole_real_example;
     column.bytes_max = std::max(column.bytes_max, other.bytes_max);
   }
 }

@@ -179,6 +179,22 @@ TEST_CASE("a large table is counted by two readers, each row once") {
   CHECK(census.columns[1].bytes_max == 9);
 }
 
+TEST_CASE("both readers of a large table count reals that numeric could not tell from integers") {
+  const TempDir folder;
+  Application app(folder.file("a"));
+  app.exec(
+      "PRAGMA journal_mode = wal; CREATE TABLE t(id INTEGER PRIMARY KEY, v);"
+      "INSERT INTO t VALUES (1, 5.5), (2, 5.0), (3, 5), (200000, -0.0), (200001, 6.0), (200002, "
+      "9e999);"
+      "PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = 'CREATE TABLE t(id INTEGER "
+      "PRIMARY KEY, v NUMERIC)' WHERE name = 't'");
+  sqlite::Database database = sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_only);
+  const TableShape shape = sqlite::read_shape(database, "t");
+  const TableCensus census = snapshot::take_census(database, shape, {}, [](std::uint64_t) {});
+  CHECK(census.columns[1].whole_reals == 3);
+  CHECK(census.columns[1].whole_real_example == "id=2, 5.0");
+}
+
 namespace {
 
 constexpr char kShop[] =
