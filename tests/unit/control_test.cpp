@@ -85,6 +85,8 @@ TablePlan sample_plan() {
   shape.key = {1, 0};
   shape.rowid_alias = 0;
   shape.autoincrement = true;
+  shape.keyed_by_rowid = true;
+  shape.columns[2].is_rowid = true;
   shape.rowid_name = "_rowid_";
   shape.indexes = {{"i\"1", IndexOrigin::created, true, true, {{1, "NOCASE", true}, {}}},
                    {"u", IndexOrigin::unique_constraint, true, false, {{3, "BINARY", false}}},
