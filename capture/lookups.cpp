@@ -15,9 +15,9 @@ namespace {
 
 // Lines about the rows that stand for NEW and OLD, and about SELECT .. FROM (SELECT NEW."a" ..).
 bool reads_new_row(const std::string& line) {
-  for (const std::string_view start :
+  for (const std::string start :
        {"SCAN NEW", "SCAN OLD", "SCAN CONSTANT ROW", "SCAN _lockstep_new"})
-    if (line.starts_with(start)) return true;
+    if (line == start || line.starts_with(start + " ")) return true;
   return false;
 }
 

@@ -9,6 +9,7 @@
 #include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
 #include "link/sqlite/shape.hpp"
+#include "link/sqlite/sql_text.hpp"
 #include "link/sqlite/statement.hpp"
 #include "ops/names.hpp"
 #include "snapshot/census.hpp"
@@ -57,6 +58,17 @@ bool belongs_to_the_file(const std::string& table) {
   return matches_any(table, {"_litestream_*"});
 }
 
+// SQLite tells shadow tables by their names: the virtual table's, an underscore, and a word.
+std::string skipped_virtual(const std::string& name, const std::vector<sqlite::TableName>& all) {
+  const auto shadows = std::count_if(all.begin(), all.end(), [&](const sqlite::TableName& other) {
+    return other.kind == sqlite::TableKind::shadow && other.name.size() > name.size() &&
+           sqlite::same_name(other.name.substr(0, name.size() + 1), name + "_");
+  });
+  return fmt::format(
+      "{}: a virtual table{}; PostgreSQL needs an index of its own for that", name,
+      shadows > 0 ? fmt::format(", with the {} tables it keeps its data in", shadows) : "");
+}
+
 // A generated column by a function of the application's, for instance.
 std::string reading_problem(sqlite::Database& database, const TableShape& shape) {
   try {
@@ -74,12 +86,13 @@ snapshot::Planned plan_one(sqlite::Database& database, const std::string& table,
   snapshot::Planned planned;
   planned.problems = snapshot::shape_problems(shape);
   std::vector<std::string> capture = capture::capture_problems(shape);
-  if (capture.empty()) capture = capture::lookup_problems(database, shape);
+  const std::string unreadable = reading_problem(database, shape);
+  if (!unreadable.empty())
+    capture.push_back(unreadable);
+  else if (capture.empty())
+    capture = capture::lookup_problems(database, shape);
   planned.problems.insert(planned.problems.end(), capture.begin(), capture.end());
-  if (const std::string problem = reading_problem(database, shape); !problem.empty()) {
-    planned.problems.push_back(problem);
-    return planned;
-  }
+  if (!unreadable.empty()) return planned;
   const TableCensus census = snapshot::take_census(database, shape, {}, [&](std::uint64_t seen) {
     screen.progress(fmt::format("reading every value of {}: {} rows", table,
                                 grouped(static_cast<std::int64_t>(seen))));
@@ -113,10 +126,9 @@ Assessment assess(sqlite::Database& database, const std::vector<std::string>& ta
       assessment.skipped.push_back(fmt::format("{}: Litestream's own table", table.name));
       continue;
     }
-    if (table.kind == sqlite::TableKind::shadow) continue;
+    if (table.kind == sqlite::TableKind::shadow) continue;  // counted with its virtual table
     if (table.kind == sqlite::TableKind::virtual_table) {
-      assessment.skipped.push_back(fmt::format(
-          "{}: a virtual table; PostgreSQL needs an index of its own for that", table.name));
+      assessment.skipped.push_back(skipped_virtual(table.name, all));
       continue;
     }
     const auto id = static_cast<std::uint32_t>(assessment.plans.size() + 1);
