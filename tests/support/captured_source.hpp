@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <functional>
 #include <map>
 #include <memory>
@@ -35,11 +36,16 @@ inline std::string key_bytes(const TablePlan& plan, const EntryView& entry) {
   while (const auto value = cursor.next()) values.push_back(*value);
   std::string key;
   EntryWriter writer(key);
+  // As for PostgreSQL, 0.0 and -0.0 are one key; that of the row tells them apart.
+  const auto put = [&](ValueView value) {
+    if (value.kind == ValueClass::real && std::abs(value.real) <= 0) value.real = 0.0;
+    writer.put(value);
+  };
   writer.begin(0, true);
   if (entry.present)
-    for (const std::size_t column : plan.shape.key) writer.put(values.at(column));
+    for (const std::size_t column : plan.shape.key) put(values.at(column));
   else
-    for (const ValueView& value : values) writer.put(value);
+    for (const ValueView& value : values) put(value);
   writer.end();
   return key;
 }
