@@ -84,7 +84,7 @@ class Torture {
     StateReader reader{dsn_, kComplaint};
     if (round_.before) {
       follow();
-      require_caught_up();
+      require_caught_up(*following_, file_);
     }
     start_workload();
     if (!round_.before) {
@@ -93,9 +93,9 @@ class Torture {
       follow();
     }
     finish_workload();
-    require_caught_up();
-    const StateReader::Report seen = reader.finish();
     INFO(said());
+    require_caught_up(*following_, file_);
+    const StateReader::Report seen = reader.finish();
     CHECK(seen.first_violation == "");
     CHECK(seen.violations == 0);
     CHECK(seen.looks > 0);
@@ -142,21 +142,6 @@ class Torture {
       tally_.busy += busy;
       tally_.transactions += kTransactions;
     }
-  }
-
-  /// Asks as long as lockstep runs, so that its own end is what the failure shows.
-  void require_caught_up() {
-    bool caught_up = false;
-    static_cast<void>(wait_until(
-        [&] {
-          caught_up =
-              lockstep({"wait", file_, "--for", "caught-up", "--timeout", "2s"}).status.code == 0;
-          return caught_up || !following_->running();
-        },
-        60s));
-    INFO(said());
-    REQUIRE(following_->running());
-    REQUIRE(caught_up);
   }
 
   std::string said() const {
