@@ -3,31 +3,17 @@
 // processes while lockstep copies and follows; both sides must be equal in the end, and no reader
 // of the target may see a state in between.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <cstdlib>
 #include <sstream>
 
 #include "tests/support/seed.hpp"
 #include "tests/support/state_reader.hpp"
+#include "tests/system/carried.hpp"
 #include "tests/system/world.hpp"
 
 namespace lockstep::test {
 namespace {
-
-/// What the workload writes and lockstep can carry exactly. Not among them: kv, pk_text (values of
-/// several storage classes), gen_zoo (a unique index on a generated column), notes_fts (virtual).
-const std::vector<std::string> kCarried{
-    "acct",    "audit", "orders",   "order_lines", "seats",         "slugs",       "tags",
-    "tree",    "bag",   "ledger_a", "ledger_b",    "reals",         "int_edges",   "rowid_edges",
-    "pk_comp", "flags", "auto_gap", "implicit_id", "text_specials", "defaults_zoo"};
-/// What of it lockstep follows so far.
-const std::vector<std::string> kCarriedToday{
-    "acct",     "audit",    "order_lines", "seats",         "tags",        "tree",
-    "ledger_a", "ledger_b", "reals",       "int_edges",     "rowid_edges", "pk_comp",
-    "flags",    "auto_gap", "implicit_id", "text_specials", "defaults_zoo"};
-
-const std::vector<std::string>& kFollowed = kCarriedToday;
 
 constexpr int kSeedsInCi = 20;
 constexpr int kWriters = 3;
@@ -75,7 +61,7 @@ class Torture {
                               round.before ? "b" : "")),
         file_(folder_.file("torture.db")),
         dsn_(server().create_database(database_)),
-        tables_(fmt::format("{}", fmt::join(kFollowed, ","))) {
+        tables_(listed(kTortureFollowed)) {
     sqlite(file_, contents(LOCKSTEP_SOURCE_DIR "/tests/data/torture_public.sql"));
     sqlite(file_, fmt::format("PRAGMA journal_mode = {}", round.journal));
   }
@@ -165,7 +151,7 @@ class Torture {
 
 void run(const Round& round, Tally& tally) {
   INFO(name_of(round));
-  INFO("tables: " << fmt::format("{}", fmt::join(kFollowed, " ")));
+  INFO("tables: " << fmt::format("{}", fmt::join(kTortureFollowed, " ")));
   Torture(round, tally).run();
 }
 
