@@ -3,12 +3,12 @@
 // all of it.
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <functional>
 #include <sstream>
 
 #include "tests/support/application.hpp"
 #include "tests/support/state_reader.hpp"
+#include "tests/system/sized.hpp"
 #include "tests/system/world.hpp"
 
 namespace lockstep::test {
@@ -25,14 +25,6 @@ constexpr std::int64_t kRssPerValue = 3;
 PostgresServer& server() {
   static PostgresServer running{{"fsync=off", "max_wal_size=2GB"}};
   return running;
-}
-
-bool full() {
-  const char* sizes = std::getenv("LOCKSTEP_SIZES");
-  return sizes != nullptr && std::string{sizes} == "full";
-}
-std::int64_t sized(std::int64_t whole, std::int64_t slice) {
-  return full() ? whole : slice;
 }
 
 /// The most memory that the process had at once, in bytes.
@@ -58,7 +50,8 @@ class Case {
 
   /// Copies what is there.
   void follow() {
-    if (!reader_) reader_ = std::make_unique<StateReader>(dsn_, complaint_, full() ? 200ms : 20ms);
+    if (!reader_)
+      reader_ = std::make_unique<StateReader>(dsn_, complaint_, full_size() ? 200ms : 20ms);
     following_ = start_lockstep({"run", file_, dsn_});
     require_caught_up(*following_, file_, kPatience);
   }
