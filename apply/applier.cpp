@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "apply/ledger.hpp"
@@ -39,6 +40,12 @@ class Parameters {
     put_u64(bytes_, static_cast<std::uint64_t>(number));
     ends_.push_back(bytes_.size());
   }
+  /// Differs where any value does.
+  [[nodiscard]] std::string joined() const {
+    std::string text = bytes_;
+    for (const std::size_t end : ends_) put_u64(text, end);
+    return text;
+  }
   [[nodiscard]] const std::vector<BinaryParameter>& views() {
     views_.clear();
     std::size_t at = 0;
@@ -64,13 +71,13 @@ std::string_view era_bytes(const Era& era) {
   return {reinterpret_cast<const char*>(era.bytes.data()), era.bytes.size()};
 }
 
-Parameters advance_parameters(const wire::BatchBegin& batch) {
+Parameters advance_parameters(const wire::BatchBegin& batch, const wire::BatchEnd& end) {
   Parameters parameters;
-  parameters.add_raw(era_bytes(batch.to.era));
-  parameters.add(batch.to.seq);
-  parameters.add(batch.to.identity);
-  parameters.add(batch.to.seq - batch.from.seq);
-  parameters.add(batch.wall_us);
+  parameters.add_raw(era_bytes(end.to.era));
+  parameters.add(end.to.seq);
+  parameters.add(end.to.identity);
+  parameters.add(end.to.seq - batch.from.seq);
+  parameters.add(end.wall_us);
   parameters.add_raw(era_bytes(batch.from.era));
   parameters.add(batch.from.seq);
   parameters.add(batch.from.identity);
@@ -120,6 +127,7 @@ void Applier::begin(const wire::BatchBegin& batch) {
   staging_.reset();
   connection_.abort();
   batch_ = batch;
+  slice_ = 0;
   reader_ = EntryReader();
   entries_ = 0;
   bytes_.clear();
@@ -137,10 +145,10 @@ void Applier::take(const EntryView& entry) {
   if (!entry.present && !postgres::key_fits(table, entry)) return;
   postgres::check_entry(table, entry);
   if (staging_) {
-    staging_->put(table, entry);
+    staging_->put(table, entry, slice_);
     return;
   }
-  stored_.push_back({entry.table, entry.present, bytes_.size(), entry.values.size()});
+  stored_.push_back({entry.table, entry.present, slice_, bytes_.size(), entry.values.size()});
   bytes_.append(entry.values);
   const ApplierLimits& limits = options_.limits;
   // Without keys each DELETE would read the whole table: a join with staging reads it once.
@@ -156,12 +164,43 @@ void Applier::start_staging() {
   for (const StoredEntry& stored : stored_)
     staging_->put(plan(stored.table),
                   {stored.table, stored.present,
-                   std::string_view(bytes_).substr(stored.offset, stored.length)});
+                   std::string_view(bytes_).substr(stored.offset, stored.length)},
+                  stored.slice);
   stored_.clear();
   bytes_.clear();
 }
 
+void Applier::reset(const wire::BatchReset& reset) {
+  const TablePlan& table = plan(reset.table);
+  if (!staging_) start_staging();
+  staging_->reset(table);
+}
+
+// Of the entries of one key only the last counts: in a small batch that is found here.
+void Applier::keep_latest() {
+  std::set<std::string> seen;
+  std::vector<StoredEntry> latest;
+  for (auto entry = stored_.rbegin(); entry != stored_.rend(); ++entry) {
+    const TablePlan& table = plan(entry->table);
+    std::vector<ValueView> values;
+    ValueCursor cursor(std::string_view(bytes_).substr(entry->offset, entry->length));
+    while (const auto value = cursor.next()) values.push_back(*value);
+    Parameters key;
+    for (std::size_t i = 0; i < table.shape.key.size(); ++i) {
+      const std::size_t column = table.shape.key[i];
+      ValueView value = entry->present ? values[column] : values[i];
+      if (value.kind == ValueClass::real && std::abs(value.real) <= 0)
+        value.real = 0;  // -0.0 is the same key for PostgreSQL
+      key.add(value, table.types[column]);
+    }
+    if (seen.insert(fmt::format("{}:{}", entry->table, key.joined())).second)
+      latest.push_back(*entry);
+  }
+  stored_.assign(latest.rbegin(), latest.rend());
+}
+
 Applied Applier::end(const wire::BatchEnd& batch) {
+  end_ = batch;
   if (!reader_.at_boundary() || batch.entries != entries_)
     throw Error({.code = "LS-W501",
                  .exit = ExitCode::stopped,
@@ -199,7 +238,7 @@ std::string Applier::advance_name() const {
 }
 
 void Applier::run_advance(Pipeline& pipeline) {
-  Parameters parameters = advance_parameters(batch_);
+  Parameters parameters = advance_parameters(batch_, end_);
   pipeline.run(advance_name(), parameters.views());
 }
 
@@ -262,6 +301,7 @@ Pipeline::Outcome Applier::run_small(bool delete_and_insert) {
 }
 
 Applied Applier::finish_small() {
+  if (slice_ > 0) keep_latest();
   bool fell_back = false;
   Pipeline::Outcome outcome = run_small(false);
   if (outcome.error && outcome.error->foreign() == kUniqueViolation) {
@@ -280,7 +320,7 @@ Applied Applier::finish_small() {
 
 Applied Applier::settle(CommitOutcome outcome, bool fell_back) {
   if (outcome == CommitOutcome::committed)
-    return {batch_.to, static_cast<std::uint64_t>(batch_.to.seq - batch_.from.seq), entries_,
+    return {end_.to, static_cast<std::uint64_t>(end_.to.seq - batch_.from.seq), entries_,
             fell_back};
   throw Error(
       {.code = "LS-T212",

@@ -40,11 +40,12 @@ struct Applied {
       false;  ///< a unique conflict was met and the batch was done by delete and insert
 };
 
-/// Feed it one batch: begin(), entries() any number of times, end(). Only end() commits; destroying
-/// the applier or starting another batch before that leaves nothing on the target. Throws Error:
-/// LS-D401 (a value that its column cannot hold; nothing of the batch is applied), LS-R705 (the
-/// position moved under us: another applier), or what the server said. Retry::new_session after
-/// anything in doubt. One thread; the connection is the applier's alone meanwhile.
+/// Feed it one batch: begin(), then entries(), next_slice() and reset() as they come, end(). Only
+/// end() commits; destroying the applier or starting another batch before that leaves nothing on
+/// the target. Throws Error: LS-D401 (a value that its column cannot hold; nothing of the batch is
+/// applied), LS-R705 (the position moved under us: another applier), or what the server said.
+/// Retry::new_session after anything in doubt. One thread; the connection is the applier's alone
+/// meanwhile.
 class Applier {
  public:
   Applier(postgres::Connection& connection, const std::vector<TablePlan>& tables,
@@ -55,10 +56,14 @@ class Applier {
 
   void begin(const wire::BatchBegin& batch);
   void entries(std::string_view fragment);
+  /// What comes from now on was read later: it counts where a key comes again.
+  void next_slice() { ++slice_; }
+  /// From now on the batch holds every row of that table: rows that it does not hold are deleted.
+  void reset(const wire::BatchReset& reset);
   [[nodiscard]] Applied end(const wire::BatchEnd& batch);
 
   /// When the source's reader saw the end of the batch that was applied last.
-  [[nodiscard]] std::int64_t source_wall_us() const { return batch_.wall_us; }
+  [[nodiscard]] std::int64_t source_wall_us() const { return end_.wall_us; }
 
   /// From the next batch on.
   void set_keyed(bool keyed) { options_.keyed = keyed; }
@@ -68,12 +73,14 @@ class Applier {
   struct StoredEntry {
     std::uint32_t table = 0;
     bool present = false;
+    std::uint32_t slice = 0;
     std::size_t offset = 0, length = 0;
   };
 
   [[nodiscard]] const TablePlan& plan(std::uint32_t table) const;
   void take(const EntryView& entry);
   void start_staging();
+  void keep_latest();
   [[nodiscard]] Applied finish_small();
   [[nodiscard]] Applied finish_staging();
   [[nodiscard]] postgres::Pipeline::Outcome run_small(bool delete_and_insert);
@@ -88,6 +95,8 @@ class Applier {
   ApplierOptions options_;
   EntryReader reader_;
   wire::BatchBegin batch_;
+  wire::BatchEnd end_;
+  std::uint32_t slice_ = 0;
   std::uint64_t entries_ = 0;
   std::string bytes_;
   std::vector<StoredEntry> stored_;

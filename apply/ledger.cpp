@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <map>
 
 #include "apply/target_schema.hpp"
 #include "link/postgres/names.hpp"
@@ -44,11 +45,19 @@ constexpr char kCreate[] =
     " id integer NOT NULL,"
     " name text NOT NULL,"
     " plan text NOT NULL,"
+    " indexed boolean NOT NULL DEFAULT false,"
+    " PRIMARY KEY (migration, id)"
+    ");"
+    "CREATE TABLE IF NOT EXISTS lockstep.ledger_parts ("
+    " migration text NOT NULL REFERENCES lockstep.ledger ON DELETE CASCADE,"
+    " id integer NOT NULL,"
+    " part integer NOT NULL,"
+    " after_rowid bigint,"
+    " until_rowid bigint,"
     " cursor text,"
     " rows bigint NOT NULL DEFAULT 0,"
     " copied boolean NOT NULL DEFAULT false,"
-    " indexed boolean NOT NULL DEFAULT false,"
-    " PRIMARY KEY (migration, id)"
+    " PRIMARY KEY (migration, id, part)"
     ");"
     "COMMIT";
 
@@ -105,6 +114,20 @@ void in_transaction(Connection& connection, Body body) {
        .data = "safe: the ledger is read again before anything else is done",
        .todo = "nothing; lockstep connects again by itself",
        .retry = Retry::new_session});
+}
+
+void enter_parts(Connection& connection, const std::string& migration, std::uint32_t table,
+                 const std::vector<std::int64_t>& split_points) {
+  std::optional<std::string> after;
+  for (std::size_t part = 0; part <= split_points.size(); ++part) {
+    std::optional<std::string> until;
+    if (part < split_points.size()) until = std::to_string(split_points[part]);
+    connection.query(
+        "INSERT INTO lockstep.ledger_parts (migration, id, part, after_rowid, until_rowid) VALUES "
+        "($1, $2::integer, $3::integer, $4::bigint, $5::bigint)",
+        {migration, std::to_string(table), std::to_string(part), after, until});
+    after = until;
+  }
 }
 
 }  // namespace
@@ -166,21 +189,37 @@ std::vector<LedgerRow> all_ledgers(Connection& connection) {
 }
 
 std::vector<LedgerTable> read_tables(Connection& connection, const std::string& migration) {
-  const Result result = connection.query(
-      "SELECT plan, cursor, rows, copied, indexed FROM lockstep.ledger_tables WHERE migration = $1 "
-      "ORDER BY id",
+  const Result tables_read = connection.query(
+      "SELECT id, plan, indexed FROM lockstep.ledger_tables WHERE migration = $1 ORDER BY id",
       {migration});
-  std::vector<LedgerTable> tables;
-  for (int row = 0; row < result.rows(); ++row) {
-    LedgerTable table;
-    table.plan = wire::decode_plan(result.value(row, 0));
-    if (!result.is_null(row, 1)) table.cursor = result.value(row, 1);
-    table.rows = result.integer(row, 2);
-    table.copied = result.boolean(row, 3);
-    table.indexed = result.boolean(row, 4);
-    tables.push_back(std::move(table));
+  std::map<std::int64_t, LedgerTable> tables;
+  for (int row = 0; row < tables_read.rows(); ++row) {
+    LedgerTable& table = tables[tables_read.integer(row, 0)];
+    table.plan = wire::decode_plan(tables_read.value(row, 1));
+    table.indexed = tables_read.boolean(row, 2);
+    table.copied = true;
   }
-  return tables;
+  const Result parts = connection.query(
+      "SELECT id, part, after_rowid, until_rowid, cursor, rows, copied FROM lockstep.ledger_parts "
+      "WHERE migration = $1 ORDER BY id, part",
+      {migration});
+  const auto rowid = [&](int row, int column) {
+    return parts.is_null(row, column) ? std::nullopt : std::optional(parts.integer(row, column));
+  };
+  for (int row = 0; row < parts.rows(); ++row) {
+    LedgerTable& table = tables[parts.integer(row, 0)];
+    LedgerPart& part = table.parts.emplace_back();
+    part.number = static_cast<std::uint32_t>(parts.integer(row, 1));
+    part.after = rowid(row, 2);
+    part.until = rowid(row, 3);
+    if (!parts.is_null(row, 4)) part.cursor = parts.value(row, 4);
+    part.copied = parts.boolean(row, 6);
+    table.rows += parts.integer(row, 5);
+    table.copied = table.copied && part.copied;
+  }
+  std::vector<LedgerTable> in_order;
+  for (auto& [id, table] : tables) in_order.push_back(std::move(table));
+  return in_order;
 }
 
 void enter_ledger(Connection& connection, const std::string& migration,
@@ -196,7 +235,7 @@ void enter_ledger(Connection& connection, const std::string& migration,
 }
 
 void begin_snapshot(Connection& connection, const LedgerRow& row, const Position& p0,
-                    const std::vector<TablePlan>& tables) {
+                    const std::vector<TableToCopy>& tables) {
   in_transaction(connection, [&] {
     const Result moved = connection.query(
         "UPDATE lockstep.ledger SET phase = 'snapshot', era = $2::uuid, seq = $3::bigint, identity "
@@ -208,12 +247,13 @@ void begin_snapshot(Connection& connection, const LedgerRow& row, const Position
     if (connection.query("SELECT 1 FROM pg_namespace WHERE nspname = $1", {row.target_schema})
             .rows() == 0)
       connection.exec(fmt::format("CREATE SCHEMA {}", postgres::quoted(row.target_schema)));
-    for (const TablePlan& plan : tables) {
+    for (const auto& [plan, split_points] : tables) {
       connection.exec(create_table_sql(row.target_schema, plan));
       connection.query(
           "INSERT INTO lockstep.ledger_tables (migration, id, name, plan) VALUES ($1, $2::integer, "
           "$3, $4)",
           {row.migration, std::to_string(plan.id), plan.name(), wire::encode_plan(plan)});
+      enter_parts(connection, row.migration, plan.id, split_points);
     }
   });
 }
@@ -253,7 +293,7 @@ void remove_ledger(Connection& connection, const std::string& migration) {
   in_transaction(connection, [&] {
     connection.query("DELETE FROM lockstep.ledger WHERE migration = $1", {migration});
     if (connection.exec("SELECT 1 FROM lockstep.ledger").rows() > 0) return;
-    connection.exec("DROP TABLE lockstep.ledger_tables, lockstep.ledger");
+    connection.exec("DROP TABLE lockstep.ledger_parts, lockstep.ledger_tables, lockstep.ledger");
     const Result left = connection.exec(
         "SELECT 1 FROM pg_class WHERE relnamespace = 'lockstep'::regnamespace LIMIT 1");
     if (left.rows() == 0) connection.exec("DROP SCHEMA lockstep");

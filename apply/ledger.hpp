@@ -14,7 +14,7 @@
 
 namespace lockstep::apply {
 
-inline constexpr int kLedgerFormat = 1;
+inline constexpr int kLedgerFormat = 2;
 
 /// How far a migration is. Stored in the ledger by name; each step is entered in the transaction
 /// that makes it true.
@@ -41,12 +41,27 @@ struct LedgerRow {
   std::int64_t source_wall_us = 0;  ///< when the source's reader saw the last batch's end
 };
 
+/// A table is copied in parts, side by side; most have one.
+struct LedgerPart {
+  std::uint32_t number = 0;           ///< from 0
+  std::optional<std::int64_t> after;  ///< rowid behind which it begins; nothing: from the start
+  std::optional<std::int64_t> until;  ///< its last rowid; nothing: to the end
+  std::string cursor;  ///< wire::encode_key of the last chunk's cursor; empty: none yet
+  bool copied = false;
+};
+
 struct LedgerTable {
   TablePlan plan;
-  std::string cursor;  ///< wire::encode_key of the last chunk's cursor; empty: none yet
   std::int64_t rows = 0;
-  bool copied = false;
+  bool copied = false;  ///< every part is
   bool indexed = false;
+  std::vector<LedgerPart> parts;
+};
+
+/// A table to be copied, and the rowids at which its copy is cut into parts (ascending).
+struct TableToCopy {
+  TablePlan plan;
+  std::vector<std::int64_t> split_points;
 };
 
 /// Makes schema and tables if they are missing. Throws LS-R703 if a newer lockstep made them.
@@ -67,9 +82,9 @@ enum class RowLock { none, for_update };
 void enter_ledger(postgres::Connection& connection, const std::string& migration,
                   const std::string& source_id, const std::string& source,
                   const std::string& target_schema);
-/// Makes the target tables and records P0 and the plan, in one transaction; phase `snapshot`.
+/// Makes the target tables and records P0, plans and parts, in one transaction; phase `snapshot`.
 void begin_snapshot(postgres::Connection& connection, const LedgerRow& row, const Position& p0,
-                    const std::vector<TablePlan>& tables);
+                    const std::vector<TableToCopy>& tables);
 /// Phase `from` to `to` by compare-and-set; LS-R704 if somebody else moved it. `consistent` is set,
 /// never taken back.
 void move_phase(postgres::Connection& connection, const std::string& migration, Phase from,

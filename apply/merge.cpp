@@ -28,11 +28,23 @@ std::vector<std::string> key_of(const TablePlan& plan) {
   return names;
 }
 
-// A name for the flag that no column has.
-std::string present_name(const TablePlan& plan) {
-  std::string name = "lockstep_present";
+// A name of ours that no column has.
+std::string own_name(const TablePlan& plan, std::string name) {
   while (plan.shape.column_named(name)) name += '_';
   return quoted(name);
+}
+std::string present_name(const TablePlan& plan) {
+  return own_name(plan, "lockstep_present");
+}
+std::string slice_name(const TablePlan& plan) {
+  return own_name(plan, "lockstep_slice");
+}
+
+std::string same_key(const TablePlan& plan, std::string_view one, std::string_view other) {
+  std::vector<std::string> terms;
+  for (const std::string& name : key_of(plan))
+    terms.push_back(fmt::format("{1}.{0} = {2}.{0}", name, one, other));
+  return fmt::format("{}", fmt::join(terms, " AND "));
 }
 
 std::string on_conflict(const TablePlan& plan) {
@@ -47,10 +59,8 @@ std::string on_conflict(const TablePlan& plan) {
 }
 
 std::string delete_using(const std::string& schema, const TablePlan& plan) {
-  std::vector<std::string> terms;
-  for (const std::string& name : key_of(plan)) terms.push_back(fmt::format("t.{0} = s.{0}", name));
   return fmt::format("DELETE FROM {} AS t USING {} AS s WHERE {}", qualified(schema, plan.name()),
-                     staging_name(plan), fmt::join(terms, " AND "));
+                     staging_name(plan), same_key(plan, "t", "s"));
 }
 
 }  // namespace
@@ -81,7 +91,7 @@ std::string staging_name(const TablePlan& plan) {
 }
 
 std::string create_staging_sql(const TablePlan& plan) {
-  std::vector<std::string> columns{present_name(plan) + " boolean"};
+  std::vector<std::string> columns{present_name(plan) + " boolean", slice_name(plan) + " integer"};
   for (std::size_t i = 0; i < plan.types.size(); ++i)
     columns.push_back(
         fmt::format("{} {}", quoted(plan.shape.columns[i].name), to_string(plan.types[i])));
@@ -93,6 +103,14 @@ std::string copy_staging_sql(const TablePlan& plan) {
   return fmt::format("COPY {} FROM STDIN (FORMAT binary)", staging_name(plan));
 }
 
+std::string keep_latest_sql(const TablePlan& plan) {
+  const std::string key = fmt::format("{}", fmt::join(key_of(plan), ", "));
+  return fmt::format(
+      "DELETE FROM {0} AS s USING (SELECT {1}, max({2}) AS latest FROM {0} GROUP BY {1} HAVING "
+      "count(*) > 1) AS d WHERE {3} AND s.{2} < d.latest",
+      staging_name(plan), key, slice_name(plan), same_key(plan, "s", "d"));
+}
+
 std::string merge_delete_absent_sql(const std::string& schema, const TablePlan& plan) {
   return fmt::format("{} AND NOT s.{}", delete_using(schema, plan), present_name(plan));
 }
@@ -101,13 +119,33 @@ std::string merge_upsert_sql(const std::string& schema, const TablePlan& plan) {
   return merge_insert_sql(schema, plan) + on_conflict(plan);
 }
 
+std::string merge_delete_missing_sql(const std::string& schema, const TablePlan& plan) {
+  return fmt::format(
+      "DELETE FROM {} AS t WHERE NOT EXISTS (SELECT 1 FROM {} AS s WHERE {} AND s.{})",
+      qualified(schema, plan.name()), staging_name(plan), same_key(plan, "t", "s"),
+      present_name(plan));
+}
+
+std::string merge_upsert_changed_sql(const std::string& schema, const TablePlan& plan) {
+  const std::string upsert = merge_upsert_sql(schema, plan);
+  if (upsert.ends_with("DO NOTHING")) return upsert;
+  // *<> compares the bits: 0.0 and -0.0 differ, as do 1.0 and 1.00 as numeric.
+  std::vector<std::string> present, proposed;
+  for (const std::string& name : columns_of(plan)) {
+    present.push_back("t." + name);
+    proposed.push_back("EXCLUDED." + name);
+  }
+  return fmt::format("{} WHERE ROW({}) OPERATOR(pg_catalog.*<>) ROW({})", upsert,
+                     fmt::join(present, ", "), fmt::join(proposed, ", "));
+}
+
 std::string merge_delete_touched_sql(const std::string& schema, const TablePlan& plan) {
   return delete_using(schema, plan);
 }
 
 std::string merge_insert_sql(const std::string& schema, const TablePlan& plan) {
   const std::string columns = fmt::format("{}", fmt::join(columns_of(plan), ", "));
-  return fmt::format("INSERT INTO {0} ({1}) SELECT {1} FROM {2} WHERE {3}",
+  return fmt::format("INSERT INTO {0} AS t ({1}) SELECT {1} FROM {2} WHERE {3}",
                      qualified(schema, plan.name()), columns, staging_name(plan),
                      present_name(plan));
 }

@@ -14,15 +14,23 @@ namespace lockstep::apply {
 /// DELETE by key: the key columns are parameters, in key order.
 [[nodiscard]] std::string delete_row_sql(const std::string& schema, const TablePlan& plan);
 
-/// The temporary table of a large batch: a flag "present", then every column, none of them NOT
-/// NULL.
+/// The temporary table of a large batch: a flag "present", the number of the slice that read the
+/// row, then every column, none of them NOT NULL.
 [[nodiscard]] std::string staging_name(const TablePlan& plan);
 [[nodiscard]] std::string create_staging_sql(const TablePlan& plan);
 [[nodiscard]] std::string copy_staging_sql(const TablePlan& plan);
+/// Of a key that was read in several slices, only what the last one found stays in staging.
+[[nodiscard]] std::string keep_latest_sql(const TablePlan& plan);
 
 /// Staging to target when the target has its key: absent keys are deleted, present rows upserted.
 [[nodiscard]] std::string merge_delete_absent_sql(const std::string& schema, const TablePlan& plan);
 [[nodiscard]] std::string merge_upsert_sql(const std::string& schema, const TablePlan& plan);
+/// Staging holds the whole table: rows that are not in it are deleted, and of the others only those
+/// are written that differ in any bit.
+[[nodiscard]] std::string merge_delete_missing_sql(const std::string& schema,
+                                                   const TablePlan& plan);
+[[nodiscard]] std::string merge_upsert_changed_sql(const std::string& schema,
+                                                   const TablePlan& plan);
 /// Always right, whatever the constraints: delete every touched key, then insert every row found.
 /// The batch leads to a state that the source really had, so this order cannot meet a unique
 /// conflict.

@@ -5,6 +5,7 @@
 
 #include "apply/merge.hpp"
 #include "link/postgres/encode.hpp"
+#include "link/postgres/names.hpp"
 
 namespace lockstep::apply {
 
@@ -19,6 +20,11 @@ void append_null(std::string& out) {
 void append_boolean(std::string& out, bool value) {
   put_u32(out, 1);
   put_u8(out, value ? 1 : 0);
+}
+
+void append_integer(std::string& out, std::uint32_t value) {
+  put_u32(out, sizeof value);
+  put_u32(out, value);
 }
 
 void append_present(std::string& out, const TablePlan& plan, ValueCursor values) {
@@ -42,10 +48,12 @@ void append_absent(std::string& out, const TablePlan& plan, ValueCursor values) 
 Staging::Staging(postgres::Connection& connection, std::string schema, std::size_t lump_bytes)
     : connection_(connection), schema_(std::move(schema)), lump_bytes_(lump_bytes) {}
 
-void Staging::put(const TablePlan& plan, const EntryView& entry) {
+void Staging::put(const TablePlan& plan, const EntryView& entry, std::uint32_t slice) {
   if (current_ != &plan) open(plan);
-  postgres::append_tuple_head(lump_, plan.types.size() + 1);
+  slices_ = std::max(slices_, slice);
+  postgres::append_tuple_head(lump_, plan.types.size() + 2);
   append_boolean(lump_, entry.present);
+  append_integer(lump_, slice);
   if (entry.present)
     append_present(lump_, plan, ValueCursor(entry.values));
   else
@@ -53,12 +61,28 @@ void Staging::put(const TablePlan& plan, const EntryView& entry) {
   if (lump_.size() >= lump_bytes_) flush();
 }
 
+void Staging::reset(const TablePlan& plan) {
+  close();
+  stage(plan);
+  connection_.exec("TRUNCATE " + staging_name(plan));
+  if (!is_whole(&plan)) whole_.push_back(&plan);
+}
+
+bool Staging::is_whole(const TablePlan* plan) const {
+  return std::find(whole_.begin(), whole_.end(), plan) != whole_.end();
+}
+
+void Staging::stage(const TablePlan& plan) {
+  if (std::find(staged_.begin(), staged_.end(), &plan) != staged_.end()) return;
+  connection_.exec(create_staging_sql(plan));
+  staged_.push_back(&plan);
+}
+
 void Staging::open(const TablePlan& plan) {
   close();
-  connection_.exec(create_staging_sql(plan));
+  stage(plan);
   copy_ = std::make_unique<postgres::CopyIn>(connection_, copy_staging_sql(plan));
   current_ = &plan;
-  if (std::find(staged_.begin(), staged_.end(), &plan) == staged_.end()) staged_.push_back(&plan);
 }
 
 void Staging::flush() {
@@ -76,8 +100,11 @@ void Staging::close() {
 
 bool Staging::merge(bool keyed) {
   close();
-  // Without statistics the planner takes a temporary table for small, and loops over it.
-  for (const TablePlan* plan : staged_) connection_.exec("ANALYZE " + staging_name(*plan));
+  for (const TablePlan* plan : staged_) {
+    // Without statistics the planner takes a temporary table for small, and loops over it.
+    connection_.exec("ANALYZE " + staging_name(*plan));
+    if (slices_ > 0) connection_.exec(keep_latest_sql(*plan));
+  }
   if (!keyed) {
     merge_replace();
     return false;
@@ -95,12 +122,18 @@ bool Staging::merge(bool keyed) {
 }
 
 void Staging::merge_upsert() {
-  for (const TablePlan* plan : staged_) connection_.exec(merge_delete_absent_sql(schema_, *plan));
-  for (const TablePlan* plan : staged_) connection_.exec(merge_upsert_sql(schema_, *plan));
+  for (const TablePlan* plan : staged_)
+    connection_.exec(is_whole(plan) ? merge_delete_missing_sql(schema_, *plan)
+                                    : merge_delete_absent_sql(schema_, *plan));
+  for (const TablePlan* plan : staged_)
+    connection_.exec(is_whole(plan) ? merge_upsert_changed_sql(schema_, *plan)
+                                    : merge_upsert_sql(schema_, *plan));
 }
 
 void Staging::merge_replace() {
-  for (const TablePlan* plan : staged_) connection_.exec(merge_delete_touched_sql(schema_, *plan));
+  for (const TablePlan* plan : staged_)
+    connection_.exec(is_whole(plan) ? "DELETE FROM " + postgres::qualified(schema_, plan->name())
+                                    : merge_delete_touched_sql(schema_, *plan));
   for (const TablePlan* plan : staged_) connection_.exec(merge_insert_sql(schema_, *plan));
 }
 

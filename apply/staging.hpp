@@ -1,8 +1,8 @@
 // A large batch on its way: binary COPY into temporary tables, then one merge per table.
 #pragma once
 
+#include <cstdint>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -19,8 +19,12 @@ class Staging {
  public:
   Staging(postgres::Connection& connection, std::string schema, std::size_t lump_bytes);
 
-  /// Entries of one table should come together: each change of table starts another COPY.
-  void put(const TablePlan& plan, const EntryView& entry);
+  /// Entries of one table should come together: each change of table starts another COPY. `slice`
+  /// never goes down; of a key that comes again the entry of the later slice counts.
+  void put(const TablePlan& plan, const EntryView& entry, std::uint32_t slice);
+
+  /// What was put of this table is dropped; what is put from now on is the whole table.
+  void reset(const TablePlan& plan);
 
   /// Ends the COPY under way, so that other statements can run. merge() does it too.
   void close();
@@ -31,15 +35,19 @@ class Staging {
   [[nodiscard]] bool merge(bool keyed);
 
  private:
+  void stage(const TablePlan& plan);
   void open(const TablePlan& plan);
   void flush();
   void merge_upsert();
   void merge_replace();
+  [[nodiscard]] bool is_whole(const TablePlan* plan) const;
 
   postgres::Connection& connection_;
   std::string schema_;
   std::size_t lump_bytes_;
   std::vector<const TablePlan*> staged_;
+  std::vector<const TablePlan*> whole_;  // were reset: staging holds every row
+  std::uint32_t slices_ = 0;
   const TablePlan* current_ = nullptr;
   std::unique_ptr<postgres::CopyIn> copy_;
   std::string lump_;

@@ -1,6 +1,7 @@
 #include "capture/install.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -129,6 +130,7 @@ void install(Database& database, const Installed& what) {
   set_meta(database, "target", what.target);
   set_meta(database, "target_schema", what.target_schema);
   for (const TablePlan& plan : what.tables) install_table(database, plan);
+  set_meta(database, "rowids_version", std::to_string(database.pragma_int("schema_version")));
   transaction.commit();
 }
 
@@ -150,29 +152,89 @@ std::size_t remove(Database& database) {
   return drops.size();
 }
 
-std::vector<std::string> drift(Database& database, const std::vector<TablePlan>& tables) {
-  std::vector<std::string> found;
+void throw_drift(const std::vector<Drift>& found) {
+  std::vector<std::string> sentences, blocked;
+  bool altered = false;
+  for (const Drift& each : found) {
+    sentences.push_back(each.what);
+    if (blocked.empty() || blocked.back() != each.table) blocked.push_back(each.table);
+    altered = altered || each.altered;
+  }
+  throw Error({.code = "LS-S306",
+               .exit = ExitCode::stopped,
+               .what = fmt::format("blocked: the source's schema changed under {}",
+                                   fmt::join(blocked, ", ")),
+               .why = fmt::format("{}", fmt::join(sentences, "; ")),
+               .data = "changes of these tables since then may not have been captured; the target "
+                       "is stale, not wrong: nothing of it was applied",
+               .todo = altered ? "lockstep remove SOURCE TARGET, drop the copied tables, then run "
+                                 "again: a new copy is needed"
+                               : "lockstep run SOURCE TARGET again: it puts the triggers back and "
+                                 "reads these tables anew, without a gap for readers"});
+}
+
+std::vector<Drift> drift(Database& database, const std::vector<TablePlan>& tables) {
+  std::vector<Drift> found;
   Statement trigger(
       database,
       "SELECT sql FROM main.sqlite_master WHERE type = 'trigger' AND name = ? AND tbl_name = ?");
   for (const TablePlan& plan : tables) {
     if (!table_exists(database, plan.name())) {
-      found.push_back(fmt::format("table {} is gone", plan.name()));
+      found.push_back({plan.name(), fmt::format("table {} is gone", plan.name()), true});
       continue;
     }
     if (fingerprint(sqlite::read_shape(database, plan.name())) != fingerprint(plan.shape))
-      found.push_back(fmt::format("table {} was altered", plan.name()));
+      found.push_back({plan.name(), fmt::format("table {} was altered", plan.name()), true});
     for (const Trigger& expected : triggers_for(plan.id, plan.shape)) {
       trigger.reset();
       trigger.bind(1, std::string_view(expected.name)).bind(2, std::string_view(plan.name()));
       if (!trigger.step())
-        found.push_back(fmt::format("trigger {} of table {} is gone", expected.name, plan.name()));
+        found.push_back({plan.name(),
+                         fmt::format("trigger {} of table {} is gone", expected.name, plan.name()),
+                         false});
       else if (trigger.text(0) != expected.sql)
         found.push_back(
-            fmt::format("trigger {} of table {} was changed", expected.name, plan.name()));
+            {plan.name(),
+             fmt::format("trigger {} of table {} was changed", expected.name, plan.name()), false});
     }
   }
   return found;
+}
+
+std::vector<std::string> reinstall_triggers(Database& database,
+                                            const std::vector<TablePlan>& tables) {
+  database.exec("PRAGMA synchronous=EXTRA");
+  Transaction transaction(database, Transaction::Mode::immediate);
+  const std::vector<Drift> found = drift(database, tables);
+  std::vector<std::string> mended;
+  for (const Drift& each : found) {
+    if (std::any_of(found.begin(), found.end(), [](const Drift& one) { return one.altered; }))
+      throw_drift(found);
+    if (mended.empty() || mended.back() != each.table) mended.push_back(each.table);
+  }
+  for (const TablePlan& plan : tables) {
+    if (std::find(mended.begin(), mended.end(), plan.name()) == mended.end()) continue;
+    for (const Trigger& trigger : triggers_for(plan.id, plan.shape)) {
+      database.exec("DROP TRIGGER IF EXISTS " + trigger.name);
+      database.exec(trigger.sql);
+    }
+    database.exec(fmt::format("INSERT INTO {}(tbl) VALUES (-{})", kChangeTable, plan.id));
+  }
+  if (!mended.empty()) transaction.commit();
+  return mended;
+}
+
+std::int64_t recorded_rowids_version(Database& database) {
+  const std::string recorded = meta(database, "rowids_version");
+  return recorded.empty() ? -1 : std::stoll(recorded);
+}
+
+void record_rowids_version(Database& database, std::int64_t schema_version) {
+  database.exec("PRAGMA synchronous=NORMAL");
+  Transaction transaction(database, Transaction::Mode::immediate);
+  database.exec(fmt::format("DELETE FROM {} WHERE name = 'rowids_version'", kMetaTable));
+  set_meta(database, "rowids_version", std::to_string(schema_version));
+  transaction.commit();
 }
 
 Position newest_position(Database& database, const Era& era) {

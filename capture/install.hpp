@@ -36,11 +36,31 @@ void install(sqlite::Database& database, const Installed& what);
 /// how many objects went; 0 if there were none. Needs nothing but the file.
 std::size_t remove(sqlite::Database& database);
 
-/// Names of triggers that are missing or read differently than they should, and of tables whose
-/// shape changed: one sentence each. Call inside the read transaction whose changes are about to be
-/// used.
-[[nodiscard]] std::vector<std::string> drift(sqlite::Database& database,
-                                             const std::vector<TablePlan>& tables);
+/// What is no longer as it was installed.
+struct Drift {
+  std::string table;
+  std::string what;      ///< one sentence
+  bool altered = false;  ///< the table itself is gone or has another shape; else only triggers
+};
+/// Triggers that are missing or read differently than they should, and tables whose shape changed,
+/// table by table. Call inside the read transaction whose changes are about to be used.
+[[nodiscard]] std::vector<Drift> drift(sqlite::Database& database,
+                                       const std::vector<TablePlan>& tables);
+
+/// LS-S306 for them.
+[[noreturn]] void throw_drift(const std::vector<Drift>& found);
+
+/// Puts lost triggers back, if no table of `tables` was altered, and logs a mark for each table
+/// that had lost some: a change with the table's number negated and no key says that everything of
+/// the table may have changed. One IMMEDIATE transaction, synchronous=EXTRA. Returns the names of
+/// these tables; throws LS-S306 if a table was altered. `database` is read_write.
+std::vector<std::string> reinstall_triggers(sqlite::Database& database,
+                                            const std::vector<TablePlan>& tables);
+
+/// The schema_version at which the target knew the rowids of tables without a key; -1: never
+/// recorded.
+[[nodiscard]] std::int64_t recorded_rowids_version(sqlite::Database& database);
+void record_rowids_version(sqlite::Database& database, std::int64_t schema_version);
 
 /// The last change: the newest position of the source. Throws LS-S328 if the change table is gone
 /// or empty.

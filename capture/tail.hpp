@@ -1,89 +1,74 @@
-// The batch after a position: every key logged since, with the rows as they are now, from one read
-// transaction.
+// Follows the change table: where it is, whether it is whole, and the batch after a position.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "capture/batch.hpp"
 #include "link/sqlite/database.hpp"
 #include "link/sqlite/durability.hpp"
 #include "link/sqlite/statement.hpp"
 #include "model/position.hpp"
-#include "model/row_stream.hpp"
 #include "model/shape.hpp"
 
 namespace lockstep::capture {
 
-/// A batch being read. It holds a read transaction until it is destroyed, so finish it soon. Never
-/// cut: all keys of (from, to] with values as of `to` are a state the source had; half of them are
-/// not.
-class BatchReader {
- public:
-  [[nodiscard]] const Position& from() const { return from_; }
-  [[nodiscard]] const Position& to() const { return to_; }
-  [[nodiscard]] std::uint64_t changes() const {
-    return static_cast<std::uint64_t>(to_.seq - from_.seq);
-  }
-  [[nodiscard]] std::uint64_t entries() const { return entries_; }
-
-  /// Appends entries to `out` until it holds `bytes_target` bytes or more. False: that was the last
-  /// of them. Throws LS-D412 if a row has a NULL in its key.
-  [[nodiscard]] bool next(std::string& out, std::size_t bytes_target);
-
- private:
-  friend class Tail;
-  BatchReader(std::unique_ptr<sqlite::Transaction> view, sqlite::Database& database,
-              std::vector<TablePlan>& tables, Position from, Position to, std::size_t key_columns);
-  void append_entry(std::string& out);
-  [[nodiscard]] bool is_void(const TablePlan& plan);
-  sqlite::Statement& lookup(std::size_t table);
-
-  std::unique_ptr<sqlite::Transaction> view_;  // outlives the statements below
-  sqlite::Database& database_;
-  std::vector<TablePlan>& tables_;
-  Position from_, to_;
-  sqlite::Statement keys_;
-  std::vector<std::unique_ptr<sqlite::Statement>> lookups_;
-  std::uint64_t entries_ = 0;
-};
-
 /// Reads changes in order. One thread; the Database is read-only and belongs to the tail alone.
 class Tail {
  public:
-  Tail(sqlite::Database database, Era era, std::vector<TablePlan> tables);
+  Tail(sqlite::Database database, Era era, std::vector<TablePlan> tables, BatchLimits limits = {});
 
   /// The newest position, without any check of what lies before it. Cheap (1 us): this is the poll.
   [[nodiscard]] Position newest();
 
-  /// The batch (after, newest]; nothing if there is no change after `after`. In one read
-  /// transaction it proves that `after` is a row of this change table with that identity (LS-S310:
-  /// the source went back in time, or is another file), that no seq is missing (LS-S311), that
-  /// triggers and shapes are as installed whenever schema_version moved (LS-S306), and makes what
-  /// it saw durable. The reader must be destroyed before the next call.
-  [[nodiscard]] std::optional<BatchReader> next(const Position& after);
+  /// The batch that starts at `after`; nothing if there is no change after it and no table to be
+  /// read anew. Proofs are made in each of its slices. The reader must be destroyed before the next
+  /// call.
+  [[nodiscard]] std::unique_ptr<BatchReader> next(const Position& after);
 
-  /// Only the proof: throws as next() does if `position` is not in the change table.
+  /// In a read transaction of its own: `position` is a row of this change table with that identity
+  /// (LS-S310: the source went back in time, or is another file), and triggers and shapes are as
+  /// installed (LS-S306).
   void prove(const Position& position);
 
   [[nodiscard]] const std::vector<TablePlan>& tables() const { return tables_; }
   [[nodiscard]] const Era& era() const { return era_; }
+  /// True if the schema was changed since it was checked last. Cheap.
+  [[nodiscard]] bool schema_moved();
+
+  /// Tables without a key are followed by rowid, and VACUUM may renumber rowids: the target knows
+  /// them as of this schema_version (-1: not known). Call when a session begins; what was read anew
+  /// for a session that is over is forgotten.
+  void rowids_known(std::int64_t schema_version) { rowids_version_ = schema_version; }
+  /// To be told to rowids_known() once the last batch is durable; nothing if no table is followed
+  /// by rowid.
+  [[nodiscard]] std::optional<std::int64_t> rowids_version() const;
 
  private:
   friend class BatchReader;
-  void prove_in_transaction(const Position& position);
+  // Inside a read transaction. prove_here() also notices that tables which are followed by rowid
+  // must be read anew: they are in stale_ then.
+  void prove_here(const Position& position);
   void check_drift();
-  void check_gapless(const Position& after, const Position& to);
+  [[nodiscard]] const TablePlan& plan(std::uint32_t id) const;
+  /// The statement that finds the row of a key; reset.
+  [[nodiscard]] sqlite::Statement& lookup(const TablePlan& plan);
+  [[nodiscard]] bool has_row_with_nulls(const TablePlan& plan, const std::vector<ValueView>& key);
 
   sqlite::Database database_;
   sqlite::Durability durability_;
   Era era_;
   std::vector<TablePlan> tables_;
-  std::size_t key_columns_ = 1;
-  std::int64_t schema_version_ = -1;
-  std::unique_ptr<sqlite::Statement> newest_, row_, count_;
+  BatchLimits limits_;
+  std::int64_t schema_version_ = -1;  ///< checked last
+  std::int64_t rowids_version_ = -1;  ///< rowids were read anew in a batch since this version
+  std::vector<std::uint32_t> stale_;  ///< tables whose rowids may mean other rows now
+  std::unique_ptr<sqlite::Statement> newest_, row_, changes_;
+  std::map<std::uint32_t, std::unique_ptr<sqlite::Statement>> lookups_;
 };
 
 }  // namespace lockstep::capture

@@ -253,14 +253,11 @@ std::vector<std::string> probe_queries(const TableShape& shape) {
   return queries;
 }
 
-std::string distinct_keys_sql(std::size_t key_columns) {
-  std::string select = "tbl", group = "tbl";
-  for (std::size_t i = 1; i <= key_columns; ++i) {
-    select += fmt::format(", k{}", i);
-    group += fmt::format(", k{0}, typeof(k{0})", i);
-  }
-  return fmt::format("SELECT {} FROM {} WHERE seq > ?1 AND seq <= ?2 GROUP BY {}", select,
-                     kChangeTable, group);
+std::string changes_sql(std::size_t key_columns) {
+  std::string select = "seq, identity, tbl";
+  for (std::size_t i = 1; i <= key_columns; ++i) select += fmt::format(", k{}", i);
+  return fmt::format("SELECT {} FROM {} WHERE seq > ?1 ORDER BY seq LIMIT ?2", select,
+                     kChangeTable);
 }
 
 }  // namespace lockstep::capture

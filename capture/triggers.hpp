@@ -42,8 +42,7 @@ struct Trigger {
 /// each must say SEARCH.
 [[nodiscard]] std::vector<std::string> probe_queries(const TableShape& shape);
 
-/// The distinct keys of the changes ?1 < seq <= ?2: table id, k1..kn, in no promised order.
-/// Distinct by bytes: 1 and 1.0 compare equal in SQL, so the storage class is part of the grouping.
-[[nodiscard]] std::string distinct_keys_sql(std::size_t key_columns);
+/// The changes after ?1 in order, at most ?2: seq, identity, table id, k1..kn.
+[[nodiscard]] std::string changes_sql(std::size_t key_columns);
 
 }  // namespace lockstep::capture

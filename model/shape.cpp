@@ -40,7 +40,7 @@ bool TablePlan::is_key(std::size_t column) const {
 }
 
 std::string fingerprint(const TableShape& shape) {
-  std::string text = shape.name + '\0' + shape.sql + '\0';
+  std::string text = shape.name + '\0';
   for (const Column& column : shape.columns)
     text += fmt::format("{}\1{}\1{}\1{}\2", column.name, column.declared_type, column.not_null,
                         static_cast<int>(column.generated));
@@ -64,13 +64,15 @@ std::string_view to_string(ColumnType type) {
       return "text";
     case ColumnType::bytea:
       return "bytea";
+    case ColumnType::numeric:
+      return "numeric";
   }
   return "?";
 }
 
 std::optional<ColumnType> parse_column_type(std::string_view text) {
-  for (const ColumnType type :
-       {ColumnType::bigint, ColumnType::double_precision, ColumnType::text, ColumnType::bytea})
+  for (const ColumnType type : {ColumnType::bigint, ColumnType::double_precision, ColumnType::text,
+                                ColumnType::bytea, ColumnType::numeric})
     if (to_string(type) == text) return type;
   return std::nullopt;
 }

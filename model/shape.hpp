@@ -52,6 +52,7 @@ struct TableShape {
   std::optional<std::size_t> rowid_alias;  ///< the INTEGER PRIMARY KEY column, if there is one
   bool without_rowid = false;
   bool autoincrement = false;
+  bool keyed_by_rowid = false;  ///< no key of its own: the last column stands for the rowid
   std::string
       rowid_name;  ///< a name that reaches the rowid; empty: none (WITHOUT ROWID, all shadowed)
   std::vector<Index> indexes;
@@ -65,8 +66,15 @@ struct TableShape {
 /// 16 hex digits that change when columns, types, keys or indexes do.
 [[nodiscard]] std::string fingerprint(const TableShape& shape);
 
-/// What a column becomes on PostgreSQL: one type per storage class.
-enum class ColumnType : std::uint8_t { bigint = 1, double_precision = 2, text = 3, bytea = 4 };
+/// What a column becomes on PostgreSQL: one type per storage class, and numeric for integers and
+/// reals side by side, as SQLite's NUMERIC affinity keeps them.
+enum class ColumnType : std::uint8_t {
+  bigint = 1,
+  double_precision = 2,
+  text = 3,
+  bytea = 4,
+  numeric = 5
+};
 
 [[nodiscard]] std::string_view to_string(ColumnType type);
 [[nodiscard]] std::optional<ColumnType> parse_column_type(std::string_view text);

@@ -19,6 +19,10 @@ struct ColumnCensus {
   std::uint64_t nul_texts = 0;           ///< texts that contain U+0000
   std::uint64_t invalid_texts = 0;       ///< texts that are not UTF-8
   std::string bad_text_example{};
+  /// Reals in a column of NUMERIC affinity that SQLite would have made integers (5.0): only a
+  /// schema edited by hand leaves them behind.
+  std::uint64_t whole_reals = 0;
+  std::string whole_real_example{};
   std::uint64_t bytes_max = 0;  ///< longest text or blob
 };
 
@@ -27,13 +31,19 @@ struct TableCensus {
   std::vector<ColumnCensus> columns;
 };
 
+enum class ColumnUse { key, plain };
+
 /// One type per storage class, if the column holds only one class (NULL aside): bigint, double
 /// precision, text, bytea. A column without values goes by its affinity, and where that says
-/// nothing (NUMERIC) by its declared type. Otherwise nothing, and `why` says what was found.
+/// nothing (NUMERIC) by its declared type. A plain column of NUMERIC affinity is numeric if it
+/// holds integers and reals, or if its declared type promises decimals and it holds nothing else:
+/// SQLite keeps the 11.0 of such a column as an integer. Otherwise nothing, and `why` says what was
+/// found.
 [[nodiscard]] std::optional<ColumnType> decide_type(const Column& column,
-                                                    const ColumnCensus& census, std::string& why);
+                                                    const ColumnCensus& census, ColumnUse use,
+                                                    std::string& why);
 
 /// The type of the class a column without values would get first.
-[[nodiscard]] ColumnType default_type(const Column& column);
+[[nodiscard]] ColumnType default_type(const Column& column, ColumnUse use);
 
 }  // namespace lockstep

@@ -112,6 +112,16 @@ void Board::pruned(std::int64_t rows) {
   status_.pruned += rows;
 }
 
+void Board::resyncing() {
+  const std::lock_guard lock(mutex_);
+  ++status_.resyncs;
+}
+
+void Board::read_to_the_end() {
+  const std::lock_guard lock(mutex_);
+  ++status_.long_reads;
+}
+
 void Board::reconnected() {
   const std::lock_guard lock(mutex_);
   ++status_.reconnects;
@@ -197,6 +207,8 @@ std::string status_json(const Status& status) {
               {"rows_copied", status.rows_copied},
               {"copy_rows_per_second", static_cast<std::int64_t>(status.copy_rows_per_second)},
               {"changes_pruned", status.pruned},
+              {"resyncs", status.resyncs},
+              {"long_reads", status.long_reads},
               {"reconnects", status.reconnects},
               {"tables", tables},
               {"awaited", nullptr}};

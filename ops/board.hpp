@@ -46,6 +46,8 @@ struct Status {
   std::int64_t rows_copied = 0;  ///< by this process
   double copy_rows_per_second = 0;
   std::int64_t pruned = 0;
+  std::int64_t resyncs = 0;     ///< tables that were read anew: lost triggers, renumbered rowids
+  std::int64_t long_reads = 0;  ///< slices did not overtake the writer: one read to the end
   std::int64_t reconnects = 0;
   std::vector<TableProgress> tables;
   std::optional<Awaited> awaited;
@@ -71,6 +73,8 @@ class Board {
   /// The source says that everything up to here has been sent and applied.
   void caught_up(const Position& position);
   void pruned(std::int64_t rows);
+  void resyncing();
+  void read_to_the_end();
   void reconnected();
   void await(const std::string& code, const std::string& what);
   void stop_awaiting();

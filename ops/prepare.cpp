@@ -13,6 +13,7 @@
 #include "ops/assessment.hpp"
 #include "ops/migration_lock.hpp"
 #include "ops/names.hpp"
+#include "snapshot/reader.hpp"
 
 namespace lockstep::ops {
 
@@ -199,7 +200,10 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
     refuse_taken_names(connection, schema, installed->tables);
     // Row 0, which install made durable: a later one might not survive a power loss yet.
     const Position p0 = capture::first_position(reading, installed->era);
-    apply::begin_snapshot(connection, *ledger, p0, installed->tables);
+    std::vector<apply::TableToCopy> tables;
+    for (const TablePlan& plan : installed->tables)
+      tables.push_back({plan, snapshot::split_points(reading, plan.shape)});
+    apply::begin_snapshot(connection, *ledger, p0, tables);
   }
   return {path, migration, schema, std::move(*installed), std::move(connection), std::move(rows)};
 }

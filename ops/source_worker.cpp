@@ -26,7 +26,11 @@ void SourceWorker::open_source() {
   reader_.reset();
   tail_.reset();
   tail_.emplace(Database::open(options_.path, sqlite::OpenMode::read_only), installed.era,
-                installed.tables);
+                installed.tables, options_.batch);
+  {
+    Database reading = Database::open(options_.path, sqlite::OpenMode::read_only);
+    rowids_known_ = capture::recorded_rowids_version(reading);
+  }
   reader_.emplace(Database::open(options_.path, sqlite::OpenMode::read_only), installed.tables,
                   options_.reader);
 }
@@ -142,6 +146,8 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
     case Kind::batch_begin:
     case Kind::batch_rows:
     case Kind::batch_end:
+    case Kind::batch_slice:
+    case Kind::batch_reset:
     case Kind::idle:
       throw Error({.code = "LS-W507",
                    .exit = ExitCode::stopped,
@@ -157,6 +163,7 @@ void SourceWorker::start_session(const std::string& peer, const Message& message
   const wire::Hello hello = wire::decode_hello(message.body);
   session_.reset();
   reader_->request({});
+  tail_->rowids_known(rowids_known_);
   session_.emplace();
   session_->peer = peer;
   session_->id = message.session;
@@ -182,13 +189,30 @@ void SourceWorker::start_session(const std::string& peer, const Message& message
 }
 
 void SourceWorker::handle_ack(const Position& position) {
-  while (!session_->in_flight.empty() && session_->in_flight.front() <= position.seq)
+  // One ack for each batch: two of them can end at the same change.
+  if (!session_->in_flight.empty()) {
+    if (const auto version = session_->in_flight.front().rowids_version) rowids_durable(*version);
     session_->in_flight.pop_front();
+  }
   session_->warm = true;
   session_->told_idle = false;
   acked_ = position;
   board_.acked(position);
   poll_now_ = true;
+}
+
+// Rare: only after VACUUM and its like, and only where a table has no key. If the application holds
+// the lock, the tables are read once more after the next start, and that is all.
+void SourceWorker::rowids_durable(std::int64_t schema_version) {
+  if (schema_version == rowids_known_) return;
+  rowids_known_ = schema_version;
+  try {
+    sqlite::Database database = sqlite::Database::open(options_.path, sqlite::OpenMode::read_write,
+                                                       options_.prune.busy_patience);
+    capture::record_rowids_version(database, schema_version);
+  } catch (const Error& error) {
+    if (error.retry() == Retry::never) throw;
+  }
 }
 
 bool SourceWorker::produce() {
@@ -204,7 +228,7 @@ bool SourceWorker::produce() {
   }
   if (session_->followed && poll_now_) begin_batch();
   poll_now_ = false;
-  return flush_outbox() && session_->batch.has_value();
+  return flush_outbox() && session_->batch != nullptr;
 }
 
 // True if everything went out. What does not go now waits for credit: the queue below never fills
@@ -230,7 +254,11 @@ bool SourceWorker::flush_outbox() {
 
 void SourceWorker::produce_chunk() {
   const snapshot::Reader::Slice slice = reader_->slice();
-  enqueue_fragments(Kind::chunk_rows, slice.entries);
+  for (std::string_view rest = slice.entries; !rest.empty();) {
+    const std::string_view fragment = rest.substr(0, wire::kFragmentBytesTarget);
+    enqueue(Kind::chunk_rows, wire::encode_chunk_rows({slice.part, fragment}));
+    rest.remove_prefix(fragment.size());
+  }
   if (slice.chunk_end) enqueue(Kind::chunk_end, wire::encode_chunk_end(*slice.chunk_end));
 }
 
@@ -240,30 +268,51 @@ void SourceWorker::begin_batch() {
   if (session.in_flight.size() >= (session.warm ? options_.batches_in_flight_max : 1)) return;
   const Position newest = tail_->newest();
   board_.captured(newest);
-  if (newest == *session.followed) {
+  session.batch = tail_->next(*session.followed);
+  if (!session.batch) {
     if (!session.told_idle) enqueue(Kind::idle, wire::encode_position(newest));
     session.told_idle = true;
     return;
   }
-  const std::int64_t wall_us = wall_now_us();
-  std::optional<capture::BatchReader> batch = tail_->next(*session.followed);
-  if (!batch) return;
   session.told_idle = false;
-  session.followed = batch->to();
-  session.in_flight.push_back(batch->to().seq);
-  enqueue(Kind::batch_begin, wire::encode_batch_begin({batch->from(), batch->to(), wall_us}));
-  session.batch.emplace(std::move(*batch));
+  session.batch_begun = false;
   produce_batch();
 }
 
+// Nothing is sent of a batch whose first slice shows no change: the schema had moved, and that was
+// looked at.
 void SourceWorker::produce_batch() {
   CaptureSession& session = *session_;
-  std::string fragment;
-  const bool more = session.batch->next(fragment, wire::kFragmentBytesTarget);
-  enqueue_fragments(Kind::batch_rows, fragment);
-  if (more) return;
-  enqueue(Kind::batch_end,
-          wire::encode_batch_end({session.batch->changes(), session.batch->entries()}));
+  for (const capture::Slice& slice : session.batch->next()) {
+    const bool nothing = slice.entries.empty() && slice.resets.empty() && slice.end &&
+                         slice.end->to == session.batch->from();
+    if (!session.batch_begun && nothing) {
+      enqueue(Kind::idle, wire::encode_position(slice.end->to));
+      session.told_idle = true;
+      session.batch.reset();
+      return;
+    }
+    if (session.batch_begun)
+      enqueue(Kind::batch_slice, {});
+    else
+      enqueue(Kind::batch_begin, wire::encode_batch_begin({session.batch->from()}));
+    session.batch_begun = true;
+    for (const std::uint32_t table : slice.resets) {
+      enqueue(Kind::batch_reset, wire::encode_batch_reset({table}));
+      board_.resyncing();
+    }
+    enqueue_fragments(Kind::batch_rows, slice.entries);
+    if (slice.end) return end_batch(*slice.end);
+  }
+}
+
+void SourceWorker::end_batch(const wire::BatchEnd& end) {
+  CaptureSession& session = *session_;
+  enqueue(Kind::batch_end, wire::encode_batch_end(end));
+  session.followed = end.to;
+  session.in_flight.push_back({tail_->rowids_version()});
+  board_.captured(end.to);
+  if (session.batch->long_reads() > 0) board_.read_to_the_end();
   session.batch.reset();
 }
 

@@ -26,6 +26,7 @@ struct SourceOptions {
   std::string endpoint;
   capture::Installed installed;
   snapshot::ReaderLimits reader{};
+  capture::BatchLimits batch{};
   capture::PruneLimits prune{};
   std::size_t batches_in_flight_max =
       2;                          ///< more would only make batches smaller than they could be
@@ -41,8 +42,12 @@ struct CaptureSession {
   wire::CreditAccount credit;
   std::deque<std::string> outbox;    // encoded frames that wait for credit
   std::optional<Position> followed;  // end of the last batch that was begun; nothing: not following
-  std::deque<std::int64_t> in_flight;
-  std::optional<capture::BatchReader> batch;
+  struct InFlight {
+    std::optional<std::int64_t> rowids_version;  // the target knows, once this is durable
+  };
+  std::deque<InFlight> in_flight;
+  std::unique_ptr<capture::BatchReader> batch;
+  bool batch_begun = false;  // a slice of it has been sent
   bool told_idle = false;
   bool warm = false;  // apply has acked a batch of this session: before that it may be busy with
                       // keys for long
@@ -71,6 +76,8 @@ class SourceWorker {
   void produce_chunk();
   void produce_batch();
   void begin_batch();
+  void end_batch(const wire::BatchEnd& end);
+  void rowids_durable(std::int64_t schema_version);
   void enqueue(wire::Kind kind, std::string body);
   void enqueue_fragments(wire::Kind kind, std::string_view bytes);
   void refuse(const Error& error);
@@ -85,6 +92,7 @@ class SourceWorker {
   std::optional<snapshot::Reader> reader_;
   std::optional<CaptureSession> session_;
   std::optional<Position> acked_;
+  std::int64_t rowids_known_ = -1;  // recorded in the source
   SteadyTime hot_until_{};
   SteadyTime next_slow_poll_{};
   bool poll_now_ = true;

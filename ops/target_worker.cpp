@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "apply/target_schema.hpp"
-#include "link/postgres/names.hpp"
 #include "ops/migration_lock.hpp"
 
 namespace lockstep::ops {
@@ -23,6 +22,15 @@ std::vector<TablePlan> plans_of(const std::vector<apply::LedgerTable>& tables) {
   std::vector<TablePlan> plans;
   for (const apply::LedgerTable& table : tables) plans.push_back(table.plan);
   return plans;
+}
+
+wire::CopyRequest request_for(const apply::LedgerTable& table, const apply::LedgerPart& part) {
+  wire::CopyRequest request{table.plan.id, std::nullopt, part.until};
+  if (!part.cursor.empty())
+    request.after = wire::decode_key(part.cursor);
+  else if (part.after)
+    request.after = {Value(ValueView{.kind = ValueClass::integer, .integer = *part.after})};
+  return request;
 }
 
 Error lost_message(std::uint64_t number, std::uint64_t due) {
@@ -43,6 +51,7 @@ TargetWorker::TargetWorker(wire::Context& context, TargetOptions options,
       board_(board),
       dealer_(context, options_.endpoint),
       connection_(std::move(connection)),
+      key_builder_(options_.migration, options_.schema, board),
       next_session_(static_cast<std::uint64_t>(wall_now_us())) {}
 
 void TargetWorker::run(const std::stop_token& stop) {
@@ -55,6 +64,7 @@ void TargetWorker::run(const std::stop_token& stop) {
       break;
     } catch (const Error& error) {
       applier_.reset();
+      close_lanes();
       if (stop.stop_requested()) break;
       if (error.retry() == Retry::never) {
         board_.fail(error);
@@ -74,7 +84,8 @@ void TargetWorker::run(const std::stop_token& stop) {
 void TargetWorker::cancel() {
   const std::lock_guard lock(connection_mutex_);
   if (connection_) connection_->cancel();
-  index_builder_.cancel();
+  if (lanes_) lanes_->cancel();
+  key_builder_.cancel();
 }
 
 void TargetWorker::work(const std::stop_token& stop) {
@@ -144,39 +155,60 @@ void TargetWorker::greet(const std::stop_token& stop) {
 }
 
 void TargetWorker::copy(const std::stop_token& stop) {
+  std::vector<PartToCopy> parts;
   std::vector<wire::CopyRequest> requests;
   for (const apply::LedgerTable& table : tables_) {
-    if (table.copied) continue;
-    requests.push_back({table.plan.id, table.cursor.empty()
-                                           ? std::nullopt
-                                           : std::optional(wire::decode_key(table.cursor))});
-  }
-  if (!requests.empty()) send(Kind::copy, wire::encode_copy(requests));
-  for (const wire::CopyRequest& request : requests) {
-    const auto table = std::find_if(tables_.begin(), tables_.end(), [&](const auto& each) {
-      return each.plan.id == request.table;
-    });
-    snapshot::Loader loader(*connection_, options_.migration, options_.schema, table->plan,
-                            table->cursor);
-    bool done = false;
-    while (!done) {
-      const auto message = receive(stop, Milliseconds{1'000});
-      if (stop.stop_requested()) return;
-      if (!message) continue;
-      if (message->kind == Kind::chunk_rows) {
-        loader.rows(message->body);
-      } else if (message->kind == Kind::chunk_end) {
-        const wire::ChunkEnd end = wire::decode_chunk_end(message->body);
-        loader.chunk_end(end);
-        done = end.table_done;
-        table->rows += static_cast<std::int64_t>(end.rows);
-        board_.chunk_loaded(request.table, static_cast<std::int64_t>(end.rows), done);
-      }
+    for (const apply::LedgerPart& part : table.parts) {
+      if (part.copied) continue;
+      parts.push_back({&table, &part});
+      requests.push_back(request_for(table, part));
     }
   }
+  if (!parts.empty()) {
+    open_lanes(std::move(parts));
+    send(Kind::copy, wire::encode_copy(requests));
+    load(*lanes_, requests.size(), stop);
+    close_lanes();
+    if (stop.stop_requested()) return;
+  }
+  tables_ = apply::read_tables(*connection_, options_.migration);
   apply::move_phase(*connection_, options_.migration, Phase::snapshot, Phase::catchup, false);
   ledger_.phase = Phase::catchup;
   board_.phase("catchup", false);
+}
+
+void TargetWorker::open_lanes(std::vector<PartToCopy> parts) {
+  constexpr std::size_t kLanes = 2;  // as many parts as capture reads at once
+  auto lanes =
+      std::make_unique<CopyLanes>(CopyTarget{options_.dsn, options_.migration, options_.schema},
+                                  std::move(parts), kLanes, board_);
+  const std::lock_guard lock(connection_mutex_);
+  lanes_ = std::move(lanes);
+}
+
+void TargetWorker::close_lanes() {
+  const std::lock_guard lock(connection_mutex_);
+  lanes_.reset();
+}
+
+void TargetWorker::load(CopyLanes& lanes, std::size_t parts, const std::stop_token& stop) {
+  std::size_t ended = 0;
+  while (ended < parts) {
+    const auto message = receive(stop, Milliseconds{1'000});
+    if (stop.stop_requested()) return;
+    static_cast<void>(lanes.finished(Milliseconds{0}));  // throws what a lane met
+    if (!message) continue;
+    if (message->kind == Kind::chunk_rows) {
+      const wire::ChunkRows rows = wire::decode_chunk_rows(message->body);
+      lanes.rows(rows.part, std::string(rows.fragment));
+    } else if (message->kind == Kind::chunk_end) {
+      const wire::ChunkEnd end = wire::decode_chunk_end(message->body);
+      lanes.chunk_end(end);
+      if (end.done) ++ended;
+    }
+  }
+  while (!stop.stop_requested() && !lanes.finished(Milliseconds{100})) {
+  }
 }
 
 void TargetWorker::follow(const std::stop_token& stop) {
@@ -201,6 +233,12 @@ void TargetWorker::dispatch(const Message& message) {
       return;
     case Kind::batch_rows:
       applier_->entries(message.body);
+      return;
+    case Kind::batch_slice:
+      applier_->next_slice();
+      return;
+    case Kind::batch_reset:
+      applier_->reset(wire::decode_batch_reset(message.body));
       return;
     case Kind::batch_end:
       finish_batch(message);
@@ -256,69 +294,11 @@ void TargetWorker::become_consistent(const std::stop_token& stop) {
 
 void TargetWorker::build_keys(const std::stop_token& stop) {
   board_.phase("indexing", true);
-  for (apply::LedgerTable& table : tables_) {
-    if (table.indexed) continue;
-    if (stop.stop_requested()) return;
-    build_keys_of(table);
-    table.indexed = true;
-    board_.table_indexed(table.plan.id);
-  }
-  index_builder_.close();
+  key_builder_.build(*connection_, tables_, stop);
+  if (stop.stop_requested()) return;
   apply::move_phase(*connection_, options_.migration, Phase::indexing, Phase::streaming, true);
   ledger_.phase = Phase::streaming;
   board_.phase("streaming", true);
-}
-
-// A run that was killed in between may have built some. Not IF NOT EXISTS: the same name on another
-// table must be an error.
-std::vector<std::string> TargetWorker::missing_indexes(const apply::LedgerTable& table,
-                                                       const apply::KeyStatements& keys) {
-  // The second session of a killed run may still be building: its lock conflicts with this one, so
-  // what is seen after it is final. (The server ends such a session within
-  // client_connection_check_interval.)
-  connection_->exec(fmt::format("BEGIN; LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE; COMMIT",
-                                postgres::qualified(options_.schema, table.plan.name())));
-  std::vector<std::string> missing;
-  for (const apply::IndexStatement& index : keys.indexes) {
-    const postgres::Result built = connection_->query(
-        "SELECT 1 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid WHERE c.relname = "
-        "$1 AND i.indrelid = "
-        "to_regclass($2)",
-        {index.name, postgres::qualified(options_.schema, table.plan.name())});
-    if (built.rows() == 0) missing.push_back(index.sql);
-  }
-  return missing;
-}
-
-void TargetWorker::build_keys_of(const apply::LedgerTable& table) {
-  constexpr std::int64_t kLargeRows = 50'000;  // below, a transaction for everything is quicker
-  const apply::KeyStatements keys =
-      apply::key_statements(options_.schema, table.plan, plans_of(tables_));
-  const std::vector<std::string> indexes = missing_indexes(table, keys);
-  const bool large = table.rows >= kLargeRows;
-  if (large) index_builder_.build(*connection_, indexes);
-  connection_->exec("BEGIN");
-  try {
-    if (!large)
-      for (const std::string& sql : indexes) connection_->exec(sql);
-    for (const std::string& sql : keys.constraints) connection_->exec(sql);
-    if (const std::string sql = apply::sequence_sql(options_.schema, table.plan); !sql.empty())
-      connection_->exec(sql);
-    apply::mark_indexed(*connection_, options_.migration, table.plan.id);
-    connection_->exec("ANALYZE " + postgres::qualified(options_.schema, table.plan.name()));
-  } catch (...) {
-    connection_->abort();
-    throw;
-  }
-  if (connection_->commit() != postgres::CommitOutcome::committed)
-    throw Error(
-        {.code = "LS-T212",
-         .exit = ExitCode::unreachable,
-         .what = fmt::format("keys of {} may or may not be on the target", table.plan.name()),
-         .why = "the connection ended while the commit was on its way",
-         .data = "safe: the ledger says which are done, and is read before going on",
-         .todo = "nothing; lockstep connects again by itself",
-         .retry = Retry::new_session});
 }
 
 void TargetWorker::send(Kind kind, std::string body) {

@@ -10,15 +10,14 @@
 
 #include "apply/applier.hpp"
 #include "apply/ledger.hpp"
-#include "apply/target_schema.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/wire/bell.hpp"
 #include "link/wire/credit.hpp"
 #include "link/wire/message.hpp"
 #include "link/wire/socket.hpp"
 #include "ops/board.hpp"
-#include "ops/index_builder.hpp"
-#include "snapshot/loader.hpp"
+#include "ops/copy_lanes.hpp"
+#include "ops/key_builder.hpp"
 
 namespace lockstep::ops {
 
@@ -58,10 +57,10 @@ class TargetWorker {
   void connect();
   void greet(const std::stop_token& stop);
   void copy(const std::stop_token& stop);
+  void open_lanes(std::vector<PartToCopy> parts);
+  void close_lanes();
+  void load(CopyLanes& lanes, std::size_t parts, const std::stop_token& stop);
   void build_keys(const std::stop_token& stop);
-  void build_keys_of(const apply::LedgerTable& table);
-  [[nodiscard]] std::vector<std::string> missing_indexes(const apply::LedgerTable& table,
-                                                         const apply::KeyStatements& keys);
   void follow(const std::stop_token& stop);
   void dispatch(const wire::Message& message);
   void finish_batch(const wire::Message& message);
@@ -79,9 +78,10 @@ class TargetWorker {
   Board& board_;
   wire::Dealer dealer_;
   wire::Bell stop_bell_;
-  std::mutex connection_mutex_;  // cancel() against connect()
+  std::mutex connection_mutex_;  // cancel() against connect() and copy()
   std::optional<postgres::Connection> connection_;
-  IndexBuilder index_builder_;
+  std::unique_ptr<CopyLanes> lanes_;
+  KeyBuilder key_builder_;
   std::optional<Session> session_;
   apply::LedgerRow ledger_;
   std::vector<apply::LedgerTable> tables_;

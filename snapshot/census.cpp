@@ -45,6 +45,10 @@ class Counter {
     const auto slot = static_cast<std::size_t>(value.kind);
     if (column.count[slot]++ == 0 && value.kind != ValueClass::null)
       column.example[slot] = describe_row(row, shape_, i);
+    if (value.kind == ValueClass::real && shape_.columns[i].affinity == Affinity::numeric &&
+        postgres::misfit_of(value, ColumnType::numeric) == postgres::Misfit::whole_real &&
+        column.whole_reals++ == 0)
+      column.whole_real_example = describe_row(row, shape_, i);
     if (value.kind != ValueClass::text && value.kind != ValueClass::blob)
       return sizeof value.integer;
     column.bytes_max = std::max<std::uint64_t>(column.bytes_max, value.bytes.size());
@@ -68,11 +72,13 @@ struct Part {
 };
 
 TableCensus count_part(sqlite::Database& database, const TableShape& shape,
-                       const SliceLimits& limits, const Part& part,
+                       const sqlite::SliceLimits& limits, const Part& part,
                        const std::function<void(std::uint64_t)>& progress) {
-  Scan scan(database, shape, part.after, limits, part.until);
+  sqlite::Scan scan(database, shape, part.after, limits, part.until);
   Counter counter(shape);
-  const Scan::Visit visit = [&](const sqlite::Statement& row) { return counter.count(row); };
+  const sqlite::Scan::Visit visit = [&](const sqlite::Statement& row) {
+    return counter.count(row);
+  };
   bool more = true;
   while (more) {
     more = scan.slice(visit);
@@ -85,17 +91,10 @@ TableCensus count_part(sqlite::Database& database, const TableShape& shape,
 // readers and writers exclude each other in rollback-journal mode.
 std::optional<std::int64_t> middle_rowid(sqlite::Database& database, const TableShape& shape) {
   constexpr std::int64_t kRowidsMin = 100'000;
-  const std::string rowid = rowid_of(shape);
-  if (rowid.empty() || !database.in_wal_mode()) return std::nullopt;
-  const auto end = [&](std::string_view which) -> std::optional<std::int64_t> {
-    sqlite::Statement row(
-        database, fmt::format("SELECT {}({}) FROM {}", which, rowid, sqlite::quoted(shape.name)));
-    if (!row.step() || row.is_null(0)) return std::nullopt;
-    return row.integer(0);
-  };
-  const auto first = end("min"), last = end("max");
-  if (!first || !last || *first < 0 || *last - *first < kRowidsMin) return std::nullopt;
-  return *first + (*last - *first) / 2;
+  if (!database.in_wal_mode()) return std::nullopt;
+  const auto ends = sqlite::rowid_ends(database, shape);
+  if (!ends || ends->first < 0 || ends->last - ends->first < kRowidsMin) return std::nullopt;
+  return ends->first + (ends->last - ends->first) / 2;
 }
 
 void add(TableCensus& sum, const TableCensus& part) {
@@ -110,6 +109,8 @@ void add(TableCensus& sum, const TableCensus& part) {
     column.nul_texts += other.nul_texts;
     column.invalid_texts += other.invalid_texts;
     if (column.bad_text_example.empty()) column.bad_text_example = other.bad_text_example;
+    column.whole_reals += other.whole_reals;
+    if (column.whole_real_example.empty()) column.whole_real_example = other.whole_real_example;
     column.bytes_max = std::max(column.bytes_max, other.bytes_max);
   }
 }
@@ -117,9 +118,9 @@ void add(TableCensus& sum, const TableCensus& part) {
 }  // namespace
 
 TableCensus take_census(sqlite::Database& database, const TableShape& shape,
-                        const SliceLimits& limits,
+                        const sqlite::SliceLimits& limits,
                         const std::function<void(std::uint64_t)>& progress) {
-  SliceLimits wide = limits;
+  sqlite::SliceLimits wide = limits;
   wide.bytes_max = std::size_t{1} << 40;  // nothing is kept: only time bounds a slice
   const std::optional<std::int64_t> middle = middle_rowid(database, shape);
   if (!middle) return count_part(database, shape, wide, {}, progress);

@@ -5,16 +5,16 @@
 #include <functional>
 
 #include "link/sqlite/database.hpp"
+#include "link/sqlite/scan.hpp"
 #include "model/shape.hpp"
 #include "model/type_map.hpp"
-#include "snapshot/scan.hpp"
 
 namespace lockstep::snapshot {
 
 /// In slices, like the copy; a large table in WAL mode by two readers, the second on a thread and a
 /// connection of its own. `progress` is told the rows read so far, in the calling thread.
 [[nodiscard]] TableCensus take_census(sqlite::Database& database, const TableShape& shape,
-                                      const SliceLimits& limits,
+                                      const sqlite::SliceLimits& limits,
                                       const std::function<void(std::uint64_t)>& progress);
 
 }  // namespace lockstep::snapshot

@@ -36,11 +36,12 @@ std::string copy_sql(const std::string& schema, const TablePlan& table) {
 }  // namespace
 
 Loader::Loader(postgres::Connection& connection, std::string migration, std::string schema,
-               const TablePlan& table, std::string cursor)
+               const TablePlan& table, std::uint32_t part, std::string cursor)
     : connection_(connection),
       migration_(std::move(migration)),
       schema_(std::move(schema)),
       table_(table),
+      part_(part),
       cursor_(std::move(cursor)) {}
 
 Loader::~Loader() {
@@ -100,11 +101,11 @@ void Loader::record(const wire::ChunkEnd& end) {
     return text.empty() ? std::nullopt : std::optional<std::string>(text);
   };
   const postgres::Result moved = connection_.query(
-      "UPDATE lockstep.ledger_tables SET cursor = $3, rows = rows + $4::bigint, copied = "
-      "$5::boolean WHERE "
-      "migration = $1 AND id = $2::integer AND NOT copied AND cursor IS NOT DISTINCT FROM $6",
+      "UPDATE lockstep.ledger_parts SET cursor = $3, rows = rows + $4::bigint, copied = "
+      "$5::boolean WHERE migration = $1 AND id = $2::integer AND part = $7::integer AND NOT copied "
+      "AND cursor IS NOT DISTINCT FROM $6",
       {migration_, std::to_string(table_.id), text_or_null(next), std::to_string(end.rows),
-       std::string(end.table_done ? "true" : "false"), text_or_null(cursor_)});
+       std::string(end.done ? "true" : "false"), text_or_null(cursor_), std::to_string(part_)});
   if (moved.affected() != 1)
     throw Error(
         {.code = "LS-R706",

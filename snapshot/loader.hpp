@@ -15,15 +15,16 @@
 
 namespace lockstep::snapshot {
 
-/// One table's loading. rows() any number of times, then chunk_end(), which commits. Destroyed in
-/// between it leaves nothing of the chunk. Throws Error: LS-D401 (a value its column cannot hold),
-/// LS-R706 (the cursor moved under us: another loader), or what the server said; Retry::new_session
-/// after anything in doubt. One thread.
+/// The loading of one part of a table. rows() any number of times, then chunk_end(), which commits.
+/// Destroyed in between it leaves nothing of the chunk. Throws Error: LS-D401 (a value its column
+/// cannot hold), LS-R706 (the cursor moved under us: another loader), or what the server said;
+/// Retry::new_session after anything in doubt. One thread.
 class Loader {
  public:
-  /// `cursor` is the ledger's (wire::encode_key; empty: none).
+  /// `part` is the ledger's number of the part, `cursor` its cursor there (wire::encode_key; empty:
+  /// none).
   Loader(postgres::Connection& connection, std::string migration, std::string schema,
-         const TablePlan& table, std::string cursor);
+         const TablePlan& table, std::uint32_t part, std::string cursor);
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
@@ -43,6 +44,7 @@ class Loader {
   std::string migration_;
   std::string schema_;
   TablePlan table_;
+  std::uint32_t part_;
   std::string cursor_;
   EntryReader reader_;
   std::unique_ptr<postgres::CopyIn> copy_;

@@ -14,9 +14,12 @@ namespace {
 // A btree tuple of PostgreSQL holds 2704 bytes; the rest of the tuple and other columns need some.
 constexpr std::uint64_t kIndexedBytesMax = 2'600;
 
-std::uint64_t indexed_bytes(const std::vector<std::size_t>& columns, const TableCensus& census) {
+std::uint64_t indexed_bytes(const std::vector<std::size_t>& columns, const TableShape& shape,
+                            const TableCensus& census) {
   std::uint64_t bytes = 0;
-  for (const std::size_t column : columns) bytes += census.columns[column].bytes_max + 8;
+  for (const std::size_t column : columns)  // the longest numeric of ours has 15 bytes
+    bytes += census.columns[column].bytes_max +
+             (shape.columns[column].affinity == Affinity::numeric ? 16 : 8);
   return bytes;
 }
 
@@ -33,7 +36,7 @@ std::string index_obstacle(const Index& index, const TableShape& shape, const Ta
     columns.push_back(*term.column);
   }
   if (index.partial) return "it is partial";
-  if (const std::uint64_t bytes = indexed_bytes(columns, census); bytes > kIndexedBytesMax)
+  if (const std::uint64_t bytes = indexed_bytes(columns, shape, census); bytes > kIndexedBytesMax)
     return fmt::format("its longest entry has {} bytes", bytes);
   if (index.origin == IndexOrigin::created) return postgres::relation_name_problem(index.name);
   return {};
@@ -102,7 +105,8 @@ Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus&
       planned.problems.push_back(fmt::format("column {} has a value of {} bytes; the limit is {}",
                                              shape.columns[i].name, census.columns[i].bytes_max,
                                              kValueBytesMax));
-    const auto type = decide_type(shape.columns[i], census.columns[i], why);
+    const auto use = planned.plan.is_key(i) ? ColumnUse::key : ColumnUse::plain;
+    const auto type = decide_type(shape.columns[i], census.columns[i], use, why);
     if (type)
       planned.plan.types.push_back(*type);
     else
@@ -116,7 +120,7 @@ Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus&
           fmt::format("key column {} is NULL in {} row(s), which PostgreSQL does not allow",
                       shape.columns[key].name, nulls));
   }
-  if (const std::uint64_t bytes = indexed_bytes(shape.key, census); bytes > kIndexedBytesMax)
+  if (const std::uint64_t bytes = indexed_bytes(shape.key, shape, census); bytes > kIndexedBytesMax)
     planned.problems.push_back(
         fmt::format("its longest key has {} bytes; PostgreSQL indexes at most about {}", bytes,
                     kIndexedBytesMax));

@@ -17,8 +17,8 @@ Reader::Reader(sqlite::Database database, std::vector<TablePlan> tables, ReaderL
 
 void Reader::request(std::vector<wire::CopyRequest> requests) {
   requests_ = std::move(requests);
-  at_ = 0;
-  scan_.reset();
+  next_ = 0;
+  open_.clear();
   for (const wire::CopyRequest& wanted : requests_) {
     const bool known = std::any_of(tables_.begin(), tables_.end(), [&](const TablePlan& table) {
       return table.id == wanted.table;
@@ -33,57 +33,74 @@ void Reader::request(std::vector<wire::CopyRequest> requests) {
   }
 }
 
-const TablePlan& Reader::plan() const {
-  return *std::find_if(tables_.begin(), tables_.end(),
-                       [&](const TablePlan& table) { return table.id == requests_[at_].table; });
-}
-
-// A sync covers every commit before it, so what earlier slices saw is durable too.
-void Reader::make_durable() {
-  const sqlite::Transaction view(database_, sqlite::Transaction::Mode::deferred);
-  sqlite::Statement read(database_, "SELECT count(*) FROM main.sqlite_master");
-  check(read.step(), "count(*) returns a row");
-  durability_.make_durable();
-}
-
-Reader::Slice Reader::slice() {
-  check(!done(), "a slice is asked for only while tables are left");
-  const TablePlan& table = plan();
-  if (!scan_) {
-    scan_.emplace(database_, table.shape, requests_[at_].after, limits_.slice);
-    chunk_bytes_ = 0;
-    chunk_rows_before_ = 0;
+void Reader::open_parts() {
+  while (open_.size() < limits_.parts_at_once && next_ < requests_.size()) {
+    const wire::CopyRequest& request = requests_[next_];
+    const TablePlan& plan =
+        *std::find_if(tables_.begin(), tables_.end(),
+                      [&](const TablePlan& table) { return table.id == request.table; });
+    open_.push_back(
+        {static_cast<std::uint32_t>(next_), &plan,
+         sqlite::Scan(database_, plan.shape, request.after, limits_.slice, request.until)});
+    ++next_;
   }
-  Slice slice;
-  const int columns = static_cast<int>(table.shape.columns.size());
-  const Scan::Visit visit = [&](const sqlite::Statement& row) {
-    const std::size_t before = slice.entries.size();
-    EntryWriter entry(slice.entries);
-    entry.begin(table.id, true);
+}
+
+bool Reader::read(Part& part, std::string& entries) {
+  const int columns = static_cast<int>(part.plan->shape.columns.size());
+  const sqlite::Scan::Visit visit = [&](const sqlite::Statement& row) {
+    const std::size_t before = entries.size();
+    EntryWriter entry(entries);
+    entry.begin(part.plan->id, true);
     for (int column = 0; column < columns; ++column) entry.put(row.value(column));
     entry.end();
-    return slice.entries.size() - before;
+    return entries.size() - before;
   };
   const Deadline deadline(limits_.gather_max);
   bool more = true;
-  while (more && slice.entries.size() < limits_.slice.bytes_max && !deadline.passed())
-    more = scan_->slice(visit);
-  make_durable();
-  chunk_bytes_ += slice.entries.size();
-  if (more && chunk_bytes_ < limits_.chunk_bytes_target) return slice;
-  wire::ChunkEnd end;
-  end.table = table.id;
-  if (scan_->cursor()) end.last = *scan_->cursor();
-  end.rows = scan_->rows() - chunk_rows_before_;
-  end.table_done = !more;
-  slice.chunk_end = std::move(end);
-  chunk_rows_before_ = scan_->rows();
-  chunk_bytes_ = 0;
-  if (!more) {
-    scan_.reset();
-    ++at_;
+  do {
+    more = part.scan.slice(visit, [&] { durability_.in_view(); });
+  } while (more && entries.size() < limits_.slice.bytes_max && !deadline.passed());
+  return more;
+}
+
+Reader::Slice Reader::slice() {
+  check(!done(), "a slice is asked for only while parts are left");
+  open_parts();
+  Part part = std::move(open_.front());
+  open_.pop_front();
+  Slice slice;
+  slice.part = part.number;
+  const bool more = read(part, slice.entries);
+  durability_.after_view();
+  part.chunk_bytes += slice.entries.size();
+  if (!more || part.chunk_bytes >= limits_.chunk_bytes_target) {
+    wire::ChunkEnd end;
+    end.part = part.number;
+    if (part.scan.cursor()) end.last = *part.scan.cursor();
+    end.rows = part.scan.rows() - part.rows_before;
+    end.done = !more;
+    slice.chunk_end = std::move(end);
+    part.rows_before = part.scan.rows();
+    part.chunk_bytes = 0;
   }
+  if (more) open_.push_back(std::move(part));
   return slice;
+}
+
+std::vector<std::int64_t> split_points(sqlite::Database& database, const TableShape& shape) {
+  constexpr std::uint64_t kRowidsPerPart = 100'000;
+  constexpr std::uint64_t kPartsMax = 8;
+  const auto ends = sqlite::rowid_ends(database, shape);
+  if (!ends) return {};
+  // The span of two 64-bit numbers fits only unsigned.
+  const auto first = static_cast<std::uint64_t>(ends->first);
+  const std::uint64_t span = static_cast<std::uint64_t>(ends->last) - first;
+  const std::uint64_t parts = std::min(span / kRowidsPerPart, kPartsMax);
+  std::vector<std::int64_t> points;
+  for (std::uint64_t i = 1; i < parts; ++i)
+    points.push_back(static_cast<std::int64_t>(first + span / parts * i));
+  return points;
 }
 
 }  // namespace lockstep::snapshot

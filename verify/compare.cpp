@@ -10,6 +10,7 @@
 
 #include "link/postgres/copy.hpp"
 #include "link/postgres/names.hpp"
+#include "link/postgres/numeric.hpp"
 #include "link/sqlite/statement.hpp"
 #include "model/value.hpp"
 
@@ -67,6 +68,8 @@ Value target_value(const std::optional<std::string_view>& field, ColumnType type
       value.kind = ValueClass::blob;
       value.bytes = *field;
       break;
+    case ColumnType::numeric:
+      return postgres::decode_numeric(*field);
   }
   return value;
 }

@@ -1,5 +1,5 @@
 // Compares one table of both sides at rest, row by row, all columns. Shares no conversion with
-// capture and apply: a mistake in theirs must show here.
+// capture and apply (numeric's way back is used here only): a mistake in theirs must show here.
 #pragma once
 
 #include <cstdint>

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "link/postgres/names.hpp"
+#include "link/postgres/numeric.hpp"
 #include "model/error.hpp"
 #include "model/utf8.hpp"
 
@@ -69,21 +70,23 @@ std::uint64_t number_bits(const ValueView& value) {
                                            : std::bit_cast<std::uint64_t>(value.real);
 }
 
-ValueClass class_of(ColumnType type) {
+bool takes(ColumnType type, ValueClass kind) {
   switch (type) {
     case ColumnType::bigint:
-      return ValueClass::integer;
+      return kind == ValueClass::integer;
     case ColumnType::double_precision:
-      return ValueClass::real;
+      return kind == ValueClass::real;
     case ColumnType::text:
-      return ValueClass::text;
+      return kind == ValueClass::text;
     case ColumnType::bytea:
-      return ValueClass::blob;
+      return kind == ValueClass::blob;
+    case ColumnType::numeric:
+      return kind == ValueClass::integer || kind == ValueClass::real;
   }
-  return ValueClass::null;
+  return false;
 }
 
-bool is_number(ColumnType type) {
+bool has_eight_bytes(ColumnType type) {
   return type == ColumnType::bigint || type == ColumnType::double_precision;
 }
 
@@ -99,15 +102,18 @@ std::string_view to_string(Misfit misfit) {
       return "NUL character in text";
     case Misfit::invalid_utf8:
       return "invalid UTF-8";
+    case Misfit::whole_real:
+      return "a real equal to an integer, which numeric could not tell from that integer";
   }
   return "?";
 }
 
 Misfit misfit_of(const ValueView& value, ColumnType type) {
   if (value.kind == ValueClass::null) return Misfit::none;
-  if (value.kind != class_of(type)) return Misfit::wrong_class;
+  if (!takes(type, value.kind)) return Misfit::wrong_class;
   if (value.kind == ValueClass::text) return text_misfit<Nul::refused>(value.bytes);
   if (value.kind == ValueClass::real && std::isnan(value.real)) return Misfit::wrong_class;
+  if (type == ColumnType::numeric && !fits_numeric(value)) return Misfit::whole_real;
   return Misfit::none;
 }
 
@@ -120,8 +126,8 @@ void append_field(std::string& out, const ValueView& value, ColumnType type) {
     out.append(4, '\xff');
     return;
   }
-  check(value.kind == class_of(type), "a value is encoded as its own class");
-  if (is_number(type)) {
+  check(takes(type, value.kind), "a value is encoded as its own class");
+  if (has_eight_bytes(type)) {
     char field[12];
     store_big(field, std::uint32_t{8});
     store_big(field + 4, number_bits(value));
@@ -130,6 +136,13 @@ void append_field(std::string& out, const ValueView& value, ColumnType type) {
   }
   check(value.bytes.size() <= kFieldBytesMax, "a field fits its length");
   char length[4];
+  if (type == ColumnType::numeric) {
+    const std::size_t start = out.size();
+    out.append(sizeof length, '\0');
+    append_numeric(out, value);
+    store_big(out.data() + start, static_cast<std::uint32_t>(out.size() - start - sizeof length));
+    return;
+  }
   store_big(length, static_cast<std::uint32_t>(value.bytes.size()));
   out.append(length, sizeof length);
   out.append(value.bytes);
@@ -143,8 +156,12 @@ void append_tuple_head(std::string& out, std::size_t fields) {
 }
 
 void append_raw(std::string& out, const ValueView& value, ColumnType type) {
-  check(value.kind == class_of(type), "a value is encoded as its own class");
-  if (!is_number(type)) {
+  check(takes(type, value.kind), "a value is encoded as its own class");
+  if (type == ColumnType::numeric) {
+    append_numeric(out, value);
+    return;
+  }
+  if (!has_eight_bytes(type)) {
     out.append(value.bytes);
     return;
   }

@@ -16,7 +16,8 @@ namespace lockstep::sqlite {
 
 namespace {
 
-constexpr Milliseconds kSyncGap{2};
+constexpr Milliseconds kWalSyncGap{2};
+constexpr Milliseconds kJournalSyncGap{10};
 constexpr sqlite3_int64 kSaltsAt =
     16;  // both salts of the WAL header, 8 bytes (sqlite.org/fileformat2, 4.1)
 
@@ -87,14 +88,25 @@ Durability::Durability(Database& database) : database_(database) {
   path_ = path;
 }
 
-void Durability::make_durable() {
+void Durability::in_view() {
   check(sqlite3_txn_state(database_.handle(), "main") != SQLITE_TXN_NONE,
         "durability is asked for inside a read transaction");
-  std::this_thread::sleep_until(last_sync_ + kSyncGap);
-  if (database_.in_wal_mode())
-    sync_wal();
-  else
-    sync_journal();
+  if (!database_.in_wal_mode()) {
+    journal_views_ = true;
+    return;
+  }
+  std::this_thread::sleep_until(last_sync_ + kWalSyncGap);
+  sync_wal();
+  last_sync_ = steady_now();
+}
+
+void Durability::after_view() {
+  check(sqlite3_txn_state(database_.handle(), "main") == SQLITE_TXN_NONE,
+        "a sync in journal mode must not keep writers waiting");
+  if (!journal_views_) return;
+  std::this_thread::sleep_until(last_sync_ + kJournalSyncGap);
+  sync_journal();
+  journal_views_ = false;
   last_sync_ = steady_now();
 }
 

@@ -154,9 +154,10 @@ std::vector<TableName> list_tables(Database& database) {
 TableShape read_shape(Database& database, const std::string& table) {
   TableShape shape;
   shape.name = table;
-  Statement about(database,
-                  "SELECT l.wr, m.sql FROM pragma_table_list AS l JOIN main.sqlite_master AS m ON "
-                  "m.name = l.name AND m.type = 'table' WHERE l.schema = 'main' AND l.name = ?");
+  Statement about(
+      database,
+      "SELECT l.wr, l.strict, m.sql FROM pragma_table_list AS l JOIN main.sqlite_master AS m ON "
+      "m.name = l.name AND m.type = 'table' WHERE l.schema = 'main' AND l.name = ?");
   about.bind(1, std::string_view(table));
   if (!about.step())
     throw Error(
@@ -167,8 +168,12 @@ TableShape read_shape(Database& database, const std::string& table) {
          .data = "nothing was touched",
          .todo = "run lockstep again, with --exclude for this table if it is to be left out"});
   shape.without_rowid = about.integer(0) != 0;
-  shape.sql = about.text(1);
+  shape.sql = about.text(2);
   read_columns(database, shape);
+  // In a STRICT table ANY takes every value as it is; elsewhere it is a name like any other.
+  if (about.integer(1) != 0)
+    for (Column& column : shape.columns)
+      if (same_name(column.declared_type, "ANY")) column.affinity = Affinity::blob;
   read_column_details(database, shape);
   read_indexes(database, shape);
   find_rowid_alias(shape);

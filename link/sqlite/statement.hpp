@@ -45,4 +45,17 @@ class Statement {
   std::unique_ptr<sqlite3_stmt, FinalizeStatement> handle_;
 };
 
+/// A statement that was stepped and not reset keeps its read transaction open, whatever becomes of
+/// the exception that ended its use.
+class ResetAtEnd {
+ public:
+  explicit ResetAtEnd(Statement& statement) : statement_(statement) { statement_.reset(); }
+  ~ResetAtEnd() { statement_.reset(); }
+  ResetAtEnd(const ResetAtEnd&) = delete;
+  ResetAtEnd& operator=(const ResetAtEnd&) = delete;
+
+ private:
+  Statement& statement_;
+};
+
 }  // namespace lockstep::sqlite

@@ -109,6 +109,7 @@ std::string encode_copy(const std::vector<CopyRequest>& requests) {
   for (const CopyRequest& request : requests) {
     Json table{{"table", request.table}};
     if (request.after) table["after"] = key_to_json(*request.after);
+    if (request.until) table["until"] = *request.until;
     tables.push_back(std::move(table));
   }
   return dump_json({{"tables", std::move(tables)}});
@@ -122,22 +123,37 @@ std::vector<CopyRequest> decode_copy(std::string_view body) {
     CopyRequest& request = requests.emplace_back();
     request.table = from.table("table");
     if (from.has("after")) request.after = key_from_json("copy", from.member("after").json());
+    if (from.has("until")) request.until = from.integer("until");
   }
   return requests;
 }
 
+std::string encode_chunk_rows(const ChunkRows& rows) {
+  std::string body;
+  body.reserve(sizeof rows.part + rows.fragment.size());
+  put_u32(body, rows.part);
+  body.append(rows.fragment);
+  return body;
+}
+
+ChunkRows decode_chunk_rows(std::string_view body) {
+  if (body.size() < sizeof(std::uint32_t))
+    expect_bytes("chunk_rows", body, sizeof(std::uint32_t));  // refuses it
+  return {get_u32(body.data()), body.substr(sizeof(std::uint32_t))};
+}
+
 std::string encode_chunk_end(const ChunkEnd& end) {
-  return dump_json({{"table", end.table},
+  return dump_json({{"part", end.part},
                     {"last", key_to_json(end.last)},
                     {"rows", end.rows},
-                    {"table_done", end.table_done}});
+                    {"done", end.done}});
 }
 
 ChunkEnd decode_chunk_end(std::string_view body) {
   const Json json = parse_json("chunk_end", body);
   const JsonReader from("chunk_end", json);
-  return {from.table("table"), key_from_json("chunk_end", from.member("last").json()),
-          from.count("rows"), from.boolean("table_done")};
+  return {from.table("part"), key_from_json("chunk_end", from.member("last").json()),
+          from.count("rows"), from.boolean("done")};
 }
 
 std::string encode_refusal(const ErrorFacts& facts) {
@@ -181,29 +197,38 @@ Position decode_position(std::string_view body) {
 }
 
 std::string encode_batch_begin(const BatchBegin& begin) {
-  std::string body;
-  put_position(body, begin.from);
-  put_position(body, begin.to);
-  put_u64(body, static_cast<std::uint64_t>(begin.wall_us));
-  return body;
+  return encode_position(begin.from);
 }
 
 BatchBegin decode_batch_begin(std::string_view body) {
-  expect_bytes("batch_begin", body, 2 * kPositionBytes + kWordBytes);
-  return {get_position(body.data()), get_position(body.data() + kPositionBytes),
-          static_cast<std::int64_t>(get_u64(body.data() + 2 * kPositionBytes))};
+  expect_bytes("batch_begin", body, kPositionBytes);
+  return {get_position(body.data())};
+}
+
+std::string encode_batch_reset(const BatchReset& reset) {
+  std::string body;
+  put_u32(body, reset.table);
+  return body;
+}
+
+BatchReset decode_batch_reset(std::string_view body) {
+  expect_bytes("batch_reset", body, sizeof(std::uint32_t));
+  return {get_u32(body.data())};
 }
 
 std::string encode_batch_end(const BatchEnd& end) {
   std::string body;
-  put_u64(body, end.changes);
+  put_position(body, end.to);
+  put_u64(body, static_cast<std::uint64_t>(end.wall_us));
   put_u64(body, end.entries);
   return body;
 }
 
 BatchEnd decode_batch_end(std::string_view body) {
-  expect_bytes("batch_end", body, 2 * kWordBytes);
-  return {get_u64(body.data()), get_u64(body.data() + kWordBytes)};
+  expect_bytes("batch_end", body, kPositionBytes + 2 * kWordBytes);
+  const char* rest = body.data() + kPositionBytes;
+  return {get_position(body.data()), static_cast<std::int64_t>(get_u64(rest)),
+          get_u64(rest + kWordBytes)};
 }
 
 std::string encode_credit(Credit credit) {

@@ -28,26 +28,40 @@ struct Welcome {
   std::vector<TablePlan> tables;
 };
 
-/// Where to go on copying one table: rows whose key follows `after` (nothing: from the start).
+/// Where to go on copying one part of a table: rows whose key follows `after` (nothing: from the
+/// start), up to rowid `until` (nothing: to the end).
 struct CopyRequest {
   std::uint32_t table = 0;
   std::optional<std::vector<Value>> after;
+  std::optional<std::int64_t> until;
 };
 
 struct ChunkEnd {
-  std::uint32_t table = 0;
+  std::uint32_t part = 0;   ///< place of the part in the copy request
   std::vector<Value> last;  ///< key of the last row; empty if there was none
   std::uint64_t rows = 0;
-  bool table_done = false;
+  bool done = false;  ///< the part ends here
 };
 
+/// A fragment of the rows of one part; parts come mixed, each in its own order.
+struct ChunkRows {
+  std::uint32_t part = 0;
+  std::string_view fragment;  ///< lives as long as the body it was decoded from
+};
+
+/// A batch says where it starts; where it ends is known when its last slice has been read.
 struct BatchBegin {
-  Position from, to;
-  std::int64_t wall_us = 0;  ///< when the reader saw `to` first; for lag
+  Position from;
+};
+
+/// From here on the batch holds every row of the table: what has no present entry is gone.
+struct BatchReset {
+  std::uint32_t table = 0;
 };
 
 struct BatchEnd {
-  std::uint64_t changes = 0;
+  Position to;
+  std::int64_t wall_us = 0;  ///< when the reader saw `to` first; for lag
   std::uint64_t entries = 0;
 };
 
@@ -59,6 +73,8 @@ struct BatchEnd {
 [[nodiscard]] Welcome decode_welcome(std::string_view body);
 [[nodiscard]] std::string encode_copy(const std::vector<CopyRequest>& requests);
 [[nodiscard]] std::vector<CopyRequest> decode_copy(std::string_view body);
+[[nodiscard]] std::string encode_chunk_rows(const ChunkRows& rows);
+[[nodiscard]] ChunkRows decode_chunk_rows(std::string_view body);
 [[nodiscard]] std::string encode_chunk_end(const ChunkEnd& end);
 [[nodiscard]] ChunkEnd decode_chunk_end(std::string_view body);
 [[nodiscard]] std::string encode_refusal(const ErrorFacts& facts);
@@ -68,6 +84,8 @@ struct BatchEnd {
 [[nodiscard]] Position decode_position(std::string_view body);
 [[nodiscard]] std::string encode_batch_begin(const BatchBegin& begin);
 [[nodiscard]] BatchBegin decode_batch_begin(std::string_view body);
+[[nodiscard]] std::string encode_batch_reset(const BatchReset& reset);
+[[nodiscard]] BatchReset decode_batch_reset(std::string_view body);
 [[nodiscard]] std::string encode_batch_end(const BatchEnd& end);
 [[nodiscard]] BatchEnd decode_batch_end(std::string_view body);
 [[nodiscard]] std::string encode_credit(Credit credit);

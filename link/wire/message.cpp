@@ -103,6 +103,10 @@ std::string_view to_string(Kind kind) {
       return "bye";
     case Kind::idle:
       return "idle";
+    case Kind::batch_slice:
+      return "batch_slice";
+    case Kind::batch_reset:
+      return "batch_reset";
   }
   return "?";
 }

@@ -15,27 +15,29 @@
 
 namespace lockstep::wire {
 
-inline constexpr std::uint16_t kVersion = 1;
+inline constexpr std::uint16_t kVersion = 2;
 inline constexpr std::size_t kHeaderBytes = 40;
 inline constexpr std::size_t kBodyBytesMax = std::size_t{4}
                                              << 20;  // larger frames are refused unread
 inline constexpr std::size_t kFragmentBytesTarget = std::size_t{256} << 10;
 
 enum class Kind : std::uint16_t {
-  hello = 1,        ///< apply -> capture, JSON: who asks, from which position
-  welcome = 2,      ///< capture -> apply, JSON: source, era, position, tables
-  credit = 3,       ///< apply -> capture: bytes:u64 messages:u64 more may be sent
-  copy = 4,         ///< apply -> capture, JSON: tables and cursors to copy from
-  follow = 5,       ///< apply -> capture: position; send batches from here
-  ack = 6,          ///< apply -> capture: position that is durable on the target
-  chunk_rows = 7,   ///< capture -> apply: a fragment of the entry stream
-  chunk_end = 8,    ///< capture -> apply, JSON: cursor reached, rows, whether the table is done
-  batch_begin = 9,  ///< capture -> apply: from:position to:position wall_us:i64
-  batch_rows = 10,  ///< capture -> apply: a fragment of the entry stream
-  batch_end = 11,   ///< capture -> apply: changes:u64 entries:u64
-  refusal = 12,     ///< either way, JSON: a named error; the session is over
-  bye = 13,         ///< either way: the session is over, without error
-  idle = 14,        ///< capture -> apply: position; everything captured up to it has been sent
+  hello = 1,       ///< apply -> capture, JSON: who asks, from which position
+  welcome = 2,     ///< capture -> apply, JSON: source, era, position, tables
+  credit = 3,      ///< apply -> capture: bytes:u64 messages:u64 more may be sent
+  copy = 4,        ///< apply -> capture, JSON: tables and cursors to copy from
+  follow = 5,      ///< apply -> capture: position; send batches from here
+  ack = 6,         ///< apply -> capture: position that is durable on the target
+  chunk_rows = 7,  ///< capture -> apply: part:u32, then a fragment of that part's entry stream
+  chunk_end = 8,   ///< capture -> apply, JSON: part, cursor reached, rows, whether the part is done
+  batch_begin = 9,   ///< capture -> apply: from:position
+  batch_rows = 10,   ///< capture -> apply: a fragment of the entry stream
+  batch_end = 11,    ///< capture -> apply: to:position wall_us:i64 entries:u64
+  refusal = 12,      ///< either way, JSON: a named error; the session is over
+  bye = 13,          ///< either way: the session is over, without error
+  idle = 14,         ///< capture -> apply: position; everything captured up to it has been sent
+  batch_slice = 15,  ///< capture -> apply: the rows that follow were read later than those before
+  batch_reset = 16,  ///< capture -> apply: table:u32; the batch holds every row of it from here on
 };
 
 [[nodiscard]] std::string_view to_string(Kind kind);

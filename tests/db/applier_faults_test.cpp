@@ -114,7 +114,7 @@ TEST_CASE("a backend that dies in the middle leaves nothing, and the next sessio
     postgres::Connection doomed = connect(target.dsn());
     apply::Applier applier = target.applier(doomed, staging);
     applier.begin(batch.begin);
-    applier.entries(batch.entries);
+    applier.entries(batch.slices.at(0).entries);
     terminate(target.dsn(), doomed.backend_pid());
     const ErrorFacts facts = facts_of([&] { (void)applier.end(batch.end); });
     CHECK(facts.retry == Retry::new_session);

@@ -165,6 +165,35 @@ TEST_CASE("the sign of zero and the class of a value count", "[db]") {
   }
 }
 
+TEST_CASE("a numeric holds integers and reals, told apart by their value", "[db]") {
+  Sides sides;
+  sides.source(
+      "CREATE TABLE t(v NUMERIC); INSERT INTO t VALUES (5.0), (0.1), (0.1), (9223372036854775807), "
+      "(9223372036854775808), (NULL), (-9e999), (1e300), (-7.5), (5e-324)");
+  sides.target(
+      "CREATE TABLE t(v numeric); INSERT INTO t VALUES (5), (0.1), (0.1), (9223372036854775807), "
+      "(9223372036854776000), (NULL), ('-Infinity'), (1e300), (-7.5), (5e-324)");
+  check_equal(sides.compare(), "t 10 10 0 0 0");
+  const std::vector<std::string> changes{"v = 5.0000000000000001 WHERE v = 5",
+                                         "v = 0.3 WHERE ctid = '(0,2)'",
+                                         "v = 9223372036854775806 WHERE v = 9223372036854775807",
+                                         "v = 9223372036854775807 WHERE v = 9223372036854776000",
+                                         "v = NULL WHERE v = -7.5",
+                                         "v = 'Infinity' WHERE v = '-Infinity'",
+                                         "v = 'NaN' WHERE v = '-Infinity'",
+                                         "v = 0 WHERE v = 5e-324"};
+  for (const std::string& change : changes) DYNAMIC_SECTION(change) {
+      sides.target("UPDATE t SET " + change);
+      CHECK(sides.compare().status == ExitStatus{.code = 4});
+    }
+  SECTION("a real that equals an integer") {
+    sides.source(
+        "CREATE TABLE w(id INTEGER PRIMARY KEY, v); INSERT INTO w VALUES (1, 5.0), (2, 0.0)");
+    sides.target("CREATE TABLE w(id bigint, v numeric); INSERT INTO w VALUES (1, 5), (2, 0)");
+    check_different(sides.compare({"--tables", "w"}), "w 2 2 0 0 2");
+  }
+}
+
 TEST_CASE("text keys are merged in byte order under any collation of the database", "[db]") {
   Sides sides{"TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"};
   sides.source(

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "link/sqlite/scan.hpp"
 #include "link/sqlite/shape.hpp"
-#include "snapshot/scan.hpp"
 #include "tests/support/followed_target.hpp"
 #include "tests/support/seed.hpp"
 
@@ -46,8 +46,8 @@ std::string insert(std::int64_t n) {
       n, mixed, mixed % 10);
 }
 
-snapshot::SliceLimits tiny_slices(std::size_t rows) {
-  snapshot::SliceLimits limits;
+sqlite::SliceLimits tiny_slices(std::size_t rows) {
+  sqlite::SliceLimits limits;
   limits.bytes_max = rows;  // the visitors here say that each row is a byte
   return limits;
 }
@@ -73,12 +73,12 @@ TEST_CASE(
   std::mt19937_64 random(test_seed());
   std::map<std::int64_t, int> seen;
   std::set<std::int64_t> touched;
-  const snapshot::Scan::Visit visit = [&](const sqlite::Statement& row) {
+  const sqlite::Scan::Visit visit = [&](const sqlite::Statement& row) {
     ++seen[row.integer(0)];
     return std::size_t{1};
   };
-  auto scan = std::make_unique<snapshot::Scan>(database, shape, std::nullopt,
-                                               tiny_slices(1 + random() % 9));
+  auto scan =
+      std::make_unique<sqlite::Scan>(database, shape, std::nullopt, tiny_slices(1 + random() % 9));
   std::int64_t next = kRows;
   int slices = 0;
   while (scan->slice(visit)) {
@@ -92,8 +92,8 @@ TEST_CASE(
     }
     // As after a crash: only the cursor is left.
     if (random() % 4 == 0)
-      scan = std::make_unique<snapshot::Scan>(database, shape, scan->cursor(),
-                                              tiny_slices(1 + random() % 9));
+      scan = std::make_unique<sqlite::Scan>(database, shape, scan->cursor(),
+                                            tiny_slices(1 + random() % 9));
   }
   CHECK(slices > 20);
   for (std::int64_t n = 0; n < kRows; ++n) {
@@ -109,13 +109,13 @@ TEST_CASE("a scan of an untouched table counts its rows and ends") {
   app.exec("CREATE TABLE t(k TEXT PRIMARY KEY) WITHOUT ROWID");
   sqlite::Database database = sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_only);
   const TableShape shape = sqlite::read_shape(database, "t");
-  const snapshot::Scan::Visit visit = [](const sqlite::Statement&) { return std::size_t{1}; };
-  snapshot::Scan empty(database, shape, std::nullopt, tiny_slices(2));
+  const sqlite::Scan::Visit visit = [](const sqlite::Statement&) { return std::size_t{1}; };
+  sqlite::Scan empty(database, shape, std::nullopt, tiny_slices(2));
   CHECK_FALSE(empty.slice(visit));
   CHECK(empty.rows() == 0);
   CHECK_FALSE(empty.cursor());
   app.exec("INSERT INTO t VALUES ('a'), ('b'), ('c')");
-  snapshot::Scan scan(database, shape, std::nullopt, tiny_slices(2));
+  sqlite::Scan scan(database, shape, std::nullopt, tiny_slices(2));
   CHECK(scan.slice(visit));
   CHECK(scan.rows() == 2);
   REQUIRE(scan.cursor());
@@ -134,8 +134,8 @@ TEST_CASE("a census counts classes, NULLs, bad texts and lengths of every row") 
       "(NULL), ('longest')");
   sqlite::Database database = sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_only);
   const TableShape shape = sqlite::read_shape(database, "t");
-  snapshot::SliceLimits limits;
-  limits.time_max = limits.time_max_journal = Milliseconds{0};
+  sqlite::SliceLimits limits;
+  limits.pace.slice_wal = limits.pace.slice_journal = Milliseconds{0};
   std::uint64_t told = 0;
   const TableCensus census =
       snapshot::take_census(database, shape, limits, [&](std::uint64_t rows) { told = rows; });
@@ -179,6 +179,22 @@ TEST_CASE("a large table is counted by two readers, each row once") {
   CHECK(census.columns[1].bytes_max == 9);
 }
 
+TEST_CASE("both readers of a large table count reals that numeric could not tell from integers") {
+  const TempDir folder;
+  Application app(folder.file("a"));
+  app.exec(
+      "PRAGMA journal_mode = wal; CREATE TABLE t(id INTEGER PRIMARY KEY, v);"
+      "INSERT INTO t VALUES (1, 5.5), (2, 5.0), (3, 5), (200000, -0.0), (200001, 6.0), (200002, "
+      "9e999);"
+      "PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = 'CREATE TABLE t(id INTEGER "
+      "PRIMARY KEY, v NUMERIC)' WHERE name = 't'");
+  sqlite::Database database = sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_only);
+  const TableShape shape = sqlite::read_shape(database, "t");
+  const TableCensus census = snapshot::take_census(database, shape, {}, [](std::uint64_t) {});
+  CHECK(census.columns[1].whole_reals == 3);
+  CHECK(census.columns[1].whole_real_example == "id=2, 5.0");
+}
+
 namespace {
 
 constexpr char kShop[] =
@@ -205,7 +221,7 @@ std::vector<Chunk> chunks_of(CapturedSource& source, std::uint32_t table,
                              std::optional<std::vector<Value>> after = std::nullopt) {
   snapshot::Reader reader(sqlite::Database::open(source.path(), sqlite::OpenMode::read_only),
                           source.plans(), small_chunks());
-  reader.request({{table, std::move(after)}});
+  reader.request({{table, std::move(after), std::nullopt}});
   std::vector<Chunk> chunks(1);
   while (!reader.done()) {
     snapshot::Reader::Slice slice = reader.slice();
@@ -230,13 +246,14 @@ TEST_CASE("chunks of every table arrive once, also when the copy starts again af
     while (!done) {
       postgres::Connection connection = connect(target.dsn());
       const apply::LedgerTable at = apply::read_tables(connection, kMigration).at(table - 1);
-      const auto after =
-          at.cursor.empty() ? std::nullopt : std::optional(wire::decode_key(at.cursor));
+      REQUIRE(at.parts.size() == 1);
+      const std::string& cursor = at.parts[0].cursor;
+      const auto after = cursor.empty() ? std::nullopt : std::optional(wire::decode_key(cursor));
       const std::vector<Chunk> chunks = chunks_of(source, table, after);
-      snapshot::Loader loader(connection, kMigration, "public", at.plan, at.cursor);
+      snapshot::Loader loader(connection, kMigration, "public", at.plan, 0, cursor);
       loader.rows(chunks[0].entries);
       loader.chunk_end(chunks[0].end);
-      done = chunks[0].end.table_done;
+      done = chunks[0].end.done;
       if (!done) loader.rows(chunks[1].entries);  // and then the session dies
       ++sessions;
     }
@@ -258,7 +275,7 @@ TEST_CASE("a chunk that comes twice is refused as a whole") {
   REQUIRE(chunks.size() > 2);
   const auto load = [&](const std::string& cursor, const Chunk& chunk) {
     postgres::Connection connection = connect(target.dsn());
-    snapshot::Loader loader(connection, kMigration, "public", source.plans()[0], cursor);
+    snapshot::Loader loader(connection, kMigration, "public", source.plans()[0], 0, cursor);
     return facts_of([&] {
       loader.rows(chunk.entries);
       loader.chunk_end(chunk.end);
@@ -266,7 +283,7 @@ TEST_CASE("a chunk that comes twice is refused as a whole") {
   };
   const auto rows = [&] {
     return target.query(
-        "SELECT count(*)::text || ' ' || (SELECT rows FROM lockstep.ledger_tables "
+        "SELECT count(*)::text || ' ' || (SELECT rows FROM lockstep.ledger_parts "
         "WHERE id = 1) FROM public.a");
   };
   const std::string first = fmt::format("{0} {0}", chunks[0].end.rows);
@@ -279,10 +296,10 @@ TEST_CASE("a chunk that comes twice is refused as a whole") {
   CHECK(load(wire::encode_key(chunks[0].end.last), chunks[1]).code == "none");
   CHECK(rows() == Rows{{fmt::format("{0} {0}", chunks[0].end.rows + chunks[1].end.rows)}});
   // A table that is done takes nothing more, not even nothing.
-  const Chunk nothing{"", {.table = 3, .last = {}, .rows = 0, .table_done = true}};
+  const Chunk nothing{"", {.part = 0, .last = {}, .rows = 0, .done = true}};
   const auto finish = [&] {
     postgres::Connection connection = connect(target.dsn());
-    snapshot::Loader loader(connection, kMigration, "public", source.plans()[2], "");
+    snapshot::Loader loader(connection, kMigration, "public", source.plans()[2], 0, "");
     return facts_of([&] { loader.chunk_end(nothing.end); }).code;
   };
   CHECK(finish() == "none");
@@ -296,7 +313,7 @@ TEST_CASE("a chunk with a misfit, a foreign row or a wrong count leaves nothing"
   Chunk chunk = chunks_of(source, 1).at(0);
   const auto load = [&](const std::string& entries, const wire::ChunkEnd& end) {
     postgres::Connection connection = connect(target.dsn());
-    snapshot::Loader loader(connection, kMigration, "public", source.plans()[0], "");
+    snapshot::Loader loader(connection, kMigration, "public", source.plans()[0], 0, "");
     const ErrorFacts facts = facts_of([&] {
       loader.rows(entries);
       loader.chunk_end(end);
@@ -318,7 +335,7 @@ TEST_CASE("a chunk with a misfit, a foreign row or a wrong count leaves nothing"
   CHECK(load(chunk.entries, wrong).code == "LS-W501");
   CHECK(load(chunk.entries.substr(0, chunk.entries.size() - 1), chunk.end).code == "LS-W501");
   CHECK(target.query("SELECT count(*) FROM public.a") == Rows{{"0"}});
-  CHECK(apply::read_tables(target.connection(), kMigration)[0].cursor.empty());
+  CHECK(apply::read_tables(target.connection(), kMigration)[0].parts[0].cursor.empty());
   CHECK(load(chunk.entries, chunk.end).code == "none");
 }
 
@@ -331,8 +348,8 @@ TEST_CASE("a copy while the application writes, and one batch after it, make bot
   for (std::uint32_t table = 1; table <= 3; ++table) {
     snapshot::Reader reader(sqlite::Database::open(source.path(), sqlite::OpenMode::read_only),
                             source.plans(), small_chunks());
-    reader.request({{table, std::nullopt}});
-    snapshot::Loader loader(target.connection(), kMigration, "public", source.plans()[table - 1],
+    reader.request({{table, std::nullopt, std::nullopt}});
+    snapshot::Loader loader(target.connection(), kMigration, "public", source.plans()[table - 1], 0,
                             "");
     while (!reader.done()) {
       const snapshot::Reader::Slice slice = reader.slice();
@@ -358,7 +375,7 @@ TEST_CASE("a copy of a table that is not in the plan is refused") {
   source.install();
   snapshot::Reader reader(sqlite::Database::open(source.path(), sqlite::OpenMode::read_only),
                           source.plans(), {});
-  CHECK(facts_of([&] { reader.request({{9, std::nullopt}}); }).code == "LS-W505");
+  CHECK(facts_of([&] { reader.request({{9, std::nullopt, std::nullopt}}); }).code == "LS-W505");
 }
 
 }  // namespace lockstep::test

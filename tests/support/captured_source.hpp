@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -123,9 +124,17 @@ inline std::vector<TablePlan> plan_everything(sqlite::Database& database) {
 
 struct Batch {
   wire::BatchBegin begin;
-  std::string entries;
+  std::vector<capture::Slice> slices;
   wire::BatchEnd end;
 };
+
+/// Slice by slice: what was read later counts, and a table that was reset is what came since.
+inline void apply_batch(Replica& replica, const std::vector<TablePlan>& plans, const Batch& batch) {
+  for (const capture::Slice& slice : batch.slices) {
+    for (const std::uint32_t table : slice.resets) replica[table].clear();
+    apply_entries(replica, plans, slice.entries);
+  }
+}
 
 class CapturedSource {
  public:
@@ -149,31 +158,42 @@ class CapturedSource {
     reopen();
   }
 
+  /// Slices of about this size from the next reopen() on, and what happens between two of them.
+  void slice(capture::BatchLimits limits, std::function<void()> between_slices) {
+    limits_ = limits;
+    between_slices_ = std::move(between_slices);
+    reopen();
+  }
+
   /// A new tail, as after a restart.
   void reopen() {
-    tail_ =
-        std::make_unique<capture::Tail>(sqlite::Database::open(path_, sqlite::OpenMode::read_only),
-                                        installed_.era, installed_.tables);
     judge_ = std::make_unique<sqlite::Database>(
         sqlite::Database::open(path_, sqlite::OpenMode::read_only));
+    tail_ =
+        std::make_unique<capture::Tail>(sqlite::Database::open(path_, sqlite::OpenMode::read_only),
+                                        installed_.era, installed_.tables, limits_);
+    tail_->rowids_known(capture::recorded_rowids_version(*judge_));
   }
 
   /// The next batch, as it would go over the wire; nothing if nothing was written.
   std::optional<Batch> take() {
-    auto reader = tail_->next(position_);
+    const auto reader = tail_->next(position_);
     if (!reader) return std::nullopt;
     Batch batch;
-    batch.begin = {reader->from(), reader->to(), wall_now_us()};
-    while (reader->next(batch.entries, batch.entries.size() + 1)) {
-    }
-    batch.end = {reader->changes(), reader->entries()};
-    position_ = reader->to();
+    batch.begin = {reader->from()};
+    while (batch.slices.empty() || !batch.slices.back().end)
+      for (capture::Slice& slice : reader->next()) {
+        batch.slices.push_back(std::move(slice));
+        if (between_slices_) between_slices_();
+      }
+    batch.end = *batch.slices.back().end;
+    position_ = batch.end.to;
     return batch;
   }
 
   /// Takes the next batch, if there is one, and says how the replica then differs from the file.
   std::string follow() {
-    if (const auto batch = take()) apply_entries(replica_, plans(), batch->entries);
+    if (const auto batch = take()) apply_batch(replica_, plans(), *batch);
     return difference(read_tables(*judge_, plans()), replica_, plans());
   }
 
@@ -195,6 +215,8 @@ class CapturedSource {
   capture::Installed installed_;
   Position position_;
   Replica replica_;
+  capture::BatchLimits limits_;
+  std::function<void()> between_slices_;
   std::unique_ptr<capture::Tail> tail_;
   std::unique_ptr<sqlite::Database> judge_;
 };

@@ -37,24 +37,32 @@ inline std::string fresh_database(PostgresServer& server) {
 inline void copy_all(CapturedSource& source, postgres::Connection& connection,
                      snapshot::ReaderLimits limits = {}) {
   std::vector<wire::CopyRequest> requests;
+  std::vector<std::pair<const apply::LedgerTable*, const apply::LedgerPart*>> parts;
   const std::vector<apply::LedgerTable> tables = apply::read_tables(connection, kMigration);
   for (const apply::LedgerTable& table : tables) {
-    if (table.copied) continue;
-    auto& request = requests.emplace_back(wire::CopyRequest{table.plan.id, std::nullopt});
-    if (!table.cursor.empty()) request.after = wire::decode_key(table.cursor);
+    for (const apply::LedgerPart& part : table.parts) {
+      if (part.copied) continue;
+      parts.emplace_back(&table, &part);
+      auto& request = requests.emplace_back(wire::CopyRequest{table.plan.id, {}, part.until});
+      if (!part.cursor.empty())
+        request.after = wire::decode_key(part.cursor);
+      else if (part.after)
+        request.after = {Value(ValueView{.kind = ValueClass::integer, .integer = *part.after})};
+    }
   }
+  limits.parts_at_once = 1;  // one session loads them
   snapshot::Reader reader(sqlite::Database::open(source.path(), sqlite::OpenMode::read_only),
                           source.plans(), limits);
   reader.request(requests);
-  for (const wire::CopyRequest& request : requests) {
-    const apply::LedgerTable& table = tables.at(request.table - 1);
-    snapshot::Loader loader(connection, kMigration, "public", table.plan, table.cursor);
+  for (const auto& [table, part] : parts) {
+    snapshot::Loader loader(connection, kMigration, "public", table->plan, part->number,
+                            part->cursor);
     for (bool more = true; more;) {
       const snapshot::Reader::Slice slice = reader.slice();
       loader.rows(slice.entries);
       if (!slice.chunk_end) continue;
       loader.chunk_end(*slice.chunk_end);
-      more = !slice.chunk_end->table_done;
+      more = !slice.chunk_end->done;
     }
   }
 }
@@ -67,7 +75,10 @@ class FollowedTarget {
     apply::create_ledger(connection_);
     apply::enter_ledger(connection_, kMigration, source.installed().source_id, source.path(),
                         "public");
-    apply::begin_snapshot(connection_, *ledger(), source.position(), source.plans());
+    std::vector<apply::TableToCopy> tables;
+    for (const TablePlan& plan : source.plans())
+      tables.push_back({plan, snapshot::split_points(source.judge(), plan.shape)});
+    apply::begin_snapshot(connection_, *ledger(), source.position(), tables);
   }
 
   /// Copies, builds keys, and moves on to streaming.
@@ -125,7 +136,12 @@ class FollowedTarget {
 
 inline apply::Applied apply_batch(apply::Applier& applier, const Batch& batch) {
   applier.begin(batch.begin);
-  applier.entries(batch.entries);
+  bool first = true;
+  for (const capture::Slice& slice : batch.slices) {
+    if (!std::exchange(first, false)) applier.next_slice();
+    for (const std::uint32_t table : slice.resets) applier.reset({table});
+    applier.entries(slice.entries);
+  }
   return applier.end(batch.end);
 }
 

@@ -32,7 +32,7 @@ struct Cell {
       Class::null;    ///< for sorting: a number in a text column sorts as text on both sides
   bool real = false;  ///< a number that is in `value`
   double value = 0;
-  std::string text;
+  std::string text;  ///< of a real: its digits if the target's type is numeric, else nothing
 };
 
 using Row = std::vector<Cell>;
@@ -80,14 +80,15 @@ inline std::strong_ordering order_of(const Row& a, const Row& b,
 }
 
 /// Integers and text by text, blobs by bytes, reals by bits. A real column may hold an integer that
-/// fits it exactly.
+/// fits it exactly; what is whole and within 64 bits in a numeric one is an integer.
 inline bool same(const Cell& source, const Cell& target) {
   if (source.kind != target.kind) return false;
   if (source.kind != Cell::Class::number) return source.text == target.text;
-  if (!source.real && target.real) return order_of_numbers(source, target) == 0;
+  if (!source.real && target.real && target.text.empty())
+    return order_of_numbers(source, target) == 0;
   if (!source.real) return source.text == target.text;
-  const double there = target.real ? target.value : std::strtod(target.text.c_str(), nullptr);
-  return std::bit_cast<std::uint64_t>(source.value) == std::bit_cast<std::uint64_t>(there);
+  return target.real &&
+         std::bit_cast<std::uint64_t>(source.value) == std::bit_cast<std::uint64_t>(target.value);
 }
 
 inline std::string shown(const Cell& cell) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -237,6 +238,8 @@ inline void read_target_cell(const PGresult* row, int index, Kind kind, Cell& ce
     std::from_chars(text.data(), text.data() + text.size(), cell.value);
   } else if (null || kind != Kind::bytes) {
     cell.text = kind == Kind::boolean && !null ? (text == "t" ? "1" : "0") : text;
+    cell.real = !null && kind == Kind::number && !as_integer(text);  // numeric: the nearest double
+    if (cell.real) cell.value = std::strtod(cell.text.c_str(), nullptr);
   } else {
     const auto nibble = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
     cell.text.clear();

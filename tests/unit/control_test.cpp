@@ -227,10 +227,13 @@ TEST_CASE("a key that no encoder wrote is refused") {
 }
 
 TEST_CASE("copy requests tell a table from its start and from its middle apart") {
-  const auto got = decode_copy(encode_copy({{7, {}}, {8, every_kind_of_value()}, {9, {{}}}}));
+  const auto got =
+      decode_copy(encode_copy({{7, {}, {}}, {8, every_kind_of_value(), -5}, {9, {{}}, {}}}));
   REQUIRE(got.size() == 3);
   CHECK(got[0].table == 7);
   CHECK_FALSE(got[0].after.has_value());
+  CHECK_FALSE(got[0].until.has_value());
+  CHECK(got[1].until == -5);
   REQUIRE(got[1].after.has_value());
   CHECK(same_key(*got[1].after, every_kind_of_value()));
   REQUIRE(got[2].after.has_value());
@@ -240,10 +243,18 @@ TEST_CASE("copy requests tell a table from its start and from its middle apart")
 TEST_CASE("the end of a chunk comes back") {
   const ChunkEnd got =
       decode_chunk_end(encode_chunk_end({5, {text("k")}, 1'234'567'890'123, true}));
-  CHECK(got.table == 5);
+  CHECK(got.part == 5);
   CHECK(same_key(got.last, {text("k")}));
   CHECK(got.rows == 1'234'567'890'123);
-  CHECK(got.table_done);
+  CHECK(got.done);
+}
+
+TEST_CASE("rows of a chunk come back with their part") {
+  const std::string body = encode_chunk_rows({7, "rows"});
+  CHECK(decode_chunk_rows(body).part == 7);
+  CHECK(decode_chunk_rows(body).fragment == "rows");
+  CHECK_THAT(refusal_of([&] { static_cast<void>(decode_chunk_rows("abc")); }),
+             Catch::Contains("LS-W504"));
 }
 
 TEST_CASE("a refusal comes back with all its facts") {
@@ -285,15 +296,14 @@ TEST_CASE("a JSON body with a member missing or of another type is refused by it
   const auto refusal = [](const char* body) {
     return refusal_of([&] { static_cast<void>(decode_chunk_end(body)); });
   };
-  CHECK(refusal(R"({"table":1,"last":[],"rows":1,"table_done":true})").empty());
+  CHECK(refusal(R"({"part":1,"last":[],"rows":1,"done":true})").empty());
   for (const char* body :
-       {R"({"last":[],"rows":1,"table_done":true})",
-        R"({"table":-1,"last":[],"rows":1,"table_done":true})",
-        R"({"table":4294967296,"last":[],"rows":1,"table_done":true})",
-        R"({"table":1.5,"last":[],"rows":1,"table_done":true})",
-        R"({"table":1,"last":{},"rows":1,"table_done":true})",
-        R"({"table":1,"last":[],"rows":"1","table_done":true})",
-        R"({"table":1,"last":[],"rows":1,"table_done":1})", R"([])", R"(null)", R"({"table")"}) {
+       {R"({"last":[],"rows":1,"done":true})", R"({"part":-1,"last":[],"rows":1,"done":true})",
+        R"({"part":4294967296,"last":[],"rows":1,"done":true})",
+        R"({"part":1.5,"last":[],"rows":1,"done":true})",
+        R"({"part":1,"last":{},"rows":1,"done":true})",
+        R"({"part":1,"last":[],"rows":"1","done":true})",
+        R"({"part":1,"last":[],"rows":1,"done":1})", R"([])", R"(null)", R"({"table")"}) {
     CAPTURE(body);
     CHECK_THAT(refusal(body), Catch::Contains("LS-W504") && Catch::Contains("chunk_end"));
   }
@@ -310,14 +320,14 @@ TEST_CASE("fixed bodies come back and are refused at any other length") {
   CHECK(encode_position(at).size() == 32);
   CHECK(decode_position(encode_position(at)) == at);
 
-  const BatchBegin begin = decode_batch_begin(encode_batch_begin({at, sample_position(8), -5}));
-  CHECK(encode_batch_begin(begin).size() == 72);
+  const BatchBegin begin = decode_batch_begin(encode_batch_begin({at}));
+  CHECK(encode_batch_begin(begin).size() == 32);
   CHECK(begin.from == at);
-  CHECK(begin.to == sample_position(8));
-  CHECK(begin.wall_us == -5);
+  CHECK(decode_batch_reset(encode_batch_reset({77})).table == 77);
 
-  const BatchEnd end = decode_batch_end(encode_batch_end({1, 1ULL << 63}));
-  CHECK(end.changes == 1);
+  const BatchEnd end = decode_batch_end(encode_batch_end({sample_position(8), -5, 1ULL << 63}));
+  CHECK(end.to == sample_position(8));
+  CHECK(end.wall_us == -5);
   CHECK(end.entries == 1ULL << 63);
   const Credit credit = decode_credit(encode_credit({2, 3}));
   CHECK(credit.bytes == 2);
@@ -329,8 +339,9 @@ TEST_CASE("fixed bodies come back and are refused at any other length") {
       return !refusal_of([&] { static_cast<void>(decoder(body)); }).empty();
     };
     CHECK(refused(decode_position) == (bytes != 32));
-    CHECK(refused(decode_batch_begin) == (bytes != 72));
-    CHECK(refused(decode_batch_end) == (bytes != 16));
+    CHECK(refused(decode_batch_begin) == (bytes != 32));
+    CHECK(refused(decode_batch_reset) == (bytes != 4));
+    CHECK(refused(decode_batch_end) == (bytes != 48));
     CHECK(refused(decode_credit) == (bytes != 16));
   }
 }
@@ -340,7 +351,7 @@ TEST_CASE("whatever a body holds, it is read or refused as LS-W504") {
   const std::vector<std::string> bodies{
       encode_hello({"shop", "uuid", sample_position(1)}),
       encode_welcome({"uuid", sample_position(2), {sample_plan()}}),
-      encode_copy({{1, every_kind_of_value()}}),
+      encode_copy({{1, every_kind_of_value(), 9}}),
       encode_chunk_end({1, every_kind_of_value(), 5, false}),
       encode_refusal({.code = "LS-X", .what = "what"}),
       encode_plan(sample_plan()),

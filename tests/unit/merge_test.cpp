@@ -57,7 +57,7 @@ TEST_CASE("a key that is a double is written again, for 0.0 and -0.0 are one key
 TEST_CASE("staging has every column and a flag whose name no column has") {
   CHECK(
       create_staging_sql(orders()) ==
-      R"(CREATE TEMPORARY TABLE IF NOT EXISTS pg_temp.lockstep_staging_4 ("lockstep_present_" boolean, )"
+      R"(CREATE TEMPORARY TABLE IF NOT EXISTS pg_temp.lockstep_staging_4 ("lockstep_present_" boolean, "lockstep_slice" integer, )"
       R"("v" double precision, "b" text, "lockstep_present" bytea, "a" bigint) ON COMMIT DELETE ROWS)");
   CHECK(copy_staging_sql(orders()) == "COPY pg_temp.lockstep_staging_4 FROM STDIN (FORMAT binary)");
 }
@@ -69,9 +69,30 @@ TEST_CASE("a merge deletes what is absent and upserts the rest") {
       R"(t."a" = s."a" AND NOT s."lockstep_present_")");
   CHECK(
       merge_upsert_sql("app", orders()) ==
-      R"(INSERT INTO "app"."or""ders" ("v", "b", "lockstep_present", "a") SELECT "v", "b", "lockstep_present", "a" )"
+      R"(INSERT INTO "app"."or""ders" AS t ("v", "b", "lockstep_present", "a") SELECT "v", "b", "lockstep_present", "a" )"
       R"(FROM pg_temp.lockstep_staging_4 WHERE "lockstep_present_" ON CONFLICT ("b", "a") DO UPDATE SET )"
       R"("v" = EXCLUDED."v", "lockstep_present" = EXCLUDED."lockstep_present")");
+}
+
+TEST_CASE("of what was read twice the later slice stays in staging") {
+  CHECK(
+      keep_latest_sql(keys_only()) ==
+      R"(DELETE FROM pg_temp.lockstep_staging_5 AS s USING (SELECT "b", "a", max("lockstep_slice") AS latest )"
+      R"(FROM pg_temp.lockstep_staging_5 GROUP BY "b", "a" HAVING count(*) > 1) AS d )"
+      R"(WHERE s."b" = d."b" AND s."a" = d."a" AND s."lockstep_slice" < d.latest)");
+}
+
+TEST_CASE("where staging holds the whole table, only what differs in a bit is written") {
+  CHECK(
+      merge_delete_missing_sql("app", keys_only()) ==
+      R"(DELETE FROM "app"."t" AS t WHERE NOT EXISTS (SELECT 1 FROM pg_temp.lockstep_staging_5 AS s )"
+      R"(WHERE t."b" = s."b" AND t."a" = s."a" AND s."lockstep_present"))");
+  CHECK(merge_upsert_changed_sql("app", keys_only()) == merge_upsert_sql("app", keys_only()));
+  CHECK_THAT(
+      merge_upsert_changed_sql("app", orders()),
+      Catch::EndsWith(
+          R"( WHERE ROW(t."v", t."b", t."lockstep_present", t."a") OPERATOR(pg_catalog.*<>) )"
+          R"(ROW(EXCLUDED."v", EXCLUDED."b", EXCLUDED."lockstep_present", EXCLUDED."a"))"));
 }
 
 TEST_CASE("the merge that is always right deletes every key and inserts every row") {
@@ -80,5 +101,5 @@ TEST_CASE("the merge that is always right deletes every key and inserts every ro
       R"(DELETE FROM "app"."t" AS t USING pg_temp.lockstep_staging_5 AS s WHERE t."b" = s."b" AND t."a" = s."a")");
   CHECK(
       merge_insert_sql("app", keys_only()) ==
-      R"(INSERT INTO "app"."t" ("a", "b") SELECT "a", "b" FROM pg_temp.lockstep_staging_5 WHERE "lockstep_present")");
+      R"(INSERT INTO "app"."t" AS t ("a", "b") SELECT "a", "b" FROM pg_temp.lockstep_staging_5 WHERE "lockstep_present")");
 }

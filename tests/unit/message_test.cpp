@@ -89,7 +89,7 @@ TEST_CASE("the header is big-endian and its checksum covers the whole frame") {
   CHECK(frame.size() == kHeaderBytes + kSample.body.size());
   CHECK(hex_of(frame.substr(0, 32)) ==
         "4c535450"
-        "0001"
+        "0002"
         "000a"
         "1122334455667788"
         "99aabbccddeeff00" +
@@ -119,11 +119,11 @@ TEST_CASE("another version is refused by both numbers, whatever its checksum") {
   std::string frame = encode(kSample);
   frame[5] = 9;
   CHECK(refusal_of(frame) == "LS-W503");
-  CHECK_THAT(text_of_refusal(frame), Catch::Contains("version 9") && Catch::Contains("version 1"));
+  CHECK_THAT(text_of_refusal(frame), Catch::Contains("version 9") && Catch::Contains("version 2"));
 }
 
 TEST_CASE("an unknown kind and used reserved bytes are refused though the checksum fits") {
-  for (const int kind : {0, 15, 0x100, 0xffff}) {
+  for (const int kind : {0, 17, 0x100, 0xffff}) {
     const std::string frame = encode({static_cast<Kind>(kind), 1, 1, {}});
     CHECK_THAT(text_of_refusal(frame), Catch::Contains(fmt::format("kind {}", kind)));
   }

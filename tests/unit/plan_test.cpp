@@ -45,10 +45,29 @@ TEST_CASE("a table is planned from what its rows hold") {
   CHECK(planned.problems.empty());
   CHECK(planned.plan.id == 7);
   CHECK(planned.plan.sequence == 41);
-  CHECK(planned.plan.types == std::vector{ColumnType::bigint, ColumnType::double_precision,
-                                          ColumnType::text, ColumnType::bytea, ColumnType::bigint});
+  CHECK(planned.plan.types == std::vector{ColumnType::bigint, ColumnType::numeric, ColumnType::text,
+                                          ColumnType::bytea, ColumnType::bigint});
   CHECK(planned.plan.carried_indexes == std::vector<std::string>{"by_data", "by_day"});
   CHECK(planned.plan.left_out.empty());
+}
+
+TEST_CASE("integers and reals of a NUMERIC column are carried, not in a key and not if edited") {
+  const snapshot::Planned prices = plan(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, a NUMERIC, b DATE, c DECIMAL UNIQUE);"
+      "INSERT INTO t VALUES (1, 11.0, 2460000.5, 1.5), (2, 1.25, 2460000.0, 2)");
+  CHECK(prices.problems.empty());
+  CHECK(prices.plan.types == std::vector{ColumnType::bigint, ColumnType::numeric,
+                                         ColumnType::numeric, ColumnType::numeric});
+  CHECK(problems("CREATE TABLE t(k NUMERIC PRIMARY KEY); INSERT INTO t VALUES (1), (1.5)") ==
+        "column k mixes storage classes: 1 integer (k=1, 1), 1 real (k=1.5, 1.5)");
+  CHECK(problems("CREATE TABLE t(id INTEGER PRIMARY KEY, v);"
+                 "INSERT INTO t VALUES (1, 5.0), (2, 1.5), (3, -0.0), (4, 7);"
+                 "PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = "
+                 "'CREATE TABLE t(id INTEGER PRIMARY KEY, v NUMERIC)' WHERE name = 't'") ==
+        "column v mixes storage classes: 1 integer (id=4, 7), 3 real (id=1, 5.0); 2 of the reals "
+        "equal(s) an integer (id=1, 5.0)");
+  CHECK(plan("CREATE TABLE t(id INTEGER PRIMARY KEY, a ANY) STRICT").plan.types ==
+        std::vector{ColumnType::bigint, ColumnType::text});
 }
 
 TEST_CASE("every reason against a table is told, not only the first") {
@@ -77,6 +96,22 @@ TEST_CASE("a key that PostgreSQL cannot index is refused, an index is left out")
   CHECK(problems(wide).empty());
   CHECK_THAT(left_out(wide),
              Contains("unique index sqlite_autoindex_t_2: its longest entry has 10008 bytes"));
+}
+
+TEST_CASE("an index of many numerics is measured by what they take on PostgreSQL") {
+  const auto table = [](int bytes) {
+    std::string columns;
+    for (int i = 0; i < 30; ++i) columns += fmt::format(", n{} DECIMAL", i);
+    std::string names = columns;
+    for (auto at = names.find(" DECIMAL"); at != std::string::npos; at = names.find(" DECIMAL"))
+      names.erase(at, 8);
+    return fmt::format(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT{}); CREATE INDEX wide ON t(a{});"
+        "INSERT INTO t(id, a) VALUES (1, hex(zeroblob({})))",
+        columns, names, bytes / 2);
+  };
+  CHECK(left_out(table(2'112)).empty());
+  CHECK_THAT(left_out(table(2'114)), Contains("plain index wide: its longest entry has 2602"));
 }
 
 TEST_CASE("indexes that PostgreSQL would compare otherwise are left out and named") {

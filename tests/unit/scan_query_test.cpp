@@ -2,11 +2,11 @@
 #include <string>
 #include <vector>
 
-#include "snapshot/scan.hpp"
+#include "link/sqlite/scan.hpp"
 #include "tests/support/shape_of.hpp"
 
 using namespace lockstep;
-using snapshot::scan_query;
+using sqlite::scan_query;
 using test::shape_of;
 
 namespace {
@@ -14,7 +14,7 @@ namespace {
 void check_query(const std::string& table, const std::string& first, const std::string& onward,
                  const std::vector<std::size_t>& cursor) {
   INFO(table);
-  const snapshot::ScanQuery query = scan_query(shape_of(table));
+  const sqlite::ScanQuery query = scan_query(shape_of(table));
   CHECK(query.first == first);
   CHECK(query.onward == onward);
   CHECK(query.cursor_columns == cursor);

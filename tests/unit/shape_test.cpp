@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -51,9 +52,22 @@ TEST_CASE("affinity follows SQLite's five rules, in their order") {
   }
 }
 
+TEST_CASE("ANY of a STRICT table takes every value as it is, elsewhere it is a name like any") {
+  for (const auto& [strict, affinity, kind] :
+       {std::tuple{"", Affinity::numeric, "integer"}, {" STRICT", Affinity::blob, "real"}}) {
+    INFO(strict);
+    const std::string sql = std::string("CREATE TABLE t(a any, b INT)") + strict;
+    CHECK(shape_of(sql).columns[0].affinity == affinity);
+    CHECK(shape_of(sql).columns[1].affinity == Affinity::integer);
+    test::Application app(":memory:");
+    app.exec(sql + "; INSERT INTO t VALUES (5.0, 1)");
+    CHECK(app.value("SELECT typeof(a) FROM t") == kind);
+  }
+}
+
 TEST_CASE("column types come back from their text") {
-  for (const ColumnType type :
-       {ColumnType::bigint, ColumnType::double_precision, ColumnType::text, ColumnType::bytea})
+  for (const ColumnType type : {ColumnType::bigint, ColumnType::double_precision, ColumnType::text,
+                                ColumnType::bytea, ColumnType::numeric})
     CHECK(parse_column_type(to_string(type)) == type);
   CHECK_FALSE(parse_column_type("integer"));
   CHECK_FALSE(parse_column_type(""));

@@ -144,9 +144,8 @@ TEST_CASE("a look-up compares as the key's index does") {
         R"(SELECT "k" FROM "t" WHERE "k" = ?1 COLLATE NOCASE)");
 }
 
-TEST_CASE("distinct keys are distinct by their class too") {
-  CHECK(capture::distinct_keys_sql(2) ==
-        "SELECT tbl, k1, k2 FROM _lockstep_changes WHERE seq > ?1 AND seq <= ?2 GROUP BY tbl, k1, "
-        "typeof(k1), k2, "
-        "typeof(k2)");
+TEST_CASE("changes are read in order, a number of them at a time") {
+  CHECK(capture::changes_sql(2) ==
+        "SELECT seq, identity, tbl, k1, k2 FROM _lockstep_changes WHERE seq > ?1 ORDER BY seq "
+        "LIMIT ?2");
 }

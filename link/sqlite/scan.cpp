@@ -1,20 +1,14 @@
-#include "snapshot/scan.hpp"
+#include "link/sqlite/scan.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <thread>
 #include <utility>
 
-#include "link/sqlite/durability.hpp"
-
-namespace lockstep::snapshot {
+namespace lockstep::sqlite {
 
 namespace {
-
-using sqlite::quoted;
-using sqlite::Statement;
 
 const Index* primary_key_index(const TableShape& shape) {
   for (const Index& index : shape.indexes)
@@ -101,25 +95,26 @@ ScanQuery scan_query(const TableShape& shape, std::optional<std::int64_t> rowid_
   return query;
 }
 
-Scan::Scan(sqlite::Database& database, const TableShape& shape,
-           std::optional<std::vector<Value>> after, SliceLimits limits,
-           std::optional<std::int64_t> rowid_until)
+std::optional<RowidEnds> rowid_ends(Database& database, const TableShape& shape) {
+  const std::string rowid = rowid_of(shape);
+  if (rowid.empty()) return std::nullopt;
+  const auto end = [&](std::string_view which) -> std::optional<std::int64_t> {
+    Statement row(database, fmt::format("SELECT {}({}) FROM {}", which, rowid, quoted(shape.name)));
+    if (!row.step() || row.is_null(0)) return std::nullopt;
+    return row.integer(0);
+  };
+  const auto first = end("min"), last = end("max");
+  if (!first || !last) return std::nullopt;
+  return RowidEnds{*first, *last};
+}
+
+Scan::Scan(Database& database, const TableShape& shape, std::optional<std::vector<Value>> after,
+           SliceLimits limits, std::optional<std::int64_t> rowid_until)
     : database_(database),
       query_(scan_query(shape, rowid_until)),
       limits_(limits),
       cursor_(std::move(after)),
-      wal_(database.in_wal_mode()) {}
-
-// A reader that is always there keeps the WAL from restarting, and every commit past 1,000 pages
-// sorts it anew.
-void Scan::let_writer_pass() {
-  if (!wal_) return;
-  const std::int64_t bytes = sqlite::wal_bytes(database_.path());
-  if (bytes < limits_.wal_bytes_max) return;
-  const Deadline deadline(limits_.wal_wait_max);
-  while (!deadline.passed() && sqlite::wal_bytes(database_.path()) >= bytes)
-    std::this_thread::sleep_for(Milliseconds{2});
-}
+      pace_(database, limits.pace) {}
 
 void Scan::remember_cursor(const Statement& statement) {
   std::vector<Value> key;
@@ -129,25 +124,30 @@ void Scan::remember_cursor(const Statement& statement) {
   cursor_ = std::move(key);
 }
 
-bool Scan::slice(const Visit& visit) {
-  let_writer_pass();
-  const sqlite::Transaction view(database_, sqlite::Transaction::Mode::deferred);
+bool Scan::slice(const Visit& visit, const std::function<void()>& in_view) {
+  pace_.let_writer_pass();
+  const Transaction view(database_, Transaction::Mode::deferred);
+  const bool more = read(visit, Deadline(pace_.slice()), limits_.bytes_max);
+  if (in_view) in_view();
+  return more;
+}
+
+bool Scan::read(const Visit& visit, const Deadline& deadline, std::size_t bytes_max) {
   Statement rows(database_, cursor_ ? query_.onward : query_.first);
   if (cursor_)
     for (std::size_t i = 0; i < cursor_->size(); ++i)
       rows.bind(static_cast<int>(i) + 1, (*cursor_)[i].view());
-  const Deadline deadline(wal_ ? limits_.time_max : limits_.time_max_journal);
   constexpr std::uint64_t kRowsPerClockLook = 32;
   std::size_t bytes = 0;
   bool more = false;
   while ((more = rows.step())) {
     bytes += visit(rows);
     ++rows_;
-    if (bytes >= limits_.bytes_max) break;
+    if (bytes >= bytes_max) break;
     if (rows_ % kRowsPerClockLook == 0 && deadline.passed()) break;
   }
   if (more) remember_cursor(rows);
   return more;  // at the end the cursor stays behind: nobody goes on from there
 }
 
-}  // namespace lockstep::snapshot
+}  // namespace lockstep::sqlite

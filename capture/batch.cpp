@@ -1,0 +1,250 @@
+#include "capture/batch.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "capture/tail.hpp"
+
+namespace lockstep::capture {
+
+namespace {
+
+using sqlite::Statement;
+
+constexpr std::size_t kEntriesPerClockLook = 16;
+constexpr std::size_t kSpoolPieceBytes = 1u << 20;
+constexpr Milliseconds kNoEnd{std::int64_t{365} * 24 * 3'600 * 1'000};
+constexpr int kFirstKeyColumn = 3;  // of Tail's query of the change table: seq, identity, tbl, k1..
+
+// PostgreSQL takes 0.0 and -0.0 for one key, so a batch names it once.
+ValueView same_for_postgres(ValueView value) {
+  if (value.kind == ValueClass::real && !(value.real < 0 || value.real > 0) &&
+      value.real == value.real)
+    value.real = 0.0;
+  return value;
+}
+
+bool same_key(const ValueView& a, const ValueView& b) {
+  return same_value(same_for_postgres(a), same_for_postgres(b));
+}
+
+std::string key_bytes(const Statement& change, std::size_t columns) {
+  std::string entry;
+  EntryWriter writer(entry);
+  writer.begin(0, false);
+  for (std::size_t i = 0; i < columns; ++i)
+    writer.put(same_for_postgres(change.value(kFirstKeyColumn + static_cast<int>(i))));
+  writer.end();
+  EntryReader reader;
+  reader.feed(entry);
+  return std::string(reader.next()->values);
+}
+
+std::vector<ValueView> key_values(std::string_view bytes) {
+  std::vector<ValueView> values;
+  ValueCursor cursor(bytes);
+  while (const auto value = cursor.next()) values.push_back(*value);
+  return values;
+}
+
+[[noreturn]] void throw_missing(std::int64_t seq, std::int64_t due) {
+  throw Error({.code = "LS-S311",
+               .exit = ExitCode::stopped,
+               .what = "changes are missing from the change table",
+               .why = fmt::format("change {} follows change {}", seq, due - 1),
+               .data = "stopped before the batch was applied; the target is as it was",
+               .todo = "lockstep remove SOURCE TARGET, then run again: a new copy is needed"});
+}
+
+[[noreturn]] void throw_null_key(const TablePlan& plan, std::size_t column) {
+  throw Error(
+      {.code = "LS-D412",
+       .exit = ExitCode::stopped,
+       .what = fmt::format("a row of {} has NULL in its key column {}", plan.name(),
+                           plan.shape.columns[column].name),
+       .why = "SQLite allows that in a primary key, PostgreSQL does not; the row has no address",
+       .data = "applied up to the batch before it; nothing is lost",
+       .todo = "give the row a key; lockstep goes on from there when it is run again"});
+}
+
+}  // namespace
+
+BatchReader::BatchReader(Tail& tail, const Position& from, BatchLimits limits)
+    : tail_(tail),
+      from_(from),
+      limits_(limits),
+      rounds_(from.seq),
+      scanned_(from),
+      pace_(tail.database_, limits.pace),
+      patient_until_(steady_now() + limits.long_read_after) {}
+
+std::vector<Slice> BatchReader::next() {
+  if (!spooled_.empty()) return unspooled();
+  slices_.clear();
+  const bool gathers = !tail_.database_.in_wal_mode();
+  const Deadline gather(limits_.gather_max);
+  do {
+    read_view();
+  } while (gathers && !slice().end && spooled_.empty() && !full() && !gather.passed());
+  tail_.durability_.after_view();
+  if (!spooled_.empty()) return unspooled();
+  return std::exchange(slices_, {});
+}
+
+void BatchReader::read_view() {
+  // Slices of a millisecond come to that soon; then it is too early to keep a writer waiting.
+  const bool to_the_end = rounds_.stalled() && steady_now() >= patient_until_;
+  if (to_the_end) ++long_reads_;
+  pace_.let_writer_pass();
+  const sqlite::Transaction view(tail_.database_, sqlite::Transaction::Mode::deferred);
+  const std::int64_t wall_us = wall_now_us();
+  const Position newest = tail_.newest();
+  tail_.prove_here(scanned_);
+  slices_.emplace_back();
+  begin_resets(std::exchange(tail_.stale_, {}));
+  const Deadline deadline(to_the_end ? kNoEnd : pace_.slice());
+  bool more = true;
+  while (more && !deadline.passed()) {
+    read_changes(newest, deadline);
+    read_resets(deadline);
+    more = rounds_.pending() || rounds_.scanned() < newest.seq || !resets_.empty();
+    if (!full()) continue;
+    if (!to_the_end) break;
+    spool();
+  }
+  tail_.durability_.in_view();
+  if (rounds_.end_slice(newest.seq, resets_.empty()))
+    slice().end = wire::BatchEnd{newest, wall_us, entries_};
+  if (spooled_.empty()) return;
+  spooled_end_ = slice().end;
+  spool();
+}
+
+bool BatchReader::full() const {
+  std::size_t bytes = 0;
+  for (const Slice& slice : slices_) bytes += slice.entries.size();
+  return bytes >= limits_.slice_bytes_max;
+}
+
+void BatchReader::cut() {
+  if (!slice().entries.empty()) slices_.emplace_back();
+}
+
+void BatchReader::spool() {
+  for (Slice& slice : std::exchange(slices_, std::vector<Slice>(1))) {
+    spooled_.push_back({std::move(slice.resets), slice.entries.size()});
+    spool_.append(slice.entries);
+  }
+}
+
+std::vector<Slice> BatchReader::unspooled() {
+  Spooled& next = spooled_.front();
+  std::vector<Slice> slices(1);
+  slices[0].resets = std::exchange(next.resets, {});
+  slices[0].entries = spool_.take(std::min<std::uint64_t>(next.bytes, kSpoolPieceBytes));
+  next.bytes -= slices[0].entries.size();
+  if (next.bytes == 0) spooled_.pop_front();
+  if (spooled_.empty()) slices[0].end = spooled_end_;
+  return slices;
+}
+
+// What was looked up before a scan can be found in the log again by that scan, and a table that is
+// read anew has the same rows: each begins a slice, so that the later read wins.
+void BatchReader::read_changes(const Position& newest, const Deadline& deadline) {
+  cut();
+  for (std::size_t taken = 1; !full(); ++taken) {
+    if (taken % kEntriesPerClockLook == 0 && deadline.passed()) return;
+    if (const auto key = rounds_.take()) {
+      append_entry(slice().entries, *key);
+      continue;
+    }
+    if (rounds_.scanned() == newest.seq) return;
+    cut();
+    scan_changes();
+  }
+}
+
+// Log rows never change, so what was taken in stays right in later read transactions.
+void BatchReader::scan_changes() {
+  Statement& change = *tail_.changes_;
+  const sqlite::ResetAtEnd reset(change);
+  change.bind(1, rounds_.scanned()).bind(2, limits_.scan_rows);
+  std::vector<std::uint32_t> marked;
+  while (change.step()) {
+    const std::int64_t seq = change.integer(0);
+    const std::int64_t number = change.integer(2);
+    // A number below zero says: everything of that table may have changed (capture/install.hpp).
+    const auto id = static_cast<std::uint32_t>(number < 0 ? -number : number);
+    const TablePlan& plan = tail_.plan(id);
+    const bool follows =
+        rounds_.log(seq, id, number < 0 ? std::string() : key_bytes(change, plan.shape.key.size()));
+    if (!follows) throw_missing(seq, rounds_.scanned() + 1);
+    if (number < 0) marked.push_back(id);
+    scanned_ = {from_.era, seq, change.integer(1)};
+  }
+  begin_resets(marked);
+}
+
+void BatchReader::begin_resets(const std::vector<std::uint32_t>& tables) {
+  for (const std::uint32_t table : tables) {
+    slice().resets.push_back(table);
+    resets_.erase(table);
+    resets_.try_emplace(table, tail_.database_, tail_.plan(table).shape, std::nullopt,
+                        sqlite::SliceLimits{});
+  }
+}
+
+void BatchReader::read_resets(const Deadline& deadline) {
+  for (auto at = resets_.begin(); at != resets_.end() && !full() && !deadline.passed();) {
+    cut();
+    std::string& entries = slice().entries;
+    const TablePlan& plan = tail_.plan(at->first);
+    const auto columns = static_cast<int>(plan.shape.columns.size());
+    const auto visit = [&](const Statement& row) {
+      const std::size_t before = entries.size();
+      EntryWriter entry(entries);
+      entry.begin(plan.id, true);
+      for (int column = 0; column < columns; ++column) entry.put(row.value(column));
+      entry.end();
+      ++entries_;
+      return entries.size() - before;
+    };
+    if (at->second.read(visit, deadline, limits_.slice_bytes_max)) return;
+    at = resets_.erase(at);
+  }
+}
+
+void BatchReader::append_entry(std::string& out, const Rounds::Key& key) {
+  const TablePlan& plan = tail_.plan(key.table);
+  const std::vector<ValueView> values = key_values(key.bytes);
+  if (values.empty()) return;  // the mark of a reset
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (values[i].kind != ValueClass::null) continue;
+    // The target never had a row with NULL in its key: unless one is there now, there is nothing to
+    // say.
+    if (tail_.has_row_with_nulls(plan, values)) throw_null_key(plan, plan.shape.key[i]);
+    return;
+  }
+  Statement& row = tail_.lookup(plan);
+  const sqlite::ResetAtEnd reset(row);
+  for (std::size_t i = 0; i < values.size(); ++i) row.bind(static_cast<int>(i) + 1, values[i]);
+  // The index may be looser than bytes (NOCASE, 1 = 1.0): then the row found carries another
+  // spelling of the key, and the spelling asked for is gone.
+  bool present = row.step();
+  for (std::size_t i = 0; present && i < values.size(); ++i)
+    present = same_key(row.value(static_cast<int>(plan.shape.key[i])), values[i]);
+  EntryWriter entry(out);
+  entry.begin(plan.id, present);
+  if (present) {
+    for (int column = 0; column < row.columns(); ++column) entry.put(row.value(column));
+  } else {
+    for (const ValueView& value : values) entry.put(value);
+  }
+  entry.end();
+  ++entries_;
+}
+
+}  // namespace lockstep::capture
