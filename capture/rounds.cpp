@@ -82,7 +82,6 @@ std::size_t Rounds::pending_bytes() const {
 
 bool Rounds::end_slice(std::int64_t newest, bool scans_done) {
   ++slices_;
-  for (auto& [id, keys] : tables_) keys.settle();
   if (scans_done) {
     count_progress(newest - scanned_ + static_cast<std::int64_t>(pending_count()));
   } else {

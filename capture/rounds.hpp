@@ -47,7 +47,8 @@ class Rounds {
   [[nodiscard]] std::optional<Key> take();
 
   [[nodiscard]] bool pending() const { return !tables_.empty(); }
-  /// Exact after end_slice(); between slices' ends a key that was logged again may count again.
+  /// At most so many: a key that was logged more than once may count more than once until its table
+  /// is next sorted.
   [[nodiscard]] std::size_t pending_count() const;
   /// About what the pending keys hold in memory, in bytes; as exact as pending_count().
   [[nodiscard]] std::size_t pending_bytes() const;

@@ -8,6 +8,7 @@
 
 #include "capture/install.hpp"
 #include "capture/triggers.hpp"
+#include "link/sqlite/shape.hpp"
 
 namespace lockstep::capture {
 
@@ -129,7 +130,7 @@ bool Tail::has_row_with_nulls(const TablePlan& plan, const std::vector<ValueView
   std::vector<std::string> terms;
   for (std::size_t i = 0; i < key.size(); ++i)
     terms.push_back(fmt::format("{} IS ?{}",
-                                sqlite::quoted(plan.shape.columns[plan.shape.key[i]].name), i + 1));
+                                sqlite::source_name(plan.shape, plan.shape.key[i]), i + 1));
   Statement row(database_, fmt::format("SELECT 1 FROM {} WHERE {}", sqlite::quoted(plan.name()),
                                        fmt::join(terms, " AND ")));
   for (std::size_t i = 0; i < key.size(); ++i) row.bind(static_cast<int>(i) + 1, key[i]);

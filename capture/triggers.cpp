@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <cctype>
+#include <utility>
 
 #include "link/sqlite/database.hpp"
+#include "link/sqlite/shape.hpp"
 
 namespace lockstep::capture {
 
@@ -14,45 +14,10 @@ namespace {
 
 using sqlite::quoted;
 
-bool built_in_collation(std::string_view name) {
-  return name == "BINARY" || name == "NOCASE" || name == "RTRIM";
-}
-
-const Index* primary_key_index(const TableShape& shape) {
-  for (const Index& index : shape.indexes)
-    if (index.origin == IndexOrigin::primary_key) return &index;
-  return nullptr;
-}
-
-// True if two keys that are equal for the index are equal byte for byte. Not so for NOCASE and
-// RTRIM (an INTEGER column can hold texts), nor for columns without affinity, where 1 = 1.0: there
-// the key's own index has victims too.
-bool key_is_exact(const TableShape& shape) {
-  if (shape.rowid_alias) return true;
-  const Index* index = primary_key_index(shape);
-  if (index == nullptr) return false;
-  return std::all_of(index->terms.begin(), index->terms.end(), [&](const IndexTerm& term) {
-    if (!term.column) return false;
-    const Column& column = shape.columns[*term.column];
-    return (column.affinity == Affinity::integer || column.affinity == Affinity::text) &&
-           term.collation == "BINARY" && column.collation == "BINARY";
-  });
-}
-
-std::vector<const Index*> probed_indexes(const TableShape& shape) {
-  std::vector<const Index*> probed;
-  for (const Index& index : shape.indexes) {
-    if (!index.unique) continue;
-    if (index.origin == IndexOrigin::primary_key && key_is_exact(shape)) continue;
-    probed.push_back(&index);
-  }
-  return probed;
-}
-
 std::string key_columns(const TableShape& shape, std::string_view prefix) {
   std::vector<std::string> names;
   for (const std::size_t column : shape.key)
-    names.push_back(fmt::format("{}{}", prefix, quoted(shape.columns[column].name)));
+    names.push_back(fmt::format("{}{}", prefix, sqlite::source_name(shape, column)));
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
@@ -62,78 +27,11 @@ std::string log_into(const TableShape& shape) {
   return fmt::format("INSERT INTO {}({})", kChangeTable, names);
 }
 
-// The text from an opening quote on is one string literal and nothing else.
-bool one_string(std::string_view sql) {
-  std::size_t at = 1;
-  while ((at = sql.find('\'', at)) != std::string_view::npos && at + 1 < sql.size() &&
-         sql[at + 1] == '\'')
-    at += 2;
-  return at != std::string_view::npos && at + 1 == sql.size();
-}
-
-// A constant that the parser takes as a literal; nothing for expressions, whose value may differ
-// between probe and row.
-bool constant_default(std::string_view sql) {
-  if (sql.empty()) return true;
-  if (sql.front() == '\'') return one_string(sql);
-  if ((sql.front() == 'x' || sql.front() == 'X') && sql.size() > 1 && sql[1] == '\'')
-    return one_string(sql.substr(1));
-  const std::size_t start = sql.find_first_not_of("+- ");
-  return start != std::string_view::npos &&
-         (std::isdigit(static_cast<unsigned char>(sql[start])) != 0 || sql[start] == '.') &&
-         sql.find_first_not_of("0123456789.eExXabcdefABCDEF+-", start) == std::string_view::npos;
-}
-
-// What the column will hold once NOT NULL defaults are in: OR REPLACE puts the default in place of
-// a NULL after the BEFORE trigger has run.
-std::string new_value(const Column& column, std::string_view value) {
-  if (!column.not_null || column.default_sql.empty()) return std::string(value);
-  return fmt::format("coalesce({}, {})", value, column.default_sql);
-}
-
-// `value_of(column)` is the SQL for the proposed row's column: NEW."x", or a parameter.
-template <class ValueOf>
-std::string index_condition(const TableShape& shape, const Index& index, ValueOf value_of) {
-  std::vector<std::string> terms;
-  for (const IndexTerm& term : index.terms) {
-    const Column& column = shape.columns[*term.column];
-    terms.push_back(fmt::format("{} = {} COLLATE {}", quoted(column.name),
-                                new_value(column, value_of(column)), term.collation));
-  }
-  return fmt::format("{}", fmt::join(terms, " AND "));
-}
-
-// Only an UPDATE that changes an indexed value can meet a victim in that index.
-std::string changed_condition(const TableShape& shape, const Index& index) {
-  std::vector<std::string> terms;
-  for (const IndexTerm& term : index.terms) {
-    const std::string name = quoted(shape.columns[*term.column].name);
-    terms.push_back(fmt::format("NEW.{0} IS NOT OLD.{0} COLLATE {1}", name, term.collation));
-  }
-  return fmt::format("({})", fmt::join(terms, " OR "));
-}
-
-bool probes_rowid(const TableShape& shape) {
-  return !shape.without_rowid && !shape.rowid_alias && !shape.rowid_name.empty();
-}
-
-std::string probe_body(std::uint32_t table_id, const TableShape& shape, bool update) {
-  const std::string head = fmt::format("  {} SELECT {}, {} FROM {} WHERE ", log_into(shape),
-                                       table_id, key_columns(shape, ""), quoted(shape.name));
+std::string probe_body(std::uint32_t table_id, const TableShape& shape, ProbeEvent event) {
   std::string body;
-  for (const Index* index : probed_indexes(shape)) {
-    body += head + index_condition(shape, *index, [](const Column& column) {
-              return "NEW." + quoted(column.name);
-            });
-    if (update) body += " AND " + changed_condition(shape, *index);
-    body += ";\n";
-  }
-  if (probes_rowid(shape)) {
-    // INSERT OR REPLACE INTO t(rowid, ..) and UPDATE OR REPLACE t SET rowid = .. have victims too.
-    body += fmt::format("{}{} = NEW.{}", head, shape.rowid_name, shape.rowid_name);
-    if (update) body += fmt::format(" AND NEW.{0} IS NOT OLD.{0}", shape.rowid_name);
-    body += ";\n";
-  }
+  for (const Probe& probe : probes(shape, event))
+    body += fmt::format("  {} SELECT {}, {} FROM {} WHERE {};\n", log_into(shape), table_id,
+                        key_columns(shape, ""), probed_table(shape), probe.condition);
   return body;
 }
 
@@ -144,10 +42,8 @@ std::string after_update_body(std::uint32_t table_id, const TableShape& shape) {
   body += fmt::format("  {} SELECT {}, {}", log, table_id, key_columns(shape, "NEW."));
   if (key_is_exact(shape)) {
     std::vector<std::string> changed;
-    for (const std::size_t column : shape.key) {
-      const std::string name = quoted(shape.columns[column].name);
-      changed.push_back(fmt::format("NEW.{0} IS NOT OLD.{0}", name));
-    }
+    for (const std::size_t column : shape.key)
+      changed.push_back(fmt::format("NEW.{0} IS NOT OLD.{0}", sqlite::source_name(shape, column)));
     body += fmt::format(" WHERE {}", fmt::join(changed, " OR "));
   }
   return body + ";\n";
@@ -157,41 +53,12 @@ std::string after_update_body(std::uint32_t table_id, const TableShape& shape) {
 
 std::vector<std::string> capture_problems(const TableShape& shape) {
   std::vector<std::string> problems;
-  if (shape.key.empty())
-    problems.emplace_back("it has no primary key, so a change cannot be matched to its row yet");
   if (!shape.without_rowid && !shape.rowid_alias && shape.rowid_name.empty())
     problems.emplace_back(
         "its columns take all names of the rowid (rowid, oid, _rowid_), so it cannot be read in "
         "slices");
-  for (const Index* probed : probed_indexes(shape)) {
-    const Index& index = *probed;
-    for (const IndexTerm& term : index.terms) {
-      if (!term.column) {
-        problems.push_back(
-            fmt::format("unique index {} is on an expression: rows that REPLACE removes through it "
-                        "cannot be seen yet",
-                        index.name));
-        continue;
-      }
-      const Column& column = shape.columns[*term.column];
-      if (!built_in_collation(term.collation))
-        problems.push_back(
-            fmt::format("unique index {} uses collation {}, which only the application has",
-                        index.name, term.collation));
-      if (column.generated != Generated::no)
-        problems.push_back(
-            fmt::format("unique index {} is on generated column {}: its victims cannot be seen yet",
-                        index.name, column.name));
-      if (column.not_null && !constant_default(column.default_sql))
-        problems.push_back(fmt::format(
-            "unique index {}: the default of {} is an expression, which a probe cannot repeat",
-            index.name, column.name));
-    }
-    if (index.partial)
-      problems.push_back(fmt::format(
-          "unique index {} is partial: rows that REPLACE removes through it cannot be seen yet",
-          index.name));
-  }
+  const std::vector<std::string> more = probe_problems(shape);
+  problems.insert(problems.end(), more.begin(), more.end());
   return problems;
 }
 
@@ -218,20 +85,21 @@ std::vector<Trigger> triggers_for(std::uint32_t table_id, const TableShape& shap
   add("insert", "AFTER INSERT", new_key);
   add("delete", "AFTER DELETE", old_key);
   add("update", "AFTER UPDATE", after_update_body(table_id, shape));
-  if (const std::string body = probe_body(table_id, shape, false); !body.empty())
+  if (const std::string body = probe_body(table_id, shape, ProbeEvent::insert); !body.empty())
     add("probe_insert", "BEFORE INSERT", body);
-  if (const std::string body = probe_body(table_id, shape, true); !body.empty())
+  if (const std::string body = probe_body(table_id, shape, ProbeEvent::update); !body.empty())
     add("probe_update", "BEFORE UPDATE", body);
   return triggers;
 }
 
 std::string lookup_sql(const TableShape& shape) {
   std::vector<std::string> columns, terms;
-  for (const Column& column : shape.columns) columns.push_back(quoted(column.name));
+  for (std::size_t i = 0; i < shape.columns.size(); ++i)
+    columns.push_back(sqlite::source_name(shape, i));
   const Index* index = primary_key_index(shape);
   for (std::size_t i = 0; i < shape.key.size(); ++i) {
     const Column& column = shape.columns[shape.key[i]];
-    std::string term = fmt::format("{} = ?{}", quoted(column.name), i + 1);
+    std::string term = fmt::format("{} = ?{}", sqlite::source_name(shape, shape.key[i]), i + 1);
     // The key's index may compare otherwise than its column: PRIMARY KEY(k COLLATE NOCASE).
     if (index != nullptr && index->terms[i].collation != column.collation)
       term += " COLLATE " + index->terms[i].collation;
@@ -241,15 +109,16 @@ std::string lookup_sql(const TableShape& shape) {
                      fmt::join(terms, " AND "));
 }
 
-std::vector<std::string> probe_queries(const TableShape& shape) {
-  std::vector<std::string> queries;
-  for (const Index* index : probed_indexes(shape)) {
-    int parameter = 0;
-    queries.push_back(fmt::format(
-        "SELECT {} FROM {} WHERE {}", key_columns(shape, ""), quoted(shape.name),
-        index_condition(shape, *index,
-                        [&](const Column&) { return fmt::format("?{}", ++parameter); })));
-  }
+std::vector<ProbeQuery> probe_queries(const TableShape& shape) {
+  std::vector<ProbeQuery> queries;
+  const std::string table = quoted(shape.name);
+  for (const ProbeEvent event : {ProbeEvent::insert, ProbeEvent::update})
+    for (Probe& probe : probes(shape, event))
+      queries.push_back(
+          {fmt::format("SELECT EXISTS (SELECT {} FROM {} WHERE {}) FROM {} AS NEW, "
+                       "{} AS OLD",
+                       key_columns(shape, ""), probed_table(shape), probe.condition, table, table),
+           std::move(probe)});
   return queries;
 }
 

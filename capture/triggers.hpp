@@ -1,13 +1,15 @@
 // The SQL that logs keys: change table, triggers, look-ups, for one table shape. Pure.
 //
 // Trigger bodies run inside the application's SQLite, which may be older or newer than ours: plain
-// old SQL, no function but coalesce, key columns and columns of unique indexes only.
+// old SQL, no function but coalesce and those of the application's own unique indexes, key columns
+// and columns of unique indexes only.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "capture/probes.hpp"
 #include "model/shape.hpp"
 
 namespace lockstep::capture {
@@ -38,9 +40,13 @@ struct Trigger {
 /// back, in its present spelling.
 [[nodiscard]] std::string lookup_sql(const TableShape& shape);
 
-/// The probes' own SELECTs with parameters instead of NEW, to be asked for their plan at install:
-/// each must say SEARCH.
-[[nodiscard]] std::vector<std::string> probe_queries(const TableShape& shape);
+/// What a probe asks, outside of its trigger: NEW and OLD are rows of the table itself there, so
+/// that affinities, collations and the plan are the trigger's own.
+struct ProbeQuery {
+  std::string sql;
+  Probe probe;
+};
+[[nodiscard]] std::vector<ProbeQuery> probe_queries(const TableShape& shape);
 
 /// The changes after ?1 in order, at most ?2: seq, identity, table id, k1..kn.
 [[nodiscard]] std::string changes_sql(std::size_t key_columns);

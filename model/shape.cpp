@@ -14,17 +14,22 @@ bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
+std::string upper(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return out;
+}
+
 }  // namespace
 
 Affinity affinity_of(std::string_view declared_type) {
-  std::string upper(declared_type);
-  std::transform(upper.begin(), upper.end(), upper.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  if (contains(upper, "INT")) return Affinity::integer;
-  if (contains(upper, "CHAR") || contains(upper, "CLOB") || contains(upper, "TEXT"))
+  const std::string type = upper(declared_type);
+  if (contains(type, "INT")) return Affinity::integer;
+  if (contains(type, "CHAR") || contains(type, "CLOB") || contains(type, "TEXT"))
     return Affinity::text;
-  if (upper.empty() || contains(upper, "BLOB")) return Affinity::blob;
-  if (contains(upper, "REAL") || contains(upper, "FLOA") || contains(upper, "DOUB"))
+  if (type.empty() || contains(type, "BLOB")) return Affinity::blob;
+  if (contains(type, "REAL") || contains(type, "FLOA") || contains(type, "DOUB"))
     return Affinity::real;
   return Affinity::numeric;
 }
@@ -49,7 +54,12 @@ std::string fingerprint(const TableShape& shape) {
     text += fmt::format("\3{}\1{}{}", index.name, index.unique, index.partial);
     for (const IndexTerm& term : index.terms)
       text += fmt::format("\1{}\1{}\1{}", term.column ? static_cast<int>(*term.column) : -1,
-                          term.collation, term.descending);
+                          upper(term.collation), term.descending);
+    // Of unique ones only: triggers depend on them, and plans made by 0.1.0 lack these texts.
+    if (!index.unique) continue;
+    if (!index.where_sql.empty()) text += "\4" + index.where_sql;
+    for (const IndexTerm& term : index.terms)
+      if (!term.expression.empty()) text += "\5" + term.expression;
   }
   return fmt::format("{:016x}", XXH3_64bits(text.data(), text.size()));
 }

@@ -26,6 +26,9 @@ struct Column {
   Generated generated = Generated::no;
   std::string default_sql;  ///< as written in CREATE TABLE; empty: none
   std::string collation = "BINARY";
+  /// Not declared: the rowid of a table without a key. Always the last column. In SQL on the SQLite
+  /// side sqlite::source_name() spells it.
+  bool is_rowid = false;
 };
 
 /// One term of an index: a column, or (no column) an expression.
@@ -33,6 +36,7 @@ struct IndexTerm {
   std::optional<std::size_t> column;
   std::string collation = "BINARY";
   bool descending = false;
+  std::string expression{};  ///< as in CREATE INDEX, without ASC or DESC; empty if unreadable
 };
 
 enum class IndexOrigin { created, unique_constraint, primary_key };
@@ -43,16 +47,17 @@ struct Index {
   bool unique = false;
   bool partial = false;
   std::vector<IndexTerm> terms;
+  std::string where_sql{};  ///< predicate of a partial index, as in CREATE INDEX
 };
 
 struct TableShape {
   std::string name;
   std::vector<Column> columns;
-  std::vector<std::size_t> key;            ///< key columns in key order; empty: no declared key
+  std::vector<std::size_t> key;  ///< key columns in key order; empty: rows have no address
   std::optional<std::size_t> rowid_alias;  ///< the INTEGER PRIMARY KEY column, if there is one
   bool without_rowid = false;
+  bool keyed_by_rowid = false;  ///< no declared key: the key is the last column, the rowid
   bool autoincrement = false;
-  bool keyed_by_rowid = false;  ///< no key of its own: the last column stands for the rowid
   std::string
       rowid_name;  ///< a name that reaches the rowid; empty: none (WITHOUT ROWID, all shadowed)
   std::vector<Index> indexes;

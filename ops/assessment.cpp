@@ -6,8 +6,12 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
+#include "link/sqlite/scan.hpp"
 #include "link/sqlite/shape.hpp"
+#include "link/sqlite/sql_text.hpp"
+#include "link/sqlite/statement.hpp"
 #include "ops/names.hpp"
 #include "snapshot/census.hpp"
 #include "snapshot/plan.hpp"
@@ -54,13 +58,41 @@ bool belongs_to_the_file(const std::string& table) {
   return matches_any(table, {"_litestream_*"});
 }
 
+// SQLite tells shadow tables by their names: the virtual table's, an underscore, and a word.
+std::string skipped_virtual(const std::string& name, const std::vector<sqlite::TableName>& all) {
+  const auto shadows = std::count_if(all.begin(), all.end(), [&](const sqlite::TableName& other) {
+    return other.kind == sqlite::TableKind::shadow && other.name.size() > name.size() &&
+           sqlite::same_name(other.name.substr(0, name.size() + 1), name + "_");
+  });
+  return fmt::format(
+      "{}: a virtual table{}; PostgreSQL needs an index of its own for that", name,
+      shadows > 0 ? fmt::format(", with the {} tables it keeps its data in", shadows) : "");
+}
+
+// A generated column by a function of the application's, for instance.
+std::string reading_problem(sqlite::Database& database, const TableShape& shape) {
+  try {
+    const sqlite::Statement rows(database, sqlite::scan_query(shape).first);
+    return {};
+  } catch (const Error& error) {
+    if (error.facts().code != "LS-S329") throw;
+    return "it cannot be read: " + error.facts().why;
+  }
+}
+
 snapshot::Planned plan_one(sqlite::Database& database, const std::string& table, std::uint32_t id,
                            Screen& screen, std::int64_t& rows) {
   const TableShape shape = sqlite::read_shape(database, table);
   snapshot::Planned planned;
   planned.problems = snapshot::shape_problems(shape);
-  const std::vector<std::string> capture = capture::capture_problems(shape);
+  std::vector<std::string> capture = capture::capture_problems(shape);
+  const std::string unreadable = reading_problem(database, shape);
+  if (!unreadable.empty())
+    capture.push_back(unreadable);
+  else if (capture.empty())
+    capture = capture::lookup_problems(database, shape);
   planned.problems.insert(planned.problems.end(), capture.begin(), capture.end());
+  if (!unreadable.empty()) return planned;
   const TableCensus census = snapshot::take_census(database, shape, {}, [&](std::uint64_t seen) {
     screen.progress(fmt::format("reading every value of {}: {} rows", table,
                                 grouped(static_cast<std::int64_t>(seen))));
@@ -70,6 +102,11 @@ snapshot::Planned plan_one(sqlite::Database& database, const std::string& table,
       snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, table));
   decided.problems.insert(decided.problems.begin(), planned.problems.begin(),
                           planned.problems.end());
+  for (const std::string& trigger : capture::hiding_triggers(database, table))
+    decided.warnings.push_back(
+        {"LS-S304", fmt::format("trigger {} says RAISE(IGNORE) after a change; made anew while "
+                                "lockstep follows, it would hide the change",
+                                trigger)});
   return decided;
 }
 
@@ -89,10 +126,9 @@ Assessment assess(sqlite::Database& database, const std::vector<std::string>& ta
       assessment.skipped.push_back(fmt::format("{}: Litestream's own table", table.name));
       continue;
     }
-    if (table.kind == sqlite::TableKind::shadow) continue;
+    if (table.kind == sqlite::TableKind::shadow) continue;  // counted with its virtual table
     if (table.kind == sqlite::TableKind::virtual_table) {
-      assessment.skipped.push_back(fmt::format(
-          "{}: a virtual table; PostgreSQL needs an index of its own for that", table.name));
+      assessment.skipped.push_back(skipped_virtual(table.name, all));
       continue;
     }
     const auto id = static_cast<std::uint32_t>(assessment.plans.size() + 1);
@@ -102,6 +138,8 @@ Assessment assess(sqlite::Database& database, const std::vector<std::string>& ta
       assessment.refusals.push_back({table.name, std::move(planned.problems)});
       continue;
     }
+    for (snapshot::Warning& warning : planned.warnings)
+      assessment.warnings.push_back({table.name, std::move(warning.code), std::move(warning.what)});
     assessment.plans.push_back(std::move(planned.plan));
     assessment.rows.push_back(rows);
   }
@@ -119,6 +157,13 @@ void print_assessment(const Assessment& assessment, Screen& screen) {
   for (const std::string& skipped : assessment.skipped) {
     screen.result("skipped   " + skipped);
     screen.json(dump({{"type", "skipped"}, {"what", skipped}}));
+  }
+  for (const TableWarning& warning : assessment.warnings) {
+    screen.result(fmt::format("warn      {} {}: {}", warning.code, warning.table, warning.what));
+    screen.json(dump({{"type", "warning"},
+                      {"code", warning.code},
+                      {"table", warning.table},
+                      {"what", warning.what}}));
   }
   for (const TablePlan& plan : assessment.plans) {
     if (plan.left_out.empty()) continue;

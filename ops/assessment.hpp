@@ -16,11 +16,18 @@ struct Refusal {
   std::vector<std::string> problems;
 };
 
+struct TableWarning {
+  std::string table;
+  std::string code;
+  std::string what;
+};
+
 struct Assessment {
   std::vector<TablePlan> plans;    ///< ids from 1, in name order
   std::vector<std::int64_t> rows;  ///< per plan
   std::vector<Refusal> refusals;
-  std::vector<std::string> skipped;  ///< virtual and shadow tables, one sentence each
+  std::vector<TableWarning> warnings;
+  std::vector<std::string> skipped;  ///< virtual tables with their shadow tables, one sentence each
 };
 
 /// `tables` and `exclude` are globs (empty `tables`: all). Throws LS-S330 if no table is left, or a

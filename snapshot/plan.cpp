@@ -124,6 +124,12 @@ Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus&
     planned.problems.push_back(
         fmt::format("its longest key has {} bytes; PostgreSQL indexes at most about {}", bytes,
                     kIndexedBytesMax));
+  if (shape.keyed_by_rowid)
+    planned.warnings.push_back(
+        {"LS-S305",
+         fmt::format("no primary key; followed by rowid in column {}; VACUUM may renumber, then "
+                     "lockstep reads the table again",
+                     shape.columns.back().name)});
   decide_indexes(planned.plan, census);
   report_left_out(planned.plan);
   return planned;

@@ -9,9 +9,16 @@
 
 namespace lockstep::snapshot {
 
+/// Carried all the same, but told to the user. `code` is explained in ops/ERRORS.md.
+struct Warning {
+  std::string code;
+  std::string what;
+};
+
 struct Planned {
   TablePlan plan;                     ///< complete if `problems` is empty
   std::vector<std::string> problems;  ///< every reason, not only the first
+  std::vector<Warning> warnings;      ///< not kept in the plan
 };
 
 /// Checks the schema alone: names, number of columns, a key.

@@ -11,6 +11,7 @@
 #include "link/postgres/copy.hpp"
 #include "link/postgres/names.hpp"
 #include "link/postgres/numeric.hpp"
+#include "link/sqlite/shape.hpp"
 #include "link/sqlite/statement.hpp"
 #include "model/value.hpp"
 
@@ -23,9 +24,10 @@ constexpr std::uint64_t kRowsPerProgress = 4'096;
 
 std::string source_sql(const TablePlan& plan) {
   std::vector<std::string> columns, order;
-  for (const Column& column : plan.shape.columns) columns.push_back(sqlite::quoted(column.name));
+  for (std::size_t i = 0; i < plan.shape.columns.size(); ++i)
+    columns.push_back(sqlite::source_name(plan.shape, i));
   for (const std::size_t key : plan.shape.key)
-    order.push_back(sqlite::quoted(plan.shape.columns[key].name) + " COLLATE BINARY");
+    order.push_back(sqlite::source_name(plan.shape, key) + " COLLATE BINARY");
   return fmt::format("SELECT {} FROM {} ORDER BY {}", fmt::join(columns, ", "),
                      sqlite::quoted(plan.name()), fmt::join(order, ", "));
 }

@@ -151,7 +151,9 @@ Database Database::open(const std::string& path, OpenMode mode, Milliseconds bus
   sqlite3* handle = database.handle();
   sqlite3_busy_handler(handle, on_busy, database.busy_patience_.get());
   sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-  sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  // Not off: then a schema with an index or generated column on json_extract() cannot be read at
+  // all.
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 1, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   database.exec("PRAGMA wal_autocheckpoint=0; PRAGMA mmap_size=0; PRAGMA cell_size_check=ON");
   try {

@@ -24,8 +24,8 @@ enum class OpenMode {
 
 /// A connection to the application's file. It never checkpoints (wal_autocheckpoint=0, no
 /// checkpoint on close: SQLite 3.7.0-3.51.2 can corrupt a database when two connections do,
-/// invariant I8), never maps it, trusts no schema. BUSY is answered by short sleeps up to
-/// `busy_patience`. One thread at a time.
+/// invariant I8), never maps it, has no functions but SQLite's own. BUSY is answered by short
+/// sleeps up to `busy_patience`. One thread at a time.
 class Database {
  public:
   /// Throws Error LS-S301 (not there, or no SQLite database; exit 2), LS-S302 (the file has another

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "link/sqlite/shape.hpp"
+
 namespace lockstep::sqlite {
 
 namespace {
@@ -63,12 +65,15 @@ std::string rowid_of(const TableShape& shape) {
 
 ScanQuery scan_query(const TableShape& shape, std::optional<std::int64_t> rowid_until) {
   std::vector<std::string> columns;
-  for (const Column& column : shape.columns) columns.push_back(quoted(column.name));
+  for (std::size_t i = 0; i < shape.columns.size(); ++i)
+    columns.push_back(sqlite::source_name(shape, i));
   ScanQuery query;
   std::string order, bounds, end;
   if (const std::string rowid = rowid_of(shape); !rowid.empty()) {
     if (shape.rowid_alias) {
       query.cursor_columns = {*shape.rowid_alias};
+    } else if (shape.keyed_by_rowid) {
+      query.cursor_columns = shape.key;
     } else {
       query.cursor_columns = {columns.size()};
       columns.push_back(rowid);

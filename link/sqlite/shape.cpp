@@ -7,17 +7,18 @@
 #include <array>
 #include <cctype>
 
+#include "link/sqlite/sql_text.hpp"
 #include "link/sqlite/statement.hpp"
 
 namespace lockstep::sqlite {
 
 namespace {
 
-bool same_name(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-           return std::tolower(static_cast<unsigned char>(x)) ==
-                  std::tolower(static_cast<unsigned char>(y));
-         });
+// SQLite keeps the spelling of `COLLATE nocase`; its own three have one spelling here.
+std::string collation_named(std::string name) {
+  for (const std::string_view known : {"BINARY", "NOCASE", "RTRIM"})
+    if (same_name(name, known)) return std::string(known);
+  return name;
 }
 
 void read_columns(Database& database, TableShape& shape) {
@@ -53,7 +54,7 @@ void read_column_details(Database& database, TableShape& shape) {
                                                    &collation, nullptr, nullptr, &autoincrement);
     if (code != SQLITE_OK)
       throw_sqlite_error(database.handle(), code, "reading the columns of " + shape.name);
-    if (collation != nullptr) shape.columns[i].collation = collation;
+    if (collation != nullptr) shape.columns[i].collation = collation_named(collation);
     if (autoincrement != 0) shape.autoincrement = true;
   }
 }
@@ -66,9 +67,26 @@ void read_index_terms(Database& database, Index& index) {
     const std::int64_t column = info.integer(1);
     if (column >= 0) term.column = static_cast<std::size_t>(column);
     term.descending = info.integer(3) != 0;
-    term.collation = info.text(4);
+    term.collation = collation_named(info.text(4));
     index.terms.push_back(std::move(term));
   }
+}
+
+// Predicates and expressions are in no PRAGMA.
+void read_index_sql(Database& database, Index& index) {
+  const bool expressions =
+      std::any_of(index.terms.begin(), index.terms.end(),
+                  [](const IndexTerm& term) { return !term.column.has_value(); });
+  if (!index.partial && !expressions) return;
+  Statement sql(database, "SELECT sql FROM main.sqlite_master WHERE type = 'index' AND name = ?");
+  sql.bind(1, std::string_view(index.name));
+  if (!sql.step()) return;
+  const std::string text = sql.text(0);
+  const IndexText said = read_index_text(text);
+  index.where_sql = said.where;
+  if (said.terms.size() != index.terms.size()) return;
+  for (std::size_t i = 0; i < index.terms.size(); ++i)
+    if (!index.terms[i].column) index.terms[i].expression = said.terms[i];
 }
 
 void read_indexes(Database& database, TableShape& shape) {
@@ -83,6 +101,7 @@ void read_indexes(Database& database, TableShape& shape) {
                                    : IndexOrigin::created;
     index.partial = list.integer(4) != 0;
     read_index_terms(database, index);
+    read_index_sql(database, index);
     shape.indexes.push_back(std::move(index));
   }
   std::sort(shape.indexes.begin(), shape.indexes.end(),
@@ -110,6 +129,25 @@ void find_rowid_name(TableShape& shape) {
       return;
     }
   }
+}
+
+// A table without a declared key is followed by its rowid, as if that were its last column.
+void key_by_rowid(TableShape& shape) {
+  if (!shape.key.empty() || shape.rowid_name.empty()) return;
+  Column rowid;
+  rowid.name = "_lockstep_rowid";
+  const auto taken = [&] {
+    return std::any_of(shape.columns.begin(), shape.columns.end(),
+                       [&](const Column& column) { return same_name(column.name, rowid.name); });
+  };
+  while (taken()) rowid.name += '_';
+  rowid.declared_type = "INTEGER";
+  rowid.affinity = Affinity::integer;
+  rowid.not_null = true;
+  rowid.is_rowid = true;
+  shape.key = {shape.columns.size()};
+  shape.columns.push_back(std::move(rowid));
+  shape.keyed_by_rowid = true;
 }
 
 std::size_t count_foreign_keys(Database& database, const std::string& table) {
@@ -178,9 +216,15 @@ TableShape read_shape(Database& database, const std::string& table) {
   read_indexes(database, shape);
   find_rowid_alias(shape);
   find_rowid_name(shape);
+  key_by_rowid(shape);
   shape.foreign_keys = count_foreign_keys(database, table);
   shape.checks = count_checks(shape.sql);
   return shape;
+}
+
+std::string source_name(const TableShape& shape, std::size_t column) {
+  const Column& named = shape.columns[column];
+  return named.is_rowid ? shape.rowid_name : quoted(named.name);
 }
 
 std::int64_t read_sequence(Database& database, const std::string& table) {

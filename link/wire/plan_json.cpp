@@ -50,14 +50,16 @@ std::size_t column_number(std::string_view body_of, const Json& json, std::size_
 }
 
 Json column_to_json(const Column& column, ColumnType type) {
-  return {{"name", exact_text(column.name)},
-          {"declared_type", exact_text(column.declared_type)},
-          {"affinity", name_of(kAffinities, column.affinity)},
-          {"not_null", column.not_null},
-          {"generated", name_of(kGenerated, column.generated)},
-          {"default", exact_text(column.default_sql)},
-          {"collation", exact_text(column.collation)},
-          {"type", std::string(to_string(type))}};
+  Json json{{"name", exact_text(column.name)},
+            {"declared_type", exact_text(column.declared_type)},
+            {"affinity", name_of(kAffinities, column.affinity)},
+            {"not_null", column.not_null},
+            {"generated", name_of(kGenerated, column.generated)},
+            {"default", exact_text(column.default_sql)},
+            {"collation", exact_text(column.collation)},
+            {"type", std::string(to_string(type))}};
+  if (column.is_rowid) json["is_rowid"] = true;
+  return json;
 }
 
 Column column_from_json(const JsonReader& from) {
@@ -69,20 +71,25 @@ Column column_from_json(const JsonReader& from) {
   column.generated = named(kGenerated, from, "generated");
   column.default_sql = from.exact_text("default");
   column.collation = from.exact_text("collation");
+  column.is_rowid = from.has("is_rowid") && from.boolean("is_rowid");
   return column;
 }
 
 Json index_to_json(const Index& index) {
   Json terms = Json::array();
-  for (const IndexTerm& term : index.terms)
-    terms.push_back({{"column", term.column ? Json(*term.column) : Json()},
-                     {"collation", exact_text(term.collation)},
-                     {"descending", term.descending}});
-  return {{"name", exact_text(index.name)},
-          {"origin", name_of(kOrigins, index.origin)},
-          {"unique", index.unique},
-          {"partial", index.partial},
-          {"terms", std::move(terms)}};
+  for (const IndexTerm& term : index.terms) {
+    Json& added = terms.emplace_back(Json{{"column", term.column ? Json(*term.column) : Json()},
+                                          {"collation", exact_text(term.collation)},
+                                          {"descending", term.descending}});
+    if (!term.expression.empty()) added["expression"] = exact_text(term.expression);
+  }
+  Json json{{"name", exact_text(index.name)},
+            {"origin", name_of(kOrigins, index.origin)},
+            {"unique", index.unique},
+            {"partial", index.partial},
+            {"terms", std::move(terms)}};
+  if (!index.where_sql.empty()) json["where"] = exact_text(index.where_sql);
+  return json;
 }
 
 Index index_from_json(const JsonReader& from, std::size_t columns) {
@@ -91,6 +98,7 @@ Index index_from_json(const JsonReader& from, std::size_t columns) {
   index.origin = named(kOrigins, from, "origin");
   index.unique = from.boolean("unique");
   index.partial = from.boolean("partial");
+  if (from.has("where")) index.where_sql = from.exact_text("where");
   for (const Json& json : from.member("terms").array()) {
     const JsonReader term(from.body_of(), json);
     IndexTerm& added = index.terms.emplace_back();
@@ -98,6 +106,7 @@ Index index_from_json(const JsonReader& from, std::size_t columns) {
       added.column = column_number(from.body_of(), term.member("column").json(), columns);
     added.collation = term.exact_text("collation");
     added.descending = term.boolean("descending");
+    if (term.has("expression")) added.expression = term.exact_text("expression");
   }
   return index;
 }
@@ -109,17 +118,19 @@ Json shape_to_json(const TablePlan& plan) {
     columns.push_back(column_to_json(shape.columns[i], plan.types[i]));
   Json indexes = Json::array();
   for (const Index& index : shape.indexes) indexes.push_back(index_to_json(index));
-  return {{"name", exact_text(shape.name)},
-          {"columns", std::move(columns)},
-          {"key", shape.key},
-          {"rowid_alias", shape.rowid_alias ? Json(*shape.rowid_alias) : Json()},
-          {"without_rowid", shape.without_rowid},
-          {"autoincrement", shape.autoincrement},
-          {"rowid_name", exact_text(shape.rowid_name)},
-          {"indexes", std::move(indexes)},
-          {"foreign_keys", shape.foreign_keys},
-          {"checks", shape.checks},
-          {"sql", exact_text(shape.sql)}};
+  Json json{{"name", exact_text(shape.name)},
+            {"columns", std::move(columns)},
+            {"key", shape.key},
+            {"rowid_alias", shape.rowid_alias ? Json(*shape.rowid_alias) : Json()},
+            {"without_rowid", shape.without_rowid},
+            {"autoincrement", shape.autoincrement},
+            {"rowid_name", exact_text(shape.rowid_name)},
+            {"indexes", std::move(indexes)},
+            {"foreign_keys", shape.foreign_keys},
+            {"checks", shape.checks},
+            {"sql", exact_text(shape.sql)}};
+  if (shape.keyed_by_rowid) json["keyed_by_rowid"] = true;
+  return json;
 }
 
 void read_columns(const JsonReader& from, TablePlan& plan) {
@@ -143,6 +154,7 @@ void read_shape(const JsonReader& from, TablePlan& plan) {
     shape.rowid_alias = column_number(from.body_of(), from.member("rowid_alias").json(), columns);
   shape.without_rowid = from.boolean("without_rowid");
   shape.autoincrement = from.boolean("autoincrement");
+  shape.keyed_by_rowid = from.has("keyed_by_rowid") && from.boolean("keyed_by_rowid");
   shape.rowid_name = from.exact_text("rowid_name");
   for (const Json& json : from.member("indexes").array())
     shape.indexes.push_back(index_from_json(JsonReader(from.body_of(), json), columns));

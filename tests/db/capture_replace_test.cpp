@@ -143,6 +143,111 @@ TEST_CASE("a default that takes the place of NULL meets its victim too") {
              "INSERT OR REPLACE INTO t VALUES (NULL, 9)");
 }
 
+TEST_CASE("victims through a partial unique index are seen") {
+  constexpr char table[] =
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, a INT, b TEXT, live INT NOT NULL DEFAULT 1);"
+      "CREATE UNIQUE INDEX i ON t(a, b COLLATE NOCASE) WHERE live AND b IS NOT NULL;"
+      "INSERT INTO t VALUES (1, 1, 'x', 1), (2, 1, 'x', 0), (3, 2, 'y', 1), (4, 2, NULL, 1);";
+  check_form("INSERT OR REPLACE", table, "INSERT OR REPLACE INTO t VALUES (9, 1, 'X', 1)");
+  check_form("a default brings the row in", table,
+             "INSERT OR REPLACE INTO t VALUES (9, 2, 'Y', NULL)");
+  check_form("UPDATE of the predicate alone", table,
+             "UPDATE OR REPLACE t SET live = 1 WHERE id = 2");
+  check_form("UPDATE of another column of the predicate", table,
+             "UPDATE OR REPLACE t SET b = 'Y' WHERE id = 4");
+  check_form("UPDATE by a default", table, "UPDATE OR REPLACE t SET live = NULL WHERE id = 2");
+  check_form(
+      "UPSERT", table,
+      "INSERT INTO t VALUES (9, 1, 'X', 1) ON CONFLICT(a, b COLLATE NOCASE) WHERE live AND b "
+      "IS NOT NULL DO UPDATE SET a = 7");
+  check_form("only one row of a kind",
+             "CREATE TABLE t(id INTEGER PRIMARY KEY, chosen INT);"
+             "CREATE UNIQUE INDEX i ON t((1)) WHERE chosen;"
+             "INSERT INTO t VALUES (1, 0), (2, 1), (3, 0);",
+             "UPDATE OR REPLACE t SET chosen = 1 WHERE id = 3");
+  check_form("no more than one row at all",
+             "CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE UNIQUE INDEX i ON t('one' || '');"
+             "INSERT INTO t VALUES (1, 0);",
+             "INSERT OR REPLACE INTO t VALUES (2, 1)");
+}
+
+TEST_CASE("victims through a unique expression are seen") {
+  constexpr char table[] =
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT COLLATE NOCASE, b INT, \"de sc\");"
+      "CREATE UNIQUE INDEX i ON t(lower(a) /* a, b */ COLLATE RTRIM desc, ifnull(b, -1));"
+      "CREATE UNIQUE INDEX j ON t((a < 'n') || [de sc] || \"none such\" ASC) WHERE b IS NULL;"
+      "INSERT INTO t VALUES (1, 'Ann', 1, 'p'), (2, 'Bob', NULL, 'q'), (3, 'Zoe', NULL, 'q');";
+  check_form("INSERT OR REPLACE", table, "INSERT OR REPLACE INTO t VALUES (9, 'ANN  ', '1', 'x')");
+  check_form("of NULL", table, "INSERT OR REPLACE INTO t VALUES (9, 'bob', NULL, NULL)");
+  check_form("by the column's collation", table,
+             "INSERT OR REPLACE INTO t VALUES (9, 'MAX', NULL, 'q')");
+  check_form("UPDATE OR REPLACE", table, "UPDATE OR REPLACE t SET a = 'ann', b = 1 WHERE id = 3");
+  check_form("UPDATE of the second", table, "UPDATE OR REPLACE t SET a = 'alf' WHERE id = 3");
+  check_form("INSERT OR REPLACE .. SELECT", table,
+             "INSERT OR REPLACE INTO t SELECT id + 7, upper(a), b, NULL FROM t");
+  check_form("of JSON",
+             "CREATE TABLE t(id INTEGER PRIMARY KEY, doc TEXT);"
+             "CREATE UNIQUE INDEX i ON t(json_extract(doc, '$.x'));"
+             "INSERT INTO t VALUES (1, '{\"x\": 5}'), (2, '{\"x\": \"5\"}');",
+             "INSERT OR REPLACE INTO t VALUES (9, '{\"y\": 1, \"x\": 5}')");
+  check_form("a default in it",
+             "CREATE TABLE t(k TEXT PRIMARY KEY, a TEXT NOT NULL DEFAULT 'q', b INT NOT NULL "
+             "DEFAULT 5); CREATE UNIQUE INDEX i ON t(a || 'x', -b);"
+             "INSERT INTO t VALUES ('1', 'q', 5), ('2', 'q', 6), ('3', 'r', 5), ('4', 's', 6);",
+             "INSERT OR REPLACE INTO t VALUES ('9', NULL, 6);"
+             "UPDATE OR REPLACE t SET a = NULL, b = NULL WHERE k = '4';"
+             "INSERT OR REPLACE INTO t VALUES ('8', 'r', NULL)");
+  check_form("in a table called old",
+             "CREATE TABLE old(id INTEGER PRIMARY KEY, a); CREATE UNIQUE INDEX i ON old(a || '');"
+             "INSERT INTO old VALUES (1, 'a'), (2, 'b');",
+             "UPDATE OR REPLACE old SET a = 'a' WHERE id = 2");
+}
+
+TEST_CASE("victims through a unique generated column are seen") {
+  for (const char* kind : {"VIRTUAL", "STORED"}) {
+    INFO(kind);
+    const std::string table = fmt::format(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT NOT NULL DEFAULT 'Q', b, "
+        "g TEXT COLLATE NOCASE AS (a || b) {0} UNIQUE, h AS (-b) {0}, "
+        "j INT AS (h * 2) {0} UNIQUE);"
+        "INSERT INTO t(id, a, b) VALUES (1, 'A', 1), (2, 'B', 2), (3, 'Q', 3);",
+        kind);
+    check_form("INSERT OR REPLACE", table, "INSERT OR REPLACE INTO t(id, a, b) VALUES (9, 'a', 1)");
+    check_form("a default below it", table,
+               "INSERT OR REPLACE INTO t(id, a, b) VALUES (9, NULL, '3')");
+    check_form("UPDATE OR REPLACE", table, "UPDATE OR REPLACE t SET a = 'a', b = '1' WHERE id = 2");
+    check_form("UPDATE by a default", table,
+               "UPDATE OR REPLACE t SET a = NULL, b = '3' WHERE id = 2");
+    check_form("two columns deep", table, "UPDATE OR REPLACE t SET b = 1 WHERE id = 3");
+    check_form(
+        "UPSERT", table,
+        "INSERT OR REPLACE INTO t(id, a, b) VALUES (1, 'x', 2) ON CONFLICT(id) DO UPDATE SET "
+        "b = 7");
+  }
+}
+
+TEST_CASE("a table without a key is followed by its rowid") {
+  constexpr char table[] =
+      "CREATE TABLE t(a, b TEXT UNIQUE); INSERT INTO t VALUES (1, 'x'), (1, NULL), (1, NULL), (2, "
+      "'y');";
+  constexpr char shadowed[] =
+      "CREATE TABLE t(RowId, oid INT, _lockstep_rowid); INSERT INTO t VALUES (1, 2, 3), (1, 2, 3);"
+      "CREATE UNIQUE INDEX i ON t(oid + 1) WHERE oid > 2;";
+  check_form("INSERT", table, "INSERT INTO t VALUES (1, NULL), (1, NULL)");
+  check_form("INSERT OR REPLACE", table, "INSERT OR REPLACE INTO t VALUES (7, 'x')");
+  check_form("of a rowid", table, "INSERT OR REPLACE INTO t(rowid, a, b) VALUES (2, 7, 'y')");
+  check_form("UPDATE of equal rows", table, "UPDATE t SET a = a + 1 WHERE b IS NULL");
+  check_form("UPDATE OR REPLACE", table, "UPDATE OR REPLACE t SET b = 'x' WHERE a = 2");
+  check_form("UPDATE of a rowid", table,
+             "UPDATE OR REPLACE t SET rowid = 1, b = 'y' WHERE oid = 3");
+  check_form("rowids go down by one", table, "UPDATE t SET rowid = rowid - 1");
+  check_form("DELETE", table, "DELETE FROM t WHERE _rowid_ = 2; INSERT INTO t DEFAULT VALUES");
+  check_form("every row is deleted", table, "DELETE FROM t; INSERT INTO t(rowid) VALUES (-3)");
+  check_form("two of its names are columns", shadowed,
+             "INSERT INTO t VALUES (1, 7, 3); INSERT OR REPLACE INTO t VALUES (5, 7, 3);"
+             "UPDATE t SET _rowid_ = 99 WHERE rowid = 1 AND oid = 2 AND _rowid_ = 1");
+}
+
 TEST_CASE("a rowid that the application names has its victim") {
   constexpr char table[] =
       "CREATE TABLE t(k TEXT PRIMARY KEY, v); INSERT INTO t VALUES ('a', 1), ('b', 2), ('c', 3);";

@@ -234,6 +234,31 @@ TEST_CASE("tables without a key are compared as multisets", "[db]") {
   check_different(sides.compare(), "t 6 5 1 0 0");
 }
 
+TEST_CASE("where the target keeps the rowid of a table without a key, rowids count too", "[db]") {
+  Sides sides;
+  sides.source(
+      "CREATE TABLE t(a, Rowid TEXT, _lockstep_rowid INT);"
+      "INSERT INTO t(_rowid_, a, rowid) VALUES (3, 1, 'x'), (-2, 1, 'x'), (1, NULL, 'x')");
+  sides.target(
+      "CREATE TABLE t(a bigint, \"Rowid\" text, _lockstep_rowid bigint, _lockstep_rowid_ bigint);"
+      "INSERT INTO t VALUES (1, 'x', NULL, -2), (NULL, 'x', NULL, 1), (1, 'x', NULL, 3)");
+  check_equal(sides.compare(), "t 3 3 0 0 0");
+  SECTION("a row has another rowid") {
+    sides.target("UPDATE t SET _lockstep_rowid_ = 4 WHERE _lockstep_rowid_ = 3");
+    const Outcome outcome = sides.compare();
+    check_different(outcome, "t 3 3 1 1 0");
+    CHECK_THAT(outcome.output, Catch::Contains("missing (_lockstep_rowid_=3)"));
+  }
+  SECTION("two rows have exchanged their rowids") {
+    sides.target("UPDATE t SET _lockstep_rowid_ = 4 - _lockstep_rowid_ WHERE _lockstep_rowid_ > 0");
+    check_different(sides.compare(), "t 3 3 0 0 2");
+  }
+  SECTION("one of several equal rows is missing") {
+    sides.target("DELETE FROM t WHERE _lockstep_rowid_ = 3");
+    check_different(sides.compare(), "t 3 2 1 0 0");
+  }
+}
+
 TEST_CASE("a key that holds NULLs does not hide rows", "[db]") {
   Sides sides;
   sides.source(

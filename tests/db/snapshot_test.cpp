@@ -200,10 +200,10 @@ namespace {
 constexpr char kShop[] =
     "CREATE TABLE a(id INTEGER PRIMARY KEY, v TEXT); CREATE TABLE b(k TEXT PRIMARY KEY) WITHOUT "
     "ROWID;"
-    "CREATE TABLE empty(k TEXT PRIMARY KEY);"
+    "CREATE TABLE empty(k TEXT PRIMARY KEY); CREATE TABLE keyless(v, w INT);"
     "INSERT INTO a WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) "
     "SELECT i, 'v' || i FROM n;"
-    "INSERT INTO b SELECT 'k' || id FROM a;";
+    "INSERT INTO b SELECT 'k' || id FROM a; INSERT INTO keyless SELECT 'same', NULL FROM a;";
 
 snapshot::ReaderLimits small_chunks() {
   snapshot::ReaderLimits limits;
@@ -240,7 +240,7 @@ TEST_CASE("chunks of every table arrive once, also when the copy starts again af
   CapturedSource source(kShop);
   source.install();
   FollowedTarget target(server(), source);
-  for (std::uint32_t table = 1; table <= 3; ++table) {
+  for (std::uint32_t table = 1; table <= 4; ++table) {
     bool done = false;
     int sessions = 0;
     while (!done) {
@@ -345,7 +345,7 @@ TEST_CASE("a copy while the application writes, and one batch after it, make bot
   source.install();
   FollowedTarget target(server(), source);
   std::mt19937_64 random(test_seed() + 7);
-  for (std::uint32_t table = 1; table <= 3; ++table) {
+  for (std::uint32_t table = 1; table <= 4; ++table) {
     snapshot::Reader reader(sqlite::Database::open(source.path(), sqlite::OpenMode::read_only),
                             source.plans(), small_chunks());
     reader.request({{table, std::nullopt, std::nullopt}});
@@ -358,8 +358,10 @@ TEST_CASE("a copy while the application writes, and one batch after it, make bot
       // Rows move from what has been read to what has not, and the other way round.
       source.app().exec(fmt::format(
           "UPDATE OR REPLACE a SET id = {} WHERE id = {}; DELETE FROM b WHERE k = 'k{}';"
-          "INSERT OR IGNORE INTO empty VALUES ('e{}'); UPDATE a SET v = v || '+' WHERE id % 9 = 1",
-          random() % 600, random() % 600, random() % 500, random() % 20));
+          "INSERT OR IGNORE INTO empty VALUES ('e{}'); UPDATE a SET v = v || '+' WHERE id % 9 = 1;"
+          "UPDATE OR REPLACE keyless SET rowid = {}, w = {} WHERE rowid = {}",
+          random() % 600, random() % 600, random() % 500, random() % 20, random() % 600,
+          random() % 3, random() % 600));
     }
   }
   apply::move_phase(target.connection(), kMigration, apply::Phase::snapshot, apply::Phase::catchup,

@@ -159,6 +159,22 @@ TEST_CASE(
   CHECK(counts(compare(source, target)) == std::vector<std::uint64_t>{1, 0, 0});
 }
 
+TEST_CASE("a table without a key is compared by its rowid, equal rows one by one") {
+  CapturedSource source(
+      "CREATE TABLE t(a INT, b TEXT); INSERT INTO t VALUES (1, 'x'), (1, 'x'), (2, 'y'), (1, 'x');"
+      "DELETE FROM t WHERE rowid = 2; INSERT INTO t(rowid, a) VALUES (-7, 1);");
+  source.install();
+  FollowedTarget target(server(), source);
+  target.copy_and_index();
+  CHECK(compare(source, target).equal());
+  CHECK(target.query("SELECT _lockstep_rowid, a, b FROM public.t ORDER BY 1") ==
+        Rows{{"-7", "1", std::nullopt}, {"1", "1", "x"}, {"3", "2", "y"}, {"4", "1", "x"}});
+  target.query("UPDATE public.t SET _lockstep_rowid = 2 WHERE _lockstep_rowid = 4");
+  const verify::Comparison result = compare(source, target);
+  CHECK(counts(result) == std::vector<std::uint64_t>{1, 1, 0});
+  CHECK(result.examples[0] == "_lockstep_rowid=2: on the target only");
+}
+
 TEST_CASE("progress is told while a large table is compared") {
   CapturedSource source(
       "CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 "

@@ -64,7 +64,8 @@ inline void apply_entries(Replica& replica, const std::vector<TablePlan>& plans,
 inline Replica read_tables(sqlite::Database& database, const std::vector<TablePlan>& plans) {
   Replica found;
   for (const TablePlan& plan : plans) {
-    sqlite::Statement rows(database, "SELECT * FROM " + sqlite::quoted(plan.name()));
+    const std::string rowid = plan.shape.keyed_by_rowid ? ", " + plan.shape.rowid_name : "";
+    sqlite::Statement rows(database, "SELECT *" + rowid + " FROM " + sqlite::quoted(plan.name()));
     std::string bytes;
     EntryWriter writer(bytes);
     while (rows.step()) {

@@ -71,6 +71,7 @@ TEST_CASE("the torture database is refused as a whole, with a reason for each ta
     REQUIRE_FALSE(reasons.empty());
     for (const std::string& reason : reasons) CHECK(reason.size() > 10);
   }
+  CHECK(has(refused.output, "\"code\":\"LS-S305\",\"table\":\"no_pk\""));
   // PostgreSQL has no place for these, whatever lockstep will learn.
   for (const char* table : {"text_nul", "text_badutf8", "pk_null", "wide_cols"})
     CHECK(refusals.count(table) == 1);
@@ -82,6 +83,34 @@ TEST_CASE("the torture database is refused as a whole, with a reason for each ta
   require_code(as_text, 3);
   for (const auto& [table, reasons] : refusals)
     CHECK(has(as_text.output, "refused   " + table + ": " + reasons.front()));
+}
+
+TEST_CASE("a table without a key is warned of, followed, and counts on after the last rowid",
+          "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("bag.db");
+  sqlite(
+      file,
+      "CREATE TABLE bag(a, b TEXT); INSERT INTO bag VALUES (1, 'x'), (1, 'x'), (2, NULL);"
+      "CREATE VIRTUAL TABLE words USING fts5(x); CREATE TABLE words_mine(id INTEGER PRIMARY KEY)");
+  const std::string dsn = server().create_database("bag");
+  const Outcome first = lockstep({"run", file, dsn, "--until", "caught-up"});
+  require_code(first, 0);
+  CHECK(has(first.output,
+            "warn      LS-S305 bag: no primary key; followed by rowid in column "
+            "_lockstep_rowid; VACUUM may renumber, then lockstep reads the table "
+            "again"));
+  CHECK(has(first.output,
+            "skipped   words: a virtual table, with the 5 tables it keeps its data in;"));
+  require_equal(file, dsn, {"--tables", "bag,words_mine"});
+  CHECK(server().value("SELECT nextval(pg_get_serial_sequence('bag', '_lockstep_rowid'))", "bag") ==
+        "4");
+  sqlite(file, "DELETE FROM bag WHERE rowid = 1; INSERT INTO bag VALUES (1, 'x'), (1, 'y')");
+  const Outcome second = lockstep({"run", file, dsn, "--until", "caught-up"});
+  require_code(second, 0);
+  CHECK_FALSE(has(second.output, "LS-S305"));
+  require_equal(file, dsn, {"--tables", "bag,words_mine"});
+  require_code(lockstep({"verify", file, dsn}), 0);
 }
 
 TEST_CASE("a UTF-16 database is refused: SQLite would change lone surrogates on the way",
@@ -113,7 +142,8 @@ TEST_CASE("without exactly the refused tables the torture database is carried ov
       "LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_lockstep\\_%' ESCAPE '\\'");
   CHECK(followed.size() + excluded.size() == ordinary.size());
   for (const char* table : {"int_edges", "reals", "text_specials", "blobs", "pk_comp", "pk_nocase",
-                            "order", "MixedCase", "fk_orphans", "idx_long", "narrow"})
+                            "order", "MixedCase", "fk_orphans", "idx_long", "narrow", "no_pk",
+                            "shadow_rowid", "uniq_partial", "uniq_expr", "gen_zoo", "bag"})
     CHECK(std::count(followed.begin(), followed.end(), table) == 1);
   require_equal(file, dsn, {"--tables", joined(followed, ",")});
   require_code(lockstep({"verify", file, dsn}), 0);

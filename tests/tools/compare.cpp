@@ -7,6 +7,7 @@
 #include <compare>
 #include <cstdint>
 #include <cstdio>
+#include <map>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -41,7 +42,7 @@ class TableComparison {
     bool complete = !types.empty();
     if (!complete) remarks_.push_back("the table is missing on the target");
     std::set<std::string> known;
-    for (Column& column : source_.columns(table_)) {
+    for (Column& column : source_columns(types)) {
       known.insert(column.name);
       const auto type = types.find(column.name);
       if (type == types.end()) {
@@ -67,6 +68,23 @@ class TableComparison {
   }
 
  private:
+  /// The source's columns. Where it has no key and the target keeps the rowid, the rowid is one
+  /// more, and the key: rows that are equal otherwise must be as many on both sides.
+  std::vector<Column> source_columns(const std::map<std::string, std::string>& target) {
+    std::vector<Column> columns = source_.columns(table_);
+    const bool keyed = std::any_of(columns.begin(), columns.end(),
+                                   [](const Column& column) { return column.key > 0; });
+    const std::string rowid = keyed ? "" : rowid_name(columns);
+    if (rowid.empty()) return columns;
+    for (const auto& [name, type] : target) {
+      const bool ours = name.starts_with("_lockstep_rowid") &&
+                        name.find_first_not_of('_', 15) == std::string::npos;
+      if (ours && !has_column(columns, name))
+        columns.push_back({.name = name, .sql = rowid, .key = 1});
+    }
+    return columns;
+  }
+
   [[nodiscard]] std::string from_source() const { return " FROM main." + quoted(table_); }
 
   /// The primary key; all columns if there is none, or if it does not tell rows apart because it
@@ -80,7 +98,7 @@ class TableComparison {
                   columns_[key_.back()].key == static_cast<int>(key_.size());
     for (const std::size_t place : key_)
       usable = usable && source_.first("SELECT EXISTS (SELECT 1" + from_source() + " WHERE " +
-                                       quoted(columns_[place].name) + " IS NULL)") == "0";
+                                       columns_[place].source_sql() + " IS NULL)") == "0";
     if (usable) return;
     key_.resize(columns_.size());
     for (std::size_t place = 0; place < key_.size(); ++place) key_[place] = place;
@@ -89,15 +107,19 @@ class TableComparison {
   void merge() {
     choose_key();
     std::string names;
+    std::string source_names;
     std::string source_order;
     std::string target_order;
-    for (const Column& column : columns_)
+    for (const Column& column : columns_) {
       names += (names.empty() ? "" : ", ") + quoted(column.name);
+      source_names += (source_names.empty() ? "" : ", ") + column.source_sql();
+    }
     for (const std::size_t place : key_) {
       source_order += (source_order.empty() ? "" : ", ") + source_.order_term(columns_[place]);
       target_order += (target_order.empty() ? "" : ", ") + target_terms_[place];
     }
-    statement_ = source_.prepare("SELECT " + names + from_source() + " ORDER BY " + source_order);
+    statement_ =
+        source_.prepare("SELECT " + source_names + from_source() + " ORDER BY " + source_order);
     target_.start_rows("SELECT " + names + " FROM " + quoted(schema_) + "." + quoted(table_) +
                        " ORDER BY " + target_order);
     for (Row* row : {&source_row_, &source_last_, &target_row_, &target_last_})

@@ -17,11 +17,20 @@ namespace compare {
 /// How a column is compared, by its type on the target.
 enum class Kind { number, real, text, bytes, boolean };
 
+inline std::string quoted(std::string_view name) {
+  std::string sql = "\"";
+  for (const char c : name) sql.append(c == '"' ? 2 : 1, c);
+  return sql + '"';
+}
+
 struct Column {
   std::string name;
   Kind kind = Kind::text;
+  std::string sql{};  ///< how the source spells it, if not by its name
   bool text_affinity = false;
   int key = 0;  ///< place in the primary key from 1; 0: not in it
+
+  [[nodiscard]] std::string source_sql() const { return sql.empty() ? quoted(name) : sql; }
 };
 
 /// One cell of either side. `text` is what PostgreSQL would show, or the bytes themselves.
@@ -36,12 +45,6 @@ struct Cell {
 };
 
 using Row = std::vector<Cell>;
-
-inline std::string quoted(std::string_view name) {
-  std::string sql = "\"";
-  for (const char c : name) sql.append(c == '"' ? 2 : 1, c);
-  return sql + '"';
-}
 
 inline std::optional<std::int64_t> as_integer(std::string_view text) {
   std::int64_t number = 0;

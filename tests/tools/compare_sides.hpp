@@ -112,7 +112,7 @@ class Source {
   /// A key term in the order of the target's type. Plain where the class is certain, so that
   /// indexes serve.
   [[nodiscard]] std::string order_term(const Column& column) const {
-    const std::string name = quoted(column.name);
+    const std::string name = column.source_sql();
     if (column.kind == Kind::bytes) return "CAST(" + name + " AS BLOB)";
     if (column.kind != Kind::text) return name + " COLLATE BINARY";
     const std::string value = column.text_affinity ? name : "CAST(" + name + " AS TEXT)";
@@ -189,6 +189,19 @@ class Target {
 
   std::unique_ptr<PGconn, Finish> connection_;
 };
+
+inline bool has_column(const std::vector<Column>& columns, const std::string& name) {
+  return std::any_of(columns.begin(), columns.end(), [&](const Column& column) {
+    return sqlite3_stricmp(column.name.c_str(), name.c_str()) == 0;
+  });
+}
+
+/// A name of the rowid that no column has; empty if there is none.
+inline std::string rowid_name(const std::vector<Column>& columns) {
+  for (const char* name : {"_rowid_", "rowid", "oid"})
+    if (!has_column(columns, name)) return name;
+  return "";
+}
 
 inline std::string target_order_term(const Column& column, const std::string& type) {
   std::string term = quoted(column.name);

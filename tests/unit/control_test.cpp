@@ -85,10 +85,18 @@ TablePlan sample_plan() {
   shape.key = {1, 0};
   shape.rowid_alias = 0;
   shape.autoincrement = true;
+  shape.keyed_by_rowid = true;
+  shape.columns[2].is_rowid = true;
   shape.rowid_name = "_rowid_";
   shape.indexes = {{"i\"1", IndexOrigin::created, true, true, {{1, "NOCASE", true}, {}}},
                    {"u", IndexOrigin::unique_constraint, true, false, {{3, "BINARY", false}}},
-                   {"p", IndexOrigin::primary_key, true, false, {}}};
+                   {"p", IndexOrigin::primary_key, true, false, {}},
+                   {"e",
+                    IndexOrigin::created,
+                    true,
+                    true,
+                    {{{}, "NOCASE", false, "lower(\"caf\xe9\")"}},
+                    "a > '\xe9'"}};
   shape.foreign_keys = 3;
   shape.checks = 2;
   shape.sql = "CREATE TABLE \"we\"\"ird\" (\n -- caf\xe9 in latin-1\n id INTEGER)";
@@ -103,6 +111,7 @@ void check_same(const TablePlan& a, const TablePlan& b) {
   CHECK(a.shape.key == b.shape.key);
   CHECK(a.shape.rowid_alias == b.shape.rowid_alias);
   CHECK(a.shape.without_rowid == b.shape.without_rowid);
+  CHECK(a.shape.keyed_by_rowid == b.shape.keyed_by_rowid);
   CHECK(a.shape.autoincrement == b.shape.autoincrement);
   CHECK(a.shape.rowid_name == b.shape.rowid_name);
   CHECK(a.shape.foreign_keys == b.shape.foreign_keys);
@@ -113,19 +122,22 @@ void check_same(const TablePlan& a, const TablePlan& b) {
     const Column& x = a.shape.columns[i];
     const Column& y = b.shape.columns[i];
     CHECK(std::tie(x.name, x.declared_type, x.affinity, x.not_null, x.generated, x.default_sql,
-                   x.collation) == std::tie(y.name, y.declared_type, y.affinity, y.not_null,
-                                            y.generated, y.default_sql, y.collation));
+                   x.collation, x.is_rowid) == std::tie(y.name, y.declared_type, y.affinity,
+                                                        y.not_null, y.generated, y.default_sql,
+                                                        y.collation, y.is_rowid));
   }
   REQUIRE(a.shape.indexes.size() == b.shape.indexes.size());
   for (std::size_t i = 0; i < a.shape.indexes.size(); ++i) {
     const Index& x = a.shape.indexes[i];
     const Index& y = b.shape.indexes[i];
-    CHECK(std::tie(x.name, x.origin, x.unique, x.partial) ==
-          std::tie(y.name, y.origin, y.unique, y.partial));
+    CHECK(std::tie(x.name, x.origin, x.unique, x.partial, x.where_sql) ==
+          std::tie(y.name, y.origin, y.unique, y.partial, y.where_sql));
     REQUIRE(x.terms.size() == y.terms.size());
     for (std::size_t j = 0; j < x.terms.size(); ++j)
-      CHECK(std::tie(x.terms[j].column, x.terms[j].collation, x.terms[j].descending) ==
-            std::tie(y.terms[j].column, y.terms[j].collation, y.terms[j].descending));
+      CHECK(std::tie(x.terms[j].column, x.terms[j].collation, x.terms[j].descending,
+                     x.terms[j].expression) == std::tie(y.terms[j].column, y.terms[j].collation,
+                                                        y.terms[j].descending,
+                                                        y.terms[j].expression));
   }
   CHECK(fingerprint(a.shape) == fingerprint(b.shape));
 }

@@ -70,6 +70,17 @@ TEST_CASE("integers and reals of a NUMERIC column are carried, not in a key and 
         std::vector{ColumnType::bigint, ColumnType::text});
 }
 
+TEST_CASE("a table without a key is carried, with a warning") {
+  const snapshot::Planned planned = plan("CREATE TABLE t(a); INSERT INTO t VALUES (1), (1)");
+  CHECK(planned.problems.empty());
+  CHECK(planned.plan.types == std::vector{ColumnType::bigint, ColumnType::bigint});
+  REQUIRE(planned.warnings.size() == 1);
+  CHECK(planned.warnings[0].code == "LS-S305");
+  CHECK_THAT(planned.warnings[0].what, Contains("no primary key; followed by rowid in column "
+                                                "_lockstep_rowid;"));
+  CHECK(plan("CREATE TABLE t(a PRIMARY KEY)").warnings.empty());
+}
+
 TEST_CASE("every reason against a table is told, not only the first") {
   const std::string all = problems(
       "CREATE TABLE t(k TEXT PRIMARY KEY, a, b TEXT, c TEXT);"

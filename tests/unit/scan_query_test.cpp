@@ -31,6 +31,11 @@ TEST_CASE("a rowid table is scanned by its rowid") {
               R"(SELECT "k", "rowid", _rowid_ FROM "t" WHERE _rowid_ > ?1 ORDER BY _rowid_)", {2});
 }
 
+TEST_CASE("a table without a key is scanned by its rowid, which is its last column") {
+  check_query("CREATE TABLE t(a, b)", R"(SELECT "a", "b", rowid FROM "t" ORDER BY rowid)",
+              R"(SELECT "a", "b", rowid FROM "t" WHERE rowid > ?1 ORDER BY rowid)", {2});
+}
+
 TEST_CASE("a table without rowid is scanned by its key, bound column by column") {
   check_query("CREATE TABLE t(k TEXT COLLATE NOCASE PRIMARY KEY) WITHOUT ROWID",
               R"(SELECT "k" FROM "t" ORDER BY "k" COLLATE NOCASE)",

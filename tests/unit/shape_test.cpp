@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "link/sqlite/shape.hpp"
+#include "link/sqlite/sql_text.hpp"
 #include "tests/support/shape_of.hpp"
 
 using namespace lockstep;
@@ -84,6 +85,55 @@ TEST_CASE("a rowid alias is an INTEGER PRIMARY KEY and nothing that looks like o
   CHECK_FALSE(alias("CREATE TABLE t(id INTEGER PRIMARY KEY) WITHOUT ROWID"));
   CHECK_FALSE(alias("CREATE TABLE t(id INTEGER, b, PRIMARY KEY(id, b))"));
   CHECK_FALSE(alias("CREATE TABLE t(id INTEGER UNIQUE)"));
+}
+
+TEST_CASE("a table without a key is keyed by its rowid, under a name that no column has") {
+  const TableShape plain = shape_of("CREATE TABLE t(a, b)");
+  CHECK(plain.keyed_by_rowid);
+  CHECK(plain.key == std::vector<std::size_t>{2});
+  REQUIRE(plain.columns.size() == 3);
+  CHECK(plain.columns[2].name == "_lockstep_rowid");
+  CHECK(plain.columns[2].is_rowid);
+  CHECK(plain.columns[2].not_null);
+  CHECK(plain.columns[2].affinity == Affinity::integer);
+  CHECK_FALSE(plain.rowid_alias);
+  CHECK(sqlite::source_name(plain, 2) == "rowid");
+  CHECK(sqlite::source_name(plain, 0) == "\"a\"");
+  const TableShape taken = shape_of("CREATE TABLE t(_LOCKSTEP_rowid, RowID, _rowid_ UNIQUE)");
+  CHECK(taken.columns[3].name == "_lockstep_rowid_");
+  CHECK(sqlite::source_name(taken, 3) == "oid");
+  CHECK(shape_of("CREATE TABLE t(rowid, _rowid_, oid)").key.empty());
+  CHECK_FALSE(shape_of("CREATE TABLE t(k TEXT PRIMARY KEY)").keyed_by_rowid);
+}
+
+TEST_CASE("what PRAGMAs do not tell is read from the text of CREATE") {
+  const TableShape shape = shape_of(
+      "CREATE TABLE t(\"a,b(\" TEXT, [c AS (d)] /* AS (no) */ INT CHECK (1 > 0), e INT AS ([c AS "
+      "(d)] + ')' || 1 -- ,(\n ) STORED);"
+      "CREATE UNIQUE INDEX i ON t (\"a,b(\" COLLATE nocase desc, lower([c AS (d)]) || 'x,''(' "
+      "/* , */ ASC, -e ) /* end */ WHERE e IS NOT 'x -- y' -- end\n;");
+  REQUIRE(shape.indexes.size() == 1);
+  const Index& index = shape.indexes[0];
+  REQUIRE(index.terms.size() == 3);
+  CHECK(index.terms[0].expression.empty());
+  CHECK(index.terms[0].collation == "NOCASE");
+  CHECK(index.terms[1].expression == "lower([c AS (d)]) || 'x,''('");
+  CHECK(index.terms[2].expression == "-e");
+  CHECK(index.where_sql == "e IS NOT 'x -- y'");
+  CHECK(sqlite::generated_expression(shape.sql, "E") == "[c AS (d)] + ')' || 1");
+  CHECK(sqlite::generated_expression(shape.sql, "c AS (d)").empty());
+  CHECK(sqlite::read_index_text("CREATE INDEX i ON t(\"desc\" || desc, desc)").terms ==
+        std::vector<std::string>{"\"desc\" || desc", "desc"});
+}
+
+TEST_CASE("a fingerprint moves when a unique index's expression or predicate does") {
+  const auto print = [](const std::string& index) {
+    return fingerprint(shape_of("CREATE TABLE t(k INT PRIMARY KEY, a, b); CREATE " + index));
+  };
+  CHECK(print("UNIQUE INDEX i ON t(a) WHERE b > 1") != print("UNIQUE INDEX i ON t(a) WHERE b > 2"));
+  CHECK(print("UNIQUE INDEX i ON t(-a)") != print("UNIQUE INDEX i ON t(+a)"));
+  // What 0.1.0 could not read of other indexes must not stop a migration that it started.
+  CHECK(print("INDEX i ON t(a) WHERE b > 1") == print("INDEX i ON t(a) WHERE b > 2"));
 }
 
 TEST_CASE("a shape tells columns, keys and indexes as they were declared") {

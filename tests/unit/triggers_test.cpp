@@ -3,7 +3,10 @@
 
 #include <catch2/catch.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "capture/defaults.hpp"
 #include "tests/support/shape_of.hpp"
 
 using namespace lockstep;
@@ -107,8 +110,9 @@ CREATE TRIGGER _lockstep_1_probe_update BEFORE UPDATE ON "t" BEGIN
 END
 )");
   CHECK(capture::lookup_sql(shape) == R"(SELECT "k" FROM "t" WHERE "k" = ?1)");
-  CHECK(capture::probe_queries(shape) ==
-        std::vector<std::string>{R"(SELECT "k" FROM "t" WHERE "k" = ?1 COLLATE NOCASE)"});
+  CHECK(
+      capture::probe_queries(shape)[0].sql ==
+      R"(SELECT EXISTS (SELECT "k" FROM "t" WHERE "k" = NEW."k" COLLATE NOCASE) FROM "t" AS NEW, "t" AS OLD)");
 }
 
 TEST_CASE(
@@ -133,10 +137,111 @@ CREATE TRIGGER _lockstep_1_probe_update BEFORE UPDATE ON "t" BEGIN
   INSERT INTO _lockstep_changes(tbl, k1) SELECT 1, "id" FROM "t" WHERE "a" = coalesce(NEW."a", 'it''s') COLLATE NOCASE AND "b" = NEW."b" COLLATE BINARY AND (NEW."a" IS NOT OLD."a" COLLATE NOCASE OR NEW."b" IS NOT OLD."b" COLLATE BINARY);
 END
 )");
+}
+
+TEST_CASE("a table without a key is logged and looked up by its rowid") {
+  const TableShape shape = shape_of("CREATE TABLE t(a, RowId, b UNIQUE)");
+  CHECK(all_triggers(1, shape) == R"(CREATE TRIGGER _lockstep_1_insert AFTER INSERT ON "t" BEGIN
+  INSERT INTO _lockstep_changes(tbl, k1) VALUES (1, NEW._rowid_);
+END
+CREATE TRIGGER _lockstep_1_delete AFTER DELETE ON "t" BEGIN
+  INSERT INTO _lockstep_changes(tbl, k1) VALUES (1, OLD._rowid_);
+END
+CREATE TRIGGER _lockstep_1_update AFTER UPDATE ON "t" BEGIN
+  INSERT INTO _lockstep_changes(tbl, k1) VALUES (1, OLD._rowid_);
+  INSERT INTO _lockstep_changes(tbl, k1) SELECT 1, NEW._rowid_ WHERE NEW._rowid_ IS NOT OLD._rowid_;
+END
+CREATE TRIGGER _lockstep_1_probe_insert BEFORE INSERT ON "t" BEGIN
+  INSERT INTO _lockstep_changes(tbl, k1) SELECT 1, _rowid_ FROM "t" WHERE "b" = NEW."b" COLLATE BINARY;
+END
+CREATE TRIGGER _lockstep_1_probe_update BEFORE UPDATE ON "t" BEGIN
+  INSERT INTO _lockstep_changes(tbl, k1) SELECT 1, _rowid_ FROM "t" WHERE "b" = NEW."b" COLLATE BINARY AND (NEW."b" IS NOT OLD."b" COLLATE BINARY);
+END
+)");
+  CHECK(capture::lookup_sql(shape) ==
+        R"(SELECT "a", "RowId", "b", _rowid_ FROM "t" WHERE _rowid_ = ?1)");
+}
+
+namespace {
+
+/// The conditions of the INSERT's and of the UPDATE's probes.
+std::vector<std::string> conditions(const std::string& sql, const std::string& table = "t") {
+  std::vector<std::string> all;
+  const TableShape shape = shape_of(sql, table);
+  for (const auto event : {capture::ProbeEvent::insert, capture::ProbeEvent::update})
+    for (const capture::Probe& probe : capture::probes(shape, event))
+      all.push_back(probe.condition);
+  return all;
+}
+using Conditions = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("a partial index is probed through its predicate, whatever an UPDATE changes") {
   CHECK(
-      capture::probe_queries(shape) ==
-      std::vector<std::string>{
-          R"(SELECT "id" FROM "t" WHERE "a" = coalesce(?1, 'it''s') COLLATE NOCASE AND "b" = ?2 COLLATE BINARY)"});
+      conditions("CREATE TABLE t(id INTEGER PRIMARY KEY, a, b);"
+                 "CREATE UNIQUE INDEX i ON t(a) WHERE b > 1 /* or so */ -- here\n") ==
+      Conditions{
+          R"("a" = NEW."a" COLLATE BINARY AND (b > 1))",
+          R"("a" = NEW."a" COLLATE BINARY AND (b > 1) AND ("id" IS NOT OLD."id" COLLATE BINARY))"});
+}
+
+TEST_CASE("an expression is computed over the proposed row, with its index's collation") {
+  CHECK(
+      conditions("CREATE TABLE t(id INTEGER PRIMARY KEY, \"we\"\"ird\" TEXT, b);"
+                 "CREATE UNIQUE INDEX i ON t(lower(\"we\"\"ird\") COLLATE nocase DESC, b)")[0] ==
+      R"((lower("we""ird") COLLATE nocase) COLLATE NOCASE = (SELECT (lower("we""ird") COLLATE nocase) )"
+      R"(FROM (SELECT NEW."we""ird" AS "we""ird") AS _lockstep_new) AND "b" = NEW."b" COLLATE BINARY)");
+}
+
+TEST_CASE("a default in an expression or a generated column has a probe of its own") {
+  CHECK(
+      conditions("CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT COLLATE NOCASE NOT NULL DEFAULT q);"
+                 "CREATE UNIQUE INDEX i ON t(a || 'x')") ==
+      Conditions{
+          R"((a || 'x') COLLATE BINARY = (SELECT (a || 'x') FROM (SELECT NEW."a" AS "a") AS _lockstep_new))",
+          R"((a || 'x') COLLATE BINARY = (SELECT (a || 'x') FROM (SELECT CAST('q' AS TEXT) COLLATE "NOCASE" AS "a") )"
+          R"(AS _lockstep_new) AND NEW."a" IS NULL)",
+          R"((a || 'x') COLLATE BINARY = (SELECT (a || 'x') FROM (SELECT NEW."a" AS "a") AS _lockstep_new) )"
+          R"(AND ("id" IS NOT OLD."id" COLLATE BINARY))",
+          R"((a || 'x') COLLATE BINARY = (SELECT (a || 'x') FROM (SELECT CAST('q' AS TEXT) COLLATE "NOCASE" AS "a") )"
+          R"(AS _lockstep_new) AND NEW."a" IS NULL AND ("id" IS NOT OLD."id" COLLATE BINARY))"});
+  CHECK(
+      conditions("CREATE TABLE t(id INTEGER PRIMARY KEY, a INT NOT NULL DEFAULT -5, "
+                 "g INT AS (a + 1) UNIQUE)")[1] ==
+      R"("g" = (SELECT (a + 1) FROM (SELECT CAST(-5 AS INTEGER) COLLATE "BINARY" AS "a") AS _lockstep_new) )"
+      R"(COLLATE BINARY AND NEW."a" IS NULL)");
+}
+
+TEST_CASE("a table called new is not taken for the proposed row") {
+  const TableShape shape =
+      shape_of("CREATE TABLE \"New\"(id INTEGER PRIMARY KEY, a UNIQUE)", "New");
+  CHECK_THAT(capture::triggers_for(1, shape)[3].sql,
+             Catch::Contains(R"(FROM "New" AS _lockstep_row WHERE "a" = NEW."a")"));
+}
+
+TEST_CASE("constant defaults are told from expressions") {
+  using capture::constant_default;
+  for (const auto& [text, value] :
+       std::vector<std::pair<std::string, std::string>>{{"", ""},
+                                                        {"null", ""},
+                                                        {"true", "1"},
+                                                        {"FALSE", "0"},
+                                                        {"foo", "'foo'"},
+                                                        {"\"d\"\"q\"", "'d\"q'"},
+                                                        {"[b'r]", "'b''r'"},
+                                                        {"0x10", "0x10"},
+                                                        {"- 5", "- 5"},
+                                                        {"x'00'", "x'00'"},
+                                                        {"5 /* c */", "5"},
+                                                        {"1e-3", "1e-3"},
+                                                        {"'a'||'b'", "'a'||'b'"},
+                                                        {"'random()'", "'random()'"}}) {
+    INFO(text);
+    CHECK(constant_default(text) == value);
+  }
+  for (const char* text : {"current_timestamp", "random()", "lower('A')", "NOT true", "1 + abs(2)"})
+    CHECK_FALSE(constant_default(text));
 }
 
 TEST_CASE("a look-up compares as the key's index does") {

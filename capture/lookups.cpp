@@ -1,0 +1,90 @@
+#include "capture/lookups.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "capture/triggers.hpp"
+#include "link/sqlite/sql_text.hpp"
+#include "link/sqlite/statement.hpp"
+
+namespace lockstep::capture {
+
+namespace {
+
+// Lines about the rows that stand for NEW and OLD, and about SELECT .. FROM (SELECT NEW."a" ..).
+bool reads_new_row(const std::string& line) {
+  for (const std::string start :
+       {"SCAN NEW", "SCAN OLD", "SCAN CONSTANT ROW", "SCAN _lockstep_new"})
+    if (line == start || line.starts_with(start + " ")) return true;
+  return false;
+}
+
+bool may_scan(const Probe& probe, const std::string& line) {
+  if (!probe.single_row) return false;
+  return probe.scanned_index.empty() || line.ends_with(" INDEX " + probe.scanned_index);
+}
+
+// What is wrong with the query's plan, or with the query; nothing: each row is searched for.
+std::optional<std::string> problem_of(sqlite::Database& database, const std::string& query,
+                                      const Probe& probe) {
+  try {
+    sqlite::Statement plan(database, "EXPLAIN QUERY PLAN " + query);
+    std::string said;
+    bool searches = true, reads = false;
+    while (plan.step()) {
+      const std::string line = plan.text(3);
+      said += line + "; ";
+      if (reads_new_row(line)) continue;
+      const bool scans = line.starts_with("SCAN ");
+      reads = reads || scans || line.starts_with("SEARCH ");
+      searches = searches && (!scans || may_scan(probe, line));
+    }
+    if (searches && reads) return std::nullopt;
+    return fmt::format("SQLite would answer \"{}\" with: {}", query, said);
+  } catch (const Error& error) {
+    return error.facts().why;
+  }
+}
+
+bool hides_changes(const std::string& create_trigger) {
+  const std::vector<sqlite::SqlToken> tokens = sqlite::tokens_of(create_trigger);
+  std::size_t at = 0;
+  while (at < tokens.size() && !sqlite::is_word(tokens[at], "AFTER") &&
+         !sqlite::is_word(tokens[at], "ON"))
+    ++at;
+  if (at == tokens.size() || !sqlite::is_word(tokens[at], "AFTER")) return false;
+  for (; at + 2 < tokens.size(); ++at)
+    if (sqlite::is_word(tokens[at], "RAISE") && sqlite::is_word(tokens[at + 2], "IGNORE"))
+      return true;
+  return false;
+}
+
+}  // namespace
+
+std::vector<std::string> lookup_problems(sqlite::Database& database, const TableShape& shape) {
+  std::vector<std::string> problems;
+  const auto add = [&](const std::optional<std::string>& problem) {
+    if (problem && std::find(problems.begin(), problems.end(), *problem) == problems.end())
+      problems.push_back(*problem);
+  };
+  add(problem_of(database, lookup_sql(shape), {}));
+  for (const ProbeQuery& query : probe_queries(shape))
+    add(problem_of(database, query.sql, query.probe));
+  return problems;
+}
+
+std::vector<std::string> hiding_triggers(sqlite::Database& database, const std::string& table) {
+  std::vector<std::string> found;
+  sqlite::Statement triggers(
+      database,
+      "SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE "
+      "NOCASE AND name NOT LIKE '\\_lockstep\\_%' ESCAPE '\\' ORDER BY name");
+  triggers.bind(1, std::string_view(table));
+  while (triggers.step())
+    if (hides_changes(triggers.text(1))) found.push_back(triggers.text(0));
+  return found;
+}
+
+}  // namespace lockstep::capture

@@ -1,0 +1,23 @@
+// Asks SQLite what it would do: runs nothing, changes nothing.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "link/sqlite/database.hpp"
+#include "model/shape.hpp"
+
+namespace lockstep::capture {
+
+/// Why a look-up or probe of this table could not be run, or would read more of the table than it
+/// needs: one sentence each. A function or collation that only the application has shows here. Call
+/// only for shapes without capture_problems().
+[[nodiscard]] std::vector<std::string> lookup_problems(sqlite::Database& database,
+                                                       const TableShape& shape);
+
+/// The application's AFTER triggers on the table that say RAISE(IGNORE): where such a trigger fires
+/// before ours, the row has changed and our trigger does not run.
+[[nodiscard]] std::vector<std::string> hiding_triggers(sqlite::Database& database,
+                                                       const std::string& table);
+
+}  // namespace lockstep::capture

@@ -1,0 +1,129 @@
+// What SQLite is asked before anything is installed: whether our connection can run the look-ups
+// and probes at all, and whether each is a search.
+#include "capture/lookups.hpp"
+
+#include <catch2/catch.hpp>
+#include <memory>
+#include <string>
+
+#include "tests/support/captured_source.hpp"
+
+namespace lockstep::test {
+namespace {
+
+using Catch::Contains;
+
+struct Close {
+  void operator()(sqlite3* handle) const noexcept { sqlite3_close(handle); }
+};
+
+/// Runs `sql` on a connection that has what only an application has: the function own(x) and the
+/// collation OWN.
+void run_with_own(const std::string& path, const std::string& sql) {
+  sqlite3* handle = nullptr;
+  REQUIRE(sqlite3_open(path.c_str(), &handle) == SQLITE_OK);
+  const std::unique_ptr<sqlite3, Close> closing(handle);
+  sqlite3_create_function(
+      handle, "own", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
+      [](sqlite3_context* context, int, sqlite3_value** values) {
+        sqlite3_result_value(context, values[0]);
+      },
+      nullptr, nullptr);
+  sqlite3_create_collation(handle, "OWN", SQLITE_UTF8, nullptr,
+                           [](void*, int a, const void*, int b, const void*) { return a - b; });
+  INFO(sql);
+  REQUIRE(sqlite3_exec(handle, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
+}
+
+/// Everything against capturing table t.
+std::string problems(const std::string& sql) {
+  const TempDir folder;
+  run_with_own(folder.file("a"), sql);
+  sqlite::Database database = sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_only);
+  const TableShape shape = sqlite::read_shape(database, "t");
+  std::vector<std::string> found = capture::capture_problems(shape);
+  if (found.empty()) found = capture::lookup_problems(database, shape);
+  std::string all;
+  for (const std::string& problem : found) all += problem + ";";
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("what only the application's SQLite has is refused by name") {
+  const std::string table = "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b); ";
+  CHECK_THAT(problems(table + "CREATE UNIQUE INDEX i ON t(own(a))"),
+             Contains("no such function: own"));
+  CHECK_THAT(problems(table + "CREATE UNIQUE INDEX i ON t(a) WHERE own(b)"),
+             Contains("no such function: own"));
+  CHECK_THAT(problems(table + "CREATE UNIQUE INDEX i ON t(a COLLATE OWN)"),
+             Contains("collation OWN, which only the application has"));
+  CHECK_THAT(problems(table + "CREATE UNIQUE INDEX i ON t(b) WHERE a = 'x' COLLATE OWN"),
+             Contains("no such collation sequence: OWN"));
+  CHECK_THAT(problems("CREATE TABLE t(k TEXT COLLATE OWN PRIMARY KEY)"),
+             Contains("collation OWN, which only the application has"));
+  CHECK_THAT(problems("CREATE TABLE t(id INTEGER PRIMARY KEY, a, g AS (own(a)))"),
+             Contains("unknown function: own()"));
+  // Nothing of ours goes through these.
+  CHECK(problems(table + "CREATE INDEX i ON t(own(a)); CREATE INDEX j ON t(a COLLATE OWN)") == "");
+  CHECK(problems("CREATE TABLE t(id INTEGER PRIMARY KEY, a CHECK (own(a)) COLLATE OWN)") == "");
+}
+
+TEST_CASE("look-ups and probes of every kind are searches") {
+  for (const char* sql :
+       {"CREATE TABLE t(a, b); CREATE UNIQUE INDEX i ON t(a) WHERE b > 1 AND (a IS NOT 4 OR b IN "
+        "(1, 2))",
+        "CREATE TABLE t(k TEXT PRIMARY KEY, a TEXT COLLATE nocase, b INT NOT NULL DEFAULT 5);"
+        "CREATE UNIQUE INDEX i ON t(lower(a) collate rtrim DESC, -b, a COLLATE binary);"
+        "CREATE UNIQUE INDEX j ON t(CAST(b AS TEXT)) WHERE typeof(a) = 'text' AND NOT b",
+        "CREATE TABLE t(k INT PRIMARY KEY, doc, x AS (doc ->> '$.x') UNIQUE);"
+        "CREATE UNIQUE INDEX i ON t(json_extract(doc, '$.y')) WHERE json_valid(doc)",
+        "CREATE TABLE t(k INT, l TEXT COLLATE NOCASE, v, PRIMARY KEY(l DESC, k)) WITHOUT ROWID;"
+        "CREATE UNIQUE INDEX i ON t((v)); CREATE UNIQUE INDEX j ON t(+v || l)",
+        "CREATE TABLE t(k ANY PRIMARY KEY, v ANY UNIQUE, w REAL UNIQUE) STRICT",
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE UNIQUE INDEX only ON t((1)) WHERE v",
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE UNIQUE INDEX \"a  b\" ON t('x' || '')"})
+    CHECK(problems(sql) == "");
+}
+
+TEST_CASE("a probe that would read the whole table is refused") {
+  // A look-up through an index that was made with another collation than the plan says.
+  const TempDir folder;
+  Application app(folder.file("a"));
+  app.exec("CREATE TABLE t(k INTEGER PRIMARY KEY, a TEXT, b); CREATE UNIQUE INDEX i ON t(a, b)");
+  sqlite::Database database = sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_only);
+  TableShape shape = sqlite::read_shape(database, "t");
+  CHECK(capture::lookup_problems(database, shape).empty());
+  shape.indexes[0].terms[0].collation = "NOCASE";
+  const std::vector<std::string> found = capture::lookup_problems(database, shape);
+  REQUIRE(found.size() == 2);
+  CHECK_THAT(found[0], Contains("SCAN t"));
+  shape.indexes[0].terms[0] = {{}, "BINARY", false, "a || 'x'"};
+  CHECK_THAT(capture::lookup_problems(database, shape).at(0), Contains("SCAN t"));
+}
+
+TEST_CASE("AFTER triggers that hide changes are named, others are not") {
+  const TempDir folder;
+  Application app(folder.file("a"));
+  app.exec(
+      "CREATE TABLE T(a); CREATE TABLE other(a);"
+      "CREATE TRIGGER \"after\" BEFORE UPDATE ON t BEGIN SELECT RAISE(IGNORE); END;"
+      "CREATE TRIGGER plain INSERT ON t BEGIN SELECT RAISE(IGNORE); END;"
+      "CREATE TRIGGER aborts AFTER UPDATE ON t BEGIN SELECT RAISE(ABORT, 'IGNORE'); END;"
+      "CREATE TRIGGER elsewhere AFTER UPDATE ON other BEGIN SELECT RAISE(IGNORE); END;"
+      "CREATE TRIGGER hides AFTER UPDATE ON t BEGIN SELECT CASE WHEN NEW.a THEN raise ( ignore ) "
+      "END; END;");
+  sqlite::Database database = sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_only);
+  CHECK(capture::hiding_triggers(database, "T") == std::vector<std::string>{"hides"});
+}
+
+TEST_CASE("a schema with JSON in indexes and generated columns can be opened and followed") {
+  CapturedSource source(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, doc, x AS (doc ->> '$.x') STORED UNIQUE);"
+      "CREATE INDEX i ON t(json_extract(doc, '$.y')); INSERT INTO t(doc) VALUES ('{\"x\": 1}');");
+  source.install();
+  source.app().exec("INSERT OR REPLACE INTO t(id, doc) VALUES (9, '{\"x\": 1, \"y\": [2]}')");
+  CHECK(source.follow() == "");
+}
+
+}  // namespace lockstep::test
