@@ -17,19 +17,19 @@ inline const std::vector<std::string> kTorture{
     "acct",    "audit", "orders",   "order_lines", "seats",         "slugs",       "tags",
     "tree",    "bag",   "ledger_a", "ledger_b",    "reals",         "int_edges",   "rowid_edges",
     "pk_comp", "flags", "auto_gap", "implicit_id", "text_specials", "defaults_zoo"};
+/// Without bag: reading a table without a key anew after a VACUUM ends in LS-T211 (42883:
+/// PostgreSQL compares ROW(...) with ROW(...) column by column, and integers have no operator *<>).
 inline const std::vector<std::string> kTortureToday{
-    "acct",  "audit",    "order_lines", "seats",         "tags",        "tree",
-    "reals", "ledger_a", "ledger_b",    "int_edges",     "rowid_edges", "pk_comp",
+    "acct",  "audit",    "orders",      "order_lines",   "seats",       "slugs",       "tags",
+    "tree",  "ledger_a", "ledger_b",    "reals",         "int_edges",   "rowid_edges", "pk_comp",
     "flags", "auto_gap", "implicit_id", "text_specials", "defaults_zoo"};
 
 /// What node_writer/writer.js writes: all of it can be carried.
 inline const std::vector<std::string> kNode{"users", "prices", "readings", "boxes",
                                             "jobs",  "pages",  "docs",     "events"};
-inline const std::vector<std::string> kNodeToday{"users", "prices", "readings", "boxes"};
 
-/// Where "today" goes once all of it works.
+/// Becomes kTorture once all of it works.
 inline const std::vector<std::string>& kTortureFollowed = kTortureToday;
-inline const std::vector<std::string>& kNodeFollowed = kNodeToday;
 
 /// As --tables takes them.
 inline std::string listed(const std::vector<std::string>& tables) {
