@@ -110,8 +110,13 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
     start_session(peer, message);
     return;
   }
-  // What is left over from an earlier session has nothing to say.
-  if (!session_ || session_->peer != peer || session_->id != message.session) return;
+  // What is left over from an earlier session has nothing to say; but its sender may not know yet
+  // that it is over: this process was started anew, or it lost the session to another peer.
+  if (!session_ || session_->peer != peer || session_->id != message.session) {
+    if (message.kind != Kind::bye)
+      static_cast<void>(router_.send(peer, encode(Message{Kind::bye, message.session, 0, {}})));
+    return;
+  }
   if (message.number != session_->received++)
     throw Error({.code = "LS-W506",
                  .exit = ExitCode::stopped,
