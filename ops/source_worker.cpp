@@ -70,7 +70,8 @@ void SourceWorker::serve(const std::stop_token& stop) {
     if (now < hot_until_ || now >= next_slow_poll_) poll_now_ = true;
     receive_all();
     if (acked_)
-      if (const std::int64_t rows = prune_.turn(*acked_); rows > 0) board_.pruned(rows);
+      if (const std::int64_t rows = prune_.turn(*acked_, good_moment()); rows > 0)
+        board_.pruned(rows);
   }
   if (session_) {
     session_->outbox.clear();
@@ -78,6 +79,12 @@ void SourceWorker::serve(const std::stop_token& stop) {
     const Message bye{Kind::bye, session_->id, session_->sent++, {}};
     static_cast<void>(router_.send(session_->peer, encode(bye)));
   }
+}
+
+// To write: right behind a commit of the application, or when it rests.
+bool SourceWorker::good_moment() {
+  constexpr Milliseconds kRests{50};
+  return std::exchange(saw_commit_, false) || steady_now() - last_commit_ > kRests;
 }
 
 Milliseconds SourceWorker::patience(bool busy) const {
@@ -290,6 +297,11 @@ void SourceWorker::begin_batch() {
   CaptureSession& session = *session_;
   if (session.in_flight.size() >= (session.warm ? options_.batches_in_flight_max : 1)) return;
   const Position newest = tail_->newest();
+  if (newest.seq != newest_seen_) {
+    newest_seen_ = newest.seq;
+    saw_commit_ = true;
+    last_commit_ = steady_now();
+  }
   board_.captured(newest);
   session.batch = tail_->next(*session.followed);
   if (!session.batch) {
