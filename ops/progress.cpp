@@ -101,7 +101,9 @@ std::string copy_rest(const Status& status, const Share& share) {
   } else if (status.eta) {
     end = eta_text(*status.eta);
   }
-  return joined({rows_text(share), rate_text(rate), end});
+  // Without a run there is none: 0 would be a claim.
+  const bool known = status.rows_per_second || rate > 0;
+  return joined({rows_text(share), known ? rate_text(rate) : std::string(), end});
 }
 
 std::string bar(const Share& share, const Canvas& canvas) {

@@ -112,6 +112,32 @@ TEST_CASE("a terminal that obeys nothing, and no terminal, get lines", "[system]
   CHECK(has(quiet.output(), "caught up"));
 }
 
+TEST_CASE("a table that is read anew is noted by its name, with and without JSON", "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("anew.db");
+  sqlite(file, "CREATE TABLE keyless(text TEXT); INSERT INTO keyless VALUES ('a'), ('b'), ('c')");
+  const std::string dsn = server().create_database("anew");
+  for (const bool json : {false, true}) {
+    std::vector<std::string> arguments{"run", file, dsn};
+    if (json) arguments.emplace_back("--json");
+    Process process = start(arguments, watched({}));
+    REQUIRE(wait_until(
+        [&] {
+          return lockstep({"wait", file, "--for", "caught-up"}).status.code == 0;
+        },
+        30s, 20ms));
+    sqlite(file, "DELETE FROM keyless WHERE rowid = (SELECT min(rowid) FROM keyless)");
+    sqlite(file, "VACUUM");
+    sqlite(file, "INSERT INTO keyless VALUES ('d')");
+    const std::string note =
+        json ? R"("code":"LS-S306","table":"keyless")" : "note      LS-S306 reading keyless anew\n";
+    CHECK(wait_until([&] { return has(json ? process.output() : process.error_output(), note); },
+                     30s, 20ms));
+    process.signal(SIGTERM);
+    CHECK(process.wait_or_throw(20s) == ExitStatus{.code = 143});
+  }
+}
+
 TEST_CASE("in JSON progress is objects with rows of how many for each table, and status has them",
           "[system]") {
   const TempDir folder;
