@@ -77,7 +77,7 @@ BatchReader::BatchReader(Tail& tail, const Position& from, BatchLimits limits)
       from_(from),
       limits_(limits),
       rounds_(from.seq),
-      scanned_(from),
+      seen_(from),
       pace_(tail.database_, limits.pace),
       patient_until_(steady_now() + limits.long_read_after) {}
 
@@ -102,18 +102,25 @@ void BatchReader::read_view() {
   const sqlite::Transaction view(tail_.database_, sqlite::Transaction::Mode::deferred);
   const std::int64_t wall_us = wall_now_us();
   const Position newest = tail_.newest();
-  tail_.prove_here(scanned_);
+  // Rows were read as of the newest change of the last view, not only as of what was taken in: a
+  // source that went back behind it would never log their way back.
+  tail_.prove_here(seen_);
+  seen_ = newest;
   slices_.emplace_back();
   begin_resets(std::exchange(tail_.stale_, {}));
   const Deadline deadline(to_the_end ? kNoEnd : pace_.slice());
-  bool more = true;
-  while (more && !deadline.passed()) {
-    read_changes(newest, deadline);
-    read_resets(deadline);
+  // By turns, each at least a step: else a writer that logs a slice's worth between two slices
+  // would keep a table from ever being read anew.
+  bool changes_next = rounds_.slices() % 2 == 0 || resets_.empty();
+  for (bool more = true; more && (to_the_end || !full());) {
+    if (changes_next)
+      read_changes(newest, deadline);
+    else
+      read_resets(deadline);
+    changes_next = !changes_next;
     more = rounds_.pending() || rounds_.scanned() < newest.seq || !resets_.empty();
-    if (!full()) continue;
-    if (!to_the_end) break;
-    spool();
+    if (deadline.passed()) break;
+    if (to_the_end && full()) spool();
   }
   tail_.durability_.in_view();
   if (rounds_.end_slice(newest.seq, resets_.empty()))
@@ -183,7 +190,6 @@ void BatchReader::scan_changes() {
         rounds_.log(seq, id, number < 0 ? std::string() : key_bytes(change, plan.shape.key.size()));
     if (!follows) throw_missing(seq, rounds_.scanned() + 1);
     if (number < 0) marked.push_back(id);
-    scanned_ = {from_.era, seq, change.integer(1)};
   }
   begin_resets(marked);
 }
@@ -198,7 +204,7 @@ void BatchReader::begin_resets(const std::vector<std::uint32_t>& tables) {
 }
 
 void BatchReader::read_resets(const Deadline& deadline) {
-  for (auto at = resets_.begin(); at != resets_.end() && !full() && !deadline.passed();) {
+  for (auto at = resets_.begin(); at != resets_.end() && !full();) {
     cut();
     std::string& entries = slice().entries;
     const TablePlan& plan = tail_.plan(at->first);
@@ -214,6 +220,7 @@ void BatchReader::read_resets(const Deadline& deadline) {
     };
     if (at->second.read(visit, deadline, limits_.slice_bytes_max)) return;
     at = resets_.erase(at);
+    if (deadline.passed()) return;
   }
 }
 

@@ -33,7 +33,9 @@ struct BatchLimits {
 /// What was read of a batch at one time: a key is in it once.
 struct Slice {
   std::vector<std::uint32_t> resets;  ///< tables that are read anew from here on, before `entries`
-  std::string entries;                ///< entry stream (model/README.md), whole entries
+  /// Entry stream (model/README.md). What a long read spooled comes in pieces of a megabyte, as
+  /// slices of their own: there an entry may go on in the next one.
+  std::string entries;
   std::optional<wire::BatchEnd> end;  ///< of the batch: this was its last slice
 };
 
@@ -80,8 +82,8 @@ class BatchReader {
   Position from_;
   BatchLimits limits_;
   Rounds rounds_;
-  Position scanned_;           ///< number and identity of the last change taken in
-  std::vector<Slice> slices_;  ///< read and not yet handed out
+  Position seen_;                                 ///< the newest change of the last view
+  std::vector<Slice> slices_;                     ///< read and not yet handed out
   std::map<std::uint32_t, sqlite::Scan> resets_;  ///< of tables that are being read anew
   sqlite::Pace pace_;
   SteadyTime patient_until_;

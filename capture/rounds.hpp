@@ -22,8 +22,8 @@ inline constexpr std::size_t kSlicesWithoutProgress = 32;
 ///
 /// In a slice the caller does, while its budget lasts: take() a key and look it up; if nothing is
 /// pending, log() some more rows of the change table, as the same read transaction sees it; then
-/// end_slice(). A source that went back in time is the caller's to find: it proves `scanned()` in
-/// each slice.
+/// end_slice(). A source that went back in time is the caller's to find: in each slice it
+/// proves the newest seq of the slice before.
 class Rounds {
  public:
   explicit Rounds(std::int64_t from);

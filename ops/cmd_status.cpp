@@ -63,10 +63,13 @@ Status status_of(const json& object) {
 void print_tables(const Status& status, Screen& screen) {
   if (status.phase == "snapshot") screen.result(fmt::format("  copy       {}", copy_text(status)));
   if (status.phase == "indexing") screen.result(fmt::format("  indexes    {}", index_text(status)));
+  const bool follows = status.phase == "streaming";
+  // lockstep capture does not know how far apply is.
+  const bool known = status.phase != "capturing" && status.phase != "serving";
   for (const TableProgress& table : status.tables) {
-    const bool follows = table.indexed && status.phase == "streaming";
-    std::string line = fmt::format("  {:<32} {:>14} rows copied   {}", table.name,
-                                   grouped(table.rows), follows ? "following" : state_of(table));
+    const std::string_view state = follows ? "following" : known ? state_of(table) : "";
+    std::string line =
+        fmt::format("  {:<32} {:>14} rows copied   {}", table.name, grouped(table.rows), state);
     if (under_way(table)) {
       if (const Share share = share_of(table); share.percent)
         line += fmt::format("   {:.1f} % of {}", *share.percent, grouped(share.expected));

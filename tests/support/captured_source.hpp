@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <functional>
 #include <map>
 #include <memory>
@@ -35,11 +36,16 @@ inline std::string key_bytes(const TablePlan& plan, const EntryView& entry) {
   while (const auto value = cursor.next()) values.push_back(*value);
   std::string key;
   EntryWriter writer(key);
+  // As for PostgreSQL, 0.0 and -0.0 are one key; that of the row tells them apart.
+  const auto put = [&](ValueView value) {
+    if (value.kind == ValueClass::real && std::abs(value.real) <= 0) value.real = 0.0;
+    writer.put(value);
+  };
   writer.begin(0, true);
   if (entry.present)
-    for (const std::size_t column : plan.shape.key) writer.put(values.at(column));
+    for (const std::size_t column : plan.shape.key) put(values.at(column));
   else
-    for (const ValueView& value : values) writer.put(value);
+    for (const ValueView& value : values) put(value);
   writer.end();
   return key;
 }
@@ -127,14 +133,18 @@ struct Batch {
   wire::BatchBegin begin;
   std::vector<capture::Slice> slices;
   wire::BatchEnd end;
+  std::uint64_t long_reads = 0;
 };
 
 /// Slice by slice: what was read later counts, and a table that was reset is what came since.
 inline void apply_batch(Replica& replica, const std::vector<TablePlan>& plans, const Batch& batch) {
+  std::string entries;  // an entry may go on in the next slice, but not over a reset
   for (const capture::Slice& slice : batch.slices) {
+    if (!slice.resets.empty()) apply_entries(replica, plans, std::exchange(entries, {}));
     for (const std::uint32_t table : slice.resets) replica[table].clear();
-    apply_entries(replica, plans, slice.entries);
+    entries += slice.entries;
   }
+  apply_entries(replica, plans, entries);
 }
 
 class CapturedSource {
@@ -159,7 +169,7 @@ class CapturedSource {
     reopen();
   }
 
-  /// Slices of about this size from the next reopen() on, and what happens between two of them.
+  /// Slices of about this size, and what happens between two read transactions of a batch.
   void slice(capture::BatchLimits limits, std::function<void()> between_slices) {
     limits_ = limits;
     between_slices_ = std::move(between_slices);
@@ -176,26 +186,36 @@ class CapturedSource {
     tail_->rowids_known(capture::recorded_rowids_version(*judge_));
   }
 
+  /// Puts lost triggers back, as a restart does; the names of their tables.
+  std::vector<std::string> reinstall() {
+    sqlite::Database database = sqlite::Database::open(path_, sqlite::OpenMode::read_write);
+    return capture::reinstall_triggers(database, plans());
+  }
+
   /// The next batch, as it would go over the wire; nothing if nothing was written.
   std::optional<Batch> take() {
     const auto reader = tail_->next(position_);
     if (!reader) return std::nullopt;
     Batch batch;
     batch.begin = {reader->from()};
-    while (batch.slices.empty() || !batch.slices.back().end)
-      for (capture::Slice& slice : reader->next()) {
-        batch.slices.push_back(std::move(slice));
-        if (between_slices_) between_slices_();
-      }
+    while (batch.slices.empty() || !batch.slices.back().end) {
+      if (!batch.slices.empty() && between_slices_) between_slices_();
+      for (capture::Slice& slice : reader->next()) batch.slices.push_back(std::move(slice));
+    }
     batch.end = *batch.slices.back().end;
+    batch.long_reads = reader->long_reads();
     position_ = batch.end.to;
     return batch;
   }
 
   /// Takes the next batch, if there is one, and says how the replica then differs from the file.
   std::string follow() {
-    if (const auto batch = take()) apply_batch(replica_, plans(), *batch);
-    return difference(read_tables(*judge_, plans()), replica_, plans());
+    if (const auto batch = take()) apply(*batch);
+    return difference();
+  }
+  void apply(const Batch& batch) { apply_batch(replica_, plans(), batch); }
+  [[nodiscard]] std::string difference() {
+    return test::difference(read_tables(*judge_, plans()), replica_, plans());
   }
 
   Application& app() { return app_; }
