@@ -334,7 +334,7 @@ void SourceWorker::produce_batch() {
     session.batch_begun = true;
     for (const std::uint32_t table : slice.resets) {
       enqueue(Kind::batch_reset, wire::encode_batch_reset({table}));
-      board_.resyncing();
+      board_.resyncing(table);
     }
     enqueue_fragments(Kind::batch_rows, slice.entries);
     if (slice.end) return end_batch(*slice.end);
