@@ -143,7 +143,7 @@ TEST_CASE("a batch in slices is the source at its end, whatever is written betwe
       (void)source.app().attempt(random_statement(random));
     source.app().exec("COMMIT");
   };
-  for (int round = 0; round < 12; ++round) {
+  for (int round = 0; round < 8; ++round) {
     INFO(journal << ", round " << round);
     source.slice(tiny(1 + random() % 200, 1 + static_cast<std::int64_t>(random() % 5)), write);
     writes_left = 30;
