@@ -129,8 +129,8 @@ std::string merge_delete_missing_sql(const std::string& schema, const TablePlan&
 std::string merge_upsert_changed_sql(const std::string& schema, const TablePlan& plan) {
   const std::string upsert = merge_upsert_sql(schema, plan);
   if (upsert.ends_with("DO NOTHING")) return upsert;
-  // *<> compares the bits: 0.0 and -0.0 differ, as do 1.0 and 1.00 as numeric. It is an operator of
-  // records: between two ROW() without a cast it would be asked column by column.
+  // *<> compares the bits: 0.0 and -0.0 differ, as do 1.0 and 1.00 as numeric. Between two bare
+  // ROW()s PostgreSQL would look for it column by column.
   std::vector<std::string> present, proposed;
   for (const std::string& name : columns_of(plan)) {
     present.push_back("t." + name);

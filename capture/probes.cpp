@@ -273,6 +273,11 @@ bool key_is_exact(const TableShape& shape) {
   });
 }
 
+std::string new_key_value(const TableShape& shape, std::size_t column) {
+  const Column& key = shape.columns[column];
+  return key.is_rowid ? "NEW." + shape.rowid_name : new_value(key);
+}
+
 std::string probed_table(const TableShape& shape) {
   const bool hides = sqlite::same_name(shape.name, "new") || sqlite::same_name(shape.name, "old");
   return quoted(shape.name) + (hides ? " AS _lockstep_row" : "");

@@ -33,6 +33,9 @@ struct Probe {
 /// The table in the FROM of a probe. One that is called new or old gets another name there.
 [[nodiscard]] std::string probed_table(const TableShape& shape);
 
+/// What a key column will hold after the UPDATE, in a BEFORE trigger.
+[[nodiscard]] std::string new_key_value(const TableShape& shape, std::size_t column);
+
 /// True if two keys that are equal for the key's index are equal byte for byte. Not so for NOCASE
 /// and RTRIM (an INTEGER column can hold texts), nor for columns without affinity, where 1 = 1.0:
 /// there the key's own index has victims too.

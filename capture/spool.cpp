@@ -17,7 +17,7 @@ namespace lockstep::capture {
 namespace {
 
 [[noreturn]] void throw_no_room(const std::string& doing, int error) {
-  throw Error({.code = "LS-S331",
+  throw Error({.code = "LS-S334",
                .exit = ExitCode::stopped,
                .what = fmt::format("cannot spool changes to a temporary file: {}", doing),
                .why = std::strerror(error),

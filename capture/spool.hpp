@@ -10,7 +10,7 @@
 namespace lockstep::capture {
 
 /// First in, first out. The file appears in $TMPDIR (or /tmp) with the first append() and can be
-/// read by nobody else. Throws LS-S331 if the disk does not take it. One thread.
+/// read by nobody else. Throws LS-S334 if the disk does not take it. One thread.
 class Spool {
  public:
   void append(std::string_view bytes);

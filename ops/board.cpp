@@ -48,7 +48,8 @@ void Board::tables(std::vector<TableProgress> tables) {
 
 void Board::captured(const Position& newest) {
   const std::lock_guard lock(mutex_);
-  status_.captured = newest;
+  // Both ends report; the one that knows less must not take anything back.
+  if (!status_.captured || !(newest < *status_.captured)) status_.captured = newest;
   if (status_.phase == "streaming" && !goal_) goal_ = newest;
   count_backlog();
 }
@@ -97,6 +98,8 @@ void Board::resumed(const Position& position) {
 void Board::acked(const Position& position) {
   const std::lock_guard lock(mutex_);
   status_.acked = position;
+  if (status_.applied && *status_.applied < position) status_.applied = position;
+  count_backlog();
 }
 
 void Board::caught_up(const Position& position) {

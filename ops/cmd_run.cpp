@@ -1,57 +1,17 @@
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "link/sqlite/lock_file.hpp"
 #include "ops/commands.hpp"
+#include "ops/follow.hpp"
 #include "ops/names.hpp"
 #include "ops/pipeline.hpp"
 
 namespace lockstep::ops {
 
 namespace {
-
-constexpr Milliseconds kLook{20};  // how often the main thread looks at the board
-constexpr Milliseconds kPublishEvery{250};
-
-sqlite::LockFile take_source(const std::string& path) {
-  // Opening checks that the file is there and ours, before a lock file is put beside it.
-  static_cast<void>(sqlite::Database::open(path, sqlite::OpenMode::read_only));
-  std::optional<sqlite::LockFile> lock = sqlite::LockFile::take(path);
-  if (lock) return std::move(*lock);
-  throw Error({.code = "LS-R701",
-               .exit = ExitCode::busy,
-               .what = fmt::format("{} is being followed by another lockstep already", path),
-               .why = fmt::format("it holds {}-lockstep", path),
-               .data = "nothing was touched",
-               .todo = fmt::format("lockstep status {}   says how it is doing", path)});
-}
-
-// The status is a courtesy: a full disk beside the source must not end the following.
-void publish(sqlite::LockFile& lock, const Status& status, Screen& screen) {
-  static bool told = false;
-  try {
-    lock.publish(status_json(status));
-    told = false;
-  } catch (const Error& error) {
-    if (!told) screen.note(fmt::format("note      status cannot be published: {}", error.what()));
-    told = true;
-  }
-}
-
-// While the source is read for the first time there is no migration yet, but somebody may look
-// already.
-Status starting_status(const std::string& path) {
-  Status status;
-  status.migration = migration_name(path);
-  status.source = path;
-  status.pid = ::getpid();
-  status.started_us = wall_now_us();
-  return status;
-}
 
 Status first_status(const Prepared& prepared) {
   Status status;
@@ -67,30 +27,6 @@ Status first_status(const Prepared& prepared) {
     status.tables.push_back({plan.id, plan.name(), 0, rows, false, false});
   }
   return status;
-}
-
-// Why the main loop ended.
-struct Ending {
-  std::optional<int> signal;
-  std::optional<Error> failure;
-  bool caught_up = false;
-};
-
-Ending watch(const RunRequest& request, Board& board, sqlite::LockFile& lock, Screen& screen,
-             Signals& signals) {
-  SteadyTime next_publish{};
-  while (true) {
-    Ending ending{.signal = signals.wait(kLook), .failure = board.failure()};
-    ending.caught_up = request.until_caught_up && board.has_caught_up();
-    const Status status = board.read();
-    screen.progress(status);
-    const bool over = ending.signal || ending.failure || ending.caught_up;
-    if (over || steady_now() >= next_publish) {
-      publish(lock, status, screen);
-      next_publish = steady_now() + kPublishEvery;
-    }
-    if (over) return ending;
-  }
 }
 
 // Never the DSN as it was typed: it may hold a password.
@@ -125,12 +61,6 @@ void print_summary(const Status& status, const Ending& ending, ExitCode code, Sc
   screen.result(fmt::format("take out  lockstep remove {}", shell_word(status.source)));
 }
 
-ExitCode exit_code(const Ending& ending) {
-  if (ending.failure) return ending.failure->facts().exit;
-  if (ending.caught_up) return ExitCode::done;
-  return *ending.signal == SIGINT ? ExitCode::interrupted : ExitCode::terminated;
-}
-
 }  // namespace
 
 ExitCode command_run(const RunRequest& request, Screen& screen, Signals& signals) {
@@ -146,7 +76,7 @@ ExitCode command_run(const RunRequest& request, Screen& screen, Signals& signals
     Ending ending;
     {
       const Pipeline pipeline(std::move(prepared), board);
-      ending = watch(request, board, lock, screen, signals);
+      ending = watch(request.until_caught_up, board, &lock, screen, signals);
     }
     screen.end_progress();
     const ExitCode code = exit_code(ending);

@@ -20,6 +20,7 @@ namespace {
 struct Arguments {
   std::string source, target, source_flag, target_flag;
   std::string tables, exclude, schema, until;
+  std::string listen, connect;
   std::string side, condition, timeout = "60s";
   std::vector<std::string> rest;
   bool watch = false;
@@ -97,6 +98,29 @@ void add_side(CLI::App& command, Arguments& arguments) {
   add_common(command, arguments);
 }
 
+void add_choice_of_tables(CLI::App& command, Arguments& arguments) {
+  command.add_option("--tables", arguments.tables, "only these tables; * and ? match")
+      ->type_name("GLOB,...");
+  command.add_option("--exclude", arguments.exclude, "without these tables")->type_name("GLOB,...");
+}
+
+void add_until(CLI::App& command, Arguments& arguments) {
+  command
+      .add_option("--until", arguments.until,
+                  "end (exit 0) once everything captured so far is applied")
+      ->check([](const std::string& value) {
+        return value == "caught-up" ? std::string() : "only caught-up is known, not " + value;
+      })
+      ->type_name("caught-up");
+}
+
+void add_schema(CLI::App& command, Arguments& arguments) {
+  command
+      .add_option("--schema", arguments.schema,
+                  "PostgreSQL schema for the tables (default: public)")
+      ->type_name("NAME");
+}
+
 using Run = std::function<ExitCode(Screen&)>;
 
 struct Commands {
@@ -113,18 +137,9 @@ void add_run(Commands& commands, Signals& signals) {
       "Examples:\n  lockstep run app.db postgresql://owner@db.internal/app\n"
       "  lockstep run app.db 'service=app' --until caught-up --exclude 'sessions,cache_*'");
   add_sides(*run, arguments);
-  run->add_option("--until", arguments.until,
-                  "end (exit 0) once everything captured so far is applied")
-      ->check([](const std::string& value) {
-        return value == "caught-up" ? std::string() : "only caught-up is known, not " + value;
-      })
-      ->type_name("caught-up");
-  run->add_option("--tables", arguments.tables, "only these tables; * and ? match")
-      ->type_name("GLOB,...");
-  run->add_option("--exclude", arguments.exclude, "without these tables")->type_name("GLOB,...");
-  run->add_option("--schema", arguments.schema,
-                  "PostgreSQL schema for the tables (default: public)")
-      ->type_name("NAME");
+  add_until(*run, arguments);
+  add_choice_of_tables(*run, arguments);
+  add_schema(*run, arguments);
   run->callback([&commands, &signals] {
     commands.chosen = [&](Screen& screen) {
       const Arguments& given = commands.arguments;
@@ -135,6 +150,52 @@ void add_run(Commands& commands, Signals& signals) {
                                .schema = given.schema,
                                .until_caught_up = !given.until.empty()};
       return command_run(request, screen, signals);
+    };
+  });
+}
+
+void add_capture_and_apply(Commands& commands, Signals& signals) {
+  Arguments& arguments = commands.arguments;
+  CLI::App* capture = commands.app.add_subcommand(
+      "capture", "the source's half of run, as a process of its own: apply connects to it");
+  capture->footer("Example:\n  lockstep capture app.db --listen ipc:///run/lockstep/app.sock");
+  capture->add_option("SOURCE", arguments.source, kSourceHelp)->type_name("");
+  add_common(*capture, arguments);
+  capture->add_option("--listen", arguments.listen, "where apply connects")
+      ->required()
+      ->type_name("ipc://PATH");
+  add_choice_of_tables(*capture, arguments);
+  capture->callback([&commands, &signals] {
+    commands.chosen = [&](Screen& screen) {
+      const Arguments& given = commands.arguments;
+      return command_capture({.source = source_of(given),
+                              .endpoint = given.listen,
+                              .tables = split_globs(given.tables),
+                              .exclude = split_globs(given.exclude)},
+                             screen, signals);
+    };
+  });
+
+  CLI::App* apply = commands.app.add_subcommand(
+      "apply", "the target's half of run, as a process of its own: connects to capture");
+  apply->footer(
+      "Example:\n  lockstep apply --connect ipc:///run/lockstep/app.sock "
+      "postgresql://owner@db.internal/app");
+  apply->add_option("TARGET", arguments.target, kTargetHelp)->type_name("");
+  add_common(*apply, arguments);
+  apply->add_option("--connect", arguments.connect, "where capture listens")
+      ->required()
+      ->type_name("ipc://PATH");
+  add_until(*apply, arguments);
+  add_schema(*apply, arguments);
+  apply->callback([&commands, &signals] {
+    commands.chosen = [&](Screen& screen) {
+      const Arguments& given = commands.arguments;
+      return command_apply({.target = needed_target_of(given),
+                            .endpoint = given.connect,
+                            .schema = given.schema,
+                            .until_caught_up = !given.until.empty()},
+                           screen, signals);
     };
   });
 }
@@ -302,6 +363,7 @@ int run_command_line(int argc, char** argv, Signals& signals) {
       "6 timed out,\n7 stopped half-way (run again), 8 another lockstep is at work, 130/143 "
       "stopped by a signal");
   add_run(commands, signals);
+  add_capture_and_apply(commands, signals);
   add_status_and_wait(commands, signals);
   add_verify_and_remove(commands);
   add_demo(commands);

@@ -16,6 +16,11 @@ namespace lockstep::ops {
 
 [[nodiscard]] ExitCode command_run(const RunRequest& request, Screen& screen, Signals& signals);
 
+/// The two ends of run as two processes: capture listens, apply connects.
+[[nodiscard]] ExitCode command_capture(const CaptureRequest& request, Screen& screen,
+                                       Signals& signals);
+[[nodiscard]] ExitCode command_apply(const ApplyRequest& request, Screen& screen, Signals& signals);
+
 /// `side` is a SOURCE or a TARGET.
 struct StatusRequest {
   std::string side;

@@ -15,6 +15,10 @@ installed() {
 
 missing=()
 while read -r package; do
+  if [[ $package == \?* ]]; then
+    package=${package#\?}
+    ! command -v "$package" >/dev/null || continue
+  fi
   installed "$package" || missing+=("$package")
 done < <(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$list")
 

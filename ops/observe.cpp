@@ -47,6 +47,10 @@ std::optional<Observed> published(const std::string& path) {
   return observed;
 }
 
+bool captures_alone(const Observed& observed) {
+  return observed.json.find("\"target\":\"ipc://") != std::string::npos;
+}
+
 void add_ledger(Status& status, postgres::Connection& connection, const apply::LedgerRow& ledger) {
   status.migration = ledger.migration;
   status.schema = ledger.target_schema;
@@ -120,7 +124,9 @@ Observed observe_target(const std::string& text) {
          .todo = "give the SOURCE instead"});
   const apply::LedgerRow& ledger = ledgers.front();
   if (std::filesystem::exists(ledger.source))
-    if (auto observed = published(ledger.source)) return *observed;
+    // A capture of its own knows less than the ledger.
+    if (auto observed = published(ledger.source); observed && !captures_alone(*observed))
+      return *observed;
   Status status;
   add_ledger(status, connection, ledger);
   std::string problem;

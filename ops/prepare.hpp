@@ -8,6 +8,7 @@
 
 #include "capture/install.hpp"
 #include "link/postgres/connection.hpp"
+#include "link/wire/control.hpp"
 #include "ops/screen.hpp"
 
 namespace lockstep::ops {
@@ -36,5 +37,37 @@ struct Prepared {
 /// tables, in an order in which kill -9 between any two steps leaves something this function can go
 /// on from. The caller holds the source's lock file.
 [[nodiscard]] Prepared prepare(const RunRequest& request, Screen& screen);
+
+/// The two halves of a migration whose capture and apply are two processes. Capture installs
+/// without knowing the target; apply makes ledger and tables from what capture's welcome says.
+struct CaptureRequest {
+  std::string source;                ///< as typed
+  std::string endpoint;              ///< where apply connects
+  std::vector<std::string> tables;   ///< globs; empty: all
+  std::vector<std::string> exclude;  ///< globs
+};
+struct PreparedSource {
+  std::string path;
+  capture::Installed installed;
+  std::vector<std::int64_t> expected_rows;  ///< per table, from the census; empty when going on
+};
+/// The caller holds the source's lock file.
+[[nodiscard]] PreparedSource prepare_source(const CaptureRequest& request, Screen& screen);
+
+struct ApplyRequest {
+  std::string target;    ///< as typed
+  std::string endpoint;  ///< where capture listens
+  std::string schema;    ///< empty: the ledger's, else the DSN's, else public
+  bool until_caught_up = false;
+};
+struct PreparedTarget {
+  std::string migration;
+  std::string schema;
+  std::string source_id;
+  std::string source;               ///< path on the source's host
+  postgres::Connection connection;  ///< holds the migration's lock
+};
+[[nodiscard]] PreparedTarget prepare_target(const ApplyRequest& request,
+                                            const wire::Welcome& welcome, Screen& screen);
 
 }  // namespace lockstep::ops

@@ -93,7 +93,9 @@ void SourceWorker::receive_all() {
     try {
       handle(received->peer, wire::decode(received->frame));
     } catch (const Error& error) {
-      if (error.code().starts_with("LS-W")) {
+      const bool its_own =
+          options_.alone && (error.code() == "LS-R708" || error.code() == "LS-S310");
+      if (its_own || error.code().starts_with("LS-W")) {
         // A message that is not ours to understand costs its sender the session, never us.
         if (session_ && session_->peer == received->peer) refuse(error);
         continue;
@@ -169,8 +171,8 @@ void SourceWorker::start_session(const std::string& peer, const Message& message
   session_->id = message.session;
   session_->received = 1;
   session_->credit.grant({.bytes = 1, .messages = 1});  // for the welcome itself
-  if (hello.source_id != options_.installed.source_id ||
-      hello.migration != options_.installed.migration)
+  if (!hello.source_id.empty() && (hello.source_id != options_.installed.source_id ||
+                                   hello.migration != options_.installed.migration))
     throw Error({.code = "LS-R708",
                  .exit = ExitCode::busy,
                  .what = "the target's ledger belongs to another source",
@@ -181,11 +183,26 @@ void SourceWorker::start_session(const std::string& peer, const Message& message
   if (hello.position) {
     tail_->prove(*hello.position);
     acked_ = hello.position;
+    if (options_.alone) board_.resumed(*hello.position);
   }
-  const Position newest = tail_->newest();
-  board_.captured(newest);
-  enqueue(Kind::welcome,
-          wire::encode_welcome({options_.installed.source_id, newest, options_.installed.tables}));
+  if (options_.alone) board_.phase("serving", false);
+  enqueue(Kind::welcome, wire::encode_welcome(welcome()));
+}
+
+wire::Welcome SourceWorker::welcome() {
+  using sqlite::Database;
+  wire::Welcome welcome;
+  welcome.source_id = options_.installed.source_id;
+  welcome.newest = tail_->newest();
+  board_.captured(welcome.newest);
+  welcome.tables = options_.installed.tables;
+  welcome.migration = options_.installed.migration;
+  welcome.source = options_.path;
+  Database reading = Database::open(options_.path, sqlite::OpenMode::read_only);
+  welcome.first = capture::first_position(reading, options_.installed.era);
+  for (const TablePlan& plan : welcome.tables)
+    welcome.split_points.push_back(snapshot::split_points(reading, plan.shape));
+  return welcome;
 }
 
 void SourceWorker::handle_ack(const Position& position) {
@@ -194,6 +211,7 @@ void SourceWorker::handle_ack(const Position& position) {
     if (const auto version = session_->in_flight.front().rowids_version) rowids_durable(*version);
     session_->in_flight.pop_front();
   }
+  if (options_.alone && !session_->warm) board_.phase("streaming", true);
   session_->warm = true;
   session_->told_idle = false;
   acked_ = position;

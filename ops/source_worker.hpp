@@ -32,6 +32,9 @@ struct SourceOptions {
       2;                          ///< more would only make batches smaller than they could be
   Milliseconds slow_poll{200};    ///< the net below inotify
   Milliseconds hot_poll_for{20};  ///< events come before the commit is visible
+  /// Apply is another process: what concerns its target alone costs it the session and not us, and
+  /// the board learns of phases and positions from what it says.
+  bool alone = false;
 };
 
 /// What belongs to one peer's conversation; a new hello starts a new one.
@@ -69,6 +72,7 @@ class SourceWorker {
   void receive_all();
   void handle(const std::string& peer, const wire::Message& message);
   void start_session(const std::string& peer, const wire::Message& hello);
+  [[nodiscard]] wire::Welcome welcome();
   void handle_ack(const Position& position);
   /// True if there is more to do at once.
   [[nodiscard]] bool produce();

@@ -43,6 +43,27 @@ Error lost_message(std::uint64_t number, std::uint64_t due) {
                 .retry = Retry::new_session});
 }
 
+// What ails the source is capture's to report and a person's to mend there; apply then goes on by
+// itself. In one process capture has ended the run before this is asked again.
+Error refusal_of_capture(std::string_view body) {
+  ErrorFacts facts = wire::decode_refusal(body);
+  constexpr std::array kSourceAils{"LS-S306", "LS-S308", "LS-S309",
+                                   "LS-S320", "LS-S322", "LS-S323"};
+  if (std::find(kSourceAils.begin(), kSourceAils.end(), facts.code) != kSourceAils.end())
+    facts.retry = Retry::new_session;
+  return Error(std::move(facts));
+}
+
+[[noreturn]] void throw_capture_gone() {
+  throw Error({.code = "LS-W509",
+               .exit = ExitCode::unreachable,
+               .what = "the connection to capture was lost",
+               .why = "capture ended, or was killed",
+               .data = "safe: changes wait in the source's change table",
+               .todo = "start capture again; apply asks again by itself",
+               .retry = Retry::new_session});
+}
+
 }  // namespace
 
 TargetWorker::TargetWorker(wire::Context& context, TargetOptions options,
@@ -137,6 +158,7 @@ void TargetWorker::connect() {
 void TargetWorker::greet(const std::stop_token& stop) {
   while (dealer_.receive()) {
   }
+  static_cast<void>(dealer_.lost_connection());
   session_.emplace(Session{++next_session_, 0, 0, wire::CreditWindow(options_.window)});
   send(Kind::hello, wire::encode_hello({options_.migration, options_.source_id, ledger_.position}));
   const auto answer = receive(stop, options_.answer_patience);
@@ -151,6 +173,7 @@ void TargetWorker::greet(const std::stop_token& stop) {
          .todo = "nothing; apply asks again",
          .retry = Retry::new_session});
   send(Kind::credit, wire::encode_credit(session_->window.open()));
+  board_.captured(wire::decode_welcome(answer->body).newest);
   board_.stop_awaiting();
 }
 
@@ -219,6 +242,7 @@ void TargetWorker::follow(const std::stop_token& stop) {
       *connection_, plans_of(tables_),
       apply::ApplierOptions{options_.migration, options_.schema, keyed, !keyed, options_.applier});
   send(Kind::follow, wire::encode_position(*ledger_.position));
+  if (keyed) send(Kind::ack, wire::encode_position(*ledger_.position));
   while (!stop.stop_requested()) {
     const auto message = receive(stop, Milliseconds{250});
     if (message) dispatch(*message);
@@ -262,6 +286,7 @@ void TargetWorker::dispatch(const Message& message) {
 
 void TargetWorker::finish_batch(const Message& message) {
   const apply::Applied applied = applier_->end(wire::decode_batch_end(message.body));
+  board_.captured(applied.position);
   ledger_.position = applied.position;
   // synchronous_commit is at least `on` in our sessions: a commit that answered is flushed, hence
   // durable. The first batch is acked once the keys are built: until then capture must not begin
@@ -315,7 +340,7 @@ std::optional<Message> TargetWorker::receive(const std::stop_token& stop, Millis
       if (message.session != session_->id) continue;  // left over from an earlier session
       if (message.number != session_->received++)
         throw lost_message(message.number, session_->received - 1);
-      if (message.kind == Kind::refusal) throw Error(wire::decode_refusal(message.body));
+      if (message.kind == Kind::refusal) throw refusal_of_capture(message.body);
       if (message.kind == Kind::bye)
         throw Error({.code = "LS-W509",
                      .exit = ExitCode::unreachable,
@@ -328,6 +353,7 @@ std::optional<Message> TargetWorker::receive(const std::stop_token& stop, Millis
       if (credit.messages > 0 || credit.bytes > 0) send(Kind::credit, wire::encode_credit(credit));
       return message;
     }
+    if (dealer_.lost_connection()) throw_capture_gone();
     if (deadline.passed()) return std::nullopt;
     const std::array descriptors{connection_->descriptor(), stop_bell_.descriptor()};
     const wire::Woken woken =

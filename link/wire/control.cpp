@@ -92,15 +92,29 @@ std::string encode_welcome(const Welcome& welcome) {
   for (const TablePlan& plan : welcome.tables) tables.push_back(plan_to_json(plan));
   return dump_json({{"source_id", exact_text(welcome.source_id)},
                     {"newest", to_string(welcome.newest)},
-                    {"tables", std::move(tables)}});
+                    {"tables", std::move(tables)},
+                    {"migration", exact_text(welcome.migration)},
+                    {"source", exact_text(welcome.source)},
+                    {"first", to_string(welcome.first)},
+                    {"split_points", welcome.split_points}});
 }
 
 Welcome decode_welcome(std::string_view body) {
   const Json json = parse_json("welcome", body);
   const JsonReader from("welcome", json);
-  Welcome welcome{from.exact_text("source_id"), position_member(from, "newest"), {}};
+  Welcome welcome;
+  welcome.source_id = from.exact_text("source_id");
+  welcome.newest = position_member(from, "newest");
   for (const Json& table : from.member("tables").array())
     welcome.tables.push_back(plan_from_json("welcome", table));
+  welcome.migration = from.exact_text("migration");
+  welcome.source = from.exact_text("source");
+  welcome.first = position_member(from, "first");
+  for (const Json& table : from.member("split_points").array()) {
+    std::vector<std::int64_t>& points = welcome.split_points.emplace_back();
+    for (const Json& point : JsonReader("welcome", table).array())
+      points.push_back(read_integer("welcome", point));
+  }
   return welcome;
 }
 

@@ -16,6 +16,7 @@
 
 namespace lockstep::wire {
 
+/// With an empty source_id apply asks who is there: it gets a welcome and says hello again.
 struct Hello {
   std::string migration;
   std::string source_id;             ///< UUID the ledger knows; capture refuses another
@@ -26,6 +27,10 @@ struct Welcome {
   std::string source_id;
   Position newest;  ///< the last change in the source when the session began
   std::vector<TablePlan> tables;
+  std::string migration;
+  std::string source;  ///< path on the source's host
+  Position first;      ///< the oldest change that is left: where a copy may start
+  std::vector<std::vector<std::int64_t>> split_points;  ///< per table, as LedgerPart has them
 };
 
 /// Where to go on copying one part of a table: rows whose key follows `after` (nothing: from the

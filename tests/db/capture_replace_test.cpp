@@ -137,6 +137,10 @@ TEST_CASE("a default that takes the place of NULL meets its victim too") {
              "CREATE TABLE t(k TEXT NOT NULL DEFAULT 'a' PRIMARY KEY, v);"
              "INSERT INTO t VALUES ('a', 1), ('b', 2);",
              "UPDATE OR REPLACE t SET k = NULL WHERE v = 2");
+  check_form("in the key, an expression",
+             "CREATE TABLE t(k TEXT NOT NULL DEFAULT (lower('A')) PRIMARY KEY, v);"
+             "INSERT INTO t VALUES ('a', 1), ('b', 2);",
+             "UPDATE OR REPLACE t SET k = NULL WHERE v = 2");
   check_form("in a NOCASE key",
              "CREATE TABLE t(k TEXT NOT NULL DEFAULT 'A' COLLATE NOCASE PRIMARY KEY, v);"
              "INSERT INTO t VALUES ('a', 1), ('b', 2);",
@@ -355,6 +359,17 @@ TEST_CASE("what foreign keys do to children is followed") {
   check_form("REPLACE of the parent's key", tree, "INSERT OR REPLACE INTO p VALUES (1, 'z')");
   check_form("UPDATE of the parent's key", tree, "UPDATE p SET id = id + 10");
   check_form("a tree that refers to itself", self, "DELETE FROM p WHERE id = 1");
+  // The victim's children go, and with them the row that was to take its place.
+  check_form("an UPDATE that deletes its own row", self,
+             "UPDATE OR REPLACE p SET id = 1 WHERE id = 3");
+  // With recursive triggers on SQLite refuses it where the key is not the rowid.
+  CapturedSource source(
+      "CREATE TABLE t(k TEXT NOT NULL DEFAULT 'a' PRIMARY KEY, v REFERENCES t ON DELETE CASCADE);"
+      "INSERT INTO t VALUES ('a', NULL), ('b', 'a'), ('c', 'b')");
+  source.install();
+  source.app().exec("PRAGMA foreign_keys=ON; UPDATE OR REPLACE t SET k = NULL WHERE k = 'c'");
+  CHECK(source.app().value("SELECT count(*) FROM t") == "0");
+  CHECK(source.follow() == "");
 }
 
 }  // namespace

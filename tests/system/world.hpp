@@ -109,6 +109,22 @@ inline void wait_caught_up(const std::string& side) {
   require_code(lockstep({"wait", side, "--for", "caught-up", "--timeout", "50s"}), 0);
 }
 
+/// Asks as long as lockstep runs: if it ends by itself, its own words are what the failure shows.
+inline void require_caught_up(Process& following, const std::string& file,
+                              std::chrono::milliseconds patience = 60s) {
+  bool caught_up = false;
+  static_cast<void>(wait_until(
+      [&] {
+        caught_up =
+            lockstep({"wait", file, "--for", "caught-up", "--timeout", "2s"}).status.code == 0;
+        return caught_up || !following.running();
+      },
+      patience));
+  INFO("lockstep says: " << following.output() << following.error_output());
+  REQUIRE(following.running());
+  REQUIRE(caught_up);
+}
+
 /// A tool that runs until its input is closed and then prints one line of JSON.
 class Tool {
  public:

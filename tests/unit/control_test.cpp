@@ -163,10 +163,16 @@ TEST_CASE("hello comes back with and without a position") {
 }
 
 TEST_CASE("welcome brings every table plan") {
-  const Welcome sent{"uuid", sample_position(12), {sample_plan(), TablePlan{}}};
+  const Welcome sent{"uuid",       sample_position(12), {sample_plan(), TablePlan{}},
+                     "sh\xff",     "/srv/app.db",       sample_position(3),
+                     {{-5, 7}, {}}};
   const Welcome got = decode_welcome(encode_welcome(sent));
   CHECK(got.source_id == "uuid");
   CHECK(got.newest == sent.newest);
+  CHECK(got.migration == sent.migration);
+  CHECK(got.source == sent.source);
+  CHECK(got.first == sent.first);
+  CHECK(got.split_points == sent.split_points);
   REQUIRE(got.tables.size() == 2);
   check_same(got.tables[0], sent.tables[0]);
   check_same(got.tables[1], sent.tables[1]);
@@ -360,14 +366,19 @@ TEST_CASE("fixed bodies come back and are refused at any other length") {
 
 TEST_CASE("whatever a body holds, it is read or refused as LS-W504") {
   std::mt19937_64 dice(test::test_seed());
-  const std::vector<std::string> bodies{
-      encode_hello({"shop", "uuid", sample_position(1)}),
-      encode_welcome({"uuid", sample_position(2), {sample_plan()}}),
-      encode_copy({{1, every_kind_of_value(), 9}}),
-      encode_chunk_end({1, every_kind_of_value(), 5, false}),
-      encode_refusal({.code = "LS-X", .what = "what"}),
-      encode_plan(sample_plan()),
-      encode_key(every_kind_of_value())};
+  const std::vector<std::string> bodies{encode_hello({"shop", "uuid", sample_position(1)}),
+                                        encode_welcome({"uuid",
+                                                        sample_position(2),
+                                                        {sample_plan()},
+                                                        "shop",
+                                                        "/srv/app.db",
+                                                        sample_position(1),
+                                                        {{-5, 7}, {}}}),
+                                        encode_copy({{1, every_kind_of_value(), 9}}),
+                                        encode_chunk_end({1, every_kind_of_value(), 5, false}),
+                                        encode_refusal({.code = "LS-X", .what = "what"}),
+                                        encode_plan(sample_plan()),
+                                        encode_key(every_kind_of_value())};
   const std::vector<std::function<void(const std::string&)>> decoders{
       [](const auto& body) { static_cast<void>(decode_hello(body)); },
       [](const auto& body) { static_cast<void>(decode_welcome(body)); },

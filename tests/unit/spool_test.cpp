@@ -98,7 +98,7 @@ TEST_CASE("a spool whose folder takes no file says so by name") {
   Spool spool;
   {
     const TmpDir gone(folder.file("gone"));
-    CHECK(code_of_append(spool) == "LS-S331");
+    CHECK(code_of_append(spool) == "LS-S334");
   }
   const TmpDir there(folder.path().string());
   CHECK(code_of_append(spool) == "none");

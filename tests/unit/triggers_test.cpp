@@ -32,7 +32,7 @@ TEST_CASE("the change table has no constraint besides its key") {
         "tbl INTEGER, k1, k2)");
 }
 
-TEST_CASE("a table with an integer key is logged by three triggers") {
+TEST_CASE("a table with an integer key is logged by four triggers") {
   const TableShape shape = shape_of("CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
   CHECK(all_triggers(3, shape) == R"(CREATE TRIGGER _lockstep_3_insert AFTER INSERT ON "t" BEGIN
   INSERT INTO _lockstep_changes(tbl, k1) VALUES (3, NEW."id");
@@ -42,6 +42,9 @@ CREATE TRIGGER _lockstep_3_delete AFTER DELETE ON "t" BEGIN
 END
 CREATE TRIGGER _lockstep_3_update AFTER UPDATE ON "t" BEGIN
   INSERT INTO _lockstep_changes(tbl, k1) VALUES (3, OLD."id");
+  INSERT INTO _lockstep_changes(tbl, k1) SELECT 3, NEW."id" WHERE NEW."id" IS NOT OLD."id";
+END
+CREATE TRIGGER _lockstep_3_probe_update BEFORE UPDATE ON "t" BEGIN
   INSERT INTO _lockstep_changes(tbl, k1) SELECT 3, NEW."id" WHERE NEW."id" IS NOT OLD."id";
 END
 )");
@@ -65,6 +68,7 @@ CREATE TRIGGER _lockstep_1_probe_insert BEFORE INSERT ON "t" BEGIN
   INSERT INTO _lockstep_changes(tbl, k1) SELECT 1, "a""b" FROM "t" WHERE rowid = NEW.rowid;
 END
 CREATE TRIGGER _lockstep_1_probe_update BEFORE UPDATE ON "t" BEGIN
+  INSERT INTO _lockstep_changes(tbl, k1) SELECT 1, NEW."a""b" WHERE NEW."a""b" IS NOT OLD."a""b";
   INSERT INTO _lockstep_changes(tbl, k1) SELECT 1, "a""b" FROM "t" WHERE rowid = NEW.rowid AND NEW.rowid IS NOT OLD.rowid;
 END
 )");
@@ -82,6 +86,9 @@ CREATE TRIGGER _lockstep_1_delete AFTER DELETE ON "t" BEGIN
 END
 CREATE TRIGGER _lockstep_1_update AFTER UPDATE ON "t" BEGIN
   INSERT INTO _lockstep_changes(tbl, k1, k2) VALUES (1, OLD."b", OLD."a");
+  INSERT INTO _lockstep_changes(tbl, k1, k2) SELECT 1, NEW."b", NEW."a" WHERE NEW."b" IS NOT OLD."b" OR NEW."a" IS NOT OLD."a";
+END
+CREATE TRIGGER _lockstep_1_probe_update BEFORE UPDATE ON "t" BEGIN
   INSERT INTO _lockstep_changes(tbl, k1, k2) SELECT 1, NEW."b", NEW."a" WHERE NEW."b" IS NOT OLD."b" OR NEW."a" IS NOT OLD."a";
 END
 )");
@@ -134,6 +141,7 @@ CREATE TRIGGER _lockstep_1_probe_insert BEFORE INSERT ON "t" BEGIN
   INSERT INTO _lockstep_changes(tbl, k1) SELECT 1, "id" FROM "t" WHERE "a" = coalesce(NEW."a", 'it''s') COLLATE NOCASE AND "b" = NEW."b" COLLATE BINARY;
 END
 CREATE TRIGGER _lockstep_1_probe_update BEFORE UPDATE ON "t" BEGIN
+  INSERT INTO _lockstep_changes(tbl, k1) SELECT 1, NEW."id" WHERE NEW."id" IS NOT OLD."id";
   INSERT INTO _lockstep_changes(tbl, k1) SELECT 1, "id" FROM "t" WHERE "a" = coalesce(NEW."a", 'it''s') COLLATE NOCASE AND "b" = NEW."b" COLLATE BINARY AND (NEW."a" IS NOT OLD."a" COLLATE NOCASE OR NEW."b" IS NOT OLD."b" COLLATE BINARY);
 END
 )");
@@ -155,6 +163,7 @@ CREATE TRIGGER _lockstep_1_probe_insert BEFORE INSERT ON "t" BEGIN
   INSERT INTO _lockstep_changes(tbl, k1) SELECT 1, _rowid_ FROM "t" WHERE "b" = NEW."b" COLLATE BINARY;
 END
 CREATE TRIGGER _lockstep_1_probe_update BEFORE UPDATE ON "t" BEGIN
+  INSERT INTO _lockstep_changes(tbl, k1) SELECT 1, NEW._rowid_ WHERE NEW._rowid_ IS NOT OLD._rowid_;
   INSERT INTO _lockstep_changes(tbl, k1) SELECT 1, _rowid_ FROM "t" WHERE "b" = NEW."b" COLLATE BINARY AND (NEW."b" IS NOT OLD."b" COLLATE BINARY);
 END
 )");

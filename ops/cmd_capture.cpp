@@ -1,0 +1,72 @@
+#include <fmt/format.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <thread>
+#include <utility>
+
+#include "ops/commands.hpp"
+#include "ops/endpoint.hpp"
+#include "ops/follow.hpp"
+#include "ops/names.hpp"
+#include "ops/source_worker.hpp"
+#include "ops/workers.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+Status first_status(const PreparedSource& prepared, const std::string& endpoint) {
+  Status status = starting_status(prepared.path);
+  status.migration = prepared.installed.migration;
+  status.target = endpoint;
+  status.phase = "capturing";
+  for (std::size_t i = 0; i < prepared.installed.tables.size(); ++i) {
+    const TablePlan& plan = prepared.installed.tables[i];
+    const std::int64_t rows = i < prepared.expected_rows.size() ? prepared.expected_rows[i] : 0;
+    status.tables.push_back({plan.id, plan.name(), 0, rows, false, false});
+  }
+  return status;
+}
+
+Ending serve(const PreparedSource& prepared, const std::string& endpoint, Board& board,
+             sqlite::LockFile& lock, Screen& screen, Signals& signals) {
+  wire::Context context;
+  SourceWorker worker(
+      context,
+      {.path = prepared.path, .endpoint = endpoint, .installed = prepared.installed, .alone = true},
+      board);
+  std::jthread thread([&](const std::stop_token& stop) { run_worker(worker, stop, board); });
+  pthread_setname_np(thread.native_handle(), "capture-0");
+  return watch(false, board, &lock, screen, signals);
+}
+
+}  // namespace
+
+ExitCode command_capture(const CaptureRequest& request, Screen& screen, Signals& signals) {
+  const std::string endpoint = checked_endpoint(request.endpoint);
+  const std::string path = source_path(request.source);
+  sqlite::LockFile lock = take_source(path);
+  try {
+    publish(lock, starting_status(path), screen);
+    const PreparedSource prepared = prepare_source(request, screen);
+    Board board(first_status(prepared, endpoint));
+    screen.note(fmt::format("capturing {}; lockstep apply --connect {} TARGET follows it", path,
+                            shell_word(endpoint)));
+    const Ending ending = serve(prepared, endpoint, board, lock, screen, signals);
+    screen.end_progress();
+    if (ending.failure) screen.error(ending.failure->facts());
+    screen.result(
+        fmt::format("stays     triggers and the tables _lockstep_changes, _lockstep_meta, "
+                    "_lockstep_tables in {}; they go on logging changes",
+                    path));
+    screen.result(fmt::format("take out  lockstep remove {}", shell_word(path)));
+    lock.remove();
+    return exit_code(ending);
+  } catch (...) {
+    lock.remove();
+    throw;
+  }
+}
+
+}  // namespace lockstep::ops

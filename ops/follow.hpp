@@ -1,0 +1,37 @@
+// What the commands that follow have in common: the source's lock, the published status, the loop
+// of the main thread, and how it ended.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "link/sqlite/lock_file.hpp"
+#include "ops/board.hpp"
+#include "ops/screen.hpp"
+#include "ops/signals.hpp"
+
+namespace lockstep::ops {
+
+/// Throws LS-R701 if another lockstep follows the source.
+[[nodiscard]] sqlite::LockFile take_source(const std::string& path);
+
+/// Beside the source, for `lockstep status`. A full disk there is noted once and ends nothing.
+void publish(sqlite::LockFile& lock, const Status& status, Screen& screen);
+
+[[nodiscard]] Status starting_status(const std::string& path);
+
+/// Why the main loop ended.
+struct Ending {
+  std::optional<int> signal;
+  std::optional<Error> failure;
+  bool caught_up = false;
+};
+
+/// Shows the board and publishes it (`lock` may be nullptr) until a signal, an error, or catching
+/// up.
+[[nodiscard]] Ending watch(bool until_caught_up, Board& board, sqlite::LockFile* lock,
+                           Screen& screen, Signals& signals);
+
+[[nodiscard]] ExitCode exit_code(const Ending& ending);
+
+}  // namespace lockstep::ops

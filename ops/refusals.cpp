@@ -1,0 +1,131 @@
+#include "ops/refusals.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "ops/names.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+using apply::Phase;
+using postgres::Connection;
+
+[[noreturn]] void throw_state(std::string code, std::string what, std::string why,
+                              std::string todo) {
+  throw Error({.code = std::move(code),
+               .exit = ExitCode::busy,
+               .what = std::move(what),
+               .why = std::move(why),
+               .data = "nothing was touched",
+               .todo = std::move(todo)});
+}
+
+}  // namespace
+
+// A second migration into the same schema would meet the first one's tables sooner or later.
+void refuse_other_migrations(Connection& connection, const std::string& migration,
+                             const std::string& schema) {
+  for (const apply::LedgerRow& row : apply::all_ledgers(connection))
+    if (row.migration != migration && row.target_schema == schema)
+      throw_state("LS-R710",
+                  fmt::format("schema {} already belongs to migration {}", schema, row.migration),
+                  fmt::format("it follows {}", row.source),
+                  "choose another schema with --schema, or lockstep remove that migration first");
+}
+
+void refuse_changed_choice(const std::vector<std::string>& tables,
+                           const std::vector<std::string>& exclude, const std::string& schema,
+                           const capture::Installed& installed) {
+  std::vector<std::string> changed;
+  // A source that capture installed alone knows no schema.
+  if (!installed.target_schema.empty() && schema != installed.target_schema)
+    changed.push_back(fmt::format("--schema {} (it is {})", schema, installed.target_schema));
+  for (const TablePlan& plan : installed.tables) {
+    const bool wanted =
+        (tables.empty() || matches_any(plan.name(), tables)) && !matches_any(plan.name(), exclude);
+    if (!wanted)
+      changed.push_back(fmt::format("table {} is followed and would be left out", plan.name()));
+  }
+  if (changed.empty()) return;
+  throw Error(
+      {.code = "LS-R702",
+       .exit = ExitCode::precondition,
+       .what = "this migration was started with other choices",
+       .why = fmt::format("{}", fmt::join(changed, "; ")),
+       .data = "nothing was touched",
+       .todo = "go on without these flags, or lockstep remove SOURCE TARGET and start anew"});
+}
+
+// Tables, indexes and constraints share one namespace on PostgreSQL.
+void refuse_taken_names(Connection& connection, const std::string& schema,
+                        const std::vector<TablePlan>& plans) {
+  std::vector<std::string> taken;
+  for (const TablePlan& plan : plans) {
+    std::vector<std::string> names{plan.name()};
+    names.insert(names.end(), plan.carried_indexes.begin(), plan.carried_indexes.end());
+    for (const std::string& name : names) {
+      const postgres::Result found = connection.query(
+          "SELECT c.relkind FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+          "WHERE "
+          "n.nspname = $1 AND c.relname = $2",
+          {schema, name});
+      if (found.rows() > 0) taken.push_back(name);
+    }
+  }
+  if (taken.empty()) return;
+  throw Error(
+      {.code = "LS-T206",
+       .exit = ExitCode::precondition,
+       .what = fmt::format("the target has relations of the same names already: {}",
+                           fmt::join(taken, ", ")),
+       .why = fmt::format("schema {} of {}; no lockstep ledger knows them", schema,
+                          connection.dsn().shown()),
+       .data = "nothing was installed; nothing was touched",
+       .todo =
+           "wrong database? Else drop or rename them, choose --schema, or --exclude the tables"});
+}
+
+void refuse_uncarried(const Assessment& assessment) {
+  if (assessment.refusals.empty()) return;
+  std::vector<std::string> names;
+  for (const Refusal& refusal : assessment.refusals) names.push_back(refusal.table);
+  throw Error({.code = "LS-A100",
+               .exit = ExitCode::precondition,
+               .what = fmt::format("{} of {} tables cannot be carried over exactly", names.size(),
+                                   names.size() + assessment.plans.size()),
+               .why = "each is named above with its reasons",
+               .data = "no trigger was installed; nothing was touched on either side",
+               .todo = fmt::format("change them, or go on without them: --exclude {}",
+                                   shell_word(fmt::format("{}", fmt::join(names, ","))))});
+}
+
+void check_together(const std::optional<capture::Installed>& installed,
+                    const std::optional<apply::LedgerRow>& ledger, const std::string& path) {
+  if (installed && !ledger)
+    throw_state(
+        "LS-R707", fmt::format("{} is already followed into another target", path),
+        installed->target.empty()
+            ? std::string("lockstep capture installed its triggers, for a lockstep apply elsewhere")
+            : fmt::format("its triggers belong to {} (schema {})", installed->target,
+                          installed->target_schema),
+        fmt::format("go on with that target, or take lockstep out first: lockstep remove {}",
+                    path));
+  if (!installed && ledger && ledger->phase != Phase::installing)
+    throw_state(
+        "LS-R711",
+        fmt::format("{} has no lockstep triggers, but the target's ledger follows it", path),
+        "they were removed, or this is an older or another copy of the file",
+        "lockstep remove SOURCE TARGET, drop the copied tables, then run again: a new copy is "
+        "needed");
+  if (installed && ledger && installed->source_id != ledger->source_id)
+    throw_state("LS-R708", "source and target belong to different migrations of the same name",
+                fmt::format("the ledger follows {} ({})", ledger->source, ledger->source_id),
+                "check both paths; or lockstep remove the one that is no longer wanted");
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,33 @@
+// What stands in the way of a migration before anything is touched: each throws a named Error, or
+// returns.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apply/ledger.hpp"
+#include "capture/install.hpp"
+#include "link/postgres/connection.hpp"
+#include "ops/assessment.hpp"
+#include "ops/prepare.hpp"
+
+namespace lockstep::ops {
+
+/// LS-R710: the schema belongs to another migration, whose tables this one would meet.
+void refuse_other_migrations(postgres::Connection& connection, const std::string& migration,
+                             const std::string& schema);
+/// LS-R702: a migration goes on with other choices than it was started with.
+void refuse_changed_choice(const std::vector<std::string>& tables,
+                           const std::vector<std::string>& exclude, const std::string& schema,
+                           const capture::Installed& installed);
+/// LS-T206: tables, indexes and constraints share one namespace on PostgreSQL.
+void refuse_taken_names(postgres::Connection& connection, const std::string& schema,
+                        const std::vector<TablePlan>& plans);
+/// LS-A100: tables that cannot be carried over exactly.
+void refuse_uncarried(const Assessment& assessment);
+/// LS-R707, LS-R708, LS-R711: source and target do not belong together.
+void check_together(const std::optional<capture::Installed>& installed,
+                    const std::optional<apply::LedgerRow>& ledger, const std::string& path);
+
+}  // namespace lockstep::ops
