@@ -199,6 +199,18 @@ TEST_CASE("a table that was altered is refused and not mended") {
         (in_batch ? "1" : "0"));
 }
 
+TEST_CASE("a row without a key is refused by name also where a table is read anew") {
+  CapturedSource source(kSchema);
+  source.install();
+  source.app().exec("DROP TRIGGER _lockstep_3_insert; INSERT INTO k VALUES (NULL, 1)");
+  REQUIRE(source.reinstall() == std::vector<std::string>{"k"});
+  const ErrorFacts facts = facts_of([&] { (void)source.take(); });
+  CHECK(facts.code == "LS-D412");
+  CHECK(facts.what.find(" k ") != std::string::npos);
+  source.app().exec("DELETE FROM k WHERE k IS NULL");
+  CHECK(source.follow() == "");
+}
+
 TEST_CASE("a table without a key is read anew when VACUUM may have renumbered its rows") {
   CapturedSource source(kSchema);
   source.install();
