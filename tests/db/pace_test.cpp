@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <string>
@@ -132,6 +133,34 @@ TEST_CASE("readers stay out of a large WAL until it restarts") {
   writer.join();
   CHECK(wal_state(database)->frames < before);
   CHECK(pace.in_vain() == 0);
+}
+
+TEST_CASE("a WAL that is written to is not still, however long that takes") {
+  Wal wal;
+  wal.write(2);
+  Database database = wal.reader();
+  PaceLimits still = limits(1);
+  still.wal_still = Milliseconds{300};
+  Pace pace(database, still);
+  std::atomic<bool> restarted = false;
+  SteadyTime::duration longest{};
+  std::thread writer([&] {
+    const Deadline end(Milliseconds{600});
+    SteadyTime last = steady_now();
+    while (!end.passed()) {
+      wal.write();
+      longest = std::max(longest, steady_now() - last);
+      last = steady_now();
+    }
+    wal.app.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    restarted = true;
+    wal.write();
+  });
+  pace.let_writer_pass();
+  const bool waited = restarted;
+  writer.join();
+  // Where the machine held the writer up for so long, it was still.
+  CHECK((waited || longest > Milliseconds{200}));
 }
 
 TEST_CASE("a WAL that does not restart is read after a while, and that is counted") {
