@@ -137,7 +137,8 @@ TEST_CASE("a table is read anew while the application writes to it") {
   auto limits = tiny();
   limits.slice_bytes_max = 60;
   source.slice(limits, write);
-  for (int round = 0; round < 3; ++round) {
+  const int rounds = journal == "WAL" ? 3 : 1;  // there a slice waits for the disk
+  for (int round = 0; round < rounds; ++round) {
     source.app().exec(
         "DROP TRIGGER _lockstep_1_update; DROP TRIGGER _lockstep_1_insert;"
         "DROP TRIGGER _lockstep_1_delete");
