@@ -210,6 +210,8 @@ void BatchReader::read_resets(const Deadline& deadline) {
     const TablePlan& plan = tail_.plan(at->first);
     const auto columns = static_cast<int>(plan.shape.columns.size());
     const auto visit = [&](const Statement& row) {
+      for (const std::size_t column : plan.shape.key)
+        if (row.is_null(static_cast<int>(column))) throw_null_key(plan, column);
       const std::size_t before = entries.size();
       EntryWriter entry(entries);
       entry.begin(plan.id, true);

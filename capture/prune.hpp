@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "link/sqlite/database.hpp"
@@ -16,25 +17,31 @@ struct PruneLimits {
                                ///< write costs it a SQLITE_BUSY_SNAPSHOT, so they are rare
   std::int64_t retained_changes =
       1'000;  ///< kept behind the acked position, to prove older positions after a failover
-  std::int64_t slice_changes = 5'000;  ///< per transaction: about a millisecond of write lock
+  std::int64_t slice_changes = 500;  ///< per transaction: some tenths of a millisecond of write lock
   std::int64_t least_changes = 5'000;  ///< below that, waiting costs less than writing
-  Milliseconds busy_patience{20};      ///< the application comes first: try again at the next turn
+  Milliseconds busy_patience{0};       ///< the application comes first: try again at the next turn
 };
 
-/// One thread. Opens its connection for each turn, so that nothing of ours stands in the way
-/// between turns.
+/// A transaction of the application that has read and then wants to write does not wait for a lock
+/// of ours: it gets SQLITE_BUSY at once, whatever its timeout. So slices are small and come right
+/// behind a commit of the application, where the next write is as far away as it can be, or when
+/// nobody writes. One thread. Its connection is open only while there is something to delete.
 class Prune {
  public:
   Prune(std::string database_path, PruneLimits limits);
 
-  /// Deletes what lies before `acked` minus the retention, if it is time. Returns how many rows
-  /// went.
-  std::int64_t turn(const Position& acked);
+  /// Deletes a slice of what lies before `acked` minus the retention, if it is time. `now` says that
+  /// the moment is good. Returns how many rows went.
+  std::int64_t turn(const Position& acked, bool now);
 
  private:
   std::string path_;
   PruneLimits limits_;
+  std::int64_t slice();
+
   SteadyTime next_turn_;
+  std::optional<sqlite::Database> database_;  // while a turn is under way
+  std::int64_t limit_ = 0;                    // of it: the first row that stays
   std::int64_t pruned_to_ = 0;
 };
 

@@ -7,8 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 
 #include "model/error.hpp"
 
@@ -30,9 +30,11 @@ namespace {
 }  // namespace
 
 void Spool::open() {
-  std::error_code none;
-  const std::string folder = std::filesystem::temp_directory_path(none).string();
-  std::string name = (folder.empty() ? "/tmp" : folder) + "/lockstep-spool-XXXXXX";
+  // Not temp_directory_path(): where $TMPDIR is not there, it would leave us a smaller disk
+  // silently.
+  const char* folder = std::getenv("TMPDIR");
+  std::string name = std::string(folder != nullptr && *folder != '\0' ? folder : "/tmp") +
+                     "/lockstep-spool-XXXXXX";
   file_ = sqlite::FileDescriptor(::mkostemp(name.data(), O_CLOEXEC));
   if (!file_.valid()) throw_no_room("opening " + name, errno);
   ::unlink(name.c_str());

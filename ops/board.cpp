@@ -1,6 +1,9 @@
 #include "ops/board.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -9,6 +12,9 @@ namespace lockstep::ops {
 namespace {
 
 constexpr std::size_t kLags = 8'192;
+constexpr Milliseconds kQuantilesEvery{250};
+constexpr std::size_t kNotesMax = 100;  // more would be noise; the counters in the status go on
+constexpr std::chrono::minutes kLongReadNoteEvery{1};
 
 double quantile(std::vector<double> values, double share) {
   const auto at = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
@@ -23,11 +29,18 @@ Board::Board(Status first) : status_(std::move(first)) {}
 Status Board::read() const {
   const std::lock_guard lock(mutex_);
   Status copy = status_;
-  if (!lags_ms_.empty()) {
-    copy.lag_p50_ms = quantile(lags_ms_, 0.50);
-    copy.lag_p99_ms = quantile(lags_ms_, 0.99);
-  }
+  if (lags_ms_.empty()) return copy;
+  const SteadyTime now = steady_now();
+  if (!quantiles_ || now - quantiles_->at >= kQuantilesEvery)
+    quantiles_ = Quantiles{quantile(lags_ms_, 0.50), quantile(lags_ms_, 0.99), now};
+  copy.lag_p50_ms = quantiles_->p50;
+  copy.lag_p99_ms = quantiles_->p99;
   return copy;
+}
+
+std::vector<Note> Board::take_notes() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(notes_, {});
 }
 
 void Board::phase(const std::string& name, bool consistent) {
@@ -54,13 +67,17 @@ void Board::captured(const Position& newest) {
   count_backlog();
 }
 
+void Board::table_begun(std::uint32_t table) {
+  const std::lock_guard lock(mutex_);
+  if (TableProgress* progress = find(table)) progress->begun = true;
+}
+
 void Board::chunk_loaded(std::uint32_t table, std::int64_t rows, bool table_done) {
   const std::lock_guard lock(mutex_);
   status_.rows_copied += rows;
-  for (TableProgress& progress : status_.tables) {
-    if (progress.id != table) continue;
-    progress.rows += rows;
-    progress.copied = table_done;
+  if (TableProgress* progress = find(table)) {
+    progress->rows += rows;
+    progress->copied = table_done;
   }
   if (!copy_started_) return;
   const std::chrono::duration<double> elapsed = steady_now() - *copy_started_;
@@ -68,10 +85,17 @@ void Board::chunk_loaded(std::uint32_t table, std::int64_t rows, bool table_done
     status_.copy_rows_per_second = static_cast<double>(status_.rows_copied) / elapsed.count();
 }
 
+void Board::table_indexing(std::uint32_t table) {
+  const std::lock_guard lock(mutex_);
+  if (TableProgress* progress = find(table)) progress->indexing = true;
+}
+
 void Board::table_indexed(std::uint32_t table) {
   const std::lock_guard lock(mutex_);
-  for (TableProgress& progress : status_.tables)
-    if (progress.id == table) progress.indexed = true;
+  if (TableProgress* progress = find(table)) {
+    progress->indexing = false;
+    progress->indexed = true;
+  }
 }
 
 void Board::applied(const Position& position, std::int64_t changes, std::int64_t source_wall_us,
@@ -115,14 +139,22 @@ void Board::pruned(std::int64_t rows) {
   status_.pruned += rows;
 }
 
-void Board::resyncing() {
+void Board::resyncing(std::uint32_t table) {
   const std::lock_guard lock(mutex_);
   ++status_.resyncs;
+  const TableProgress* progress = find(table);
+  const std::string name = progress != nullptr ? progress->name : std::to_string(table);
+  note({"LS-S306", name, fmt::format("reading {} anew", name)});
 }
 
 void Board::read_to_the_end() {
   const std::lock_guard lock(mutex_);
   ++status_.long_reads;
+  const SteadyTime now = steady_now();
+  if (long_read_noted_ && now - *long_read_noted_ < kLongReadNoteEvery) return;
+  long_read_noted_ = now;
+  note({"LS-S333", "",
+        "reading did not overtake the writer: one long read (writers may have felt it)"});
 }
 
 void Board::reconnected() {
@@ -168,12 +200,30 @@ void Board::count_lag(double lag_ms) {
   next_lag_ = (next_lag_ + 1) % kLags;
 }
 
+void Board::note(Note note) {
+  if (notes_.size() < kNotesMax) notes_.push_back(std::move(note));
+}
+
+TableProgress* Board::find(std::uint32_t table) {
+  for (TableProgress& progress : status_.tables)
+    if (progress.id == table) return &progress;
+  return nullptr;
+}
+
 void Board::count_backlog() {
   if (status_.captured && status_.applied)
     status_.backlog = std::max<std::int64_t>(0, status_.captured->seq - status_.applied->seq);
 }
 
-std::string status_json(const Status& status) {
+std::string_view state_of(const TableProgress& table) {
+  if (table.indexed) return "indexed";
+  if (table.indexing) return "indexing";
+  if (table.copied) return "copied";
+  if (table.begun) return "copying";
+  return table.rows > 0 ? "begun" : "waiting";
+}
+
+std::string status_json(const Status& status, std::string_view type) {
   using nlohmann::json;
   const auto position = [](const std::optional<Position>& where) {
     return where ? json(to_string(*where)) : json(nullptr);
@@ -181,14 +231,24 @@ std::string status_json(const Status& status) {
   const auto number = [](const std::optional<double>& value) {
     return value ? json(*value) : json(nullptr);
   };
+  // Whole seconds and rows: the rest would only look exact.
+  const auto whole = [](const std::optional<double>& value) {
+    return value ? json(std::llround(*value)) : json(nullptr);
+  };
+  const auto eta_s = [](const std::optional<Eta>& eta) {
+    return eta ? json(std::llround(eta->seconds)) : json(nullptr);
+  };
   json tables = json::array();
   for (const TableProgress& table : status.tables)
     tables.push_back({{"name", table.name},
                       {"rows_copied", table.rows},
                       {"rows_expected", table.expected},
                       {"copied", table.copied},
-                      {"indexed", table.indexed}});
-  json object{{"type", "status"},
+                      {"indexed", table.indexed},
+                      {"state", state_of(table)},
+                      {"rows_per_second", whole(table.rows_per_second)},
+                      {"eta_s", eta_s(table.eta)}});
+  json object{{"type", type},
               {"migration", status.migration},
               {"source", status.source},
               {"target", status.target},
@@ -209,12 +269,18 @@ std::string status_json(const Status& status) {
               {"fallbacks", status.fallbacks},
               {"rows_copied", status.rows_copied},
               {"copy_rows_per_second", static_cast<std::int64_t>(status.copy_rows_per_second)},
+              {"rows_per_second", whole(status.rows_per_second)},
+              {"eta_s", eta_s(status.eta)},
+              {"eta_range_s", nullptr},
               {"changes_pruned", status.pruned},
               {"resyncs", status.resyncs},
               {"long_reads", status.long_reads},
               {"reconnects", status.reconnects},
               {"tables", tables},
               {"awaited", nullptr}};
+  if (status.eta)
+    object["eta_range_s"] = {std::llround(status.eta->soonest_s),
+                             std::llround(status.eta->latest_s)};
   if (status.awaited)
     object["awaited"] = {{"code", status.awaited->code},
                          {"what", status.awaited->what},

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/clock.hpp"
@@ -14,6 +15,13 @@
 
 namespace lockstep::ops {
 
+/// How long the copy may still take. Where the rates of the last minutes differ much, the ends
+/// differ.
+struct Eta {
+  double seconds = 0;
+  double soonest_s = 0, latest_s = 0;
+};
+
 struct TableProgress {
   std::uint32_t id = 0;
   std::string name;
@@ -21,7 +29,14 @@ struct TableProgress {
   std::int64_t expected = 0;  ///< rows the census saw; 0: not known in this run
   bool copied = false;
   bool indexed = false;
+  bool begun = false;                          ///< its copy, by this process
+  bool indexing = false;                       ///< its indexes are being built
+  std::optional<double> rows_per_second = {};  ///< CopyHistory puts these two in
+  std::optional<Eta> eta = {};
 };
+
+/// waiting, copying, copied, indexing, indexed; "begun" if an earlier run began its copy.
+[[nodiscard]] std::string_view state_of(const TableProgress& table);
 
 /// Something that lockstep waits for, so that no silence is unexplained.
 struct Awaited {
@@ -42,9 +57,11 @@ struct Status {
   std::optional<double> lag_ms, lag_p50_ms, lag_p99_ms;
   std::int64_t changes_applied = 0;  ///< by this process
   std::int64_t batches_applied = 0;
-  std::int64_t fallbacks = 0;    ///< batches done by delete and insert
-  std::int64_t rows_copied = 0;  ///< by this process
-  double copy_rows_per_second = 0;
+  std::int64_t fallbacks = 0;             ///< batches done by delete and insert
+  std::int64_t rows_copied = 0;           ///< by this process
+  double copy_rows_per_second = 0;        ///< from the begin of the copy to its last chunk
+  std::optional<double> rows_per_second;  ///< of late; CopyHistory puts these two in
+  std::optional<Eta> eta;                 ///< until every row is copied
   std::int64_t pruned = 0;
   std::int64_t resyncs = 0;     ///< tables that were read anew: lost triggers, renumbered rowids
   std::int64_t long_reads = 0;  ///< slices did not overtake the writer: one read to the end
@@ -53,17 +70,29 @@ struct Status {
   std::optional<Awaited> awaited;
 };
 
+/// Something that a person should know and need not act on.
+struct Note {
+  std::string code;
+  std::string table;  ///< may be empty
+  std::string what;
+};
+
 /// All members may be called from any thread.
 class Board {
  public:
   explicit Board(Status first);
 
+  /// The quantiles of lag in it are up to 250 ms old: they cost more than all the rest.
   [[nodiscard]] Status read() const;
+  /// What was noted since the last call; at most 100 notes wait for it.
+  [[nodiscard]] std::vector<Note> take_notes();
 
   void phase(const std::string& name, bool consistent);
   void tables(std::vector<TableProgress> tables);
   void captured(const Position& newest);
+  void table_begun(std::uint32_t table);
   void chunk_loaded(std::uint32_t table, std::int64_t rows, bool table_done);
+  void table_indexing(std::uint32_t table);
   void table_indexed(std::uint32_t table);
   void applied(const Position& position, std::int64_t changes, std::int64_t source_wall_us,
                bool fell_back);
@@ -73,7 +102,9 @@ class Board {
   /// The source says that everything up to here has been sent and applied.
   void caught_up(const Position& position);
   void pruned(std::int64_t rows);
-  void resyncing();
+  /// The table is read anew: a note LS-S306.
+  void resyncing(std::uint32_t table);
+  /// A note LS-S333, at most once a minute.
   void read_to_the_end();
   void reconnected();
   void await(const std::string& code, const std::string& what);
@@ -87,7 +118,13 @@ class Board {
   [[nodiscard]] bool has_caught_up() const;
 
  private:
+  struct Quantiles {
+    double p50 = 0, p99 = 0;
+    SteadyTime at;
+  };
   void count_lag(double lag_ms);
+  void note(Note note);
+  [[nodiscard]] TableProgress* find(std::uint32_t table);
   void count_backlog();
 
   mutable std::mutex mutex_;
@@ -97,10 +134,14 @@ class Board {
   std::optional<Position> goal_;  // the newest position when streaming began
   std::vector<double> lags_ms_;   // a ring of the last kLags
   std::size_t next_lag_ = 0;
+  mutable std::optional<Quantiles> quantiles_;
+  std::vector<Note> notes_;
+  std::optional<SteadyTime> long_read_noted_;
   std::optional<SteadyTime> copy_started_;
 };
 
-/// The status as one JSON object (README.md in this folder lists the members; additive).
-[[nodiscard]] std::string status_json(const Status& status);
+/// The status as one JSON object of this type (README.md in this folder lists the members;
+/// additive).
+[[nodiscard]] std::string status_json(const Status& status, std::string_view type = "status");
 
 }  // namespace lockstep::ops

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "ops/commands.hpp"
 #include "ops/names.hpp"
@@ -21,13 +22,60 @@ std::string text_of(const json& object, const char* member) {
   return found->dump();
 }
 
-void print_tables(const json& object, Screen& screen) {
+std::optional<Eta> eta_of(const json& object) {
+  const auto found = object.find("eta_s");
+  if (found == object.end() || !found->is_number()) return std::nullopt;
+  const auto seconds = found->get<double>();
+  const json range = object.value("eta_range_s", json());
+  if (!range.is_array() || range.size() != 2) return Eta{seconds, seconds, seconds};
+  return Eta{seconds, range[0].get<double>(), range[1].get<double>()};
+}
+
+std::optional<double> rate_of(const json& object) {
+  const auto found = object.find("rows_per_second");
+  if (found == object.end() || !found->is_number()) return std::nullopt;
+  return found->get<double>();
+}
+
+// As far as the copy needs it. A lockstep of another version may have published less.
+Status status_of(const json& object) {
+  Status status;
+  status.phase = object.value("phase", "");
+  status.copy_rows_per_second = object.value("copy_rows_per_second", 0.0);
+  status.rows_per_second = rate_of(object);
+  status.eta = eta_of(object);
   for (const json& table : object.value("tables", json::array())) {
-    const std::string state = table.value("indexed", false)  ? "following"
-                              : table.value("copied", false) ? "copied"
-                                                             : "copying";
-    screen.result(fmt::format("  {:<32} {:>14} rows copied   {}", table.value("name", "?"),
-                              grouped(table.value("rows_copied", std::int64_t{0})), state));
+    TableProgress progress;
+    progress.name = table.value("name", "?");
+    progress.rows = table.value("rows_copied", std::int64_t{0});
+    progress.expected = table.value("rows_expected", std::int64_t{0});
+    progress.copied = table.value("copied", false);
+    progress.indexed = table.value("indexed", false);
+    progress.begun = table.value("state", "") == "copying";
+    progress.indexing = table.value("state", "") == "indexing";
+    progress.rows_per_second = rate_of(table);
+    progress.eta = eta_of(table);
+    status.tables.push_back(std::move(progress));
+  }
+  return status;
+}
+
+void print_tables(const Status& status, Screen& screen) {
+  if (status.phase == "snapshot") screen.result(fmt::format("  copy       {}", copy_text(status)));
+  if (status.phase == "indexing") screen.result(fmt::format("  indexes    {}", index_text(status)));
+  const bool follows = status.phase == "streaming";
+  // lockstep capture does not know how far apply is.
+  const bool known = status.phase != "capturing" && status.phase != "serving";
+  for (const TableProgress& table : status.tables) {
+    const std::string_view state = follows ? "following" : known ? state_of(table) : "";
+    std::string line =
+        fmt::format("  {:<32} {:>14} rows copied   {}", table.name, grouped(table.rows), state);
+    if (under_way(table)) {
+      if (const Share share = share_of(table); share.percent)
+        line += fmt::format("   {:.1f} % of {}", *share.percent, grouped(share.expected));
+      if (table.eta) line += "   " + eta_text(*table.eta);
+    }
+    screen.result(line);
   }
 }
 
@@ -51,7 +99,7 @@ void print_status(const Observed& observed, Screen& screen) {
   if (awaited.is_object())
     screen.result(fmt::format("  waiting    since {}: {}", text_of(awaited, "since"),
                               text_of(awaited, "what")));
-  print_tables(object, screen);
+  print_tables(status_of(object), screen);
   if (!observed.running)
     screen.result(fmt::format("next      lockstep run {} TARGET", text_of(object, "source")));
 }

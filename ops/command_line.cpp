@@ -25,6 +25,7 @@ struct Arguments {
   std::vector<std::string> rest;
   bool watch = false;
   bool json = false;
+  bool quiet = false;
 };
 
 constexpr char kSourceHelp[] = "the SQLite file (also sqlite:///..., file:...)";
@@ -80,6 +81,7 @@ std::string side_of(const Arguments& arguments) {
 
 void add_common(CLI::App& command, Arguments& arguments) {
   command.add_flag("--json", arguments.json, "one JSON object per line on stdout");
+  command.add_flag("--quiet", arguments.quiet, "no progress; results, notes and errors stay");
   command.add_option("--source", arguments.source_flag, kSourceHelp)->type_name("SOURCE");
   command.add_option("--target", arguments.target_flag, kTargetHelp)->type_name("TARGET");
 }
@@ -317,7 +319,8 @@ int usage_error(const Commands& commands, const CLI::ParseError& error, int argc
 }
 
 int run_chosen(Commands& commands) {
-  Screen screen(commands.arguments.json ? Format::json : Format::text);
+  Screen screen(commands.arguments.json ? Format::json : Format::text,
+                commands.arguments.quiet ? Progress::quiet : Progress::shown);
   try {
     return static_cast<int>(commands.chosen(screen));
   } catch (const Error& error) {

@@ -136,6 +136,7 @@ void CopyLanes::load(Lane& lane) {
     const auto* end = std::get_if<wire::ChunkEnd>(&*work);
     if (!loader) {
       const auto& [table, part] = parts_[rows != nullptr ? rows->part : end->part];
+      board_.table_begun(table->plan.id);
       loader =
           std::make_unique<snapshot::Loader>(lane.connection, target_.migration, target_.schema,
                                              table->plan, part->number, part->cursor);

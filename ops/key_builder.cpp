@@ -138,6 +138,7 @@ void KeyBuilder::work(postgres::Connection& session, const std::stop_token& stop
 }
 
 void KeyBuilder::run(postgres::Connection& session, const Step& step) {
+  board_.table_indexing(step.table->ledger->plan.id);
   if (step.whole) return finish(session, *step.table, true);
   build_index(session, step.table->missing[step.index]);
   bool last = false;

@@ -12,6 +12,13 @@ namespace lockstep::ops {
 
 namespace {
 
+// Repainting needs a terminal that obeys: in JSON mode, and on TERM=dumb, progress is lines.
+bool repaints(Format format) {
+  const char* kind = std::getenv("TERM");
+  const bool dumb = kind != nullptr && std::string_view(kind) == "dumb";
+  return format == Format::text && !dumb && ::isatty(STDERR_FILENO) == 1;
+}
+
 Milliseconds interval_for(bool terminal) {
   if (const char* fps = std::getenv("LOCKSTEP_PROGRESS_FPS")) {
     const double rate = std::atof(fps);
@@ -20,11 +27,38 @@ Milliseconds interval_for(bool terminal) {
   return terminal ? Milliseconds{100} : Milliseconds{30'000};
 }
 
-// A line longer than the terminal would wrap, and the repaint would leave its tail behind.
-std::string fitted(std::string_view line) {
+bool locale_is_utf8() {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const char* value = std::getenv(name);
+    if (value == nullptr || *value == '\0') continue;
+    std::string locale(value);
+    for (char& letter : locale)
+      letter = letter >= 'A' && letter <= 'Z' ? char(letter + 32) : letter;
+    return locale.find("utf-8") != std::string::npos || locale.find("utf8") != std::string::npos;
+  }
+  return false;
+}
+
+struct Size {
+  std::size_t columns = 0, lines = 0;
+};
+
+std::optional<Size> terminal_size() {
   winsize size{};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20) return std::string(line);
-  return std::string(line.substr(0, size.ws_col - 1U));
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20) return std::nullopt;
+  return Size{size.ws_col - 1U, size.ws_row};
+}
+
+constexpr std::size_t kAnyWidth = 4'096;
+
+// A line that wraps would be more lines than were counted. Where the width is not known, one line
+// has to do, and where the height is too small for a block as well.
+std::vector<std::string> fitted(const Status& status, bool utf8) {
+  const std::optional<Size> size = terminal_size();
+  if (!size) return {cut(progress_line(status), {kAnyWidth, utf8})};
+  std::vector<std::string> block = progress_block(status, {size->columns, utf8});
+  if (block.size() > 1 && block.size() >= size->lines) block.resize(1);
+  return block;
 }
 
 // A reader that went away (`lockstep run | head`) must not end the run: what cannot be written is
@@ -34,50 +68,13 @@ void write(std::FILE* stream, std::string_view text) {
   std::fflush(stream);
 }
 
-std::string shown_lag(double ms) {
-  return ms < 10'000 ? fmt::format("{:.1f} ms", ms) : fmt::format("{:.0f} s", ms / 1'000);
-}
-
 }  // namespace
 
-std::string grouped(std::int64_t number) {
-  std::string digits = std::to_string(number);
-  const std::size_t start = number < 0 ? 1 : 0;
-  for (std::size_t at = digits.size(); at > start + 3;) {
-    at -= 3;
-    digits.insert(at, 1, ',');
-  }
-  return digits;
-}
-
-std::string progress_line(const Status& status) {
-  std::string line = fmt::format("{}  {}", status.migration, status.phase);
-  if (status.phase == "snapshot") {
-    std::int64_t rows = 0, expected = 0;
-    std::string table;
-    for (const TableProgress& progress : status.tables) {
-      rows += progress.rows;
-      expected += progress.expected;
-      if (!progress.copied && table.empty()) table = progress.name;
-    }
-    if (expected > 0)
-      line += fmt::format("  {:.1f} %",
-                          100.0 * static_cast<double>(rows) / static_cast<double>(expected));
-    line += fmt::format("  {} rows  {} rows/s  {}", grouped(rows),
-                        grouped(static_cast<std::int64_t>(status.copy_rows_per_second)), table);
-  } else if (status.phase == "indexing") {
-    std::size_t done = 0;
-    for (const TableProgress& progress : status.tables) done += progress.indexed ? 1U : 0U;
-    line += fmt::format("  {} of {} tables have their keys", done, status.tables.size());
-  } else {
-    line += fmt::format("  {} changes applied  backlog {}", grouped(status.changes_applied),
-                        grouped(status.backlog));
-    if (status.lag_ms) line += fmt::format("  lag {}", shown_lag(*status.lag_ms));
-  }
-  if (status.awaited)
-    line += fmt::format("  waiting since {}: {}", rfc3339(status.awaited->since_us),
-                        status.awaited->what);
-  return line;
+std::string repainted(std::size_t before, const std::vector<std::string>& lines) {
+  std::string text = before > 1 ? fmt::format("\r\x1b[{}A", before - 1) : "\r";
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    text += fmt::format("{}{}\x1b[K", i == 0 ? "" : "\n", lines[i]);
+  return text + "\x1b[J";
 }
 
 std::string error_text(const ErrorFacts& facts) {
@@ -99,9 +96,11 @@ std::string error_json(const ErrorFacts& facts) {
   return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-Screen::Screen(Format format)
+Screen::Screen(Format format, Progress progress)
     : format_(format),
-      terminal_(::isatty(STDERR_FILENO) == 1),
+      progress_(progress),
+      terminal_(repaints(format)),
+      utf8_(locale_is_utf8()),
       interval_(interval_for(terminal_)) {}
 
 void Screen::result(std::string_view line) {
@@ -117,11 +116,20 @@ void Screen::json(std::string_view object) {
 
 void Screen::note(std::string_view line) {
   if (in_json()) return;
-  end_progress();
+  if (painted_ > 0) write(stderr, repainted(painted_, {""}));
+  painted_ = 0;
   write(stderr, fmt::format("{}\n", line));
 }
 
+void Screen::note(const Note& note) {
+  json(nlohmann::json{
+      {"type", "warning"}, {"code", note.code}, {"table", note.table}, {"what", note.what}}
+           .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  this->note(fmt::format("note      {} {}", note.code, note.what));
+}
+
 bool Screen::is_due() {
+  if (progress_ == Progress::quiet) return false;
   const SteadyTime now = steady_now();
   if (last_ && now - *last_ < interval_) return false;
   last_ = now;
@@ -130,29 +138,29 @@ bool Screen::is_due() {
 
 void Screen::progress(const Status& status) {
   if (!is_due()) return;
-  if (in_json()) {
-    json(status_json(status));
-    return;
-  }
-  const std::string line = progress_line(status);
-  if (!terminal_) {
-    write(stderr, fmt::format("{} {}\n", rfc3339(wall_now_us()), line));
-    return;
-  }
-  write(stderr, fmt::format("\r\x1b[K{}", fitted(line)));
-  line_open_ = true;
+  if (in_json())
+    json(status_json(status, "progress"));
+  else if (terminal_)
+    paint(fitted(status, utf8_));
+  else
+    write(stderr, fmt::format("{} {}\n", rfc3339(wall_now_us()),
+                              cut(progress_line(status), {kAnyWidth, true})));
 }
 
 void Screen::progress(std::string_view line) {
   if (in_json() || !terminal_ || !is_due()) return;
-  write(stderr, fmt::format("\r\x1b[K{}", fitted(line)));
-  line_open_ = true;
+  const std::optional<Size> size = terminal_size();
+  paint({size ? cut(line, {size->columns, utf8_}) : std::string(line)});
+}
+
+void Screen::paint(const std::vector<std::string>& lines) {
+  write(stderr, repainted(painted_, lines));
+  painted_ = lines.size();
 }
 
 void Screen::end_progress() {
-  if (!line_open_) return;
-  write(stderr, fmt::format("\n"));
-  line_open_ = false;
+  if (painted_ > 0) write(stderr, "\n");
+  painted_ = 0;
 }
 
 void Screen::error(const ErrorFacts& facts) {

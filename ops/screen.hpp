@@ -1,31 +1,37 @@
-// What a person sees: results on stdout, messages on stderr, one progress line that repaints itself
-// on a terminal.
+// What a person sees: results on stdout, messages on stderr, progress that repaints itself on a
+// terminal.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/error.hpp"
 #include "ops/board.hpp"
+#include "ops/progress.hpp"
 
 namespace lockstep::ops {
 
 enum class Format { text, json };
+enum class Progress { shown, quiet };
 
 /// One thread.
 class Screen {
  public:
-  explicit Screen(Format format);
+  explicit Screen(Format format, Progress progress = Progress::shown);
 
   /// A line of the result. In JSON mode only objects go to stdout: use json() there.
   void result(std::string_view line);
   void json(std::string_view object);
-  /// A line for the person at the terminal (stderr), above the progress line. Silent in JSON mode.
+  /// A line for the person at the terminal (stderr), above the progress. Silent in JSON mode.
   void note(std::string_view line);
-  /// Repaints at most 10 times a second on a terminal, else prints a line every 30 s
-  /// (LOCKSTEP_PROGRESS_FPS overrides both). In JSON mode a status object at that pace.
+  /// The same with its code; in JSON mode a warning object on stdout.
+  void note(const Note& note);
+  /// Repaints at most 10 times a second on a terminal (not on TERM=dumb), else prints a line every
+  /// 30 s, in JSON mode an object (LOCKSTEP_PROGRESS_FPS overrides all). Nothing if quiet.
   void progress(const Status& status);
+  /// On a terminal only.
   void progress(std::string_view line);
   void end_progress();
   /// error[CODE]: what / why / data / do; in JSON mode one object on stderr with code, exit_code,
@@ -36,17 +42,19 @@ class Screen {
 
  private:
   [[nodiscard]] bool is_due();
+  void paint(const std::vector<std::string>& lines);
   Format format_;
+  Progress progress_;
   bool terminal_;
-  bool line_open_ = false;
+  bool utf8_;
+  std::size_t painted_ = 0;  // lines that the next paint covers; the cursor is in the last
   Milliseconds interval_;
   std::optional<SteadyTime> last_;
 };
 
-/// The one progress line: phase, rows and rate, changes, lag, and what is awaited. Pure.
-[[nodiscard]] std::string progress_line(const Status& status);
-/// 1,234,567
-[[nodiscard]] std::string grouped(std::int64_t number);
+/// What to write so that `lines` stand where `before` lines stand whose last one has the cursor (0:
+/// on an empty line). Nothing is cleared before it is written anew: it does not flicker. Pure.
+[[nodiscard]] std::string repainted(std::size_t before, const std::vector<std::string>& lines);
 /// As printed on stderr in text mode, without trailing newline. Pure.
 [[nodiscard]] std::string error_text(const ErrorFacts& facts);
 [[nodiscard]] std::string error_json(const ErrorFacts& facts);

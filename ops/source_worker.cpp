@@ -70,7 +70,8 @@ void SourceWorker::serve(const std::stop_token& stop) {
     if (now < hot_until_ || now >= next_slow_poll_) poll_now_ = true;
     receive_all();
     if (acked_)
-      if (const std::int64_t rows = prune_.turn(*acked_); rows > 0) board_.pruned(rows);
+      if (const std::int64_t rows = prune_.turn(*acked_, good_moment()); rows > 0)
+        board_.pruned(rows);
   }
   if (session_) {
     session_->outbox.clear();
@@ -78,6 +79,12 @@ void SourceWorker::serve(const std::stop_token& stop) {
     const Message bye{Kind::bye, session_->id, session_->sent++, {}};
     static_cast<void>(router_.send(session_->peer, encode(bye)));
   }
+}
+
+// To write: right behind a commit of the application, or when it rests.
+bool SourceWorker::good_moment() {
+  constexpr Milliseconds kRests{50};
+  return std::exchange(saw_commit_, false) || steady_now() - last_commit_ > kRests;
 }
 
 Milliseconds SourceWorker::patience(bool busy) const {
@@ -110,8 +117,13 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
     start_session(peer, message);
     return;
   }
-  // What is left over from an earlier session has nothing to say.
-  if (!session_ || session_->peer != peer || session_->id != message.session) return;
+  // What is left over from an earlier session has nothing to say; but its sender may not know yet
+  // that it is over: this process was started anew, or it lost the session to another peer.
+  if (!session_ || session_->peer != peer || session_->id != message.session) {
+    if (message.kind != Kind::bye)
+      static_cast<void>(router_.send(peer, encode(Message{Kind::bye, message.session, 0, {}})));
+    return;
+  }
   if (message.number != session_->received++)
     throw Error({.code = "LS-W506",
                  .exit = ExitCode::stopped,
@@ -285,6 +297,11 @@ void SourceWorker::begin_batch() {
   CaptureSession& session = *session_;
   if (session.in_flight.size() >= (session.warm ? options_.batches_in_flight_max : 1)) return;
   const Position newest = tail_->newest();
+  if (newest.seq != newest_seen_) {
+    newest_seen_ = newest.seq;
+    saw_commit_ = true;
+    last_commit_ = steady_now();
+  }
   board_.captured(newest);
   session.batch = tail_->next(*session.followed);
   if (!session.batch) {
@@ -317,7 +334,7 @@ void SourceWorker::produce_batch() {
     session.batch_begun = true;
     for (const std::uint32_t table : slice.resets) {
       enqueue(Kind::batch_reset, wire::encode_batch_reset({table}));
-      board_.resyncing();
+      board_.resyncing(table);
     }
     enqueue_fragments(Kind::batch_rows, slice.entries);
     if (slice.end) return end_batch(*slice.end);

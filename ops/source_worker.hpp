@@ -68,6 +68,7 @@ class SourceWorker {
  private:
   void open_source();
   void serve(const std::stop_token& stop);
+  [[nodiscard]] bool good_moment();
   [[nodiscard]] Milliseconds patience(bool busy) const;
   void receive_all();
   void handle(const std::string& peer, const wire::Message& message);
@@ -100,6 +101,9 @@ class SourceWorker {
   SteadyTime hot_until_{};
   SteadyTime next_slow_poll_{};
   bool poll_now_ = true;
+  std::int64_t newest_seen_ = -1;
+  bool saw_commit_ = false;
+  SteadyTime last_commit_{};
 };
 
 }  // namespace lockstep::ops

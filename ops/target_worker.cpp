@@ -54,16 +54,6 @@ Error refusal_of_capture(std::string_view body) {
   return Error(std::move(facts));
 }
 
-[[noreturn]] void throw_capture_gone() {
-  throw Error({.code = "LS-W509",
-               .exit = ExitCode::unreachable,
-               .what = "the connection to capture was lost",
-               .why = "capture ended, or was killed",
-               .data = "safe: changes wait in the source's change table",
-               .todo = "start capture again; apply asks again by itself",
-               .retry = Retry::new_session});
-}
-
 }  // namespace
 
 TargetWorker::TargetWorker(wire::Context& context, TargetOptions options,
@@ -158,7 +148,6 @@ void TargetWorker::connect() {
 void TargetWorker::greet(const std::stop_token& stop) {
   while (dealer_.receive()) {
   }
-  static_cast<void>(dealer_.lost_connection());
   session_.emplace(Session{++next_session_, 0, 0, wire::CreditWindow(options_.window)});
   send(Kind::hello, wire::encode_hello({options_.migration, options_.source_id, ledger_.position}));
   const auto answer = receive(stop, options_.answer_patience);
@@ -326,8 +315,15 @@ void TargetWorker::build_keys(const std::stop_token& stop) {
   board_.phase("streaming", true);
 }
 
+// A capture that was started anew knows nothing of this session, and says so when it hears of it.
+void TargetWorker::ping() {
+  constexpr Milliseconds kPingAfter{1'000};
+  if (steady_now() - last_sent_ >= kPingAfter) send(Kind::credit, wire::encode_credit({}));
+}
+
 void TargetWorker::send(Kind kind, std::string body) {
   const Message message{kind, session_->id, session_->sent++, std::move(body)};
+  last_sent_ = steady_now();
   if (dealer_.send(encode(message))) return;
   throw lost_message(message.number, message.number);
 }
@@ -353,7 +349,7 @@ std::optional<Message> TargetWorker::receive(const std::stop_token& stop, Millis
       if (credit.messages > 0 || credit.bytes > 0) send(Kind::credit, wire::encode_credit(credit));
       return message;
     }
-    if (dealer_.lost_connection()) throw_capture_gone();
+    ping();
     if (deadline.passed()) return std::nullopt;
     const std::array descriptors{connection_->descriptor(), stop_bell_.descriptor()};
     const wire::Woken woken =

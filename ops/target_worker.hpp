@@ -73,6 +73,7 @@ class TargetWorker {
   [[nodiscard]] std::optional<wire::Message> receive(const std::stop_token& stop,
                                                      Milliseconds patience);
   void check_connection();
+  void ping();
 
   TargetOptions options_;
   Board& board_;
@@ -87,6 +88,7 @@ class TargetWorker {
   std::vector<apply::LedgerTable> tables_;
   std::unique_ptr<apply::Applier> applier_;
   std::uint64_t next_session_;
+  SteadyTime last_sent_{};
 };
 
 }  // namespace lockstep::ops

@@ -70,11 +70,10 @@ std::optional<std::string> receive_only_frame(zmq::socket_t& socket, zmq::messag
 }
 
 Woken wait_for(zmq::socket_t& socket, std::span<const int> descriptors,
-               std::chrono::milliseconds patience, zmq::socket_t* monitor = nullptr) {
+               std::chrono::milliseconds patience) {
   std::vector<zmq_pollitem_t> items{{socket.handle(), 0, ZMQ_POLLIN, 0}};
   for (const int fd : descriptors)
     if (fd >= 0) items.push_back({nullptr, fd, ZMQ_POLLIN, 0});
-  if (monitor != nullptr) items.push_back({monitor->handle(), 0, ZMQ_POLLIN, 0});
   // A negative patience would mean "for ever" to zmq_poll.
   const long patience_ms = std::clamp<long>(patience.count(), 0, std::numeric_limits<int>::max());
   Woken woken{false, std::vector<bool>(descriptors.size(), false)};
@@ -179,12 +178,11 @@ Woken Router::wait(std::span<const int> descriptors, std::chrono::milliseconds p
 
 struct Dealer::Impl {
   zmq::socket_t socket;
-  zmq::socket_t monitor;
 };
 
 Dealer::Dealer(Context& context, const std::string& endpoint)
-    : impl_(std::make_unique<Impl>(Impl{make_socket(context.impl().zmq, zmq::socket_type::dealer),
-                                        make_socket(context.impl().zmq, zmq::socket_type::pair)})) {
+    : impl_(
+          std::make_unique<Impl>(Impl{make_socket(context.impl().zmq, zmq::socket_type::dealer)})) {
   zmq::socket_t& socket = impl_->socket;
   try {
     set_common(socket);
@@ -192,11 +190,6 @@ Dealer::Dealer(Context& context, const std::string& endpoint)
     socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
     socket.set(zmq::sockopt::sndhwm, kRequestQueueMessagesMax);
     socket.set(zmq::sockopt::rcvhwm, kRowQueueMessagesMax);
-    const std::string events = fmt::format("inproc://lockstep-events-{}", fmt::ptr(impl_.get()));
-    if (zmq_socket_monitor(socket.handle(), events.c_str(), ZMQ_EVENT_DISCONNECTED) != 0)
-      throw_broken("a socket cannot be watched", zmq_errno());
-    impl_->monitor.set(zmq::sockopt::linger, 0);
-    impl_->monitor.connect(events);
     socket.connect(endpoint);
   } catch (const zmq::error_t& error) {
     throw_broken(fmt::format("cannot connect to {}", endpoint), error.num());
@@ -219,15 +212,7 @@ std::optional<std::string> Dealer::receive() {
 }
 
 Woken Dealer::wait(std::span<const int> descriptors, std::chrono::milliseconds patience) {
-  return wait_for(impl_->socket, descriptors, patience, &impl_->monitor);
-}
-
-bool Dealer::lost_connection() {
-  // Each event is two frames, number and endpoint; only one kind of event was asked for.
-  bool lost = false;
-  zmq::message_t part;
-  while (receive_part(impl_->monitor, part)) lost = true;
-  return lost;
+  return wait_for(impl_->socket, descriptors, patience);
 }
 
 }  // namespace lockstep::wire

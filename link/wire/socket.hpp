@@ -85,11 +85,7 @@ class Dealer {
   [[nodiscard]] bool send(const std::string& frame);
   /// Never blocks. A multipart message is dropped as the Router does.
   [[nodiscard]] std::optional<std::string> receive();
-  /// Also returns early when the connection to the other end is lost (never over inproc).
   [[nodiscard]] Woken wait(std::span<const int> descriptors, std::chrono::milliseconds patience);
-  /// True once for each time the connection was lost since the last call. ZeroMQ connects again by
-  /// itself, but what was under way may be gone.
-  [[nodiscard]] bool lost_connection();
 
  private:
   struct Impl;

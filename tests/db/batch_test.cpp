@@ -143,7 +143,8 @@ TEST_CASE("a batch in slices is the source at its end, whatever is written betwe
       (void)source.app().attempt(random_statement(random));
     source.app().exec("COMMIT");
   };
-  for (int round = 0; round < 12; ++round) {
+  const int rounds = journal == "WAL" ? 6 : 2;  // there a slice waits for the disk
+  for (int round = 0; round < rounds; ++round) {
     INFO(journal << ", round " << round);
     source.slice(tiny(1 + random() % 200, 1 + static_cast<std::int64_t>(random() % 5)), write);
     writes_left = 30;
@@ -237,7 +238,7 @@ TEST_CASE("no read transaction is open between two slices, nor after one that fa
   source.install();
   source.app().exec("PRAGMA busy_timeout=0");
   Probed probed(source, tiny());
-  for (int n = 0; n < 5; ++n) source.app().exec(fmt::format("UPDATE a SET v = {}", n));
+  source.app().exec("UPDATE a SET v = 5");
   {
     const auto reader = probed.tail->next(source.position());
     REQUIRE(reader);
@@ -245,14 +246,14 @@ TEST_CASE("no read transaction is open between two slices, nor after one that fa
     int slices = 0;
     for (; !ended; ++slices) {
       CHECK_FALSE(probed.reads());
-      if (slices < 10) source.app().exec("UPDATE a SET v = v + 1");  // it never has to wait
+      if (slices < 3) source.app().exec("UPDATE a SET v = v + 1");  // it never has to wait
       ended = reader->next().back().end.has_value();
     }
-    CHECK(slices > 10);
+    CHECK(slices > 5);
     CHECK_FALSE(probed.reads());
   }
   const std::string bad =
-      GENERATE(as<std::string>{}, "DELETE FROM _lockstep_changes WHERE seq = 30",
+      GENERATE(as<std::string>{}, "DELETE FROM _lockstep_changes WHERE seq = 8",
                "INSERT INTO k(k) VALUES (NULL)", "DROP TRIGGER _lockstep_1_update",
                "DELETE FROM _lockstep_changes WHERE seq = 0");
   INFO(bad);

@@ -33,30 +33,43 @@ inline std::string fresh_database(PostgresServer& server) {
   return server.create_database(fmt::format("target_{}", ++count));
 }
 
-/// Every table through Reader and Loader, from where the ledger is.
-inline void copy_all(CapturedSource& source, postgres::Connection& connection,
-                     snapshot::ReaderLimits limits = {}) {
-  std::vector<wire::CopyRequest> requests;
-  std::vector<std::pair<const apply::LedgerTable*, const apply::LedgerPart*>> parts;
-  const std::vector<apply::LedgerTable> tables = apply::read_tables(connection, kMigration);
-  for (const apply::LedgerTable& table : tables) {
+/// A part of a table that is still to be copied, and how it is asked for.
+struct OpenPart {
+  TablePlan plan;
+  apply::LedgerPart part;
+  wire::CopyRequest request;
+};
+inline std::vector<OpenPart> open_parts(postgres::Connection& connection) {
+  std::vector<OpenPart> open;
+  for (const apply::LedgerTable& table : apply::read_tables(connection, kMigration)) {
     for (const apply::LedgerPart& part : table.parts) {
       if (part.copied) continue;
-      parts.emplace_back(&table, &part);
-      auto& request = requests.emplace_back(wire::CopyRequest{table.plan.id, {}, part.until});
+      wire::CopyRequest request{table.plan.id, {}, part.until};
       if (!part.cursor.empty())
         request.after = wire::decode_key(part.cursor);
       else if (part.after)
         request.after = {Value(ValueView{.kind = ValueClass::integer, .integer = *part.after})};
+      open.push_back({table.plan, part, std::move(request)});
     }
   }
+  return open;
+}
+inline std::vector<wire::CopyRequest> requests_for(const std::vector<OpenPart>& parts) {
+  std::vector<wire::CopyRequest> requests;
+  for (const OpenPart& open : parts) requests.push_back(open.request);
+  return requests;
+}
+
+/// Every table through Reader and Loader, from where the ledger is.
+inline void copy_all(CapturedSource& source, postgres::Connection& connection,
+                     snapshot::ReaderLimits limits = {}) {
+  const std::vector<OpenPart> parts = open_parts(connection);
   limits.parts_at_once = 1;  // one session loads them
   snapshot::Reader reader(sqlite::Database::open(source.path(), sqlite::OpenMode::read_only),
                           source.plans(), limits);
-  reader.request(requests);
-  for (const auto& [table, part] : parts) {
-    snapshot::Loader loader(connection, kMigration, "public", table->plan, part->number,
-                            part->cursor);
+  reader.request(requests_for(parts));
+  for (const auto& [plan, part, request] : parts) {
+    snapshot::Loader loader(connection, kMigration, "public", plan, part.number, part.cursor);
     for (bool more = true; more;) {
       const snapshot::Reader::Slice slice = reader.slice();
       loader.rows(slice.entries);

@@ -127,7 +127,7 @@ class Migration {
     CHECK(seen["violations"] == 0);
     CHECK(seen["observations"].get<std::int64_t>() > 500);
     // In journal mode application and lockstep take turns at the file.
-    CHECK(seen["states"].get<std::int64_t>() > (journal_ == "wal" ? 100 : 10));
+    CHECK(seen["states"].get<std::int64_t>() > (journal_ == "wal" ? 100 : 3));
     CHECK(std::to_string(seen["last_n"].get<std::int64_t>()) == last);
     require_equal(file_, dsn_);
     following_->signal(SIGTERM);

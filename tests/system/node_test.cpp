@@ -57,7 +57,7 @@ void install_writer() {
 nlohmann::json write(const std::string& file, const std::string& journal, std::uint64_t seed,
                      int transactions) {
   const Outcome outcome = run({"node", "writer.js", file, journal, std::to_string(seed),
-                               std::to_string(transactions), listed(kNodeFollowed)},
+                               std::to_string(transactions), listed(kNode)},
                               {.directory = kWriterFolder.string()}, 2min);
   require_code(outcome, 0);
   return nlohmann::json::parse(outcome.output);
@@ -74,14 +74,14 @@ TEST_CASE("an application on Node.js with a SQLite of its own is followed exactl
   const std::string file = folder.file("node.db");
   const std::string dsn = server().create_database("node_" + journal);
   write(file, journal, seed, 100);
-  const auto following = start_lockstep({"run", file, dsn, "--tables", listed(kNodeFollowed)});
+  const auto following = start_lockstep({"run", file, dsn, "--tables", listed(kNode)});
   require_caught_up(*following, file);
   const auto wrote = write(file, journal, seed + 1, journal == "wal" ? 4'000 : 800);
   require_caught_up(*following, file);
   following->signal(SIGTERM);
   INFO(following->output() + following->error_output());
   CHECK(following->wait_or_throw(20s) == ExitStatus{.code = 143});
-  require_equal(file, dsn, {"--tables", listed(kNodeFollowed)});
+  require_equal(file, dsn, {"--tables", listed(kNode)});
   require_code(lockstep({"verify", file, dsn}), 0);
 
   fmt::print(stderr, "figure: node: SQLite {} writes ({}), {} follows; {} commits, {} rollbacks\n",

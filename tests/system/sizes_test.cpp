@@ -228,8 +228,7 @@ TEST_CASE("thousands of large blobs pass without piling up in memory", "[system]
   heavy.finish(fmt::format("{} blobs of 1 MiB, {} in a transaction", blobs, per_transaction), kMiB);
 }
 
-TEST_CASE("a WAL that has grown large slows down no copy while nobody writes",
-          "[system]") {
+TEST_CASE("a WAL that has grown large slows down no copy while nobody writes", "[system]") {
   constexpr std::int64_t kBlobs = 24;
   Case quiet{"quiet", "SELECT CASE count(*) WHEN 0 THEN 'no rows' ELSE '' END FROM blobs"};
   quiet.application().exec("CREATE TABLE blobs(id INTEGER PRIMARY KEY, b BLOB);" + numbers(kBlobs) +

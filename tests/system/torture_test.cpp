@@ -61,7 +61,7 @@ class Torture {
                               round.before ? "b" : "")),
         file_(folder_.file("torture.db")),
         dsn_(server().create_database(database_)),
-        tables_(listed(kTortureFollowed)) {
+        tables_(listed(kTorture)) {
     sqlite(file_, contents(LOCKSTEP_SOURCE_DIR "/tests/data/torture_public.sql"));
     sqlite(file_, fmt::format("PRAGMA journal_mode = {}", round.journal));
   }
@@ -151,7 +151,7 @@ class Torture {
 
 void run(const Round& round, Tally& tally) {
   INFO(name_of(round));
-  INFO("tables: " << fmt::format("{}", fmt::join(kTortureFollowed, " ")));
+  INFO("tables: " << fmt::format("{}", fmt::join(kTorture, " ")));
   Torture(round, tally).run();
 }
 

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "tests/support/wait_until.hpp"
+
 using namespace lockstep;
 using namespace lockstep::ops;
 
@@ -59,12 +61,14 @@ TEST_CASE("the progress line tells what the phase is about") {
   status.tables = {{1, "a", 600, 600, true, false},
                    {2, "b", 400, 1'400, false, false},
                    {3, "c", 0, 0, false, false}};
-  CHECK(progress_line(status) == "shop  snapshot  50.0 %  1,000 rows  12,345 rows/s  b");
+  CHECK(progress_line(status) == "shop  snapshot  50.0 %  1,000 of 2,000 rows  12,345 rows/s");
+  status.tables[1].begun = true;
+  CHECK(progress_line(status) == "shop  snapshot  50.0 %  1,000 of 2,000 rows  12,345 rows/s  b");
   for (TableProgress& table : status.tables) table.expected = 0;
   CHECK(progress_line(status) == "shop  snapshot  1,000 rows  12,345 rows/s  b");
   status.phase = "indexing";
   status.tables[0].indexed = true;
-  CHECK(progress_line(status) == "shop  indexing  1 of 3 tables have their keys");
+  CHECK(progress_line(status) == "shop  indexing  1 of 3 indexed");
   status.phase = "streaming";
   status.changes_applied = 1'234;
   status.backlog = 5'678;
@@ -118,6 +122,71 @@ TEST_CASE("a board counts what its parts tell it") {
   CHECK(board.read().backlog == 0);
 }
 
+TEST_CASE("quantiles of lag are computed anew after a while, not at every look") {
+  Board board{Status{}};
+  board.phase("streaming", true);
+  const Position position{{}, 1, 1};
+  board.applied(position, 1, wall_now_us() - 5'000'000, false);
+  const SteadyTime first = steady_now();
+  const double p50 = board.read().lag_p50_ms.value();
+  CHECK(p50 >= 5'000);
+  for (int i = 0; i < 100; ++i) board.applied(position, 1, wall_now_us(), false);
+  const double soon = board.read().lag_p50_ms.value();
+  if (steady_now() - first < Milliseconds{200}) CHECK(soon == p50);
+  CHECK(test::wait_until([&] { return board.read().lag_p50_ms.value() < 4'000; },
+                         Milliseconds{10'000}));
+}
+
+TEST_CASE("a board notes each table that is read anew, and long reads once a minute") {
+  Status first;
+  first.tables = {{7, "orders", 0, 0, true, true}};
+  Board board(first);
+  CHECK(board.take_notes().empty());
+  board.resyncing(7);
+  board.resyncing(8);
+  board.read_to_the_end();
+  board.read_to_the_end();
+  const auto notes = board.take_notes();
+  REQUIRE(notes.size() == 3);
+  CHECK(notes[0].code == "LS-S306");
+  CHECK(notes[0].table == "orders");
+  CHECK(notes[0].what == "reading orders anew");
+  CHECK(notes[1].table == "8");
+  CHECK(notes[2].code == "LS-S333");
+  CHECK(board.take_notes().empty());
+  CHECK(board.read().resyncs == 2);
+  CHECK(board.read().long_reads == 2);
+  for (int i = 0; i < 1'000; ++i) board.resyncing(7);
+  CHECK(board.take_notes().size() == 100);
+}
+
+TEST_CASE("a table waits, is copied and indexed, and its state says so") {
+  Status first;
+  first.tables = {{1, "a", 0, 10, false, false}, {2, "b", 5, 0, false, false}};
+  Board board(first);
+  const auto state = [&](std::size_t table) {
+    return std::string(state_of(board.read().tables.at(table)));
+  };
+  CHECK(state(0) == "waiting");
+  CHECK(state(1) == "begun");
+  board.table_begun(1);
+  CHECK(state(0) == "copying");
+  CHECK(state(1) == "begun");
+  board.chunk_loaded(1, 10, true);
+  CHECK(state(0) == "copied");
+  board.table_indexing(1);
+  CHECK(state(0) == "indexing");
+  board.table_indexed(1);
+  CHECK(state(0) == "indexed");
+  CHECK_FALSE(board.read().tables[0].indexing);
+}
+
+TEST_CASE("a repaint goes back to the first line of what it covers and leaves nothing of it") {
+  CHECK(repainted(0, {"a"}) == "\ra\x1b[K\x1b[J");
+  CHECK(repainted(1, {"a", "b"}) == "\ra\x1b[K\nb\x1b[K\x1b[J");
+  CHECK(repainted(3, {"a"}) == "\r\x1b[2Aa\x1b[K\x1b[J");
+}
+
 TEST_CASE(
     "what is awaited keeps its start until it ends, and the first failure is the one that is "
     "told") {
@@ -148,4 +217,17 @@ TEST_CASE("a status is one JSON object") {
   CHECK(object["lag_ms"].is_null());
   CHECK(object["awaited"].is_null());
   CHECK(object["tables"][0]["rows_expected"] == 3);
+  CHECK(object["tables"][0]["state"] == "copied");
+  CHECK(object["tables"][0]["eta_s"].is_null());
+  CHECK(object["eta_s"].is_null());
+  CHECK(object["eta_range_s"].is_null());
+  status.eta = Eta{90.6, 60.2, 120};
+  status.tables[0].eta = Eta{5, 5, 5};
+  status.rows_per_second = 12.6;
+  const auto copying = nlohmann::json::parse(status_json(status, "progress"));
+  CHECK(copying["type"] == "progress");
+  CHECK(copying["eta_s"] == 91);
+  CHECK(copying["eta_range_s"] == nlohmann::json{60, 120});
+  CHECK(copying["rows_per_second"] == 13);
+  CHECK(copying["tables"][0]["eta_s"] == 5);
 }

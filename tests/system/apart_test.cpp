@@ -1,0 +1,132 @@
+// Capture and apply as two processes over ipc: each is killed and comes back, and a table whose
+// triggers were lost is read anew.
+#include <signal.h>
+
+#include <filesystem>
+
+#include "tests/system/world.hpp"
+
+namespace lockstep::test {
+namespace {
+
+PostgresServer& server() {
+  static PostgresServer one;
+  return one;
+}
+
+class Apart {
+ public:
+  explicit Apart(const std::string& name)
+      : file_(make_prices(folder_, name + ".db", "300", "8000")),
+        dsn_(server().create_database(name)),
+        endpoint_("ipc://" + folder_.file("wire.sock")) {}
+
+  void start_capture() { capture_ = start_lockstep({"capture", file_, "--listen", endpoint_}); }
+  void start_apply() { apply_ = start_lockstep({"apply", "--connect", endpoint_, dsn_}); }
+  void caught_up() const {
+    REQUIRE(wait_until([&] { return lockstep({"status", dsn_}).status.code == 0; }, 20s));
+    wait_caught_up(file_);
+    require_equal(file_, dsn_);
+  }
+  void write(const std::string& sql) const { sqlite(file_, sql); }
+
+  Process& capture() { return *capture_; }
+  Process& apply() { return *apply_; }
+  [[nodiscard]] const std::string& file() const { return file_; }
+  [[nodiscard]] const std::string& dsn() const { return dsn_; }
+  [[nodiscard]] std::string socket() const { return folder_.file("wire.sock"); }
+
+ private:
+  TempDir folder_;
+  std::string file_, dsn_, endpoint_;
+  std::unique_ptr<Process> capture_, apply_;
+};
+
+constexpr char kSomeWork[] =
+    "UPDATE ohlcv_data SET close = close + 1 WHERE id % 7 = 1; DELETE FROM ohlcv_data WHERE id % "
+    "11 "
+    "= 3; REPLACE INTO accounts(id, owner, balance) VALUES (1, 'nobody else', 5)";
+
+}  // namespace
+
+TEST_CASE("capture and apply in two processes go on whichever of them is killed") {
+  Apart both("apart");
+  both.start_apply();  // it waits for capture
+  both.start_capture();
+  both.caught_up();
+  CHECK((std::filesystem::status(both.socket()).permissions() &
+         (std::filesystem::perms::group_all | std::filesystem::perms::others_all)) ==
+        std::filesystem::perms::none);
+
+  both.write(kSomeWork);
+  both.caught_up();
+
+  both.capture().kill_hard();
+  both.write("UPDATE ohlcv_data SET volume = volume + 1 WHERE id % 5 = 0");
+  both.start_capture();
+  both.caught_up();
+
+  both.apply().kill_hard();
+  both.write("DELETE FROM ohlcv_data WHERE id % 5 = 1");
+  both.start_apply();
+  both.caught_up();
+
+  both.apply().signal(SIGINT);
+  CHECK(both.apply().wait_or_throw(20s) == ExitStatus{.code = 130});
+  both.capture().signal(SIGTERM);
+  CHECK(both.capture().wait_or_throw(20s) == ExitStatus{.code = 143});
+  CHECK_FALSE(std::filesystem::exists(both.file() + "-lockstep"));
+}
+
+TEST_CASE("an apply whose ledger belongs to another source is refused and costs capture nothing") {
+  Apart both("mismatch");
+  both.start_capture();
+  both.start_apply();
+  both.caught_up();
+  both.apply().signal(SIGTERM);
+  static_cast<void>(both.apply().wait_or_throw(20s));
+  query(both.dsn(), "UPDATE lockstep.ledger SET source_id = gen_random_uuid()");
+  both.start_apply();
+  CHECK(both.apply().wait_or_throw(20s) == ExitStatus{.code = 8});
+  CHECK_THAT(both.apply().error_output(), Catch::Contains("LS-R708"));
+  CHECK(both.capture().running());
+}
+
+TEST_CASE("lost triggers block the table by name, and the next start reads it anew") {
+  Apart both("resync");
+  auto run = start_lockstep({"run", both.file(), both.dsn()});
+  both.caught_up();
+  // As an ORM alters a table: create, copy, drop, rename. No change is logged by it.
+  const std::string text =
+      sqlite(both.file(), "SELECT sql FROM sqlite_master WHERE name = 'accounts'").at(0);
+  std::string rebuilt = text;
+  rebuilt.replace(rebuilt.find("accounts"), 8, "new__accounts");
+  both.write(rebuilt +
+             ";INSERT INTO new__accounts SELECT * FROM accounts;DROP TABLE accounts;"
+             "ALTER TABLE new__accounts RENAME TO accounts");
+  both.write(
+      "UPDATE accounts SET balance = balance + 7 WHERE id % 2 = 0; DELETE FROM accounts WHERE "
+      "id = 3");
+  CHECK(run->wait_or_throw(30s) == ExitStatus{.code = 7});
+  CHECK_THAT(run->error_output(), Catch::Contains("LS-S306") && Catch::Contains("accounts"));
+
+  both.write("DELETE FROM accounts WHERE id = 5; UPDATE ohlcv_data SET close = 1 WHERE id < 100");
+  run = start_lockstep({"run", both.file(), both.dsn()});
+  both.caught_up();
+  both.write("UPDATE accounts SET balance = balance + 1 WHERE id < 20");
+  both.caught_up();
+  run->signal(SIGTERM);
+  CHECK(run->wait_or_throw(20s) == ExitStatus{.code = 143});
+  CHECK_THAT(run->error_output(), Catch::Contains("read anew"));
+}
+
+TEST_CASE("an endpoint that nothing protects is refused") {
+  for (const char* endpoint : {"tcp://127.0.0.1:5555", "tcp://*:1", "inproc://x", "ipc://relative",
+                               "ipc://", "", "/run/x.sock"}) {
+    const Outcome outcome = lockstep({"capture", "missing.db", "--listen", endpoint});
+    require_code(outcome, 2);
+    CHECK_THAT(outcome.error_output, Catch::Contains("LS-C120"));
+  }
+}
+
+}  // namespace lockstep::test
