@@ -42,15 +42,17 @@ std::int64_t Prune::slice() {
     pruned_to_ = ends.integer(0);
     // Were the last row gone, its number would be used again.
     limit_ = std::min(limit_, ends.integer(1));
+    remove_ = std::make_unique<sqlite::Statement>(
+        *database_, fmt::format("DELETE FROM {} WHERE seq < ?", kChangeTable));
   }
   const std::int64_t to = std::min(limit_, pruned_to_ + limits_.slice_changes);
-  sqlite::Transaction transaction(*database_, sqlite::Transaction::Mode::immediate);
-  sqlite::Statement remove(*database_, fmt::format("DELETE FROM {} WHERE seq < ?", kChangeTable));
-  remove.bind(1, to).run();
+  remove_->reset();
+  remove_->bind(1, to).run();  // a transaction of its own
   const std::int64_t deleted = database_->changes();
-  transaction.commit();
   pruned_to_ = to;
-  if (pruned_to_ >= limit_) database_.reset();
+  if (pruned_to_ < limit_) return deleted;
+  remove_.reset();
+  database_.reset();
   return deleted;
 }
 

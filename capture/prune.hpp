@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "link/sqlite/database.hpp"
+#include "link/sqlite/statement.hpp"
 #include "model/clock.hpp"
 #include "model/position.hpp"
 
@@ -17,7 +19,8 @@ struct PruneLimits {
                                ///< write costs it a SQLITE_BUSY_SNAPSHOT, so they are rare
   std::int64_t retained_changes =
       1'000;  ///< kept behind the acked position, to prove older positions after a failover
-  std::int64_t slice_changes = 500;  ///< per transaction: some tenths of a millisecond of write lock
+  std::int64_t slice_changes =
+      200;  ///< per transaction: some tenths of a millisecond of write lock
   std::int64_t least_changes = 5'000;  ///< below that, waiting costs less than writing
   Milliseconds busy_patience{0};       ///< the application comes first: try again at the next turn
 };
@@ -30,8 +33,8 @@ class Prune {
  public:
   Prune(std::string database_path, PruneLimits limits);
 
-  /// Deletes a slice of what lies before `acked` minus the retention, if it is time. `now` says that
-  /// the moment is good. Returns how many rows went.
+  /// Deletes a slice of what lies before `acked` minus the retention, if it is time. `now` says
+  /// that the moment is good. Returns how many rows went.
   std::int64_t turn(const Position& acked, bool now);
 
  private:
@@ -41,7 +44,8 @@ class Prune {
 
   SteadyTime next_turn_;
   std::optional<sqlite::Database> database_;  // while a turn is under way
-  std::int64_t limit_ = 0;                    // of it: the first row that stays
+  std::unique_ptr<sqlite::Statement> remove_;
+  std::int64_t limit_ = 0;  // of it: the first row that stays
   std::int64_t pruned_to_ = 0;
 };
 

@@ -129,8 +129,8 @@ Statement& Tail::lookup(const TablePlan& plan) {
 bool Tail::has_row_with_nulls(const TablePlan& plan, const std::vector<ValueView>& key) {
   std::vector<std::string> terms;
   for (std::size_t i = 0; i < key.size(); ++i)
-    terms.push_back(fmt::format("{} IS ?{}",
-                                sqlite::source_name(plan.shape, plan.shape.key[i]), i + 1));
+    terms.push_back(
+        fmt::format("{} IS ?{}", sqlite::source_name(plan.shape, plan.shape.key[i]), i + 1));
   Statement row(database_, fmt::format("SELECT 1 FROM {} WHERE {}", sqlite::quoted(plan.name()),
                                        fmt::join(terms, " AND ")));
   for (std::size_t i = 0; i < key.size(); ++i) row.bind(static_cast<int>(i) + 1, key[i]);

@@ -69,9 +69,7 @@ void SourceWorker::serve(const std::stop_token& stop) {
     const SteadyTime now = steady_now();
     if (now < hot_until_ || now >= next_slow_poll_) poll_now_ = true;
     receive_all();
-    if (acked_)
-      if (const std::int64_t rows = prune_.turn(*acked_, good_moment()); rows > 0)
-        board_.pruned(rows);
+    if (rests()) prune();
   }
   if (session_) {
     session_->outbox.clear();
@@ -81,10 +79,15 @@ void SourceWorker::serve(const std::stop_token& stop) {
   }
 }
 
-// To write: right behind a commit of the application, or when it rests.
-bool SourceWorker::good_moment() {
+// Called right behind a commit of the application, or while it rests.
+void SourceWorker::prune() {
+  if (!acked_) return;
+  if (const std::int64_t rows = prune_.turn(*acked_, true); rows > 0) board_.pruned(rows);
+}
+
+bool SourceWorker::rests() const {
   constexpr Milliseconds kRests{50};
-  return std::exchange(saw_commit_, false) || steady_now() - last_commit_ > kRests;
+  return steady_now() - last_commit_ > kRests;
 }
 
 Milliseconds SourceWorker::patience(bool busy) const {
@@ -299,8 +302,8 @@ void SourceWorker::begin_batch() {
   const Position newest = tail_->newest();
   if (newest.seq != newest_seen_) {
     newest_seen_ = newest.seq;
-    saw_commit_ = true;
     last_commit_ = steady_now();
+    prune();
   }
   board_.captured(newest);
   session.batch = tail_->next(*session.followed);

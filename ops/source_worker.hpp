@@ -68,7 +68,8 @@ class SourceWorker {
  private:
   void open_source();
   void serve(const std::stop_token& stop);
-  [[nodiscard]] bool good_moment();
+  [[nodiscard]] bool rests() const;
+  void prune();
   [[nodiscard]] Milliseconds patience(bool busy) const;
   void receive_all();
   void handle(const std::string& peer, const wire::Message& message);
@@ -102,7 +103,6 @@ class SourceWorker {
   SteadyTime next_slow_poll_{};
   bool poll_now_ = true;
   std::int64_t newest_seen_ = -1;
-  bool saw_commit_ = false;
   SteadyTime last_commit_{};
 };
 

@@ -12,7 +12,7 @@ namespace {
 /// upgrade from reader to writer does not wait, so each slice of a prune (some milliseconds of
 /// write lock) costs a busy application about one.
 constexpr std::int64_t kBusyMax = 1;
-constexpr std::int64_t kBusyMaxToday = 50;
+constexpr std::int64_t kBusyMaxToday = 10;
 constexpr std::int64_t kBusyAllowed = kBusyMaxToday;
 static_assert(kBusyAllowed >= kBusyMax);
 
