@@ -33,7 +33,7 @@ struct Decimal {
 };
 
 Decimal decimal_of(std::int64_t number) {
-  char text[24];
+  char text[24] = {};
   const char* const end = std::to_chars(text, text + sizeof text, number).ptr;
   Decimal decimal;
   decimal.negative = number < 0;
@@ -163,11 +163,11 @@ Value decode_numeric(std::string_view bytes) {
   const Value malformed({.kind = ValueClass::blob, .bytes = bytes});
   if (bytes.size() < kHeadBytes || bytes.size() != kHeadBytes + 2 * u16_at(bytes, 0))
     return malformed;
-  constexpr double infinity = std::numeric_limits<double>::infinity();
+  const double endless = std::numeric_limits<double>::infinity();
   const unsigned sign = u16_at(bytes, 4);
   if (sign == kNaN) return as_text("NaN");
-  if (sign == kInfinity) return number_value(infinity);
-  if (sign == kMinusInfinity) return number_value(-infinity);
+  if (sign == kInfinity) return number_value(endless);
+  if (sign == kMinusInfinity) return number_value(-endless);
   const auto text = plain_text(bytes);
   if (!text || (sign != kPositive && sign != kNegative)) return malformed;
   if (const auto integer = number_of<std::int64_t>(*text)) return number_value(*integer);
