@@ -21,8 +21,9 @@ struct PruneLimits {
       1'000;  ///< kept behind the acked position, to prove older positions after a failover
   std::int64_t slice_changes =
       200;  ///< per transaction: some tenths of a millisecond of write lock
-  std::int64_t least_changes = 5'000;  ///< below that, waiting costs less than writing
-  Milliseconds busy_patience{0};       ///< the application comes first: try again at the next turn
+  std::int64_t least_changes = 5'000;       ///< below that, waiting costs less than writing
+  std::int64_t urgent_changes = 1'000'000;  ///< some tens of MiB
+  Milliseconds busy_patience{0};  ///< the application comes first: try again at the next turn
 };
 
 /// A transaction of the application that has read and then wants to write does not wait for a lock
@@ -36,6 +37,11 @@ class Prune {
   /// Deletes a slice of what lies before `acked` minus the retention, if it is time. `now` says
   /// that the moment is good. Returns how many rows went.
   std::int64_t turn(const Position& acked, bool now);
+
+  /// So much has gathered that it is pruned although the application writes without a pause.
+  [[nodiscard]] bool is_urgent(const Position& acked) const {
+    return acked.seq - pruned_to_ > limits_.urgent_changes;
+  }
 
  private:
   std::string path_;

@@ -58,6 +58,7 @@ void SourceWorker::run(const std::stop_token& stop) {
 }
 
 void SourceWorker::serve(const std::stop_token& stop) {
+  constexpr int kSlicesAtRest = 10;  // then somebody may have something to say
   while (!stop.stop_requested()) {
     const bool busy = produce();
     const std::array descriptors{watch_.fd(), stop_bell_.descriptor()};
@@ -69,7 +70,8 @@ void SourceWorker::serve(const std::stop_token& stop) {
     const SteadyTime now = steady_now();
     if (now < hot_until_ || now >= next_slow_poll_) poll_now_ = true;
     receive_all();
-    if (rests()) prune();
+    for (int slice = 0; slice < kSlicesAtRest && rests() && prune(); ++slice) {
+    }
   }
   if (session_) {
     session_->outbox.clear();
@@ -79,10 +81,11 @@ void SourceWorker::serve(const std::stop_token& stop) {
   }
 }
 
-// Called right behind a commit of the application, or while it rests.
-void SourceWorker::prune() {
-  if (!acked_) return;
-  if (const std::int64_t rows = prune_.turn(*acked_, true); rows > 0) board_.pruned(rows);
+// Called while the application rests or, if that does not happen for long, right behind a commit.
+bool SourceWorker::prune() {
+  const std::int64_t rows = acked_ ? prune_.turn(*acked_, true) : 0;
+  if (rows > 0) board_.pruned(rows);
+  return rows > 0;
 }
 
 bool SourceWorker::rests() const {
@@ -303,7 +306,7 @@ void SourceWorker::begin_batch() {
   if (newest.seq != newest_seen_) {
     newest_seen_ = newest.seq;
     last_commit_ = steady_now();
-    prune();
+    if (acked_ && prune_.is_urgent(*acked_)) static_cast<void>(prune());
   }
   board_.captured(newest);
   session.batch = tail_->next(*session.followed);

@@ -69,7 +69,7 @@ class SourceWorker {
   void open_source();
   void serve(const std::stop_token& stop);
   [[nodiscard]] bool rests() const;
-  void prune();
+  bool prune();  // true: there may be more
   [[nodiscard]] Milliseconds patience(bool busy) const;
   void receive_all();
   void handle(const std::string& peer, const wire::Message& message);

@@ -9,9 +9,9 @@ namespace lockstep::test {
 namespace {
 
 /// SQLITE_BUSY in 100,000 transactions of one writer: what is promised, and what holds today on a
-/// busy machine. An upgrade from reader to writer does not wait for the lock of a prune's slice.
+/// machine full of other tests, where an application can look as if it rested.
 constexpr std::int64_t kBusyMax = 1;
-constexpr std::int64_t kBusyMaxToday = 50;
+constexpr std::int64_t kBusyMaxToday = 20;
 constexpr std::int64_t kBusyAllowed = kBusyMaxToday;
 static_assert(kBusyAllowed >= kBusyMax);
 
@@ -55,9 +55,14 @@ Figures measure(const std::string& name, const std::string& journal, std::int64_
   require_caught_up(*following, file);
   figures.followed = work(file, journal, transactions, rate, sync);
   require_caught_up(*following, file);
-  const Outcome status = lockstep({"status", file, "--json"});
-  require_code(status, 0);
-  figures.pruned = nlohmann::json::parse(status.output)["changes_pruned"];
+  const auto pruned = [&] {
+    const Outcome status = lockstep({"status", file, "--json"});
+    require_code(status, 0);
+    return nlohmann::json::parse(status.output)["changes_pruned"].get<std::int64_t>();
+  };
+  // It waits for a rest of the application; too little to be worth it may be left.
+  if (transactions > 10'000) static_cast<void>(wait_until([&] { return pruned() > 0; }, 20s));
+  figures.pruned = pruned();
   following->signal(SIGTERM);
   INFO(following->output() + following->error_output());
   CHECK(following->wait_or_throw(20s) == ExitStatus{.code = 143});
