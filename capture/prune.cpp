@@ -13,14 +13,17 @@ namespace lockstep::capture {
 Prune::Prune(std::string database_path, PruneLimits limits)
     : path_(std::move(database_path)), limits_(limits), next_turn_(steady_now() + limits.every) {}
 
-std::int64_t Prune::turn(const Position& acked, bool now) {
+bool Prune::is_due(const Position& acked) const {
+  return database_ || (steady_now() >= next_turn_ &&
+                       acked.seq - limits_.retained_changes - pruned_to_ >= limits_.least_changes);
+}
+
+std::int64_t Prune::turn(const Position& acked) {
+  if (!is_due(acked)) return 0;
   if (!database_) {
-    const std::int64_t limit = acked.seq - limits_.retained_changes;
-    if (steady_now() < next_turn_ || limit - pruned_to_ < limits_.least_changes) return 0;
     next_turn_ = steady_now() + limits_.every;
-    limit_ = limit;
+    limit_ = acked.seq - limits_.retained_changes;
   }
-  if (!now) return 0;
   try {
     return slice();
   } catch (const Error& error) {

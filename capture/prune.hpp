@@ -34,9 +34,12 @@ class Prune {
  public:
   Prune(std::string database_path, PruneLimits limits);
 
-  /// Deletes a slice of what lies before `acked` minus the retention, if it is time. `now` says
-  /// that the moment is good. Returns how many rows went.
-  std::int64_t turn(const Position& acked, bool now);
+  /// It is time, and there is something worth it; or a turn is under way.
+  [[nodiscard]] bool is_due(const Position& acked) const;
+
+  /// If it is due: deletes a slice of what lies before `acked` minus the retention. Returns how
+  /// many rows went. The caller picks the moment.
+  std::int64_t turn(const Position& acked);
 
   /// So much has gathered that it is pruned although the application writes without a pause.
   [[nodiscard]] bool is_urgent(const Position& acked) const {

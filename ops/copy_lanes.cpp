@@ -52,6 +52,8 @@ void CopyLanes::cancel() {
     stopping_ = true;
   }
   work_came_.notify_all();
+  room_came_.notify_all();
+  loaded_.notify_all();
   for (const auto& lane : lanes_) lane->connection.cancel();
 }
 

@@ -12,6 +12,11 @@ namespace lockstep::ops {
 using wire::Kind;
 using wire::Message;
 
+namespace {
+constexpr Milliseconds kRests{50};   // an application that has not committed for so long
+constexpr Milliseconds kJustNow{1};  // its commit was seen: the next write is not due yet
+}  // namespace
+
 SourceWorker::SourceWorker(wire::Context& context, SourceOptions options, Board& board)
     : options_(std::move(options)),
       board_(board),
@@ -70,7 +75,7 @@ void SourceWorker::serve(const std::stop_token& stop) {
     const SteadyTime now = steady_now();
     if (now < hot_until_ || now >= next_slow_poll_) poll_now_ = true;
     receive_all();
-    for (int slice = 0; slice < kSlicesAtRest && rests() && prune(); ++slice) {
+    for (int slice = 0; slice < kSlicesAtRest && prune(); ++slice) {
     }
   }
   if (session_) {
@@ -81,16 +86,23 @@ void SourceWorker::serve(const std::stop_token& stop) {
   }
 }
 
-// Called while the application rests or, if that does not happen for long, right behind a commit.
+// A slice while the application rests or, if that does not happen for long, right behind a commit.
+// True: there may be more at once.
 bool SourceWorker::prune() {
-  const std::int64_t rows = acked_ ? prune_.turn(*acked_, true) : 0;
+  if (!acked_ || !prune_.is_due(*acked_)) return false;
+  see_commit(tail_->newest());
+  const auto since = steady_now() - last_commit_;
+  const bool rests = since > kRests;
+  if (!rests && !(since < kJustNow && prune_.is_urgent(*acked_))) return false;
+  const std::int64_t rows = prune_.turn(*acked_);
   if (rows > 0) board_.pruned(rows);
-  return rows > 0;
+  return rests && rows > 0;
 }
 
-bool SourceWorker::rests() const {
-  constexpr Milliseconds kRests{50};
-  return steady_now() - last_commit_ > kRests;
+void SourceWorker::see_commit(const Position& newest) {
+  if (newest.seq == newest_seen_) return;
+  newest_seen_ = newest.seq;
+  last_commit_ = steady_now();
 }
 
 Milliseconds SourceWorker::patience(bool busy) const {
@@ -149,7 +161,6 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
     case Kind::follow:
       session_->followed = wire::decode_position(message.body);
       session_->told_idle = false;
-      session_->warm = false;
       poll_now_ = true;
       return;
     case Kind::ack:
@@ -303,11 +314,7 @@ void SourceWorker::begin_batch() {
   CaptureSession& session = *session_;
   if (session.in_flight.size() >= (session.warm ? options_.batches_in_flight_max : 1)) return;
   const Position newest = tail_->newest();
-  if (newest.seq != newest_seen_) {
-    newest_seen_ = newest.seq;
-    last_commit_ = steady_now();
-    if (acked_ && prune_.is_urgent(*acked_)) static_cast<void>(prune());
-  }
+  see_commit(newest);
   board_.captured(newest);
   session.batch = tail_->next(*session.followed);
   if (!session.batch) {

@@ -68,8 +68,8 @@ class SourceWorker {
  private:
   void open_source();
   void serve(const std::stop_token& stop);
-  [[nodiscard]] bool rests() const;
-  bool prune();  // true: there may be more
+  [[nodiscard]] bool prune();
+  void see_commit(const Position& newest);
   [[nodiscard]] Milliseconds patience(bool busy) const;
   void receive_all();
   void handle(const std::string& peer, const wire::Message& message);

@@ -230,8 +230,9 @@ void TargetWorker::follow(const std::stop_token& stop) {
   applier_ = std::make_unique<apply::Applier>(
       *connection_, plans_of(tables_),
       apply::ApplierOptions{options_.migration, options_.schema, keyed, !keyed, options_.applier});
-  send(Kind::follow, wire::encode_position(*ledger_.position));
+  // Before `follow`: behind it, capture would take this for the ack of its first batch.
   if (keyed) send(Kind::ack, wire::encode_position(*ledger_.position));
+  send(Kind::follow, wire::encode_position(*ledger_.position));
   while (!stop.stop_requested()) {
     const auto message = receive(stop, Milliseconds{250});
     if (message) dispatch(*message);
