@@ -1,0 +1,42 @@
+// What can go wrong in a run, and the dice for it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lockstep::nemesis {
+
+enum class Fault {
+  kill,               ///< SIGKILL for one of lockstep's processes
+  stop,               ///< SIGSTOP, SIGCONT later
+  terminate,          ///< SIGTERM, started again
+  duplicate,          ///< the same process once more beside the first
+  backend_terminate,  ///< pg_terminate_backend for all sessions of lockstep
+  backend_cancel,     ///< pg_cancel_backend, a dozen times
+  server_immediate,   ///< PostgreSQL stops without a checkpoint and comes back
+  server_kill,        ///< kill -9 for the postmaster
+  server_read_only,   ///< default_transaction_read_only for a while
+  server_timeouts,    ///< statement and lock timeouts of 1 ms set for the database
+  server_lock,        ///< ACCESS EXCLUSIVE on a copied table for a while
+  source_lock,        ///< BEGIN IMMEDIATE by another connection for a while
+  source_exclusive,   ///< BEGIN EXCLUSIVE
+  source_checkpoint,  ///< the application truncates the WAL
+  source_vacuum,
+};
+inline constexpr int kFaults = 15;
+
+[[nodiscard]] std::string_view to_string(Fault fault);
+
+/// The faults of one run, in order. Each run knows a random half of the kinds only (swarm testing):
+/// rare combinations come up more often that way.
+[[nodiscard]] std::vector<Fault> draw_faults(std::mt19937_64& random);
+
+/// For LOCKSTEP_FAILPOINTS: one of `names`, an action and a hit; often nothing.
+[[nodiscard]] std::string draw_failpoint(std::mt19937_64& random,
+                                         const std::vector<std::string>& names);
+
+}  // namespace lockstep::nemesis

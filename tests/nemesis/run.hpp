@@ -1,0 +1,32 @@
+// One run of the nemesis: a live application, lockstep, faults, healing, judgement.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/nemesis/history.hpp"
+#include "tests/support/postgres_server.hpp"
+
+namespace lockstep::nemesis {
+
+struct RunReport {
+  std::uint64_t seed = 0;
+  std::string shape;                ///< what was run: journal, processes, writers
+  std::vector<std::string> faults;  ///< as they came
+  Verdict verdict;
+  std::string
+      trouble;  ///< what broke the run itself, or an end that no fault explains; empty if nothing
+  std::map<std::string, int> hits;  ///< by failpoint
+  std::map<std::string, int> ends;  ///< of lockstep's processes before the healing, by reason
+  double heal_seconds = 0;          ///< from the last fault until both sides were equal
+  [[nodiscard]] bool clean() const { return trouble.empty() && verdict.clean(); }
+};
+
+/// `seed` decides everything but the interleaving of processes. The server is healed afterwards.
+/// Never throws.
+[[nodiscard]] RunReport run_once(test::PostgresServer& server, std::uint64_t seed,
+                                 const std::vector<std::string>& failpoints);
+
+}  // namespace lockstep::nemesis
