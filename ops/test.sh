@@ -59,7 +59,7 @@ check_scripts() {
 # sixth of the rest, another one for each commit.
 tidy_files() {
   local all
-  all=$(find model link capture snapshot apply verify ops config -name '*.cpp' 2>/dev/null | sort)
+  all=$(find model link capture snapshot apply verify ops -name '*.cpp' | sort)
   if [[ -z ${CI:-} ]]; then
     echo "$all"
     return
