@@ -230,6 +230,18 @@ void record_rowids_version(Database& database, std::int64_t schema_version) {
   transaction.commit();
 }
 
+std::string recorded_target(Database& database) {
+  return meta(database, "target_identity");
+}
+
+void record_target(Database& database, std::string_view identity) {
+  database.exec("PRAGMA synchronous=NORMAL");
+  Transaction transaction(database, Transaction::Mode::immediate);
+  database.exec(fmt::format("DELETE FROM {} WHERE name = 'target_identity'", kMetaTable));
+  set_meta(database, "target_identity", identity);
+  transaction.commit();
+}
+
 Position newest_position(Database& database, const Era& era) {
   return end_position(database, era, "DESC");
 }

@@ -62,6 +62,11 @@ std::vector<std::string> reinstall_triggers(sqlite::Database& database,
 [[nodiscard]] std::int64_t recorded_rowids_version(sqlite::Database& database);
 void record_rowids_version(sqlite::Database& database, std::int64_t schema_version);
 
+/// Which target this source was applied to last ("system/database/timeline"); empty: not known.
+/// The source keeps it because a target that went back in time cannot know.
+[[nodiscard]] std::string recorded_target(sqlite::Database& database);
+void record_target(sqlite::Database& database, std::string_view identity);
+
 /// The last change: the newest position of the source. Throws LS-S328 if the change table is gone
 /// or empty.
 [[nodiscard]] Position newest_position(sqlite::Database& database, const Era& era);

@@ -162,6 +162,16 @@ void Board::reconnected() {
   ++status_.reconnects;
 }
 
+void Board::source_reports() {
+  const std::lock_guard lock(mutex_);
+  status_.source_seen_us = wall_now_us();
+}
+
+void Board::target_reports() {
+  const std::lock_guard lock(mutex_);
+  status_.target_seen_us = wall_now_us();
+}
+
 void Board::await(const std::string& code, const std::string& what) {
   const std::lock_guard lock(mutex_);
   if (status_.awaited && status_.awaited->code == code) {
@@ -277,7 +287,11 @@ std::string status_json(const Status& status, std::string_view type) {
               {"long_reads", status.long_reads},
               {"reconnects", status.reconnects},
               {"tables", tables},
-              {"awaited", nullptr}};
+              {"updated_us", wall_now_us()},
+              {"source_seen_us", status.source_seen_us},
+              {"target_seen_us", status.target_seen_us},
+              {"awaited", nullptr},
+              {"stalled", nullptr}};
   if (status.eta)
     object["eta_range_s"] = {std::llround(status.eta->soonest_s),
                              std::llround(status.eta->latest_s)};

@@ -68,6 +68,8 @@ struct Status {
   std::int64_t reconnects = 0;
   std::vector<TableProgress> tables;
   std::optional<Awaited> awaited;
+  /// When the two workers last went through their loops; 0: there is no such worker here.
+  std::int64_t source_seen_us = 0, target_seen_us = 0;
 };
 
 /// Something that a person should know and need not act on.
@@ -107,6 +109,9 @@ class Board {
   /// A note LS-S333, at most once a minute.
   void read_to_the_end();
   void reconnected();
+  /// Called by the workers in every turn: silence shows (see stall.hpp).
+  void source_reports();
+  void target_reports();
   void await(const std::string& code, const std::string& what);
   void stop_awaiting();
 

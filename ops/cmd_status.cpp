@@ -99,6 +99,10 @@ void print_status(const Observed& observed, Screen& screen) {
   if (awaited.is_object())
     screen.result(fmt::format("  waiting    since {}: {}", text_of(awaited, "since"),
                               text_of(awaited, "what")));
+  const json stalled = object.value("stalled", json());
+  if (stalled.is_object())
+    screen.result(fmt::format("  stalled    since {}: {}", text_of(stalled, "since"),
+                              text_of(stalled, "what")));
   print_tables(status_of(object), screen);
   if (!observed.running)
     screen.result(fmt::format("next      lockstep run {} TARGET", text_of(object, "source")));
@@ -107,12 +111,12 @@ void print_status(const Observed& observed, Screen& screen) {
 }  // namespace
 
 ExitCode command_status(const StatusRequest& request, Screen& screen, Signals& signals) {
-  print_status(observe(request.side), screen);
+  print_status(observe(request.side, request.stalled_after), screen);
   constexpr Milliseconds kEvery{1'000};
   while (request.watch) {
     if (signals.wait(kEvery)) break;
     screen.result("");
-    print_status(observe(request.side), screen);
+    print_status(observe(request.side, request.stalled_after), screen);
   }
   return ExitCode::done;
 }

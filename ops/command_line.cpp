@@ -23,7 +23,9 @@ struct Arguments {
   std::string listen, connect;
   std::string side, condition, timeout = "60s";
   std::vector<std::string> rest;
+  std::string stalled_after = "30s";
   bool watch = false;
+  bool accept_target = false;
   bool json = false;
   bool quiet = false;
 };
@@ -116,11 +118,13 @@ void add_until(CLI::App& command, Arguments& arguments) {
       ->type_name("caught-up");
 }
 
-void add_schema(CLI::App& command, Arguments& arguments) {
+void add_choice_of_target(CLI::App& command, Arguments& arguments) {
   command
       .add_option("--schema", arguments.schema,
                   "PostgreSQL schema for the tables (default: public)")
       ->type_name("NAME");
+  command.add_flag("--accept-target", arguments.accept_target,
+                   "after a restore, a clone or an upgrade: TARGET is the right database now");
 }
 
 using Run = std::function<ExitCode(Screen&)>;
@@ -141,7 +145,7 @@ void add_run(Commands& commands, Signals& signals) {
   add_sides(*run, arguments);
   add_until(*run, arguments);
   add_choice_of_tables(*run, arguments);
-  add_schema(*run, arguments);
+  add_choice_of_target(*run, arguments);
   run->callback([&commands, &signals] {
     commands.chosen = [&](Screen& screen) {
       const Arguments& given = commands.arguments;
@@ -150,7 +154,8 @@ void add_run(Commands& commands, Signals& signals) {
                                .tables = split_globs(given.tables),
                                .exclude = split_globs(given.exclude),
                                .schema = given.schema,
-                               .until_caught_up = !given.until.empty()};
+                               .until_caught_up = !given.until.empty(),
+                               .accept_target = given.accept_target};
       return command_run(request, screen, signals);
     };
   });
@@ -189,17 +194,26 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
       ->required()
       ->type_name("ipc://PATH");
   add_until(*apply, arguments);
-  add_schema(*apply, arguments);
+  add_choice_of_target(*apply, arguments);
   apply->callback([&commands, &signals] {
     commands.chosen = [&](Screen& screen) {
       const Arguments& given = commands.arguments;
       return command_apply({.target = needed_target_of(given),
                             .endpoint = given.connect,
                             .schema = given.schema,
-                            .until_caught_up = !given.until.empty()},
+                            .until_caught_up = !given.until.empty(),
+                            .accept_target = given.accept_target},
                            screen, signals);
     };
   });
+}
+
+Milliseconds duration_of(std::string_view flag, const std::string& text) {
+  const auto duration = parse_duration(text);
+  if (!duration)
+    throw_usage(fmt::format("{} {} is not a duration", flag, text),
+                "write 500ms, 60s, 10min or 2h");
+  return *duration;
 }
 
 void add_status_and_wait(Commands& commands, Signals& signals) {
@@ -208,10 +222,15 @@ void add_status_and_wait(Commands& commands, Signals& signals) {
       "status", "state, positions captured/applied/acked, lag, tables, what is awaited");
   add_side(*status, arguments);
   status->add_flag("--watch", arguments.watch, "again every second, until Ctrl-C");
+  status
+      ->add_option("--stalled-after", arguments.stalled_after,
+                   "silence that is called stalled (default: 30s)")
+      ->type_name("TIME");
   status->callback([&commands, &signals] {
     commands.chosen = [&](Screen& screen) {
-      return command_status({side_of(commands.arguments), commands.arguments.watch}, screen,
-                            signals);
+      return command_status({side_of(commands.arguments), commands.arguments.watch,
+                             duration_of("--stalled-after", commands.arguments.stalled_after)},
+                            screen, signals);
     };
   });
 
@@ -226,11 +245,8 @@ void add_status_and_wait(Commands& commands, Signals& signals) {
       ->type_name("TIME");
   wait->callback([&commands, &signals] {
     commands.chosen = [&](Screen& screen) {
-      const auto timeout = parse_duration(commands.arguments.timeout);
-      if (!timeout)
-        throw_usage(fmt::format("--timeout {} is not a duration", commands.arguments.timeout),
-                    "write 500ms, 60s, 10min or 2h");
-      return command_wait({side_of(commands.arguments), commands.arguments.condition, *timeout},
+      return command_wait({side_of(commands.arguments), commands.arguments.condition,
+                           duration_of("--timeout", commands.arguments.timeout)},
                           screen, signals);
     };
   });

@@ -25,6 +25,7 @@ namespace lockstep::ops {
 struct StatusRequest {
   std::string side;
   bool watch = false;
+  Milliseconds stalled_after{30'000};  ///< silence of a part of lockstep that the status names
 };
 [[nodiscard]] ExitCode command_status(const StatusRequest& request, Screen& screen,
                                       Signals& signals);

@@ -26,9 +26,12 @@ CopyLanes::CopyLanes(const CopyTarget& target, std::vector<PartToCopy> parts, st
                      Board& board)
     : target_(target), parts_(std::move(parts)), board_(board), unfinished_(parts_.size()) {
   for (const PartToCopy& part : parts_) ++parts_left_[part.table->plan.id];
-  for (std::size_t i = 0; i < std::min(lanes, parts_.size()); ++i)
+  for (std::size_t i = 0; i < std::min(lanes, parts_.size()); ++i) {
     lanes_.push_back(
         std::make_unique<Lane>(postgres::Connection::open(target_.dsn, fmt::format("copy-{}", i))));
+    lanes_.back()->connection.exec(
+        "SET lock_timeout = '5s'");  // then the session says who holds it
+  }
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
     Lane& lane = *lanes_[i];
     lane.thread = std::jthread([this, &lane] { run(lane); });

@@ -61,14 +61,23 @@ bool process_is_gone(const Holder& holder) {
   return ::kill(pid, 0) != 0 && errno == ESRCH;
 }
 
+// The name too: after a failover the number may be somebody else's.
+bool is_our_own(Connection& connection, const Holder& holder, int own_backend) {
+  return holder.backend_pid == std::to_string(own_backend) &&
+         holder.application_name ==
+             connection.exec("SELECT current_setting('application_name')").value(0, 0);
+}
+
 }  // namespace
 
-void take_migration_lock(Connection& connection, const std::string& schema, Milliseconds patience) {
+void take_migration_lock(Connection& connection, const std::string& schema, int own_backend,
+                         Milliseconds patience) {
   const Deadline deadline(patience);
   while (!try_lock(connection, schema)) {
     const std::optional<Holder> holder = find_holder(connection, schema);
     if (!holder) continue;  // it went in between
-    if (process_is_gone(*holder) && !deadline.passed()) {
+    const bool left_behind = is_our_own(connection, *holder, own_backend);
+    if ((left_behind || process_is_gone(*holder)) && !deadline.passed()) {
       connection.query("SELECT pg_terminate_backend($1::integer)", {holder->backend_pid});
       std::this_thread::sleep_for(Milliseconds{20});  // until the server has ended it
       continue;
@@ -80,7 +89,8 @@ void take_migration_lock(Connection& connection, const std::string& schema, Mill
                  .why = fmt::format("its lock is held by \"{}\" (server process {})",
                                     holder->application_name, holder->backend_pid),
                  .data = "nothing was touched",
-                 .todo = "let it run, or stop it first; another source needs --schema of its own"});
+                 .todo = "let it run, or stop it first; another source needs --schema of its own",
+                 .retry = left_behind ? Retry::new_session : Retry::never});
   }
 }
 

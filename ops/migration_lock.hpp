@@ -8,8 +8,10 @@
 namespace lockstep::ops {
 
 /// Takes the lock or throws LS-R701 (exit 8) naming the holder. A backend left behind by a lockstep
-/// of this host that was killed (its process is gone) is ended and waited for, up to `patience`.
+/// of this host that was killed (its process is gone) is ended and waited for, up to `patience`;
+/// likewise `own_backend` (0: none), the server process of a connection that this process lost: the
+/// server may not have noticed, and would keep the lock for as long.
 void take_migration_lock(postgres::Connection& connection, const std::string& schema,
-                         Milliseconds patience = Milliseconds{10'000});
+                         int own_backend = 0, Milliseconds patience = Milliseconds{10'000});
 
 }  // namespace lockstep::ops

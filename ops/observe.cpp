@@ -32,14 +32,27 @@ std::optional<Position> position_in(const json& object, const char* member) {
   return parse_position(found->get<std::string>());
 }
 
-std::optional<Observed> published(const std::string& path) {
+std::optional<Stall> stall_in(const json& object, Milliseconds after) {
+  Reports reports;
+  reports.updated_us = object.value("updated_us", std::int64_t{0});
+  reports.source_us = object.value("source_seen_us", std::int64_t{0});
+  reports.target_us = object.value("target_seen_us", std::int64_t{0});
+  reports.phase = object.value("phase", "unknown");
+  const auto applied = position_in(object, "applied");
+  reports.applied = applied ? to_string(*applied) : "nothing";
+  return stalled(reports, wall_now_us(), after);
+}
+
+std::optional<Observed> published(const std::string& path, Milliseconds stalled_after) {
   const auto status = sqlite::read_published(path);
   if (!status || !status->alive || status->text.empty()) return std::nullopt;
-  const json object = json::parse(status->text, nullptr, false);
+  json object = json::parse(status->text, nullptr, false);
   if (object.is_discarded()) return std::nullopt;
+  if (const auto stall = stall_in(object, stalled_after))
+    object["stalled"] = {{"since", rfc3339(stall->since_us)}, {"what", stall->what}};
   Observed observed;
   observed.running = true;
-  observed.json = status->text;
+  observed.json = object.dump(-1, ' ', false, json::error_handler_t::replace);
   observed.phase = object.value("phase", "unknown");
   observed.consistent = object.value("consistent", false);
   observed.captured = position_in(object, "captured");
@@ -87,8 +100,8 @@ std::optional<capture::Installed> add_source(Status& status, const std::string& 
   return installed;
 }
 
-Observed observe_source(const std::string& path) {
-  if (auto observed = published(path)) return *observed;
+Observed observe_source(const std::string& path, Milliseconds stalled_after) {
+  if (auto observed = published(path, stalled_after)) return *observed;
   Status status;
   status.phase = "not running";
   const auto installed = add_source(status, path);
@@ -109,7 +122,7 @@ Observed observe_source(const std::string& path) {
   return finish(std::move(status), {});
 }
 
-Observed observe_target(const std::string& text) {
+Observed observe_target(const std::string& text, Milliseconds stalled_after) {
   const postgres::Dsn dsn = postgres::parse_dsn(text);
   postgres::Connection connection = postgres::Connection::open(dsn, "status", Milliseconds{5'000});
   const std::vector<apply::LedgerRow> ledgers = apply::all_ledgers(connection);
@@ -125,7 +138,8 @@ Observed observe_target(const std::string& text) {
   const apply::LedgerRow& ledger = ledgers.front();
   if (std::filesystem::exists(ledger.source))
     // A capture of its own knows less than the ledger.
-    if (auto observed = published(ledger.source); observed && !captures_alone(*observed))
+    if (auto observed = published(ledger.source, stalled_after);
+        observed && !captures_alone(*observed))
       return *observed;
   Status status;
   add_ledger(status, connection, ledger);
@@ -154,9 +168,9 @@ Position newest_change(const std::string& side) {
   return *status.captured;
 }
 
-Observed observe(const std::string& side) {
-  if (looks_like_target(side)) return observe_target(side);
-  return observe_source(source_path(side));
+Observed observe(const std::string& side, Milliseconds stalled_after) {
+  if (looks_like_target(side)) return observe_target(side, stalled_after);
+  return observe_source(source_path(side), stalled_after);
 }
 
 }  // namespace lockstep::ops

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "model/position.hpp"
+#include "ops/stall.hpp"
 
 namespace lockstep::ops {
 
@@ -21,7 +22,8 @@ struct Observed {
 /// `side` is a SOURCE or a TARGET. From a SOURCE the target is found through what the install wrote
 /// down (without password: libpq's own places must have it); from a TARGET the source through the
 /// ledger, if it is on this host. Throws LS-R712 (exit 3) if there is no migration at all.
-[[nodiscard]] Observed observe(const std::string& side);
+/// What a running lockstep published says `stalled` if a part of it is silent for `stalled_after`.
+[[nodiscard]] Observed observe(const std::string& side, Milliseconds stalled_after = kStalledAfter);
 
 /// The last change in the source now, read from the file itself: what a running lockstep publishes
 /// is up to a quarter of a second old. From a TARGET the source is found through the ledger; throws

@@ -21,7 +21,8 @@ Pipeline::Pipeline(Prepared prepared, Board& board) {
                        .endpoint = kEndpoint,
                        .migration = prepared.migration,
                        .schema = prepared.schema,
-                       .source_id = prepared.installed.source_id};
+                       .source_id = prepared.installed.source_id,
+                       .accept_target = prepared.accept_target};
   source_ = std::make_unique<SourceWorker>(context_, std::move(source), board);
   target_ = std::make_unique<TargetWorker>(context_, std::move(target),
                                            std::move(prepared.connection), board);

@@ -9,6 +9,7 @@
 
 #include "apply/ledger.hpp"
 #include "apply/target_schema.hpp"
+#include "link/postgres/identity.hpp"
 #include "link/postgres/names.hpp"
 #include "ops/assessment.hpp"
 #include "ops/migration_lock.hpp"
@@ -43,6 +44,16 @@ void mend_triggers(const std::string& path, Database& reading, const capture::In
         fmt::format("note      LS-S306 {}: its triggers were lost and are back; the table "
                     "is read anew",
                     table));
+}
+
+// It is the person's server; but "durable" is then only a word, and the ledger's with it.
+void warn_of_unsafe_settings(Connection& connection, Screen& screen) {
+  const std::vector<std::string> settings = postgres::unsafe_settings(connection);
+  if (settings.empty()) return;
+  screen.note(
+      Note{"LS-T216", "",
+           fmt::format("the target server has {}: a crash of its machine can lose what was applied",
+                       fmt::join(settings, ", "))});
 }
 
 std::vector<apply::TableToCopy> tables_to_copy(Database& reading,
@@ -111,6 +122,7 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
   const std::string migration = installed ? installed->migration : migration_name(path);
 
   Connection connection = Connection::open(dsn, "apply");
+  warn_of_unsafe_settings(connection, screen);
   take_migration_lock(connection, schema);
   std::optional<apply::LedgerRow> ledger =
       apply::read_ledger(connection, migration, apply::RowLock::none);
@@ -134,7 +146,13 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
     const Position p0 = capture::first_position(reading, installed->era);
     apply::begin_snapshot(connection, *ledger, p0, tables_to_copy(reading, installed->tables));
   }
-  return {path, migration, schema, std::move(*installed), std::move(connection), std::move(rows)};
+  return {path,
+          migration,
+          schema,
+          std::move(*installed),
+          std::move(connection),
+          std::move(rows),
+          request.accept_target};
 }
 
 PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
@@ -159,6 +177,7 @@ PreparedTarget prepare_target(const ApplyRequest& request, const wire::Welcome& 
   const postgres::Dsn dsn = postgres::parse_dsn(request.target);
   for (const std::string& note : dsn.notes) screen.note("note      " + note);
   Connection connection = Connection::open(dsn, "apply");
+  warn_of_unsafe_settings(connection, screen);
   auto ledger = apply::read_ledger(connection, welcome.migration, apply::RowLock::none);
   const std::string schema = !request.schema.empty() ? request.schema
                              : ledger                ? ledger->target_schema

@@ -20,6 +20,7 @@ struct RunRequest {
   std::vector<std::string> exclude;  ///< globs
   std::string schema;  ///< empty: the DSN's, else the one of the running migration, else public
   bool until_caught_up = false;
+  bool accept_target = false;  ///< another database than before is the target from now on
 };
 
 /// What a run needs to start or to go on.
@@ -30,6 +31,7 @@ struct Prepared {
   capture::Installed installed;
   postgres::Connection connection;          ///< holds the migration's lock
   std::vector<std::int64_t> expected_rows;  ///< per table, from the census; empty when going on
+  bool accept_target = false;
 };
 
 /// Finds out whether this is a first run or goes on with an earlier one. First run: census, then
@@ -59,6 +61,7 @@ struct ApplyRequest {
   std::string endpoint;  ///< where capture listens
   std::string schema;    ///< empty: the ledger's, else the DSN's, else public
   bool until_caught_up = false;
+  bool accept_target = false;
 };
 struct PreparedTarget {
   std::string migration;

@@ -22,6 +22,7 @@ SourceWorker::SourceWorker(wire::Context& context, SourceOptions options, Board&
       board_(board),
       router_(context, options_.endpoint),
       watch_(options_.path),
+      target_memory_(options_.path, options_.prune.busy_patience),
       prune_(options_.path, options_.prune) {}
 
 void SourceWorker::open_source() {
@@ -56,8 +57,10 @@ void SourceWorker::run(const std::stop_token& stop) {
       }
       board_.await(error.code(), error.what());
       const Deadline deadline(backoff.next());
-      while (!stop.stop_requested() && !deadline.passed())
+      while (!stop.stop_requested() && !deadline.passed()) {
+        board_.source_reports();
         std::this_thread::sleep_for(std::min(Milliseconds{50}, deadline.left()));
+      }
     }
   }
 }
@@ -65,6 +68,7 @@ void SourceWorker::run(const std::stop_token& stop) {
 void SourceWorker::serve(const std::stop_token& stop) {
   constexpr int kSlicesAtRest = 10;  // then somebody may have something to say
   while (!stop.stop_requested()) {
+    board_.source_reports();
     const bool busy = produce();
     const std::array descriptors{watch_.fd(), stop_bell_.descriptor()};
     const wire::Woken woken = router_.wait(descriptors, patience(busy));
@@ -119,7 +123,8 @@ void SourceWorker::receive_all() {
       handle(received->peer, wire::decode(received->frame));
     } catch (const Error& error) {
       const bool its_own =
-          options_.alone && (error.code() == "LS-R708" || error.code() == "LS-S310");
+          options_.alone && (error.code() == "LS-R708" || error.code() == "LS-S310" ||
+                             error.code() == "LS-T218" || error.code() == "LS-T219");
       if (its_own || error.code().starts_with("LS-W")) {
         // A message that is not ours to understand costs its sender the session, never us.
         if (session_ && session_->peer == received->peer) refuse(error);
@@ -209,6 +214,7 @@ void SourceWorker::start_session(const std::string& peer, const Message& message
                                     options_.installed.source_id),
                  .data = "nothing was sent",
                  .todo = "check both paths with lockstep status"});
+  if (hello.target) target_memory_.meet(*hello.target, hello.accept_target);
   if (hello.position) {
     tail_->prove(*hello.position);
     acked_ = hello.position;
@@ -244,6 +250,7 @@ void SourceWorker::handle_ack(const Position& position) {
   session_->warm = true;
   session_->told_idle = false;
   acked_ = position;
+  target_memory_.keep();
   board_.acked(position);
   poll_now_ = true;
 }

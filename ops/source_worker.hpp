@@ -17,6 +17,7 @@
 #include "link/wire/message.hpp"
 #include "link/wire/socket.hpp"
 #include "ops/board.hpp"
+#include "ops/target_memory.hpp"
 #include "snapshot/reader.hpp"
 
 namespace lockstep::ops {
@@ -92,6 +93,7 @@ class SourceWorker {
   Board& board_;
   wire::Router router_;
   sqlite::Watch watch_;
+  TargetMemory target_memory_;
   wire::Bell stop_bell_;
   capture::Prune prune_;
   std::optional<capture::Tail> tail_;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "apply/target_schema.hpp"
+#include "link/postgres/identity.hpp"
 #include "ops/migration_lock.hpp"
 
 namespace lockstep::ops {
@@ -17,6 +18,8 @@ using wire::Kind;
 using wire::Message;
 
 namespace {
+
+constexpr Milliseconds kLockPatience{5'000};
 
 std::vector<TablePlan> plans_of(const std::vector<apply::LedgerTable>& tables) {
   std::vector<TablePlan> plans;
@@ -63,7 +66,8 @@ TargetWorker::TargetWorker(wire::Context& context, TargetOptions options,
       dealer_(context, options_.endpoint),
       connection_(std::move(connection)),
       key_builder_(options_.migration, options_.schema, board),
-      next_session_(static_cast<std::uint64_t>(wall_now_us())) {}
+      next_session_(static_cast<std::uint64_t>(wall_now_us())),
+      own_backend_(connection_->backend_pid()) {}
 
 void TargetWorker::run(const std::stop_token& stop) {
   const std::stop_callback ring(stop, [this] { stop_bell_.ring(); });
@@ -73,10 +77,11 @@ void TargetWorker::run(const std::stop_token& stop) {
     try {
       work(stop);
       break;
-    } catch (const Error& error) {
+    } catch (const Error& failure) {
       applier_.reset();
       close_lanes();
       if (stop.stop_requested()) break;
+      const Error error = explained(failure);
       if (error.retry() == Retry::never) {
         board_.fail(error);
         break;
@@ -86,8 +91,10 @@ void TargetWorker::run(const std::stop_token& stop) {
     }
     if (worked_well.passed()) backoff.reset();
     const Deadline deadline(backoff.next());
-    while (!stop.stop_requested() && !deadline.passed())
+    while (!stop.stop_requested() && !deadline.passed()) {
+      board_.target_reports();
       std::this_thread::sleep_for(std::min(Milliseconds{20}, deadline.left()));
+    }
   }
   if (session_) send(Kind::bye, {});
 }
@@ -118,10 +125,13 @@ void TargetWorker::connect() {
       connection_.reset();
     }
     postgres::Connection fresh = postgres::Connection::open(options_.dsn, "apply");
-    take_migration_lock(fresh, options_.schema);
+    take_migration_lock(fresh, options_.schema, own_backend_);
+    own_backend_ = fresh.backend_pid();
     const std::lock_guard lock(connection_mutex_);
     connection_.emplace(std::move(fresh));
   }
+  // A lock that others hold for long is told, not waited for in silence.
+  connection_->exec(fmt::format("SET lock_timeout = {}", kLockPatience.count()));
   // FOR UPDATE: a commit whose answer was lost may still be on its way in the old backend.
   const auto ledger =
       apply::read_ledger(*connection_, options_.migration, apply::RowLock::for_update);
@@ -136,6 +146,7 @@ void TargetWorker::connect() {
          .todo = "lockstep remove SOURCE, drop the copied tables, then run again"});
   ledger_ = *ledger;
   tables_ = apply::read_tables(*connection_, options_.migration);
+  if (ledger_.phase != Phase::installing) check_tables();
   std::vector<TableProgress> progress;
   for (const apply::LedgerTable& table : tables_)
     progress.push_back(
@@ -149,7 +160,9 @@ void TargetWorker::greet(const std::stop_token& stop) {
   while (dealer_.receive()) {
   }
   session_.emplace(Session{++next_session_, 0, 0, wire::CreditWindow(options_.window)});
-  send(Kind::hello, wire::encode_hello({options_.migration, options_.source_id, ledger_.position}));
+  send(Kind::hello,
+       wire::encode_hello({options_.migration, options_.source_id, ledger_.position,
+                           postgres::read_identity(*connection_), options_.accept_target}));
   const auto answer = receive(stop, options_.answer_patience);
   if (stop.stop_requested()) return;
   if (!answer || answer->kind != Kind::welcome)
@@ -163,7 +176,8 @@ void TargetWorker::greet(const std::stop_token& stop) {
          .retry = Retry::new_session});
   send(Kind::credit, wire::encode_credit(session_->window.open()));
   board_.captured(wire::decode_welcome(answer->body).newest);
-  board_.stop_awaiting();
+  options_.accept_target = false;  // that was for this one alone
+  if (!blocked_) board_.stop_awaiting();
 }
 
 void TargetWorker::copy(const std::stop_token& stop) {
@@ -210,6 +224,7 @@ void TargetWorker::load(CopyLanes& lanes, std::size_t parts, const std::stop_tok
     if (stop.stop_requested()) return;
     static_cast<void>(lanes.finished(Milliseconds{0}));  // throws what a lane met
     if (!message) continue;
+    if (message->kind == Kind::chunk_end) progressed();
     if (message->kind == Kind::chunk_rows) {
       const wire::ChunkRows rows = wire::decode_chunk_rows(message->body);
       lanes.rows(rows.part, std::string(rows.fragment));
@@ -236,6 +251,7 @@ void TargetWorker::follow(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const auto message = receive(stop, Milliseconds{250});
     if (message) dispatch(*message);
+    if (!message) check_tables_if_due();
     if (ledger_.phase == Phase::indexing) become_consistent(stop);
   }
 }
@@ -244,6 +260,7 @@ void TargetWorker::dispatch(const Message& message) {
   switch (message.kind) {
     case Kind::batch_begin:
       applier_->begin(wire::decode_batch_begin(message.body));
+      check_tables_if_due();
       return;
     case Kind::batch_rows:
       applier_->entries(message.body);
@@ -276,6 +293,7 @@ void TargetWorker::dispatch(const Message& message) {
 
 void TargetWorker::finish_batch(const Message& message) {
   const apply::Applied applied = applier_->end(wire::decode_batch_end(message.body));
+  progressed();
   board_.captured(applied.position);
   ledger_.position = applied.position;
   // synchronous_commit is at least `on` in our sessions: a commit that answered is flushed, hence
@@ -290,6 +308,7 @@ void TargetWorker::finish_batch(const Message& message) {
 }
 
 void TargetWorker::note_idle(const Position& position) {
+  progressed();
   if (ledger_.phase == Phase::catchup) {
     // Nothing changed since P0: the copy is the state at P0.
     apply::move_phase(*connection_, options_.migration, Phase::catchup, Phase::indexing, true);
@@ -309,7 +328,9 @@ void TargetWorker::become_consistent(const std::stop_token& stop) {
 
 void TargetWorker::build_keys(const std::stop_token& stop) {
   board_.phase("indexing", true);
+  connection_->exec("SET lock_timeout = 0");  // its two sessions wait for each other
   key_builder_.build(*connection_, tables_, stop);
+  connection_->exec(fmt::format("SET lock_timeout = {}", kLockPatience.count()));
   if (stop.stop_requested()) return;
   apply::move_phase(*connection_, options_.migration, Phase::indexing, Phase::streaming, true);
   ledger_.phase = Phase::streaming;
@@ -348,8 +369,10 @@ std::optional<Message> TargetWorker::receive(const std::stop_token& stop, Millis
                      .retry = Retry::new_session});
       const wire::Credit credit = session_->window.consumed(message.body.size());
       if (credit.messages > 0 || credit.bytes > 0) send(Kind::credit, wire::encode_credit(credit));
+      board_.target_reports();
       return message;
     }
+    board_.target_reports();
     ping();
     if (deadline.passed()) return std::nullopt;
     const std::array descriptors{connection_->descriptor(), stop_bell_.descriptor()};

@@ -30,6 +30,7 @@ struct TargetOptions {
   apply::ApplierLimits applier{};
   wire::Credit window{.bytes = 16u << 20, .messages = 128};  ///< what may be on its way to us
   Milliseconds answer_patience{10'000};                      ///< for the welcome
+  bool accept_target = false;  ///< whatever database it is, it is the target from now on
 };
 
 class TargetWorker {
@@ -73,6 +74,10 @@ class TargetWorker {
   [[nodiscard]] std::optional<wire::Message> receive(const std::stop_token& stop,
                                                      Milliseconds patience);
   void check_connection();
+  void check_tables();
+  void check_tables_if_due();
+  [[nodiscard]] Error explained(const Error& error);
+  void progressed();
   void ping();
 
   TargetOptions options_;
@@ -89,6 +94,9 @@ class TargetWorker {
   std::unique_ptr<apply::Applier> applier_;
   std::uint64_t next_session_;
   SteadyTime last_sent_{};
+  int own_backend_ = 0;   // of the connection before, which the server may still believe in
+  bool blocked_ = false;  // the last failure was the server's answer: a new session is no progress
+  SteadyTime checked_at_{};  // the tables
 };
 
 }  // namespace lockstep::ops

@@ -25,7 +25,9 @@ constexpr std::size_t kStatementBytesShown = 100;
 /// One round trip. The first statement makes every later name and operator mean pg_catalog's.
 /// Settings that the server does not have yet are left out by the join. client_min_messages: with a
 /// DBA's `error` the WARNING on COMMIT would not arrive. client_connection_check_interval can be
-/// refused by servers that are not Linux.
+/// refused by servers that are not Linux. default_transaction_read_only: what is set for a role or
+/// a database keeps applications out, not us; what is set for the whole server (often by a service
+/// whose disk is nearly full) counts, also when it comes while the session is open.
 constexpr const char* kSessionSettings = R"(SET statement_timeout = 0; SET search_path = '';
 SELECT pg_catalog.set_config(s.name, w.value, false)
 FROM (VALUES ('lock_timeout', '0'),
@@ -39,8 +41,11 @@ FROM (VALUES ('lock_timeout', '0'),
              ('client_connection_check_interval', '10s')) AS w(name, value)
 JOIN pg_catalog.pg_settings AS s USING (name)
 WHERE (name <> 'synchronous_commit' OR s.setting IN ('off', 'local'))
-  AND (name <> 'client_connection_check_interval' OR pg_catalog.version() ~ 'linux');
-SELECT pg_catalog.pg_is_in_recovery())";
+  AND (name <> 'client_connection_check_interval' OR pg_catalog.version() ~ 'linux')
+  AND (name <> 'default_transaction_read_only'
+       OR s.source IN ('database', 'user', 'database user', 'client'));
+SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid(),
+  pg_catalog.current_setting('default_transaction_read_only')::boolean)";
 
 /// A peer that vanished without a word is noticed within about a minute, also while waiting for the
 /// answer to COMMIT.
@@ -135,6 +140,22 @@ void finish_connecting(pg_conn* handle, const Dsn& dsn, Milliseconds patience) {
   throw unusable_server(dsn, "it is in recovery: a standby takes no writes",
                         "connect to the primary; a running lockstep tries again by itself",
                         Retry::new_session);
+}
+
+/// The number that a server process tells at the start is its own; a pooler in between makes one
+/// up. It may give each transaction another server process: settings, prepared statements and the
+/// lock of the migration would be somebody else's.
+void refuse_pooler(std::int64_t told, std::int64_t real, const Dsn& dsn) {
+  if (told == real) return;
+  throw Error({.code = "LS-T215",
+               .exit = ExitCode::precondition,
+               .what = fmt::format("a connection pooler answers at {}", dsn.shown()),
+               .why = fmt::format("the session was announced as server process {}, but {} runs it: "
+                                  "a pooler can give each transaction another session",
+                                  told, real),
+               .data = "nothing was touched",
+               .todo = "connect to PostgreSQL itself, past the pooler (PgBouncer and its like), "
+                       "whatever its pool mode; applications may go on using it"});
 }
 
 void check_server(const pg_conn* handle, const Dsn& dsn) {
@@ -243,6 +264,8 @@ Connection Connection::open(const Dsn& dsn, std::string_view purpose, Millisecon
                             std::make_unique<int>(0));
       const Result answer = connection.exec(kSessionSettings);
       if (answer.boolean(0, 0)) throw_in_recovery(one);
+      refuse_pooler(connection.backend_pid(), answer.integer(0, 1), one);
+      if (answer.boolean(0, 2)) throw read_only_server(one);
       return connection;
     } catch (const Error&) {
       if (i + 1 == candidates.size()) throw;

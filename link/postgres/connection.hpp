@@ -57,14 +57,16 @@ enum class CommitOutcome { committed, aborted, in_doubt };
 /// A session of ours. After connecting it has: UTF8, search_path empty (pg_catalog only: all our
 /// names are qualified), statement_timeout, lock_timeout, idle_in_transaction_session_timeout and
 /// transaction_isolation of our own whatever the DBA set, synchronous_commit at least `on` (a
-/// commit that answers is flushed), default_transaction_read_only off, row_security off (errors
+/// commit that answers is flushed), default_transaction_read_only off unless it is on for
+/// the whole server, row_security off (errors
 /// instead of hiding rows), client_connection_check_interval where the server has it (14+),
 /// application_name "lockstep <purpose> <host>:<pid>". Notices go nowhere. One thread at a time.
 class Connection {
  public:
   /// Throws Error, redacted: LS-T201 unreachable (exit 5, Retry::new_session), LS-T202 refused
   /// password, LS-T203 no such database, LS-T205 unusable server (older than 14, not UTF8, in
-  /// recovery: Retry::new_session).
+  /// recovery: Retry::new_session), LS-T215 a pooler is in between, LS-T217 the server is
+  /// read-only (Retry::new_session).
   [[nodiscard]] static Connection open(const Dsn& dsn, std::string_view purpose,
                                        Milliseconds patience = Milliseconds{10000});
 
@@ -161,7 +163,8 @@ class Pipeline {
 };
 
 /// SQLSTATE and server text to a named Error: 40001/40P01/55P03/57014 Retry::same_session; 08*,
-/// 57P*, 25006 and a dead connection Retry::new_session with exit 5; 53* (disk, memory,
+/// 57P* and a dead connection Retry::new_session with exit 5; 25006 LS-T217
+/// likewise; 53* (disk, memory,
 /// connections) LS-T209 exit 7 Retry::new_session; 42501 LS-T204 exit 3; 23505 LS-T210; the rest
 /// LS-T211 exit 7 Retry::never. `doing` says what was being done.
 [[nodiscard]] Error to_error(const Connection& connection, const pg_result* result,

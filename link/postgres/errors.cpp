@@ -152,6 +152,19 @@ Error unusable_server(const Dsn& dsn, std::string why, std::string todo, Retry r
                 .retry = retry});
 }
 
+Error read_only_server(const Dsn& dsn) {
+  return Error({.code = "LS-T217",
+                .exit = ExitCode::unreachable,
+                .what = fmt::format("the target server is read-only: {}", dsn.shown()),
+                .why = "default_transaction_read_only is on for the whole server; services set it "
+                       "when a disk is nearly full",
+                .data = "safe: nothing is applied, changes wait in the source's change table",
+                .todo = "find out who set it and why; a running lockstep goes on by itself once it "
+                        "is off",
+                .foreign = "25006",
+                .retry = Retry::new_session});
+}
+
 Error malformed_copy(const Dsn& dsn, std::string_view why) {
   return Error({.code = "LS-T211",
                 .exit = ExitCode::stopped,
@@ -165,7 +178,10 @@ Error malformed_copy(const Dsn& dsn, std::string_view why) {
 Error to_error(const Connection& connection, const pg_result* result, std::string_view doing) {
   const Dsn& dsn = connection.dsn();
   const std::string sqlstate(field(result, PG_DIAG_SQLSTATE));
-  const bool dead = !connection.alive();
+  // Without an SQLSTATE it is libpq that speaks, of a connection that is lost: it may notice only
+  // with the next statement that it is.
+  const bool dead = !connection.alive() || sqlstate.empty();
+  if (sqlstate == "25006" && !dead) return read_only_server(dsn);
   ErrorFacts facts = facts_of(sqlstate, dead);
   facts.what = redacted(fmt::format("{} failed on {}", doing, dsn.shown()), dsn);
   std::string why = sqlstate;

@@ -14,6 +14,8 @@ namespace lockstep::postgres {
 /// LS-T205: the server is there and cannot be our target.
 [[nodiscard]] Error unusable_server(const Dsn& dsn, std::string why, std::string todo,
                                     Retry retry = Retry::never);
+/// LS-T217: the server takes no writes for now.
+[[nodiscard]] Error read_only_server(const Dsn& dsn);
 /// The binary stream of a COPY is not what its format says.
 [[nodiscard]] Error malformed_copy(const Dsn& dsn, std::string_view why);
 

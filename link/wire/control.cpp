@@ -32,6 +32,12 @@ Position position_member(const JsonReader& from, const char* member) {
   return *position;
 }
 
+TargetIdentity target_member(const JsonReader& from, const char* member) {
+  auto identity = parse_target_identity(from.string(member));
+  if (!identity) throw_unfit(from.body_of(), fmt::format("\"{}\" is not a target", member));
+  return std::move(*identity);
+}
+
 void expect_bytes(std::string_view body_of, std::string_view body, std::size_t expected) {
   if (body.size() != expected)
     throw_unfit(body_of, fmt::format("it has {} bytes instead of {}", body.size(), expected));
@@ -76,14 +82,18 @@ std::string retry_name(Retry retry) {
 std::string encode_hello(const Hello& hello) {
   Json json{{"migration", exact_text(hello.migration)}, {"source_id", exact_text(hello.source_id)}};
   if (hello.position) json["position"] = to_string(*hello.position);
+  if (hello.target) json["target"] = to_string(*hello.target);
+  if (hello.accept_target) json["accept_target"] = "yes";
   return dump_json(json);
 }
 
 Hello decode_hello(std::string_view body) {
   const Json json = parse_json("hello", body);
   const JsonReader from("hello", json);
-  Hello hello{from.exact_text("migration"), from.exact_text("source_id"), std::nullopt};
+  Hello hello{from.exact_text("migration"), from.exact_text("source_id"), std::nullopt, {}};
   if (from.has("position")) hello.position = position_member(from, "position");
+  if (from.has("target")) hello.target = target_member(from, "target");
+  hello.accept_target = from.has("accept_target");
   return hello;
 }
 

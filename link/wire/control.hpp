@@ -12,6 +12,7 @@
 #include "model/error.hpp"
 #include "model/position.hpp"
 #include "model/shape.hpp"
+#include "model/target_identity.hpp"
 #include "model/value.hpp"
 
 namespace lockstep::wire {
@@ -21,6 +22,8 @@ struct Hello {
   std::string migration;
   std::string source_id;             ///< UUID the ledger knows; capture refuses another
   std::optional<Position> position;  ///< the ledger's; nothing before the first one was recorded
+  std::optional<TargetIdentity> target = {};  ///< capture refuses another than it knows
+  bool accept_target = false;                 ///< a person says that it is the right one now
 };
 
 struct Welcome {

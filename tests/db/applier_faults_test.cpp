@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/fault.hpp"
 #include "tests/support/followed_target.hpp"
 #include "tests/support/wait_until.hpp"
 
@@ -89,6 +90,8 @@ void race(bool staging) {
   }
   CHECK(target.ledger()->batches == kRounds);
   CHECK(target.difference() == "");
+  saw_fault("A5",
+            "GO: compare-and-set: one wins each batch, the other is told and changes nothing");
 }
 
 }  // namespace
@@ -272,6 +275,7 @@ TEST_CASE("what a DBA has set for the role does not matter") {
     CHECK(target.difference() == "");
     CHECK(facts_of([&] { (void)apply_batch(applier, batch); }).code == "LS-R705");
   }
+  saw_fault("A37", "GO: search_path is empty, names are qualified: nobody's operators answer");
 }
 
 TEST_CASE("phases move by compare-and-set, and consistency is never taken back") {

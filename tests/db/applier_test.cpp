@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "link/sqlite/statement.hpp"
+#include "tests/support/fault.hpp"
 #include "tests/support/followed_target.hpp"
 #include "tests/support/seed.hpp"
 
@@ -191,6 +192,7 @@ TEST_CASE("rows that exchange a unique value are done by delete and insert") {
       "UPDATE a SET u = 'a' WHERE id = 1; COMMIT");
   CHECK(apply_batch(applier, source.take().value()).fell_back);
   CHECK(target.difference() == "");
+  saw_fault("A16", "GO: the batch starts over as delete every touched key, insert every row");
 }
 
 TEST_CASE("a batch that does not start where the ledger is leaves no trace") {
@@ -275,10 +277,11 @@ TEST_CASE(
   {
     apply::Applier applier = target.applier(target.connection(), staging);
     const ErrorFacts facts = facts_of([&] { (void)apply_batch(applier, source.take().value()); });
-    CHECK(facts.code == "LS-D401");
+    REQUIRE(facts.code == "LS-D401");
     CHECK(facts.exit == ExitCode::stopped);
   }
-  CHECK(contents(target) == before);
+  REQUIRE(contents(target) == before);
+  saw_fault("A24", "HALT: LS-D401 names row and value; nothing of the batch is kept");
   source.app().exec(
       "UPDATE a SET n = 1, u = 'fine', b = x'00' WHERE id = 1; DELETE FROM k WHERE n = 1 AND k <> "
       "'a'");

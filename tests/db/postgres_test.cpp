@@ -364,7 +364,7 @@ TEST_CASE("errors of the server have code, exit and advice by SQLSTATE") {
           connection.exec(
               "SET default_transaction_read_only = on; COMMIT; "
               "SET TRANSACTION READ ONLY; DELETE FROM public.t");
-        }).code == "LS-T201");
+        }).code == "LS-T217");
   server().query("CREATE ROLE poor LOGIN");
   Connection poor = connect(with_user(dsn, "poor"));
   const ErrorFacts denied = facts_of([&] { poor.exec("CREATE TABLE public.u(a int)"); });

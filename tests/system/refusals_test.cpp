@@ -4,6 +4,7 @@
 #include <map>
 #include <sstream>
 
+#include "tests/support/fault.hpp"
 #include "tests/system/world.hpp"
 
 namespace lockstep::test {
@@ -74,7 +75,7 @@ TEST_CASE("the torture database is refused as a whole, with a reason for each ta
   CHECK(has(refused.output, "\"code\":\"LS-S305\",\"table\":\"no_pk\""));
   // PostgreSQL has no place for these, whatever lockstep will learn.
   for (const char* table : {"text_nul", "text_badutf8", "pk_null", "wide_cols"})
-    CHECK(refusals.count(table) == 1);
+    REQUIRE(refusals.count(table) == 1);
   CHECK(nlohmann::json::parse(refused.error_output)["code"] == "LS-A100");
   CHECK(sqlite_schema(file) == before);
   CHECK_FALSE(schema_exists("torture"));
@@ -83,6 +84,9 @@ TEST_CASE("the torture database is refused as a whole, with a reason for each ta
   require_code(as_text, 3);
   for (const auto& [table, reasons] : refusals)
     CHECK(has(as_text.output, "refused   " + table + ": " + reasons.front()));
+  saw_fault("A23",
+            "REFUSE: LS-A100 names the table with U+0000 in a text; while following LS-D401");
+  saw_fault("A36", "REFUSE: LS-A100 names the table with too many columns");
 }
 
 TEST_CASE("a table without a key is warned of, followed, and counts on after the last rowid",
@@ -103,8 +107,10 @@ TEST_CASE("a table without a key is warned of, followed, and counts on after the
   CHECK(has(first.output,
             "skipped   words: a virtual table, with the 5 tables it keeps its data in;"));
   require_equal(file, dsn, {"--tables", "bag,words_mine"});
-  CHECK(server().value("SELECT nextval(pg_get_serial_sequence('bag', '_lockstep_rowid'))", "bag") ==
-        "4");
+  REQUIRE(server().value("SELECT nextval(pg_get_serial_sequence('bag', '_lockstep_rowid'))",
+                         "bag") == "4");
+  saw_fault("A21",
+            "GO: identity BY DEFAULT takes the source's numbers; its sequence goes on after them");
   sqlite(file, "DELETE FROM bag WHERE rowid = 1; INSERT INTO bag VALUES (1, 'x'), (1, 'y')");
   const Outcome second = lockstep({"run", file, dsn, "--until", "caught-up"});
   require_code(second, 0);

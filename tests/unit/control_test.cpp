@@ -160,6 +160,10 @@ TEST_CASE("hello comes back with and without a position") {
   const Position at = sample_position(std::numeric_limits<std::int64_t>::max());
   CHECK(decode_hello(encode_hello({"sh\xff", "uuid", at})).position == at);
   CHECK(decode_hello(encode_hello({"sh\xff", "uuid", at})).migration == "sh\xff");
+  const TargetIdentity target{"730", "16384", 2};
+  CHECK(decode_hello(encode_hello({"shop", "uuid", at, target})).target == target);
+  CHECK_FALSE(decode_hello(encode_hello({"shop", "uuid", at, target})).accept_target);
+  CHECK(decode_hello(encode_hello({"shop", "uuid", at, target, true})).accept_target);
 }
 
 TEST_CASE("welcome brings every table plan") {

@@ -1,0 +1,213 @@
+#include "apply/target_tables.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+
+namespace lockstep::apply {
+
+namespace {
+
+using postgres::Connection;
+using postgres::Result;
+
+// One row per item, so that no name can be misread: t table, c column, k key column, g trigger, r
+// rule.
+constexpr char kSeen[] = R"(
+WITH ours AS (
+  SELECT t.name, c.* FROM lockstep.ledger_tables AS t
+  JOIN pg_catalog.pg_namespace AS n ON n.nspname = $2
+  JOIN (SELECT oid, relname, relnamespace, relkind, relpersistence
+        FROM pg_catalog.pg_class) AS c ON c.relnamespace = n.oid AND c.relname = t.name
+  WHERE t.migration = $1)
+SELECT name, 't', relkind::text, relpersistence = 'u',
+       EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhparent = ours.oid),
+       pg_catalog.row_security_active(oid), 0 FROM ours
+UNION ALL
+SELECT o.name, 'c', a.attname::text || '/' || pg_catalog.format_type(a.atttypid, a.atttypmod)
+         || coalesce(' COLLATE ' || pg_catalog.quote_ident(l.collname), ''),
+       a.attnotnull, a.attgenerated <> '', false, a.attnum
+FROM ours AS o JOIN pg_catalog.pg_attribute AS a ON a.attrelid = o.oid
+JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
+LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = a.attcollation AND l.oid <> y.typcollation
+WHERE a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT o.name, 'k', a.attname::text, false, false, false, k.place
+FROM ours AS o JOIN pg_catalog.pg_constraint AS p ON p.conrelid = o.oid AND p.contype = 'p'
+CROSS JOIN LATERAL pg_catalog.unnest(p.conkey) WITH ORDINALITY AS k(attnum, place)
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = o.oid AND a.attnum = k.attnum
+UNION ALL
+SELECT o.name, 'g', g.tgname::text, false, false, false, 0
+FROM ours AS o JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = o.oid
+WHERE NOT g.tgisinternal AND g.tgenabled IN ('O', 'A')
+UNION ALL
+SELECT o.name, 'r', r.rulename::text, false, false, false, 0
+FROM ours AS o JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = o.oid
+WHERE o.relkind = 'r' AND r.ev_enabled IN ('O', 'A')
+ORDER BY 1, 2, 7)";
+
+void add(TableSeen& seen, const Result& rows, int row) {
+  const std::string text(rows.value(row, 2));
+  switch (rows.value(row, 1).front()) {
+    case 't':
+      seen.kind = text.front();
+      seen.unlogged = rows.boolean(row, 3);
+      seen.has_children = rows.boolean(row, 4);
+      seen.row_security = rows.boolean(row, 5);
+      return;
+    case 'c': {
+      const std::size_t slash = text.rfind('/');  // of no type or collation of ours
+      seen.columns.push_back({text.substr(0, slash), text.substr(slash + 1), rows.boolean(row, 3),
+                              rows.boolean(row, 4)});
+      return;
+    }
+    case 'k':
+      seen.key.push_back(text);
+      return;
+    case 'g':
+      seen.triggers.push_back(text);
+      return;
+    default:
+      seen.rules.push_back(text);
+  }
+}
+
+const TableSeen::ColumnSeen* find(const TableSeen& seen, const std::string& name) {
+  const auto found = std::find_if(seen.columns.begin(), seen.columns.end(),
+                                  [&](const auto& column) { return column.name == name; });
+  return found == seen.columns.end() ? nullptr : &*found;
+}
+
+void compare_columns(const TablePlan& plan, const TableSeen& seen,
+                     std::vector<std::string>& found) {
+  const auto say = [&](const std::string& text) {
+    found.push_back(fmt::format("{}.{}", plan.name(), text));
+  };
+  for (std::size_t i = 0; i < plan.shape.columns.size(); ++i) {
+    const Column& column = plan.shape.columns[i];
+    const TableSeen::ColumnSeen* there = find(seen, column.name);
+    const bool not_null = column.not_null || plan.is_key(i);
+    if (there == nullptr) {
+      say(column.name + " is gone");
+      continue;
+    }
+    if (there->type != to_string(plan.types[i]))
+      say(fmt::format("{} is {}, it was made as {}", column.name, there->type,
+                      to_string(plan.types[i])));
+    if (there->not_null != not_null)
+      say(fmt::format("{} {}", column.name, not_null ? "lost its NOT NULL" : "became NOT NULL"));
+    if (there->generated) say(column.name + " became a generated column");
+  }
+  for (const TableSeen::ColumnSeen& column : seen.columns) {
+    const auto& columns = plan.shape.columns;
+    const bool known = std::any_of(columns.begin(), columns.end(),
+                                   [&](const Column& ours) { return ours.name == column.name; });
+    if (!known)
+      say(fmt::format("{} ({}{}) is new, the source has no such column", column.name, column.type,
+                      column.not_null ? " NOT NULL" : ""));
+  }
+}
+
+std::vector<std::string> key_names(const TablePlan& plan) {
+  std::vector<std::string> names;
+  for (const std::size_t column : plan.shape.key) names.push_back(plan.shape.columns[column].name);
+  return names;
+}
+
+}  // namespace
+
+std::vector<std::string> differences(const TablePlan& plan, bool indexed, const TableSeen& seen) {
+  std::vector<std::string> found;
+  const auto say = [&](const std::string& text) {
+    found.push_back(fmt::format("{} {}", plan.name(), text));
+  };
+  if (seen.kind == 0) {
+    say("is gone: dropped, renamed or moved to another schema");
+    return found;
+  }
+  if (seen.kind != 'r') {
+    say(fmt::format("is no ordinary table any more (relkind {})", seen.kind));
+    return found;
+  }
+  compare_columns(plan, seen, found);
+  if (indexed && seen.key != key_names(plan)) say("lost its primary key, or has another");
+  for (const std::string& trigger : seen.triggers)
+    say(fmt::format("has a trigger {}, which can change rows", trigger));
+  for (const std::string& rule : seen.rules)
+    say(fmt::format("has a rule {}, which can change rows", rule));
+  if (seen.row_security) say("has row level security that hides rows from lockstep's role");
+  if (seen.unlogged) say("became UNLOGGED: a crash of the server would empty it");
+  if (seen.has_children) say("has child tables (inheritance), whose rows show up in it");
+  return found;
+}
+
+void check_target_tables(Connection& connection, const std::string& migration,
+                         const std::string& schema, const std::vector<LedgerTable>& tables) {
+  const Result rows = connection.query(kSeen, {migration, schema});
+  std::map<std::string, TableSeen> seen;
+  for (int row = 0; row < rows.rows(); ++row) add(seen[std::string(rows.value(row, 0))], rows, row);
+  std::vector<std::string> found;
+  for (const LedgerTable& table : tables) {
+    const std::vector<std::string> more =
+        differences(table.plan, table.indexed, seen[table.plan.name()]);
+    found.insert(found.end(), more.begin(), more.end());
+  }
+  if (found.empty()) return;
+  constexpr std::size_t kShownMax = 10;
+  const std::size_t more = found.size() - std::min(found.size(), kShownMax);
+  found.resize(found.size() - more);
+  throw Error(
+      {.code = "LS-T214",
+       .exit = ExitCode::stopped,
+       .what =
+           fmt::format("tables of schema {} on the target are not as lockstep made them", schema),
+       .why = fmt::format("{}{}", fmt::join(found, "; "),
+                          more > 0 ? fmt::format("; and {} more", more) : std::string()),
+       .data = "nothing more is applied; what was applied stays, changes wait in the source",
+       .todo = "undo that on the target and run lockstep again: it goes on where it was (lockstep "
+               "verify shows whether rows differ); or lockstep remove, drop the tables, run anew"});
+}
+
+Error locked_out(Connection& connection, const std::string& migration, const std::string& schema,
+                 const Error& cause) {
+  const Result holders = connection.query(
+      "SELECT DISTINCT ON (who, c.relname) CASE WHEN l.pid IS NULL THEN 'prepared transaction ' || "
+      "coalesce(pg_catalog.quote_literal(p.gid) || ' of ' || "
+      "pg_catalog.to_char(p.prepared, 'YYYY-MM-DD HH24:MI:SS TZ'), '?') ELSE 'server process ' || "
+      "l.pid || coalesce(' (' || nullif(a.application_name, '') || ')', '') END AS who, "
+      "c.relname, l.mode FROM pg_catalog.pg_locks AS l "
+      "JOIN pg_catalog.pg_class AS c ON c.oid = l.relation "
+      "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+      "LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid "
+      // A prepared transaction has no process; what it has is the lock on its own number.
+      "LEFT JOIN pg_catalog.pg_locks AS own ON l.pid IS NULL AND own.pid IS NULL AND own.locktype "
+      "= "
+      "'transactionid' AND own.virtualtransaction = l.virtualtransaction "
+      "LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction = own.transactionid "
+      "WHERE l.locktype = 'relation' AND l.granted AND l.database = (SELECT oid FROM "
+      "pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) AND l.mode <> "
+      "'AccessShareLock' AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid() AND (n.nspname = "
+      "'lockstep' OR n.nspname = $2 AND c.relname IN (SELECT name FROM lockstep.ledger_tables "
+      "WHERE migration = $1)) ORDER BY who, c.relname, (l.mode <> 'AccessExclusiveLock') LIMIT 5",
+      {migration, schema});
+  std::vector<std::string> who;
+  for (int row = 0; row < holders.rows(); ++row)
+    who.push_back(fmt::format("{} holds {} ({})", holders.value(row, 0), holders.value(row, 1),
+                              holders.value(row, 2)));
+  return Error(
+      {.code = "LS-T213",
+       .exit = ExitCode::timed_out,
+       .what = fmt::format("a lock on the target is held by others: {}",
+                           who.empty() ? "nobody is seen holding one any more"
+                                       : fmt::format("{}", fmt::join(who, "; "))),
+       .why = cause.facts().why,
+       .data = "safe: the batch was rolled back as a whole, changes wait in the source",
+       .todo = "end that transaction (COMMIT PREPARED, ROLLBACK PREPARED, pg_terminate_backend); "
+               "lockstep tries again by itself",
+       .foreign = cause.foreign(),
+       .retry = Retry::same_session});
+}
+
+}  // namespace lockstep::apply

@@ -1,0 +1,58 @@
+// What the applying end looks at beside its work: whether the tables are still its own, and what a
+// failure means.
+#include <algorithm>
+#include <array>
+
+#include "apply/target_tables.hpp"
+#include "ops/target_worker.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+constexpr Milliseconds kTablesEvery{5'000};  // one query to the catalog
+
+// The server's refusals that tables of another making explain.
+bool may_be_the_tables(const Error& error) {
+  constexpr std::array kCodes{"LS-T204", "LS-T210", "LS-T211"};
+  return std::find(kCodes.begin(), kCodes.end(), error.code()) != kCodes.end();
+}
+
+}  // namespace
+
+void TargetWorker::check_tables() {
+  apply::check_target_tables(*connection_, options_.migration, options_.schema, tables_);
+  checked_at_ = steady_now();
+}
+
+void TargetWorker::check_tables_if_due() {
+  if (!connection_->idle() || steady_now() - checked_at_ < kTablesEvery) return;
+  // Which tables have their keys is not known while they are built.
+  if (ledger_.phase == apply::Phase::streaming)
+    tables_ = apply::read_tables(*connection_, options_.migration);
+  check_tables();
+}
+
+// A server's answer says which statement failed; a person wants to know who did what.
+Error TargetWorker::explained(const Error& error) {
+  blocked_ = false;
+  if (!connection_ || !connection_->alive()) return error;
+  blocked_ = error.code().starts_with("LS-T");
+  try {
+    connection_->abort();
+    if (error.foreign() == "55P03")
+      return apply::locked_out(*connection_, options_.migration, options_.schema, error);
+    if (may_be_the_tables(error)) check_tables();
+  } catch (const Error& found) {
+    if (found.code() == "LS-T214") return found;
+  }
+  return error;
+}
+
+void TargetWorker::progressed() {
+  if (!blocked_) return;
+  blocked_ = false;
+  board_.stop_awaiting();
+}
+
+}  // namespace lockstep::ops

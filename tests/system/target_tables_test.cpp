@@ -1,0 +1,161 @@
+// Somebody changes the copied tables on the target: lockstep stops by name before it builds on what
+// is not there, and goes on once that is undone.
+#include "tests/system/followed.hpp"
+
+namespace lockstep::test {
+namespace {
+
+PostgresServer& server() {
+  static PostgresServer running{{"fsync=off"}};
+  return running;
+}
+
+struct Change {
+  std::string ddl, undo, named;
+};
+
+const std::vector<Change> kAltered{
+    {"ALTER TABLE a ADD must int NOT NULL DEFAULT 0; ALTER TABLE a ALTER must DROP DEFAULT",
+     "ALTER TABLE a DROP must", "a.must (integer NOT NULL) is new"},
+    {"ALTER TABLE b RENAME TO c", "ALTER TABLE c RENAME TO b", "b is gone"},
+    {"ALTER TABLE a ALTER n TYPE numeric", "ALTER TABLE a ALTER n TYPE bigint",
+     "a.n is numeric, it was made as bigint"},
+    {"ALTER TABLE a DROP CONSTRAINT a_pkey", "ALTER TABLE a ADD CONSTRAINT a_pkey PRIMARY KEY (id)",
+     "a lost its primary key"},
+    {"ALTER TABLE a ALTER n SET NOT NULL", "ALTER TABLE a ALTER n DROP NOT NULL",
+     "a.n became NOT NULL"},
+    {"ALTER TABLE b SET UNLOGGED", "ALTER TABLE b SET LOGGED", "b became UNLOGGED"},
+};
+const std::vector<Change> kRewriting{
+    {"CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; "
+     "CREATE "
+     "TRIGGER meddles BEFORE INSERT ON b FOR EACH ROW EXECUTE FUNCTION meddle()",
+     "DROP FUNCTION meddle CASCADE", "b has a trigger meddles"},
+    {"CREATE RULE drops AS ON INSERT TO b DO INSTEAD NOTHING", "DROP RULE drops ON b",
+     "b has a rule drops"},
+};
+const std::vector<Change> kHiding{
+    {"ALTER TABLE a ENABLE ROW LEVEL SECURITY; ALTER TABLE a FORCE ROW LEVEL SECURITY",
+     "ALTER TABLE a NO FORCE ROW LEVEL SECURITY; ALTER TABLE a DISABLE ROW LEVEL SECURITY",
+     "a has row level security"},
+};
+const std::vector<Change> kFolding{
+    {"CREATE COLLATION fold (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+     "ALTER TABLE b ALTER k TYPE text COLLATE fold",
+     "ALTER TABLE b ALTER k TYPE text COLLATE \"default\"; DROP COLLATION fold",
+     "b.k is text COLLATE fold"},
+};
+
+/// A migration of an owner who is no superuser.
+Followed owned(const std::string& name) {
+  static const bool role = [] {
+    server().query("CREATE ROLE keeper LOGIN");
+    return true;
+  }();
+  REQUIRE(role);
+  std::string dsn = server().create_database(name, "OWNER keeper");
+  server().query("GRANT ALL ON SCHEMA public TO keeper", name);
+  dsn.replace(dsn.find("postgres@"), 8, "keeper");
+  return Followed(name, dsn);
+}
+
+/// The first while lockstep runs, the others while it does not: both are looked at.
+void halts_for_each(Followed& both, const std::vector<Change>& changes) {
+  for (const Change& change : changes) {
+    INFO(change.ddl);
+    const bool running = &change == &changes.front();
+    if (!running) both.stop();
+    query(both.dsn(), change.ddl);
+    both.write_some();
+    if (running) both.halts(7, "LS-T214", {change.named});
+    const Outcome again = lockstep({"run", both.file(), both.dsn()});
+    require_code(again, 7);
+    CHECK(again.error_output.find(change.named) != std::string::npos);
+    query(both.dsn(), change.undo);
+    both.start();
+    require_caught_up(both.process(), both.file());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a table that is altered on the target stops lockstep at the next batch, by name") {
+  Followed both = owned("altered");
+  both.start_and_catch_up();
+  halts_for_each(both, kAltered);
+  require_equal(both.file(), both.dsn());
+  both.stop();
+  saw_fault("A17", "HALT: LS-T214 names each difference; goes on once it is undone");
+}
+
+TEST_CASE("what can change or hide rows on the target stops lockstep within seconds, by name") {
+  Followed both = owned("meddled");
+  both.start_and_catch_up();
+  halts_for_each(both, kRewriting);
+  // What was kept away in the meantime is what verify is for.
+  const Outcome verified = lockstep({"verify", both.file(), both.dsn()});
+  CHECK((verified.status.code == 0 || verified.status.code == 4));
+  saw_fault("A18", "HALT: LS-T214 names the trigger or rule, at the start and every 5 s");
+  halts_for_each(both, kHiding);
+  saw_fault("A19", "HALT: LS-T214; row_security=off makes it an error, never fewer rows");
+  halts_for_each(both, kFolding);
+  both.stop();
+  saw_fault("A22", "HALT: LS-T214 names a column whose collation was changed");
+}
+
+TEST_CASE("a constraint that somebody added stops the batch that breaks it, with its row") {
+  Followed both = owned("constrained");
+  both.start_and_catch_up();
+  const std::string before = server().value("SELECT seq FROM lockstep.ledger", "constrained");
+  query(both.dsn(), "ALTER TABLE a ADD CONSTRAINT small CHECK (n < 100)");
+  both.write(
+      "BEGIN; INSERT INTO b VALUES ('same batch', 1); INSERT INTO a VALUES (77, 'x', 500); COMMIT");
+  both.halts(7, "LS-T211", {"small", "(77, x, 500)"});
+  CHECK(server().value("SELECT seq FROM lockstep.ledger", "constrained") == before);
+  CHECK(server().value("SELECT count(*) FROM b WHERE k = 'same batch'", "constrained") == "0");
+  query(both.dsn(), "ALTER TABLE a DROP CONSTRAINT small");
+  saw_fault("A14", "HALT: LS-T211 names constraint and row; nothing of the batch is kept");
+  query(both.dsn(),
+        "ALTER TABLE b ADD CONSTRAINT parent FOREIGN KEY (n) REFERENCES a DEFERRABLE INITIALLY "
+        "DEFERRED");
+  both.start_and_catch_up();
+  both.write(
+      "BEGIN; INSERT INTO b VALUES ('child', 88); INSERT INTO a VALUES (88, 'p', 1); COMMIT");
+  both.caught_up();  // at COMMIT both are there
+  both.stop();
+  saw_fault("A15", "GO: lockstep makes no foreign keys; one that was added as deferred holds");
+}
+
+TEST_CASE("rows that somebody else writes on the target are found by verify") {
+  Followed both("written", server().create_database("written"));
+  both.start_and_catch_up();
+  server().query("UPDATE a SET n = 4711 WHERE id = 2; INSERT INTO b VALUES ('mine', 1)", "written");
+  both.stop();
+  const Outcome verified = lockstep({"verify", both.file(), both.dsn()});
+  require_code(verified, 4);
+  CHECK(verified.output.find("4711") != std::string::npos);
+  CHECK(verified.output.find("mine") != std::string::npos);
+  saw_fault("A20", "HALT: verify names the rows (exit 4); there is no guard against writers yet");
+}
+
+TEST_CASE("the ledger's row is updated in place, and tables are analyzed") {
+  Followed both("bloat", server().create_database("bloat"));
+  both.start_and_catch_up();
+  both.stop();
+  CHECK(server().value("SELECT count(*) FROM pg_stat_user_tables WHERE schemaname = 'public' AND "
+                       "last_analyze IS NULL",
+                       "bloat") == "0");
+  server().query(
+      "DO $$BEGIN FOR i IN 1..20000 LOOP UPDATE lockstep.ledger SET batches = batches + 1, "
+      "source_wall_us = i, updated = clock_timestamp(); COMMIT; END LOOP; END$$",
+      "bloat");
+  const int bytes =
+      std::stoi(server().value("SELECT pg_relation_size('lockstep.ledger')", "bloat"));
+  CHECK(bytes <= 128 * 1024);
+  both.start_and_catch_up();
+  both.stop();
+  saw_fault("A32", "GO: 20,000 updates of the ledger's row leave it below 128 KiB");
+  saw_fault("A33", "GO: tables are analyzed when their keys are built");
+}
+
+}  // namespace lockstep::test
