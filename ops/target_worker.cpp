@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "apply/target_schema.hpp"
+#include "model/failpoint.hpp"
 #include "ops/migration_lock.hpp"
 
 namespace lockstep::ops {
@@ -121,6 +122,7 @@ void TargetWorker::connect() {
     take_migration_lock(fresh, options_.schema);
     const std::lock_guard lock(connection_mutex_);
     connection_.emplace(std::move(fresh));
+    LOCKSTEP_FAILPOINT("apply.reconnect");
   }
   // FOR UPDATE: a commit whose answer was lost may still be on its way in the old backend.
   const auto ledger =
@@ -183,6 +185,7 @@ void TargetWorker::copy(const std::stop_token& stop) {
     close_lanes();
     if (stop.stop_requested()) return;
   }
+  LOCKSTEP_FAILPOINT("snap.last_chunk");
   tables_ = apply::read_tables(*connection_, options_.migration);
   apply::move_phase(*connection_, options_.migration, Phase::snapshot, Phase::catchup, false);
   ledger_.phase = Phase::catchup;
@@ -231,7 +234,7 @@ void TargetWorker::follow(const std::stop_token& stop) {
       *connection_, plans_of(tables_),
       apply::ApplierOptions{options_.migration, options_.schema, keyed, !keyed, options_.applier});
   // Before `follow`: behind it, capture would take this for the ack of its first batch.
-  if (keyed) send(Kind::ack, wire::encode_position(*ledger_.position));
+  if (keyed) acknowledge();
   send(Kind::follow, wire::encode_position(*ledger_.position));
   while (!stop.stop_requested()) {
     const auto message = receive(stop, Milliseconds{250});
@@ -284,7 +287,7 @@ void TargetWorker::finish_batch(const Message& message) {
   if (ledger_.phase == Phase::catchup)
     ledger_.phase = Phase::indexing;
   else
-    send(Kind::ack, wire::encode_position(applied.position));
+    acknowledge();
   board_.applied(applied.position, static_cast<std::int64_t>(applied.changes),
                  applier_->source_wall_us(), applied.fell_back);
 }
@@ -301,10 +304,17 @@ void TargetWorker::note_idle(const Position& position) {
 
 void TargetWorker::become_consistent(const std::stop_token& stop) {
   ledger_.consistent = true;
+  LOCKSTEP_FAILPOINT("snap.consistent");
   build_keys(stop);
   applier_->set_keyed(true);
   applier_->set_becomes_consistent(false);
+  acknowledge();
+}
+
+void TargetWorker::acknowledge() {
+  LOCKSTEP_FAILPOINT("apply.ack_due");
   send(Kind::ack, wire::encode_position(*ledger_.position));
+  LOCKSTEP_FAILPOINT("apply.acked");
 }
 
 void TargetWorker::build_keys(const std::stop_token& stop) {
@@ -333,6 +343,7 @@ std::optional<Message> TargetWorker::receive(const std::stop_token& stop, Millis
   const Deadline deadline(patience);
   while (!stop.stop_requested()) {
     if (const auto frame = dealer_.receive()) {
+      LOCKSTEP_FAILPOINT("apply.recv");
       Message message = wire::decode(*frame);
       if (message.session != session_->id) continue;  // left over from an earlier session
       if (message.number != session_->received++)
