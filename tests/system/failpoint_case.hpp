@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/system/pruning_run.hpp"
 #include "tests/system/world.hpp"
 
 namespace lockstep::test {
@@ -30,7 +31,8 @@ struct Strike {
   std::string action;  ///< kill, abort, stop, error, delay:MS
   int hit = 1;
   std::string prelude =
-      {};  ///< further failpoints, without which this one is not reached; or empty
+      {};                   ///< further failpoints, without which this one is not reached; or empty
+  bool other_dies = false;  ///< while this side is stopped, the other is killed and started anew
 
   [[nodiscard]] std::string armed() const {
     const std::string own = fmt::format("{}={}@{}", point, action, hit);
@@ -42,8 +44,7 @@ struct Strike {
   [[nodiscard]] bool deadly() const { return action == "kill" || action == "abort"; }
 };
 
-/// How lockstep is started: as one process, as two, or as one that prunes at every turn (the test
-/// program itself, which links the product: no option of lockstep makes it prune so often).
+/// How lockstep is started: as one process, as two, or as one that prunes at every turn.
 enum class Form { run, apart, pruning };
 
 struct Script {
@@ -137,14 +138,7 @@ class StruckMigration {
     }
     if (!run_ && script_.form == Form::run)
       run_ = start_lockstep({"run", file_, dsn_}, options(arms));
-    if (!run_) {
-      ProcessOptions own = options(arms);
-      own.environment.push_back("LOCKSTEP_TEST_FILE=" + file_);
-      own.environment.push_back("LOCKSTEP_TEST_DSN=" + dsn_);
-      run_ = std::make_unique<Process>(
-          std::vector<std::string>{"/proc/self/exe", "a run that prunes at every turn"},
-          clean(std::move(own)));
-    }
+    if (!run_) run_ = start_pruning_run(file_, dsn_, options(arms));
     struck_process_ = &run_;
   }
 
@@ -170,6 +164,12 @@ class StruckMigration {
     } else if (strike.action == "stop") {
       must(wait_until([&] { return state(process.pid()) == 'T'; }, 10s), "it did not stop");
       std::this_thread::sleep_for(3s);  // the fault
+      if (strike.other_dies) {
+        std::unique_ptr<Process>& other = is_capture(strike.point) ? apply_ : capture_;
+        other->kill_hard();
+        other.reset();
+        start({}, {});
+      }
       process.signal(SIGCONT);
     }
     goes_on(strike);
@@ -208,22 +208,24 @@ class StruckMigration {
   /// The target takes in what the source commits from now on. Lockstep may end by itself only where
   /// it lost the target while it was being set up; then a person starts it again.
   void goes_on(const Strike& strike) {
-    const std::int64_t n = source_n() + (script_.form == Form::pruning ? 5 : 40);
-    must(wait_until(
-             [&] {
-               for (std::unique_ptr<Process>* process : {&run_, &capture_, &apply_}) {
-                 if (!*process || (*process)->running()) continue;
-                 const ExitStatus status = (*process)->wait_or_throw(1s);
-                 must(strike.action == "error" && strike.point == "apply.commit_sent" &&
-                          status.code == 5,
-                      "lockstep ended by itself");
-                 reap(*process);
-                 start({}, {});
-               }
-               return target_n() >= n;
-             },
-             60s, 20ms),
-         "it did not go on");
+    reach(source_n(), strike);
+    // The observer shall see some states of what comes after.
+    reach(source_n() + (script_.form == Form::pruning ? 4 : 30), strike);
+  }
+
+  void reach(std::int64_t n, const Strike& strike) {
+    const auto there = [&] {
+      for (std::unique_ptr<Process>* process : {&run_, &capture_, &apply_}) {
+        if (!*process || (*process)->running()) continue;
+        const ExitStatus status = (*process)->wait_or_throw(1s);
+        must(strike.action == "error" && strike.point == "apply.commit_sent" && status.code == 5,
+             "lockstep ended by itself");
+        reap(*process);
+        start({}, {});
+      }
+      return target_n() >= n;
+    };
+    must(wait_until(there, 60s, 20ms), "it did not go on");
   }
 
   void finish() {

@@ -8,11 +8,6 @@
 #include <array>
 #include <random>
 
-#include "ops/follow.hpp"
-#include "ops/pipeline.hpp"
-#include "ops/prepare.hpp"
-#include "ops/screen.hpp"
-#include "ops/signals.hpp"
 #include "tests/support/fault.hpp"
 #include "tests/support/seed.hpp"
 #include "tests/system/failpoint_case.hpp"
@@ -57,6 +52,10 @@ std::optional<Strike> strike(const std::string& point, const std::string& action
     strike.hit = static_cast<int>(2 + random() % (hits - 1));
   }
   return strike;
+}
+
+Strike commit_lost(const std::string& action, int hit) {
+  return {.point = "apply.commit_sent", .action = action, .hit = hit};
 }
 
 std::string file_name(std::string text) {
@@ -214,6 +213,55 @@ TEST_CASE("apply killed, stopped, failing or slow at any point applies each batc
   saw_fault("A1", "GO: killed at each failpoint of apply, each batch is applied exactly once");
 }
 
+// The zombie's turn: while one side is stopped, the other is killed and started anew.
+TEST_CASE("a side that wakes up with what it had in memory long ago does no harm",
+          "[system][capture]") {
+  sweep(
+      {{.name = "stale_capture",
+        .form = Form::apart,
+        .strikes = {{.point = "cap.encoded", .action = "stop", .hit = 9, .other_dies = true}}},
+       {.name = "stale_apply",
+        .form = Form::apart,
+        .strikes = {{.point = "apply.pos_set", .action = "stop", .hit = 9, .other_dies = true}}},
+       {.name = "stale_run", .strikes = {{.point = "cap.tx_begun", .action = "stop", .hit = 9}}}});
+  saw_fault("S2", "GO: stopped with a batch in memory, what is stale is not applied");
+}
+
+TEST_CASE("a commit whose answer is lost is looked up in the ledger", "[system][apply]") {
+  sweep({{.name = "doubt_early", .strikes = {commit_lost("error", 3), commit_lost("kill", 3)}},
+         {.name = "doubt_late",
+          .form = Form::apart,
+          .strikes = {commit_lost("error", 20), commit_lost("kill", 20), commit_lost("stop", 9)}}});
+  saw_fault("A2", "GO: a new session reads the ledger row FOR UPDATE, which tells");
+}
+
+TEST_CASE("a side that dies between a request and its answer costs a session", "[system][copy]") {
+  // Capture has `follow` and has not answered; apply has the answer and has not looked at it.
+  sweep({{.name = "no_answer",
+          .form = Form::apart,
+          .strikes = {{.point = "cap.tx_begun", .action = "kill"},
+                      {.point = "cap.sent", .action = "kill"},
+                      {.point = "cap.log_read", .action = "kill", .hit = 3}}},
+         {.name = "answer_unread",
+          .form = Form::apart,
+          .strikes = {{.point = "apply.recv", .action = "kill"},
+                      {.point = "apply.recv", .action = "kill", .hit = 2},
+                      {.point = "apply.acked", .action = "kill"}}}});
+  saw_fault("T3", "GO: the side that lives begins another session, from the ledger's position");
+}
+
+TEST_CASE("a failed assertion of a library ends the process, and the next one goes on",
+          "[system][apply]") {
+  sweep({{.name = "asserted_run", .strikes = {{.point = "cap.sent", .action = "abort", .hit = 12}}},
+         {.name = "asserted_capture",
+          .form = Form::apart,
+          .strikes = {{.point = "cap.acked", .action = "abort", .hit = 3}}},
+         {.name = "asserted_apply",
+          .form = Form::apart,
+          .strikes = {{.point = "apply.recv", .action = "abort", .hit = 12}}}});
+  saw_fault("T13", "GO: SIGABRT, the next process goes on from the ledger's position");
+}
+
 TEST_CASE("every failpoint, killed, stopped, failing and slow, at its first and at a later hit",
           "[.][soak]") {
   Random random{test_seed()};
@@ -231,28 +279,8 @@ TEST_CASE("every failpoint, killed, stopped, failing and slow, at its first and 
 }
 
 // Not a test: what Form::pruning starts.
-TEST_CASE("a run that prunes at every turn", "[.][child]") {
-  const std::string file = std::getenv("LOCKSTEP_TEST_FILE");
-  ops::Signals signals;
-  ops::Screen screen(ops::Format::text, ops::Progress::quiet);
-  sqlite::LockFile lock = ops::take_source(file);
-  ops::RunRequest request;
-  request.source = file;
-  request.target = std::getenv("LOCKSTEP_TEST_DSN");
-  ops::Prepared prepared = ops::prepare(request, screen);
-  ops::Board board(ops::starting_status(file));
-  ops::Ending ending;
-  {
-    const ops::Pipeline pipeline(std::move(prepared), board,
-                                 {.every = Milliseconds{100},
-                                  .retained_changes = 50,
-                                  .slice_changes = 20,
-                                  .least_changes = 60});
-    ending = ops::watch(false, board, &lock, screen, signals);
-  }
-  lock.remove();
-  if (ending.failure) screen.error(ending.failure->facts());
-  std::exit(static_cast<int>(ops::exit_code(ending)));
+TEST_CASE(kPruningRun, "[.][child]") {
+  pruning_run();
 }
 
 }  // namespace lockstep::test
