@@ -119,7 +119,7 @@ class StruckMigration {
     const auto options = [&](bool struck) {
       ProcessOptions own;
       if (struck) {
-        trace_ = folder_.file(fmt::format("trace-{}", traces_++));
+        trace_ = traces_folder_.file(fmt::format("trace-{}", traces_++));
         own.environment = {"LOCKSTEP_FAILPOINTS=" + armed, "LOCKSTEP_FAILPOINT_TRACE=" + trace_};
       }
       return own;
@@ -297,7 +297,7 @@ class StruckMigration {
   const PostgresServer& server_;
   std::string dsn_;
   Script script_;
-  TempDir folder_;
+  TempDir folder_, traces_folder_;  // lockstep watches the folder of the file
   std::string file_, endpoint_, trace_, last_words_;
   int traces_ = 0;
   Struck struck_;
