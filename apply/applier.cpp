@@ -10,6 +10,7 @@
 #include "apply/merge.hpp"
 #include "link/postgres/encode.hpp"
 #include "link/postgres/entry_check.hpp"
+#include "model/failpoint.hpp"
 
 namespace lockstep::apply {
 
@@ -159,6 +160,7 @@ void Applier::take(const EntryView& entry) {
 
 void Applier::start_staging() {
   connection_.exec("BEGIN");
+  LOCKSTEP_FAILPOINT("apply.begun");
   staging_ =
       std::make_unique<Staging>(connection_, options_.schema, options_.limits.copy_lump_bytes);
   for (const StoredEntry& stored : stored_)
@@ -228,7 +230,9 @@ Applied Applier::finish_staging() {
     if (moved.error->foreign() == kAdvanceRefused) throw_position_moved(batch_);
     throw Error(*moved.error);
   }
+  LOCKSTEP_FAILPOINT("apply.pos_set");
   const bool fell_back = staging_->merge(options_.keyed);
+  LOCKSTEP_FAILPOINT("apply.rows_done");
   staging_.reset();
   return settle(connection_.commit(), fell_back);
 }
@@ -287,11 +291,15 @@ Pipeline::Outcome Applier::run_small(bool delete_and_insert) {
   Pipeline pipeline(connection_);
   for (const auto& [name, sql] : statements) pipeline.prepare(name, sql);
   pipeline.exec("BEGIN");
+  LOCKSTEP_FAILPOINT("apply.begun");
   run_advance(pipeline);
+  LOCKSTEP_FAILPOINT("apply.pos_set");
   for (const StoredEntry& entry : stored_)
     if (delete_and_insert || !entry.present) run_entry(pipeline, entry, 'd', true);
+  LOCKSTEP_FAILPOINT("apply.half_rows");
   for (const StoredEntry& entry : stored_)
     if (entry.present) run_entry(pipeline, entry, delete_and_insert ? 'i' : 'u', false);
+  LOCKSTEP_FAILPOINT("apply.rows_done");
   pipeline.commit();
   Pipeline::Outcome outcome = pipeline.finish();
   std::size_t index = 0;
@@ -319,9 +327,11 @@ Applied Applier::finish_small() {
 }
 
 Applied Applier::settle(CommitOutcome outcome, bool fell_back) {
-  if (outcome == CommitOutcome::committed)
+  if (outcome == CommitOutcome::committed) {
+    LOCKSTEP_FAILPOINT("apply.committed");
     return {end_.to, static_cast<std::uint64_t>(end_.to.seq - batch_.from.seq), entries_,
             fell_back};
+  }
   throw Error(
       {.code = "LS-T212",
        .exit = ExitCode::unreachable,

@@ -6,6 +6,7 @@
 #include "apply/merge.hpp"
 #include "link/postgres/encode.hpp"
 #include "link/postgres/names.hpp"
+#include "model/failpoint.hpp"
 
 namespace lockstep::apply {
 
@@ -125,6 +126,7 @@ void Staging::merge_upsert() {
   for (const TablePlan* plan : staged_)
     connection_.exec(is_whole(plan) ? merge_delete_missing_sql(schema_, *plan)
                                     : merge_delete_absent_sql(schema_, *plan));
+  LOCKSTEP_FAILPOINT("apply.half_rows");
   for (const TablePlan* plan : staged_)
     connection_.exec(is_whole(plan) ? merge_upsert_changed_sql(schema_, *plan)
                                     : merge_upsert_sql(schema_, *plan));
@@ -134,6 +136,7 @@ void Staging::merge_replace() {
   for (const TablePlan* plan : staged_)
     connection_.exec(is_whole(plan) ? "DELETE FROM " + postgres::qualified(schema_, plan->name())
                                     : merge_delete_touched_sql(schema_, *plan));
+  LOCKSTEP_FAILPOINT("apply.half_rows");
   for (const TablePlan* plan : staged_) connection_.exec(merge_insert_sql(schema_, *plan));
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "capture/tail.hpp"
+#include "model/failpoint.hpp"
 
 namespace lockstep::capture {
 
@@ -90,6 +91,7 @@ std::vector<Slice> BatchReader::next() {
     read_view();
   } while (gathers && !slice().end && spooled_.empty() && !full() && !gather.passed());
   tail_.durability_.after_view();
+  LOCKSTEP_FAILPOINT("cap.synced");
   if (!spooled_.empty()) return unspooled();
   return std::exchange(slices_, {});
 }
@@ -102,6 +104,7 @@ void BatchReader::read_view() {
   const sqlite::Transaction view(tail_.database_, sqlite::Transaction::Mode::deferred);
   const std::int64_t wall_us = wall_now_us();
   const Position newest = tail_.newest();
+  LOCKSTEP_FAILPOINT("cap.tx_begun");
   // Rows were read as of the newest change of the last view, not only as of what was taken in: a
   // source that went back behind it would never log their way back.
   tail_.prove_here(seen_);
@@ -122,6 +125,7 @@ void BatchReader::read_view() {
     if (deadline.passed()) break;
     if (to_the_end && full()) spool();
   }
+  LOCKSTEP_FAILPOINT("cap.values_read");
   tail_.durability_.in_view();
   if (rounds_.end_slice(newest.seq, resets_.empty()))
     slice().end = wire::BatchEnd{newest, wall_us, entries_};
@@ -192,6 +196,7 @@ void BatchReader::scan_changes() {
     if (number < 0) marked.push_back(id);
   }
   begin_resets(marked);
+  LOCKSTEP_FAILPOINT("cap.log_read");
 }
 
 void BatchReader::begin_resets(const std::vector<std::uint32_t>& tables) {

@@ -7,6 +7,7 @@
 
 #include "capture/triggers.hpp"
 #include "link/sqlite/statement.hpp"
+#include "model/failpoint.hpp"
 
 namespace lockstep::capture {
 
@@ -49,10 +50,12 @@ std::int64_t Prune::slice() {
         *database_, fmt::format("DELETE FROM {} WHERE seq < ?", kChangeTable));
   }
   const std::int64_t to = std::min(limit_, pruned_to_ + limits_.slice_changes);
+  LOCKSTEP_FAILPOINT("cap.prune_begun");
   remove_->reset();
   remove_->bind(1, to).run();  // a transaction of its own
   const std::int64_t deleted = database_->changes();
   pruned_to_ = to;
+  LOCKSTEP_FAILPOINT("cap.pruned");
   if (pruned_to_ < limit_) return deleted;
   remove_.reset();
   database_.reset();

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -83,6 +84,9 @@ void act(const char* name, const Order& order) {
   trace(fmt::format("{} {}", name, order.action));
   if (order.action == "kill") {
     ::kill(::getpid(), SIGKILL);
+  } else if (order.action == "abort") {  // as a failed assertion of a library does
+    ::prctl(PR_SET_DUMPABLE, 0);         // without a core file
+    std::abort();
   } else if (order.action == "stop") {
     ::kill(::getpid(), SIGSTOP);  // all threads; the test sends SIGCONT
   } else if (order.action == "delay") {
@@ -98,8 +102,8 @@ void act(const char* name, const Order& order) {
                  .todo = "nothing",
                  .retry = Retry::new_session});
   } else {
-    broken_promise("LOCKSTEP_FAILPOINTS names kill, stop, delay:MS, block:FILE or error", __FILE__,
-                   __LINE__);
+    broken_promise("LOCKSTEP_FAILPOINTS names kill, abort, stop, delay:MS, block:FILE or error",
+                   __FILE__, __LINE__);
   }
 }
 

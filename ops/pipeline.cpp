@@ -14,9 +14,11 @@ constexpr char kEndpoint[] = "inproc://lockstep";
 
 }  // namespace
 
-Pipeline::Pipeline(Prepared prepared, Board& board) {
-  SourceOptions source{
-      .path = prepared.path, .endpoint = kEndpoint, .installed = prepared.installed};
+Pipeline::Pipeline(Prepared prepared, Board& board, capture::PruneLimits prune) {
+  SourceOptions source{.path = prepared.path,
+                       .endpoint = kEndpoint,
+                       .installed = prepared.installed,
+                       .prune = prune};
   TargetOptions target{.dsn = prepared.connection.dsn(),
                        .endpoint = kEndpoint,
                        .migration = prepared.migration,

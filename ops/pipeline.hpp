@@ -16,7 +16,7 @@ class Pipeline {
  public:
   /// Starts the workers `capture-0` and `apply-0`, which talk over inproc. `board` must outlive the
   /// pipeline.
-  Pipeline(Prepared prepared, Board& board);
+  Pipeline(Prepared prepared, Board& board, capture::PruneLimits prune = {});
   /// Asks both to stop and waits for them. What was not applied waits in the change table.
   ~Pipeline();
   Pipeline(const Pipeline&) = delete;

@@ -7,6 +7,8 @@
 #include <thread>
 #include <utility>
 
+#include "model/failpoint.hpp"
+
 namespace lockstep::ops {
 
 using wire::Kind;
@@ -39,6 +41,7 @@ void SourceWorker::open_source() {
   }
   reader_.emplace(Database::open(options_.path, sqlite::OpenMode::read_only), installed.tables,
                   options_.reader);
+  LOCKSTEP_FAILPOINT("cap.open");
 }
 
 void SourceWorker::run(const std::stop_token& stop) {
@@ -253,6 +256,7 @@ void SourceWorker::handle_ack(const Position& position) {
   target_memory_.keep();
   board_.acked(position);
   poll_now_ = true;
+  LOCKSTEP_FAILPOINT("cap.acked");
 }
 
 // Rare: only after VACUUM and its like, and only where a table has no key. If the application holds
@@ -278,7 +282,9 @@ bool SourceWorker::produce() {
   }
   if (!reader_->done()) {
     produce_chunk();
-    return flush_outbox();
+    if (!flush_outbox()) return false;
+    LOCKSTEP_FAILPOINT("snap.chunk_sent");
+    return true;
   }
   if (session_->followed && poll_now_) begin_batch();
   poll_now_ = false;
@@ -302,6 +308,7 @@ bool SourceWorker::flush_outbox() {
     }
     session.credit.spend(session.outbox.front().size() - wire::kHeaderBytes);
     session.outbox.pop_front();
+    LOCKSTEP_FAILPOINT("cap.sent");
   }
   return true;
 }
@@ -364,6 +371,7 @@ void SourceWorker::produce_batch() {
 void SourceWorker::end_batch(const wire::BatchEnd& end) {
   CaptureSession& session = *session_;
   enqueue(Kind::batch_end, wire::encode_batch_end(end));
+  LOCKSTEP_FAILPOINT("cap.encoded");
   session.followed = end.to;
   session.in_flight.push_back({tail_->rowids_version()});
   board_.captured(end.to);

@@ -9,6 +9,7 @@
 
 #include "apply/target_schema.hpp"
 #include "link/postgres/identity.hpp"
+#include "model/failpoint.hpp"
 #include "ops/migration_lock.hpp"
 
 namespace lockstep::ops {
@@ -129,6 +130,7 @@ void TargetWorker::connect() {
     own_backend_ = fresh.backend_pid();
     const std::lock_guard lock(connection_mutex_);
     connection_.emplace(std::move(fresh));
+    LOCKSTEP_FAILPOINT("apply.reconnect");
   }
   // A lock that others hold for long is told, not waited for in silence.
   connection_->exec(fmt::format("SET lock_timeout = {}", kLockPatience.count()));
@@ -197,6 +199,7 @@ void TargetWorker::copy(const std::stop_token& stop) {
     close_lanes();
     if (stop.stop_requested()) return;
   }
+  LOCKSTEP_FAILPOINT("snap.last_chunk");
   tables_ = apply::read_tables(*connection_, options_.migration);
   apply::move_phase(*connection_, options_.migration, Phase::snapshot, Phase::catchup, false);
   ledger_.phase = Phase::catchup;
@@ -246,7 +249,7 @@ void TargetWorker::follow(const std::stop_token& stop) {
       *connection_, plans_of(tables_),
       apply::ApplierOptions{options_.migration, options_.schema, keyed, !keyed, options_.applier});
   // Before `follow`: behind it, capture would take this for the ack of its first batch.
-  if (keyed) send(Kind::ack, wire::encode_position(*ledger_.position));
+  if (keyed) acknowledge();
   send(Kind::follow, wire::encode_position(*ledger_.position));
   while (!stop.stop_requested()) {
     const auto message = receive(stop, Milliseconds{250});
@@ -302,7 +305,7 @@ void TargetWorker::finish_batch(const Message& message) {
   if (ledger_.phase == Phase::catchup)
     ledger_.phase = Phase::indexing;
   else
-    send(Kind::ack, wire::encode_position(applied.position));
+    acknowledge();
   board_.applied(applied.position, static_cast<std::int64_t>(applied.changes),
                  applier_->source_wall_us(), applied.fell_back);
 }
@@ -320,10 +323,17 @@ void TargetWorker::note_idle(const Position& position) {
 
 void TargetWorker::become_consistent(const std::stop_token& stop) {
   ledger_.consistent = true;
+  LOCKSTEP_FAILPOINT("snap.consistent");
   build_keys(stop);
   applier_->set_keyed(true);
   applier_->set_becomes_consistent(false);
+  acknowledge();
+}
+
+void TargetWorker::acknowledge() {
+  LOCKSTEP_FAILPOINT("apply.ack_due");
   send(Kind::ack, wire::encode_position(*ledger_.position));
+  LOCKSTEP_FAILPOINT("apply.acked");
 }
 
 void TargetWorker::build_keys(const std::stop_token& stop) {
@@ -354,6 +364,7 @@ std::optional<Message> TargetWorker::receive(const std::stop_token& stop, Millis
   const Deadline deadline(patience);
   while (!stop.stop_requested()) {
     if (const auto frame = dealer_.receive()) {
+      LOCKSTEP_FAILPOINT("apply.recv");
       Message message = wire::decode(*frame);
       if (message.session != session_->id) continue;  // left over from an earlier session
       if (message.number != session_->received++)

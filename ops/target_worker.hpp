@@ -65,6 +65,7 @@ class TargetWorker {
   void follow(const std::stop_token& stop);
   void dispatch(const wire::Message& message);
   void finish_batch(const wire::Message& message);
+  void acknowledge();
   void note_idle(const Position& position);
   void become_consistent(const std::stop_token& stop);
 

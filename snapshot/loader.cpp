@@ -9,6 +9,7 @@
 #include "link/postgres/encode.hpp"
 #include "link/postgres/entry_check.hpp"
 #include "link/postgres/names.hpp"
+#include "model/failpoint.hpp"
 
 namespace lockstep::snapshot {
 
@@ -91,6 +92,7 @@ void Loader::chunk_end(const wire::ChunkEnd& end) {
   } else {
     begin();
   }
+  LOCKSTEP_FAILPOINT("snap.chunk_written");
   record(end);
   rows_ = 0;
 }
@@ -126,6 +128,7 @@ void Loader::record(const wire::ChunkEnd& end) {
          .todo = "nothing; lockstep connects again by itself",
          .retry = Retry::new_session});
   cursor_ = next;
+  LOCKSTEP_FAILPOINT("snap.chunk_committed");
 }
 
 }  // namespace lockstep::snapshot

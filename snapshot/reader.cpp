@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "model/failpoint.hpp"
 #include "model/row_stream.hpp"
 
 namespace lockstep::snapshot {
@@ -73,6 +74,7 @@ Reader::Slice Reader::slice() {
   slice.part = part.number;
   const bool more = read(part, slice.entries);
   durability_.after_view();
+  LOCKSTEP_FAILPOINT("snap.chunk_read");
   part.chunk_bytes += slice.entries.size();
   if (!more || part.chunk_bytes >= limits_.chunk_bytes_target) {
     wire::ChunkEnd end;

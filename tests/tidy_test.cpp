@@ -230,6 +230,45 @@ TEST_CASE("the product has no unfinished places", "[unit]") {
   CHECK(complaints == Complaints{});
 }
 
+TEST_CASE("the failpoints of the product are those of the list", "[unit]") {
+  std::set<std::string> listed, used;
+  for (const std::string& line : lines_of(kRoot / "tests/data/failpoints.txt"))
+    if (!line.empty() && line[0] != '#') listed.insert(line.substr(0, line.find(' ')));
+  static const std::regex pattern{R"re(LOCKSTEP_FAILPOINT\("([^"]*)"\))re"};
+  for (const SourceFile& file : product_files())
+    for (const std::string& line : file.lines)
+      for (std::sregex_iterator at{line.begin(), line.end(), pattern}, end; at != end; ++at)
+        used.insert((*at)[1]);
+  CHECK(used.size() >= 20);
+  CHECK(listed == used);
+}
+
+// What people run has no failpoints: the option is off unless a preset for tests sets it, and code
+// that is not behind the macro would stay in.
+TEST_CASE("failpoints are for test builds only", "[unit]") {
+  Complaints complaints;
+  for (const SourceFile& file : product_files()) {
+    if (!file.is_cpp() || file.path.starts_with("model/failpoint.")) continue;
+    for (const std::string& line : file.lines)
+      if (line.find("failpoint(") != std::string::npos || line.find("#ifdef LOCKSTEP_FAIL") == 0)
+        complaints.push_back(file.path + ": " + line);
+  }
+  CHECK(complaints == Complaints{});
+  std::set<std::string> with;
+  static const std::regex name{R"re("name": "([a-z]+)")re"};
+  std::string preset;
+  for (const std::string& line : lines_of(kRoot / "CMakePresets.json")) {
+    std::smatch match;
+    if (std::regex_search(line, match, name)) preset = match[1];
+    if (line.find("\"LOCKSTEP_FAILPOINTS\": \"ON\"") != std::string::npos) with.insert(preset);
+  }
+  CHECK(with == std::set<std::string>{"asan", "dev", "tsan"});
+  const std::vector<std::string> cmake = lines_of(kRoot / "CMakeLists.txt");
+  CHECK(std::any_of(cmake.begin(), cmake.end(), [](const std::string& line) {
+    return line.starts_with("option(LOCKSTEP_FAILPOINTS ") && line.ends_with(" OFF)");
+  }));
+}
+
 TEST_CASE("files stay short", "[unit]") {
   Complaints complaints;
   std::size_t excused = 0;

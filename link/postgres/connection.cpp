@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <exception>
 
 #include "link/postgres/errors.hpp"
+#include "model/failpoint.hpp"
 
 namespace lockstep::postgres {
 
@@ -303,8 +305,20 @@ Result Connection::query(const std::string& sql,
 
 CommitOutcome Connection::commit() noexcept {
   const int warnings_before = *warnings_;
-  const std::unique_ptr<pg_result, ClearResult> result(PQexec(handle_.get(), "COMMIT"));
+  if (PQsendQuery(handle_.get(), "COMMIT") != 1 || !commit_sent()) return CommitOutcome::in_doubt;
+  const std::unique_ptr<pg_result, ClearResult> result(PQgetResult(handle_.get()));
+  while (pg_result* more = PQgetResult(handle_.get())) PQclear(more);
   return commit_outcome(result.get(), warnings_before);
+}
+
+bool Connection::commit_sent() noexcept {
+  try {
+    LOCKSTEP_FAILPOINT("apply.commit_sent");
+  } catch (const std::exception&) {
+    sever();
+    return false;
+  }
+  return true;
 }
 
 CommitOutcome Connection::commit_outcome(const pg_result* result,

@@ -98,6 +98,8 @@ class Connection {
   /// What the server's answer to COMMIT means, `warnings_before` being warnings() before it.
   [[nodiscard]] CommitOutcome commit_outcome(const pg_result* result,
                                              int warnings_before) const noexcept;
+  /// COMMIT is on its way, its answer has not been read. False: a test lost the connection here.
+  [[nodiscard]] bool commit_sent() noexcept;
   /// Makes the connection unusable at once, for when its state is beyond repair. Never throws.
   void sever() noexcept;
 

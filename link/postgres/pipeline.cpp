@@ -158,15 +158,17 @@ void Pipeline::lose() {
 Pipeline::Outcome Pipeline::finish() {
   check(!finished_, "a pipeline is finished once");
   finished_ = true;
-  if (!lost_ && PQpipelineSync(connection_.handle()) != 1) lose();
+  pg_conn* handle = connection_.handle();
+  if (!lost_ && PQpipelineSync(handle) != 1) lose();
+  if (!lost_ && commit_index_ && PQflush(handle) == 0 && !connection_.commit_sent()) lose();
   drain_available();
   outcome_.affected.resize(sent_);
   if (lost_) {
     if (commit_index_ && !outcome_known_) outcome_.commit = CommitOutcome::in_doubt;
     return std::move(outcome_);
   }
-  PQexitPipelineMode(connection_.handle());
-  PQsetnonblocking(connection_.handle(), 0);
+  PQexitPipelineMode(handle);
+  PQsetnonblocking(handle, 0);
   if (commit_index_ && outcome_.commit == CommitOutcome::aborted) connection_.abort();
   return std::move(outcome_);
 }
