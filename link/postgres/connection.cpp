@@ -22,11 +22,13 @@ constexpr int kServerVersionMin = 140000;
 constexpr std::size_t kApplicationNameBytesMax = 63;  // the server cuts there
 constexpr std::size_t kStatementBytesShown = 100;
 
-/// One round trip. The first statement makes every later name and operator mean pg_catalog's.
+/// One round trip. The first statement makes every later name and operator mean pg_catalog's;
+/// unless pg_temp is named, it comes first, with what a pooled session of somebody else left there.
 /// Settings that the server does not have yet are left out by the join. client_min_messages: with a
 /// DBA's `error` the WARNING on COMMIT would not arrive. client_connection_check_interval can be
 /// refused by servers that are not Linux.
-constexpr const char* kSessionSettings = R"(SET statement_timeout = 0; SET search_path = '';
+constexpr const char* kSessionSettings =
+    R"(SET statement_timeout = 0; SET search_path = pg_catalog, pg_temp;
 SELECT pg_catalog.set_config(s.name, w.value, false)
 FROM (VALUES ('lock_timeout', '0'),
              ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0'),

@@ -54,8 +54,8 @@ using BinaryParameter = std::optional<std::string_view>;
 /// on a new connection, and then it is known (a plain read can still show the old position).
 enum class CommitOutcome { committed, aborted, in_doubt };
 
-/// A session of ours. After connecting it has: UTF8, search_path empty (pg_catalog only: all our
-/// names are qualified), statement_timeout, lock_timeout, idle_in_transaction_session_timeout and
+/// A session of ours. After connecting it has: UTF8, search_path pg_catalog, pg_temp (all
+/// our names are qualified), statement_timeout, lock_timeout, idle_in_transaction_session_timeout and
 /// transaction_isolation of our own whatever the DBA set, synchronous_commit at least `on` (a
 /// commit that answers is flushed), default_transaction_read_only off, row_security off (errors
 /// instead of hiding rows), client_connection_check_interval where the server has it (14+),
