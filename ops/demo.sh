@@ -5,4 +5,5 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ops/install_packages.sh
 ops/build.sh release
+ops/check_binary.sh build/release/lockstep
 exec build/release/lockstep demo "$@"

@@ -87,6 +87,15 @@ std::vector<Dsn> single_hosts(const Dsn& dsn) {
   return out;
 }
 
+/// libpq itself looks at connect_timeout in blocking connects only. 0 and less: no wish.
+Milliseconds patience_of(const Dsn& dsn, Milliseconds otherwise) {
+  const std::string text = dsn.parameter("connect_timeout");
+  int seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc{} || end != text.data() + text.size() || seconds <= 0) return otherwise;
+  return std::chrono::seconds{seconds};
+}
+
 void count_warning(void* counter, const pg_result* notice) {
   const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
   if (severity != nullptr && std::string_view(severity) == "WARNING") ++*static_cast<int*>(counter);
@@ -161,8 +170,9 @@ void check_server(const pg_conn* handle, const Dsn& dsn) {
 }
 
 std::string shortened(const std::string& sql) {
-  return "running " +
-         (sql.size() <= kStatementBytesShown ? sql : sql.substr(0, kStatementBytesShown) + "...");
+  std::string shown = sql.substr(0, kStatementBytesShown);
+  std::replace(shown.begin(), shown.end(), '\n', ' ');
+  return "running " + shown + (sql.size() <= kStatementBytesShown ? "" : "...");
 }
 
 bool is_success(const pg_result* result) {
@@ -239,7 +249,7 @@ Connection Connection::open(const Dsn& dsn, std::string_view purpose, Millisecon
     try {
       Handle handle = start_connecting(one, purpose);
       check(handle != nullptr, "there is memory for a connection");
-      finish_connecting(handle.get(), one, patience);
+      finish_connecting(handle.get(), one, patience_of(one, patience));
       check_server(handle.get(), one);
       Connection connection(std::move(handle), std::make_unique<Dsn>(dsn),
                             std::make_unique<int>(0));

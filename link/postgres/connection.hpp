@@ -55,16 +55,18 @@ using BinaryParameter = std::optional<std::string_view>;
 enum class CommitOutcome { committed, aborted, in_doubt };
 
 /// A session of ours. After connecting it has: UTF8, search_path pg_catalog, pg_temp (all
-/// our names are qualified), statement_timeout, lock_timeout, idle_in_transaction_session_timeout and
-/// transaction_isolation of our own whatever the DBA set, synchronous_commit at least `on` (a
+/// our names are qualified), statement_timeout, lock_timeout, idle_in_transaction_session_timeout
+/// and transaction_isolation of our own whatever the DBA set, synchronous_commit at least `on` (a
 /// commit that answers is flushed), default_transaction_read_only off, row_security off (errors
 /// instead of hiding rows), client_connection_check_interval where the server has it (14+),
 /// application_name "lockstep <purpose> <host>:<pid>". Notices go nowhere. One thread at a time.
 class Connection {
  public:
-  /// Throws Error, redacted: LS-T201 unreachable (exit 5, Retry::new_session), LS-T202 refused
+  /// Throws Error, redacted: LS-T201 unreachable and LS-T207 not who it should be (exit 5,
+  /// Retry::new_session), LS-T202 refused
   /// password, LS-T203 no such database, LS-T205 unusable server (older than 14, not UTF8, in
   /// recovery: Retry::new_session).
+  /// The connection string's connect_timeout goes before `patience`.
   [[nodiscard]] static Connection open(const Dsn& dsn, std::string_view purpose,
                                        Milliseconds patience = Milliseconds{10000});
 
