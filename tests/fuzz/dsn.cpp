@@ -38,6 +38,9 @@ void parse(const std::string& text, std::string_view secret) {
     check(again.parameter("password").empty(), "what is stored has no password");
     check(again.parameter("host") == dsn.parameter("host"), "and leads to the same place");
     if (secret.empty() || dsn.parameter("password").find(secret) == std::string::npos) return;
+    // Percent-encoded, the fuzzer may have found it, and written it where it is no secret.
+    for (const auto& [keyword, value] : dsn.parameters)
+      if (keyword != "password" && value.find(secret) != std::string::npos) return;
     hides(dsn.shown(), secret, "what is shown has no password");
     hides(stored, secret, "what is stored has no password");
     for (const std::string& note : dsn.notes) hides(note, secret, "no note has the password");
@@ -56,6 +59,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::Input input(data, size);
   const std::uint8_t form = input.byte() % 4;
   const std::string text(input.rest());
+  if (text.find(kCanary) != std::string::npos) return 0;  // where it is no secret
   if (form == 0) parse(text, {});
   if (form == 1) parse("postgresql://owner:" + std::string(kCanary) + text + "@host/shop", kCanary);
   if (form == 2) parse("host=h password=" + std::string(kCanary) + text, kCanary);
