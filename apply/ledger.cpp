@@ -22,7 +22,8 @@ constexpr std::array kPhases{Phase::installing, Phase::snapshot, Phase::catchup,
 
 constexpr char kCreate[] =
     "BEGIN;"
-    "CREATE SCHEMA IF NOT EXISTS lockstep;"
+    // IF NOT EXISTS would ask for the right to create schemas even where an administrator made it.
+    "DO $$BEGIN IF to_regnamespace('lockstep') IS NULL THEN CREATE SCHEMA lockstep; END IF; END$$;"
     "CREATE TABLE IF NOT EXISTS lockstep.ledger ("
     " migration text PRIMARY KEY,"
     " format integer NOT NULL,"
@@ -296,7 +297,13 @@ void remove_ledger(Connection& connection, const std::string& migration) {
     connection.exec("DROP TABLE lockstep.ledger_parts, lockstep.ledger_tables, lockstep.ledger");
     const Result left = connection.exec(
         "SELECT 1 FROM pg_class WHERE relnamespace = 'lockstep'::regnamespace LIMIT 1");
-    if (left.rows() == 0) connection.exec("DROP SCHEMA lockstep");
+    if (left.rows() > 0) return;
+    // What an administrator made (lockstep roles) is not ours to take away.
+    if (connection
+            .exec("SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = "
+                  "'lockstep'")
+            .boolean(0, 0))
+      connection.exec("DROP SCHEMA lockstep");
   });
 }
 

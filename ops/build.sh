@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# ops/build.sh PRESET [TARGET...]: configures and builds one of the presets dev, release, asan, tsan.
+# ops/build.sh PRESET [TARGET...]: configures and builds one of the presets dev, release, asan, tsan, fuzz.
 set -euo pipefail
 
 if (($# == 0)); then
-  echo "usage: ops/build.sh dev|release|asan|tsan [TARGET...]" >&2
+  echo "usage: ops/build.sh dev|release|asan|tsan|fuzz [TARGET...]" >&2
   exit 2
 fi
 preset=$1

@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -8,6 +9,7 @@
 
 #include "ops/commands.hpp"
 #include "ops/demo_script.hpp"
+#include "ops/hardening.hpp"
 
 namespace lockstep::ops {
 
@@ -24,6 +26,7 @@ ExitCode command_demo(const std::vector<std::string>& arguments) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);  // the script handles Ctrl-C itself
+  ::umask(former_umask());                   // its server may run as another user
   ::execvp("bash", argv.data());
   throw Error({.code = "LS-R720",
                .exit = ExitCode::usage,

@@ -8,6 +8,7 @@
 #include <exception>
 
 #include "link/postgres/dsn.hpp"
+#include "ops/command_line_roles.hpp"
 #include "ops/commands.hpp"
 #include "ops/names.hpp"
 #include "ops/version.hpp"
@@ -385,6 +386,7 @@ int run_command_line(int argc, char** argv, Signals& signals) {
   add_capture_and_apply(commands, signals);
   add_status_and_wait(commands, signals);
   add_verify_and_remove(commands);
+  add_roles(commands.app, commands.arguments.json, commands.chosen);
   add_demo(commands);
   try {
     commands.app.parse(argc, argv);

@@ -9,6 +9,7 @@
 #include "model/clock.hpp"
 #include "model/error.hpp"
 #include "ops/prepare.hpp"
+#include "ops/roles.hpp"
 #include "ops/screen.hpp"
 #include "ops/signals.hpp"
 
@@ -47,6 +48,14 @@ struct RemoveRequest {
   std::string target;  ///< may be empty
 };
 [[nodiscard]] ExitCode command_remove(const RemoveRequest& request, Screen& screen);
+
+struct RolesRequest {
+  RoleNames roles;
+  std::string database;
+  std::string schema = "public";
+};
+/// Prints SQL; connects to nothing.
+[[nodiscard]] ExitCode command_roles(const RolesRequest& request, Screen& screen);
 
 /// Runs the demo script; `arguments` are passed on. Does not return if it could be started.
 [[nodiscard]] ExitCode command_demo(const std::vector<std::string>& arguments);

@@ -5,8 +5,5 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ops/install_packages.sh
 ops/build.sh release
-if grep -q LOCKSTEP_FAILPOINTS build/release/lockstep; then
-  echo "demo: build/release/lockstep has failpoints, which are for tests only" >&2
-  exit 1
-fi
+ops/check_binary.sh build/release/lockstep
 exec build/release/lockstep demo "$@"

@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "ops/printable.hpp"
+
 namespace lockstep::ops {
 
 namespace {
@@ -78,9 +80,9 @@ std::string repainted(std::size_t before, const std::vector<std::string>& lines)
 }
 
 std::string error_text(const ErrorFacts& facts) {
-  std::string text = fmt::format("error[{}]: {}", facts.code, facts.what);
+  std::string text = fmt::format("error[{}]: {}", facts.code, printable(facts.what));
   const auto line = [&](std::string_view label, const std::string& value) {
-    if (!value.empty()) text += fmt::format("\n  {:<6} {}", label, value);
+    if (!value.empty()) text += fmt::format("\n  {:<6} {}", label, printable(value));
   };
   line("why", facts.why);
   line("data", facts.data);
@@ -106,7 +108,13 @@ Screen::Screen(Format format, Progress progress)
 void Screen::result(std::string_view line) {
   if (in_json()) return;
   end_progress();
-  write(stdout, fmt::format("{}\n", line));
+  write(stdout, fmt::format("{}\n", printable(line)));
+}
+
+void Screen::text(std::string_view lines) {
+  if (in_json()) return;
+  end_progress();
+  write(stdout, lines);
 }
 
 void Screen::json(std::string_view object) {
@@ -118,7 +126,7 @@ void Screen::note(std::string_view line) {
   if (in_json()) return;
   if (painted_ > 0) write(stderr, repainted(painted_, {""}));
   painted_ = 0;
-  write(stderr, fmt::format("{}\n", line));
+  write(stderr, fmt::format("{}\n", printable(line)));
 }
 
 void Screen::note(const Note& note) {
@@ -150,7 +158,7 @@ void Screen::progress(const Status& status) {
 void Screen::progress(std::string_view line) {
   if (in_json() || !terminal_ || !is_due()) return;
   const std::optional<Size> size = terminal_size();
-  paint({size ? cut(line, {size->columns, utf8_}) : std::string(line)});
+  paint({size ? cut(line, {size->columns, utf8_}) : printable(line)});
 }
 
 void Screen::paint(const std::vector<std::string>& lines) {

@@ -16,13 +16,16 @@ namespace lockstep::ops {
 enum class Format { text, json };
 enum class Progress { shown, quiet };
 
-/// One thread.
+/// One thread. What it is given may hold names and foreign texts of any kind: lines are
+/// printable().
 class Screen {
  public:
   explicit Screen(Format format, Progress progress = Progress::shown);
 
   /// A line of the result. In JSON mode only objects go to stdout: use json() there.
   void result(std::string_view line);
+  /// A result of many lines, as it is.
+  void text(std::string_view lines);
   void json(std::string_view object);
   /// A line for the person at the terminal (stderr), above the progress. Silent in JSON mode.
   void note(std::string_view line);

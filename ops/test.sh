@@ -20,6 +20,12 @@ failed=0
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
+# A small program with the release's flags stands for all of them.
+check_release_flags() {
+  ops/build.sh release lockstep-prices
+  ops/check_binary.sh build/release/tests/tools/lockstep-prices
+}
+
 finish() {
   echo
   printf '%s\n' "${times[@]}"
@@ -97,6 +103,8 @@ stage "clang-tidy" check_tidy
 stage "tests" tests dev '^(unit|db|system)$'
 stage "build asan" ops/build.sh asan all_unit_tests all_db_tests
 stage "tests under asan and ubsan" tests asan '^(unit|db)$'
+stage "release flags" check_release_flags
+stage "fuzz" ops/fuzz.sh --seconds "${LOCKSTEP_FUZZ_SECONDS:-60}"
 stage "build tsan" ops/build.sh tsan all_unit_tests
 stage "tests under tsan" tests tsan '^unit$'
 finish

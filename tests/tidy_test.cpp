@@ -78,6 +78,27 @@ std::optional<std::string> bad_include(std::string_view path, const std::string&
   return std::string{own->name} + " may not include " + std::string{other->name};
 }
 
+/// Data reaches PostgreSQL as parameters or binary COPY; what a statement is built of are names of
+/// the schema. Why `line` of the file `path` says otherwise; nothing if it does not.
+std::optional<std::string> built_sql(std::string_view path, const std::string& line) {
+  static const std::regex quotes{R"re('\{[^}]*\}'|'" *\+|\+ *"')re"};
+  static const std::regex literals{R"(postgres::literal\b)"};
+  static const std::regex sending{R"(\bPQ(exec|send)\w*\()"};
+  static const std::set<std::string_view> may_quote{"link/postgres/names.cpp", "ops/names.cpp"};
+  // Names of the migration, of tables and of roles: no values.
+  static const std::set<std::string_view> may_have_literals{
+      "apply/ledger.cpp", "apply/target_schema.cpp", "ops/roles.cpp"};
+  static const std::set<std::string_view> may_send{
+      "link/postgres/connection.cpp", "link/postgres/copy.cpp", "link/postgres/pipeline.cpp"};
+  if (std::regex_search(line, quotes) && !may_quote.contains(path))
+    return "puts something between quotes itself";
+  if (std::regex_search(line, literals) && !may_have_literals.contains(path))
+    return "writes a literal into a statement";
+  if (std::regex_search(line, sending) && !may_send.contains(path))
+    return "sends a statement past the connection";
+  return std::nullopt;
+}
+
 bool unfinished(const std::string& line) {
   static const std::regex pattern{R"(\b(TODO|FIXME|XXX)\b)"};
   return std::regex_search(line, pattern);
@@ -205,6 +226,23 @@ TEST_CASE("the include check finds planted lines and lets good ones pass", "[uni
     INFO(path << ": " << line);
     CHECK_FALSE(bad_include(path, line));
   }
+}
+
+TEST_CASE("statements are not built of data", "[unit]") {
+  CHECK(built_sql("apply/a.cpp", R"(exec("SELECT '" + value + "'");)"));
+  CHECK(built_sql("apply/a.cpp", R"(fmt::format("WHERE x = '{}'", value))"));
+  CHECK(built_sql("ops/a.cpp", "using postgres::literal;"));
+  CHECK(built_sql("link/postgres/encode.cpp", "PQexec(handle, sql)"));
+  CHECK_FALSE(built_sql("apply/ledger.cpp", "using postgres::literal;"));
+  CHECK_FALSE(built_sql("apply/a.cpp", R"(query("SELECT $1", {value}))"));
+  Complaints complaints;
+  for (const SourceFile& file : product_files()) {
+    if (!file.is_cpp()) continue;
+    for (std::size_t number = 0; number < file.lines.size(); ++number)
+      if (const auto why = built_sql(file.path, file.lines[number]))
+        complaints.push_back(file.path + ":" + std::to_string(number + 1) + ": " + *why);
+  }
+  CHECK(complaints == Complaints{});
 }
 
 TEST_CASE("every header begins with its guard", "[unit]") {

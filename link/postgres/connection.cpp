@@ -24,13 +24,15 @@ constexpr int kServerVersionMin = 140000;
 constexpr std::size_t kApplicationNameBytesMax = 63;  // the server cuts there
 constexpr std::size_t kStatementBytesShown = 100;
 
-/// One round trip. The first statement makes every later name and operator mean pg_catalog's.
+/// One round trip. The first statement makes every later name and operator mean pg_catalog's;
+/// unless pg_temp is named, it comes first, with what a pooled session of somebody else left there.
 /// Settings that the server does not have yet are left out by the join. client_min_messages: with a
 /// DBA's `error` the WARNING on COMMIT would not arrive. client_connection_check_interval can be
 /// refused by servers that are not Linux. default_transaction_read_only: what is set for a role or
 /// a database keeps applications out, not us; what is set for the whole server (often by a service
 /// whose disk is nearly full) counts, also when it comes while the session is open.
-constexpr const char* kSessionSettings = R"(SET statement_timeout = 0; SET search_path = '';
+constexpr const char* kSessionSettings =
+    R"(SET statement_timeout = 0; SET search_path = pg_catalog, pg_temp;
 SELECT pg_catalog.set_config(s.name, w.value, false)
 FROM (VALUES ('lock_timeout', '0'),
              ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0'),
@@ -90,6 +92,15 @@ std::vector<Dsn> single_hosts(const Dsn& dsn) {
       if (keyword == "host" || keyword == "hostaddr" || keyword == "port")
         value = item_of_list(value, i);
   return out;
+}
+
+/// libpq itself looks at connect_timeout in blocking connects only. 0 and less: no wish.
+Milliseconds patience_of(const Dsn& dsn, Milliseconds otherwise) {
+  const std::string text = dsn.parameter("connect_timeout");
+  int seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc{} || end != text.data() + text.size() || seconds <= 0) return otherwise;
+  return std::chrono::seconds{seconds};
 }
 
 void count_warning(void* counter, const pg_result* notice) {
@@ -182,8 +193,9 @@ void check_server(const pg_conn* handle, const Dsn& dsn) {
 }
 
 std::string shortened(const std::string& sql) {
-  return "running " +
-         (sql.size() <= kStatementBytesShown ? sql : sql.substr(0, kStatementBytesShown) + "...");
+  std::string shown = sql.substr(0, kStatementBytesShown);
+  std::replace(shown.begin(), shown.end(), '\n', ' ');
+  return "running " + shown + (sql.size() <= kStatementBytesShown ? "" : "...");
 }
 
 bool is_success(const pg_result* result) {
@@ -260,7 +272,7 @@ Connection Connection::open(const Dsn& dsn, std::string_view purpose, Millisecon
     try {
       Handle handle = start_connecting(one, purpose);
       check(handle != nullptr, "there is memory for a connection");
-      finish_connecting(handle.get(), one, patience);
+      finish_connecting(handle.get(), one, patience_of(one, patience));
       check_server(handle.get(), one);
       Connection connection(std::move(handle), std::make_unique<Dsn>(dsn),
                             std::make_unique<int>(0));

@@ -54,8 +54,8 @@ using BinaryParameter = std::optional<std::string_view>;
 /// on a new connection, and then it is known (a plain read can still show the old position).
 enum class CommitOutcome { committed, aborted, in_doubt };
 
-/// A session of ours. After connecting it has: UTF8, search_path empty (pg_catalog only: all our
-/// names are qualified), statement_timeout, lock_timeout, idle_in_transaction_session_timeout and
+/// A session of ours. After connecting it has: UTF8, search_path pg_catalog, pg_temp (all our names
+/// are qualified), statement_timeout, lock_timeout, idle_in_transaction_session_timeout and
 /// transaction_isolation of our own whatever the DBA set, synchronous_commit at least `on` (a
 /// commit that answers is flushed), default_transaction_read_only off unless it is on for
 /// the whole server, row_security off (errors
@@ -63,10 +63,12 @@ enum class CommitOutcome { committed, aborted, in_doubt };
 /// application_name "lockstep <purpose> <host>:<pid>". Notices go nowhere. One thread at a time.
 class Connection {
  public:
-  /// Throws Error, redacted: LS-T201 unreachable (exit 5, Retry::new_session), LS-T202 refused
+  /// Throws Error, redacted: LS-T201 unreachable and LS-T207 not who it should be (exit 5,
+  /// Retry::new_session), LS-T202 refused
   /// password, LS-T203 no such database, LS-T205 unusable server (older than 14, not UTF8, in
   /// recovery: Retry::new_session), LS-T215 a pooler is in between, LS-T217 the server is
   /// read-only (Retry::new_session).
+  /// The connection string's connect_timeout goes before `patience`.
   [[nodiscard]] static Connection open(const Dsn& dsn, std::string_view purpose,
                                        Milliseconds patience = Milliseconds{10000});
 

@@ -60,6 +60,15 @@ std::string_view reach_hint(std::string_view text) {
   return "";
 }
 
+/// Whether TLS is what failed: nobody was there whom the connection string trusts. libpq has no
+/// code for it; like a hint it only gives the trouble a better name.
+bool identity_unproven(std::string_view text) {
+  for (const std::string_view part :
+       {"SSL error", "certificate", "server does not support SSL", "channel binding"})
+    if (text.find(part) != std::string_view::npos) return true;
+  return false;
+}
+
 std::string password_source(const Dsn& dsn) {
   if (!dsn.parameter("password").empty()) return "the connection string";
   if (std::getenv("PGPASSWORD") != nullptr) return "the environment variable PGPASSWORD";
@@ -120,6 +129,13 @@ Error connect_error(const Dsn& dsn, std::string_view libpq_text, bool refused_fo
     facts.data = "safe: capture continues into the change table";
     facts.todo =
         "start the server or correct the address; a running lockstep tries again by itself";
+  }
+  if (sqlstate.empty() && !refused_for_password && identity_unproven(libpq_text)) {
+    facts.code = "LS-T207";
+    facts.what = fmt::format("the server at {} did not prove who it is", dsn.shown());
+    facts.todo =
+        "correct its certificate, sslrootcert or the host name; sslmode and channel_binding in the "
+        "connection string say what is asked for; a running lockstep tries again by itself";
   }
   if (sqlstate == "28P01" || sqlstate == "28000" || refused_for_password) {
     facts.code = "LS-T202";

@@ -1,5 +1,7 @@
 // The parts of dsn.hpp that decide what may be shown.
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "link/postgres/dsn.hpp"
 #include "link/postgres/dsn_syntax.hpp"
@@ -20,22 +22,22 @@ bool is_encoded(std::string_view text, char wanted) {
 }
 
 /// How many bytes at the start of `text` spell `secret`, each byte plain, percent-encoded or behind
-/// a backslash; 0: none.
+/// a backslash; 0: none. All spellings are followed side by side: "%25" may be "%", or itself.
 std::size_t spelled_length(std::string_view text, std::string_view secret) {
-  std::size_t at = 0;
+  std::set<std::size_t> ends{0};
   for (const char c : secret) {
-    const std::string_view rest = text.substr(at);
-    if (rest.empty()) return 0;
-    if (is_encoded(rest, c))
-      at += 3;
-    else if (rest[0] == c)
-      at += 1;
-    else if (rest.size() >= 2 && rest[0] == '\\' && rest[1] == c)
-      at += 2;
-    else
-      return 0;
+    std::set<std::size_t> next;
+    for (const std::size_t end : ends) {
+      const std::string_view rest = text.substr(end);
+      if (rest.empty()) continue;
+      if (rest[0] == c) next.insert(end + 1);
+      if (is_encoded(rest, c)) next.insert(end + 3);
+      if (rest.size() >= 2 && rest[0] == '\\' && rest[1] == c) next.insert(end + 2);
+    }
+    if (next.empty()) return 0;
+    ends = std::move(next);
   }
-  return at;
+  return *ends.rbegin();
 }
 
 std::string without_known(std::string_view text, const std::vector<std::string>& secrets) {

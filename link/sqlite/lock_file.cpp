@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include <cerrno>
@@ -85,6 +86,15 @@ bool still_named(const std::string& path, const struct stat& about) {
          named.st_ino == about.st_ino;
 }
 
+/// Whoever owns the lock file can say in it what he likes, and status and wait would believe it.
+void refuse_foreign(const std::string& path, const struct stat& about,
+                    const std::string& database_path) {
+  struct stat database {};
+  const bool known = ::stat(real_path(database_path).c_str(), &database) == 0;
+  if (about.st_uid != ::geteuid() && !(known && about.st_uid == database.st_uid))
+    throw_unusable(path, fmt::format("it belongs to another user (uid {})", about.st_uid));
+}
+
 std::string read_content(const FileDescriptor& fd, const std::string& path) {
   const auto size = static_cast<std::size_t>(status_of(fd, path).st_size);
   if (size > kContentBytesMax) return {};
@@ -123,6 +133,7 @@ std::optional<LockFile> LockFile::take(const std::string& database_path) {
     if (!S_ISREG(about.st_mode)) throw_unusable(path, "it is not a regular file");
     // Publishing would write into whatever file the other name is for.
     if (about.st_nlink != 1) throw_unusable(path, "it has a second name (hard link)");
+    refuse_foreign(path, about, database_path);
     if (::fchmod(fd.get(), S_IRUSR | S_IWUSR) != 0) throw_errno(path, errno);
     return LockFile(std::move(fd), path);
   }
@@ -151,7 +162,9 @@ std::optional<PublishedStatus> read_published(const std::string& database_path) 
   const FileDescriptor fd(::open(path.c_str(), O_RDONLY | kOpenFlags));
   if (!fd.valid() && errno == ENOENT) return std::nullopt;
   if (!fd.valid()) throw_errno(path, errno);
-  if (!S_ISREG(status_of(fd, path).st_mode)) throw_unusable(path, "it is not a regular file");
+  const struct stat about = status_of(fd, path);
+  if (!S_ISREG(about.st_mode)) throw_unusable(path, "it is not a regular file");
+  refuse_foreign(path, about, database_path);
   PublishedStatus published;
   published.alive = !try_lock(fd, LOCK_SH, path);
   if (!published.alive) static_cast<void>(::flock(fd.get(), LOCK_UN));

@@ -179,7 +179,7 @@ TEST_CASE("the settings of the session are ours, whatever the DBA set") {
       {"transaction_isolation", "read committed"},
       {"default_transaction_read_only", "off"},
       {"transaction_read_only", "off"},
-      {"search_path", "\"\""},
+      {"search_path", "pg_catalog, pg_temp"},
       {"client_encoding", "UTF8"},
       {"client_min_messages", "warning"},
       {"row_security", "off"},

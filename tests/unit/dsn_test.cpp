@@ -244,6 +244,10 @@ TEST_CASE("foreign texts are shown without the password, however it is written")
   CHECK(redacted("c4n%40ry%27S c4n%40ry'S %63%34n@ry\\'S", dsn) == "**** **** ****");
   CHECK(redacted("key k3y, k3", dsn) == "key ****, k3");
   CHECK(redacted("nothing here", dsn) == "nothing here");
+  // A password that looks encoded: fuzzing found that its "%25" was taken for "%".
+  const Dsn encoded{{{"password", "a%25b\\\\c"}}, {}, {}};
+  CHECK(redacted("x a%25b\\\\c y", encoded) == "x **** y");
+  CHECK(redacted("x a%2525b%5C%5cc y", encoded) == "x **** y");
 }
 
 TEST_CASE("foreign texts are shown without anything that looks like a password") {

@@ -1,0 +1,135 @@
+#include "ops/roles.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "link/postgres/names.hpp"
+#include "model/error.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+using postgres::literal;
+using postgres::quoted;
+
+constexpr char kLeast[] = "NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS";
+
+[[noreturn]] void throw_bad_name(std::string what, std::string why) {
+  throw Error({.code = "LS-C100",
+               .exit = ExitCode::usage,
+               .what = std::move(what),
+               .why = std::move(why),
+               .data = "nothing was touched",
+               .todo = "choose another; see lockstep roles --help"});
+}
+
+void check_names(const RoleNames& roles, const std::string& database, const std::string& schema) {
+  const std::array named{&roles.owner, &roles.apply, &roles.verify, &roles.app, &database, &schema};
+  for (const std::string* name : named)
+    if (std::string problem = postgres::relation_name_problem(*name); !problem.empty())
+      throw_bad_name("a name given to roles cannot be one on PostgreSQL", std::move(problem));
+  for (const std::string* name : named)  // they stand in comments, too
+    if (std::any_of(name->begin(), name->end(), [](unsigned char c) { return c < 0x20; }))
+      throw_bad_name("a name given to roles has a control character in it", "nobody could read it");
+  std::vector<std::string> all{roles.owner, roles.apply, roles.verify, roles.app};
+  std::sort(all.begin(), all.end());
+  if (const auto twice = std::adjacent_find(all.begin(), all.end()); twice != all.end())
+    throw_bad_name(fmt::format("two roles are called {}", *twice),
+                   "what one may do, the other must not");
+  if (schema == "lockstep" || schema == "pg_catalog" || schema == "information_schema")
+    throw_bad_name(fmt::format("the copied tables cannot be in schema {}", schema),
+                   schema == "lockstep" ? "the ledger is there" : "it is PostgreSQL's own");
+}
+
+// CREATE ROLE knows no IF NOT EXISTS. The names stand in a literal inside the block's own text.
+std::string create_role(const std::string& name, const std::string& attributes) {
+  const std::string statement = fmt::format("CREATE ROLE {} {}", quoted(name), attributes);
+  const std::string block = fmt::format(
+      "BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {}) THEN EXECUTE {}; END IF; END",
+      literal(name), literal(statement));
+  return fmt::format("DO {};\n", literal(block));
+}
+
+std::string refuse_more(const RoleNames& roles) {
+  const std::vector<std::string> ours{literal(roles.owner), literal(roles.apply),
+                                      literal(roles.verify)};
+  const std::string block = fmt::format(
+      "BEGIN IF EXISTS (SELECT FROM pg_roles WHERE (rolname IN ({0}, {1}) AND (rolsuper OR "
+      "rolcreatedb OR "
+      "rolcreaterole OR rolreplication OR rolbypassrls)) OR (rolname = {2} AND rolcanlogin)) OR "
+      "EXISTS (SELECT FROM "
+      "pg_auth_members AS m JOIN pg_roles AS r ON r.oid = m.roleid JOIN pg_roles AS u ON u.oid = "
+      "m.member "
+      "WHERE (r.rolname IN ({0}) AND u.rolname IN ({0}, {1})) OR u.rolname IN ({0})) THEN "
+      "RAISE EXCEPTION {3}; END IF; END",
+      fmt::join(ours, ", "), literal(roles.app), literal(roles.owner),
+      literal("a role of lockstep, or the application's, can do more than it should: see its "
+              "attributes and memberships"));
+  return fmt::format("DO {};\n", literal(block));
+}
+
+}  // namespace
+
+std::string roles_sql(const RoleNames& roles, const std::string& database,
+                      const std::string& schema) {
+  check_names(roles, database, schema);
+  const auto owner = quoted(roles.owner), apply = quoted(roles.apply);
+  const auto verify = quoted(roles.verify), app = quoted(roles.app);
+  const auto base = quoted(database), tables = quoted(schema);
+  std::string sql = fmt::format(
+      "-- Least-privilege roles for lockstep: run once in database {} as a superuser, e.g. with "
+      "psql.\n"
+      "-- Passwords are set afterwards (psql: \\password {}), and pg_hba.conf lets the roles in "
+      "(scram-sha-256).\n"
+      "BEGIN;\nSET LOCAL search_path = pg_catalog, pg_temp;\n\n",
+      base, apply);
+  sql +=
+      "-- owner: owns the schemas, nobody logs in as it; apply: run, apply, remove; verify: "
+      "verify, status.\n";
+  sql += create_role(roles.owner, fmt::format("NOLOGIN {}", kLeast));
+  sql += create_role(roles.apply, fmt::format("LOGIN {} CONNECTION LIMIT 10", kLeast));
+  sql += create_role(roles.verify, fmt::format("LOGIN {} CONNECTION LIMIT 4", kLeast));
+  sql += create_role(roles.app, fmt::format("LOGIN {}", kLeast));
+  sql += refuse_more(roles);
+  sql += fmt::format(
+      "\n-- PUBLIC is everybody: whoever else uses this database needs a GRANT CONNECT of its "
+      "own.\n"
+      "REVOKE CONNECT, TEMPORARY ON DATABASE {0} FROM PUBLIC;\n"
+      "REVOKE CREATE ON SCHEMA public FROM PUBLIC;\n"
+      "GRANT CONNECT ON DATABASE {0} TO {1}, {2}, {3};\n"
+      "-- Batches are staged in temporary tables.\n"
+      "GRANT TEMPORARY ON DATABASE {0} TO {1};\n\n",
+      base, apply, verify, app);
+  sql += fmt::format("CREATE SCHEMA IF NOT EXISTS lockstep;\nALTER SCHEMA lockstep OWNER TO {};\n",
+                     owner);
+  if (schema != "public")
+    sql += fmt::format("CREATE SCHEMA IF NOT EXISTS {0};\nALTER SCHEMA {0} OWNER TO {1};\n", tables,
+                       owner);
+  sql += fmt::format(
+      "REVOKE ALL ON SCHEMA lockstep, {0} FROM PUBLIC;\n"
+      "GRANT USAGE, CREATE ON SCHEMA lockstep, {0} TO {1};\n"
+      "GRANT USAGE ON SCHEMA lockstep, {0} TO {2};\n"
+      "GRANT USAGE ON SCHEMA {0} TO {3};\n\n"
+      "-- apply owns the tables it makes: keys, indexes and constraints are built once they are "
+      "filled.\n"
+      "ALTER DEFAULT PRIVILEGES FOR ROLE {1} IN SCHEMA lockstep GRANT SELECT ON TABLES TO {2};\n"
+      "ALTER DEFAULT PRIVILEGES FOR ROLE {1} IN SCHEMA {0} GRANT SELECT ON TABLES TO {2}, {3};\n"
+      "ALTER DEFAULT PRIVILEGES FOR ROLE {1} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;\n\n",
+      tables, apply, verify, app);
+  for (const std::string& role : {apply, verify})
+    sql += fmt::format("ALTER ROLE {} SET search_path = pg_catalog, pg_temp;\n", role);
+  sql += fmt::format("ALTER ROLE {} SET default_transaction_read_only = on;\n", verify);
+  sql += fmt::format(
+      "COMMIT;\n\n"
+      "-- The application only reads while lockstep follows. Once it has moved over for good:\n"
+      "--   GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {} TO {};\n",
+      tables, app);
+  return sql;
+}
+
+}  // namespace lockstep::ops
