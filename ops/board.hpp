@@ -66,6 +66,8 @@ struct Status {
   std::int64_t resyncs = 0;     ///< tables that were read anew: lost triggers, renumbered rowids
   std::int64_t long_reads = 0;  ///< slices did not overtake the writer: one read to the end
   std::int64_t reconnects = 0;
+  std::int64_t refused = 0;  ///< clients with unknown keys, and messages that were not understood
+  std::int64_t dropped = 0;  ///< messages of several frames
   std::vector<TableProgress> tables;
   std::optional<Awaited> awaited;
 };
@@ -107,6 +109,11 @@ class Board {
   /// A note LS-S333, at most once a minute.
   void read_to_the_end();
   void reconnected();
+  /// A message of the other end that was not understood; a note, at most one a minute.
+  void refused(const Error& error);
+  /// What the listening socket has counted since its start; a note LS-W513 when there is more, at
+  /// most one a minute.
+  void turned_away(std::int64_t clients, const std::string& last, std::int64_t dropped);
   void await(const std::string& code, const std::string& what);
   void stop_awaiting();
 
@@ -136,7 +143,8 @@ class Board {
   std::size_t next_lag_ = 0;
   mutable std::optional<Quantiles> quantiles_;
   std::vector<Note> notes_;
-  std::optional<SteadyTime> long_read_noted_;
+  std::optional<SteadyTime> long_read_noted_, message_refused_, client_refused_;
+  std::int64_t clients_refused_ = 0;
   std::optional<SteadyTime> copy_started_;
 };
 

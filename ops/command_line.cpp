@@ -8,6 +8,7 @@
 #include <exception>
 
 #include "link/postgres/dsn.hpp"
+#include "ops/command_line_wire.hpp"
 #include "ops/commands.hpp"
 #include "ops/names.hpp"
 #include "ops/version.hpp"
@@ -20,7 +21,8 @@ namespace {
 struct Arguments {
   std::string source, target, source_flag, target_flag;
   std::string tables, exclude, schema, until;
-  std::string listen, connect;
+  TypedEndpoint endpoint;
+  KeysRequest keys;
   std::string side, condition, timeout = "60s";
   std::vector<std::string> rest;
   bool watch = false;
@@ -160,18 +162,18 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
   Arguments& arguments = commands.arguments;
   CLI::App* capture = commands.app.add_subcommand(
       "capture", "the source's half of run, as a process of its own: apply connects to it");
-  capture->footer("Example:\n  lockstep capture app.db --listen ipc:///run/lockstep/app.sock");
+  capture->footer(
+      "Examples:\n  lockstep capture app.db --listen ipc:///run/lockstep/app.sock\n"
+      "  lockstep capture app.db --listen 'tcp://*:7879' --key here --allow there.pub");
   capture->add_option("SOURCE", arguments.source, kSourceHelp)->type_name("");
   add_common(*capture, arguments);
-  capture->add_option("--listen", arguments.listen, "where apply connects")
-      ->required()
-      ->type_name("ipc://PATH");
+  add_listen(*capture, arguments.endpoint);
   add_choice_of_tables(*capture, arguments);
   capture->callback([&commands, &signals] {
     commands.chosen = [&](Screen& screen) {
       const Arguments& given = commands.arguments;
       return command_capture({.source = source_of(given),
-                              .endpoint = given.listen,
+                              .endpoint = given.endpoint,
                               .tables = split_globs(given.tables),
                               .exclude = split_globs(given.exclude)},
                              screen, signals);
@@ -185,16 +187,14 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
       "postgresql://owner@db.internal/app");
   apply->add_option("TARGET", arguments.target, kTargetHelp)->type_name("");
   add_common(*apply, arguments);
-  apply->add_option("--connect", arguments.connect, "where capture listens")
-      ->required()
-      ->type_name("ipc://PATH");
+  add_connect(*apply, arguments.endpoint);
   add_until(*apply, arguments);
   add_schema(*apply, arguments);
   apply->callback([&commands, &signals] {
     commands.chosen = [&](Screen& screen) {
       const Arguments& given = commands.arguments;
       return command_apply({.target = needed_target_of(given),
-                            .endpoint = given.connect,
+                            .endpoint = given.endpoint,
                             .schema = given.schema,
                             .until_caught_up = !given.until.empty()},
                            screen, signals);
@@ -370,6 +370,12 @@ int run_command_line(int argc, char** argv, Signals& signals) {
   add_status_and_wait(commands, signals);
   add_verify_and_remove(commands);
   add_demo(commands);
+  add_keys(commands.app, commands.arguments.keys, [&commands] {
+    commands.arguments.json = commands.arguments.keys.json;
+    commands.chosen = [&commands](Screen& screen) {
+      return command_keys(commands.arguments.keys, screen);
+    };
+  });
   try {
     commands.app.parse(argc, argv);
     hide_secrets(argc, argv);

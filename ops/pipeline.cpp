@@ -16,9 +16,9 @@ constexpr char kEndpoint[] = "inproc://lockstep";
 
 Pipeline::Pipeline(Prepared prepared, Board& board) {
   SourceOptions source{
-      .path = prepared.path, .endpoint = kEndpoint, .installed = prepared.installed};
+      .path = prepared.path, .listen = {kEndpoint, std::nullopt}, .installed = prepared.installed};
   TargetOptions target{.dsn = prepared.connection.dsn(),
-                       .endpoint = kEndpoint,
+                       .connect = {kEndpoint, std::nullopt},
                        .migration = prepared.migration,
                        .schema = prepared.schema,
                        .source_id = prepared.installed.source_id};

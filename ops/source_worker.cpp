@@ -7,6 +7,8 @@
 #include <thread>
 #include <utility>
 
+#include "ops/session_errors.hpp"
+
 namespace lockstep::ops {
 
 using wire::Kind;
@@ -20,7 +22,7 @@ constexpr Milliseconds kJustNow{1};  // its commit was seen: the next write is n
 SourceWorker::SourceWorker(wire::Context& context, SourceOptions options, Board& board)
     : options_(std::move(options)),
       board_(board),
-      router_(context, options_.endpoint),
+      router_(context, options_.listen.endpoint, options_.listen.keys),
       watch_(options_.path),
       prune_(options_.path, options_.prune) {}
 
@@ -114,6 +116,9 @@ Milliseconds SourceWorker::patience(bool busy) const {
 }
 
 void SourceWorker::receive_all() {
+  const wire::Refusals refusals = router_.refusals();
+  board_.turned_away(static_cast<std::int64_t>(refusals.count), refusals.last,
+                     static_cast<std::int64_t>(router_.dropped()));
   while (const auto received = router_.receive()) {
     try {
       handle(received->peer, wire::decode(received->frame));
@@ -122,7 +127,11 @@ void SourceWorker::receive_all() {
           options_.alone && (error.code() == "LS-R708" || error.code() == "LS-S310");
       if (its_own || error.code().starts_with("LS-W")) {
         // A message that is not ours to understand costs its sender the session, never us.
-        if (session_ && session_->peer == received->peer) refuse(error);
+        if (!its_own) board_.refused(error);
+        if (session_ && session_->peer == received->peer)
+          refuse(error);
+        else if (error.code() == "LS-W503")
+          refuse_stranger(received->peer, error);
         continue;
       }
       throw;
@@ -143,14 +152,7 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
     return;
   }
   if (message.number != session_->received++)
-    throw Error({.code = "LS-W506",
-                 .exit = ExitCode::stopped,
-                 .what = "a message of apply was lost",
-                 .why = fmt::format("message {} came where {} was due", message.number,
-                                    session_->received - 1),
-                 .data = "safe: the session starts again from the ledger's position",
-                 .todo = "nothing",
-                 .retry = Retry::new_session});
+    throw lost_message("apply", message.number, session_->received - 1);
   switch (message.kind) {
     case Kind::credit:
       session_->credit.grant(wire::decode_credit(message.body));
@@ -180,13 +182,7 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
     case Kind::batch_slice:
     case Kind::batch_reset:
     case Kind::idle:
-      throw Error({.code = "LS-W507",
-                   .exit = ExitCode::stopped,
-                   .what = fmt::format("apply sent a {} message", to_string(message.kind)),
-                   .why = "only capture sends that",
-                   .data = "nothing was changed",
-                   .todo = "check that both ends are lockstep",
-                   .retry = Retry::new_session});
+      throw not_for_capture(message.kind);
   }
 }
 
@@ -375,6 +371,12 @@ void SourceWorker::enqueue_fragments(Kind kind, std::string_view bytes) {
     enqueue(kind, std::string(bytes.substr(0, size)));
     bytes.remove_prefix(size);
   }
+}
+
+// Whatever its version makes of the message, it sees in the header which one we speak.
+void SourceWorker::refuse_stranger(const std::string& peer, const Error& error) {
+  const Message refusal{Kind::refusal, 0, 0, wire::encode_refusal(error.facts())};
+  static_cast<void>(router_.send(peer, encode(refusal)));
 }
 
 void SourceWorker::refuse(const Error& error) {

@@ -17,13 +17,14 @@
 #include "link/wire/message.hpp"
 #include "link/wire/socket.hpp"
 #include "ops/board.hpp"
+#include "ops/endpoint.hpp"
 #include "snapshot/reader.hpp"
 
 namespace lockstep::ops {
 
 struct SourceOptions {
   std::string path;
-  std::string endpoint;
+  ListenAt listen;
   capture::Installed installed;
   snapshot::ReaderLimits reader{};
   capture::BatchLimits batch{};
@@ -87,6 +88,7 @@ class SourceWorker {
   void enqueue(wire::Kind kind, std::string body);
   void enqueue_fragments(wire::Kind kind, std::string_view bytes);
   void refuse(const Error& error);
+  void refuse_stranger(const std::string& peer, const Error& error);
 
   SourceOptions options_;
   Board& board_;
