@@ -24,6 +24,7 @@ namespace {
 using wire::Kind;
 
 constexpr Milliseconds kAskFirst{500}, kAskMax{8'000};  // a long or narrow way answers late
+constexpr Milliseconds kConnecting{5'000};              // then with a new socket
 constexpr Milliseconds kLookForSignals{20};
 
 // A frame that is damaged is asked for again, like one that was lost; another version stays
@@ -53,12 +54,18 @@ std::optional<wire::Welcome> meet_capture(wire::Context& context, const ConnectT
   wire::Dealer dealer(context, to.endpoint, to.keys);
   const auto first = static_cast<std::uint64_t>(wall_now_us());
   std::uint64_t session = first;
+  Deadline connecting(kConnecting);
   bool told = false;
   const Deadline waiting_since(kAskFirst);
   Milliseconds patience = kAskFirst;
   while (true) {
     const bool asked = dealer.send(
         wire::encode({Kind::hello, ++session, 0, wire::encode_hello({{}, {}, std::nullopt})}));
+    if (asked) connecting = Deadline(kConnecting);
+    if (connecting.passed()) {
+      dealer.reopen();
+      connecting = Deadline(kConnecting);
+    }
     const Deadline deadline(asked ? patience : kLookForSignals);
     if (asked) patience = std::min(2 * patience, kAskMax);
     while (!deadline.passed()) {

@@ -134,6 +134,8 @@ Message TargetWorker::hello() const {
 }
 
 void TargetWorker::greet(const std::stop_token& stop) {
+  // In one process nothing is ever lost, and nothing to be left behind.
+  if (session_ && is_endpoint(options_.connect.endpoint)) dealer_.reopen();
   while (dealer_.receive()) {
   }
   session_.emplace(Session{++next_session_, 0, 0, wire::CreditWindow(options_.window)});

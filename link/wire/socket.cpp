@@ -198,13 +198,21 @@ Woken Router::wait(std::span<const int> descriptors, std::chrono::milliseconds p
 }
 
 struct Dealer::Impl {
+  zmq::context_t& context;
+  std::string endpoint;
+  std::optional<ClientKeys> keys;
   zmq::socket_t socket;
 };
 
 Dealer::Dealer(Context& context, const std::string& endpoint, const std::optional<ClientKeys>& keys)
-    : impl_(
-          std::make_unique<Impl>(Impl{make_socket(context.impl().zmq, zmq::socket_type::dealer)})) {
-  zmq::socket_t& socket = impl_->socket;
+    : impl_(std::make_unique<Impl>(Impl{context.impl().zmq, endpoint, keys, {}})) {
+  reopen();
+}
+
+Dealer::~Dealer() = default;
+
+void Dealer::reopen() {
+  zmq::socket_t socket = make_socket(impl_->context, zmq::socket_type::dealer);
   try {
     set_common(socket);
     socket.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
@@ -213,15 +221,14 @@ Dealer::Dealer(Context& context, const std::string& endpoint, const std::optiona
     socket.set(zmq::sockopt::rcvhwm, kRowQueueMessagesMax);
     socket.set(zmq::sockopt::connect_timeout, kConnectMs);
     // What waits for a connection that may never come would arrive in a session long after its own.
-    if (endpoint.starts_with("tcp:")) socket.set(zmq::sockopt::immediate, true);
-    if (keys) connect_with_curve(socket, *keys);
-    socket.connect(endpoint);
+    if (impl_->endpoint.starts_with("tcp:")) socket.set(zmq::sockopt::immediate, true);
+    if (impl_->keys) connect_with_curve(socket, *impl_->keys);
+    socket.connect(impl_->endpoint);
   } catch (const zmq::error_t& error) {
-    throw_broken(fmt::format("cannot connect to {}", endpoint), error.num());
+    throw_broken(fmt::format("cannot connect to {}", impl_->endpoint), error.num());
   }
+  impl_->socket = std::move(socket);
 }
-
-Dealer::~Dealer() = default;
 
 bool Dealer::send(const std::string& frame) {
   const int number = send_part(impl_->socket, frame, 0);

@@ -50,12 +50,16 @@ struct Keys {
   }
 };
 
-/// Says "hello" until the router hears it.
+/// Says a word of its own until the router hears it.
 bool gets_in(Router& router, Dealer& dealer, std::chrono::milliseconds patience) {
+  static int words = 0;
+  const std::string word = fmt::format("hello {}", ++words);
   return wait_until(
       [&] {
-        static_cast<void>(dealer.send("hello"));
-        return router.receive().has_value();
+        static_cast<void>(dealer.send(word));
+        while (const auto received = router.receive())
+          if (received->frame == word) return true;
+        return false;
       },
       patience, 5ms);
 }
@@ -160,8 +164,8 @@ TEST_CASE("a damaged stream ends the connection, whichever way it was damaged") 
     // The router forgets a peer whose connection is gone.
     CHECK(wait_until([&] { return router.send(peer, "?") == Router::Sent::peer_gone; }, 5s, 5ms));
     CHECK(damaged == 0);
-    const bool again = gets_in(router, dealer, 3s);
-    WARN("way " << static_cast<int>(way) << " comes again by itself: " << again);
+    dealer.reopen();  // libzmq does not come again by itself after some of this
+    CHECK(gets_in(router, dealer, 5s));
   }
 }
 
