@@ -170,7 +170,7 @@ void Board::refused(const Error& error) {
   if (message_refused_ && now - *message_refused_ < kRefusalNoteEvery) return;
   message_refused_ = now;
   note({error.code(), "",
-        fmt::format("a message of the other end was refused: {}: {}", error.what(),
+        fmt::format("a message of the other end was refused: {}: {}", error.facts().what,
                     error.facts().why)});
 }
 

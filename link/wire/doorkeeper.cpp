@@ -50,7 +50,7 @@ std::string objection(const Parts& parts, const std::string& allow) {
     const std::vector<std::string> allowed = read_allowed_keys(allow);
     if (std::find(allowed.begin(), allowed.end(), key) != allowed.end()) return {};
   } catch (const Error& error) {
-    return fmt::format("the list of allowed keys cannot be used: {}: {}", error.what(),
+    return fmt::format("the list of allowed keys cannot be used: {}: {}", error.facts().what,
                        error.facts().why);
   }
   return fmt::format("its key {} is not allowed", fingerprint(key));

@@ -28,6 +28,7 @@ namespace lockstep::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds kBurst{10};  // what the clock of a narrow line forgives
 constexpr std::size_t kReadBytes = 65'536;
 constexpr std::size_t kHeldBytesMax = 262'144;  // then the sender feels it
 
@@ -191,7 +192,8 @@ void TcpProxy::Impl::write(Pair& pair, std::size_t way, const Weather& now) {
     flow.bytes -= size;
     carried[way] += size;
     if (now.bytes_per_second > 0)
-      flow.next = clock + std::chrono::microseconds(1'000'000 * size / now.bytes_per_second);
+      flow.next = std::max(flow.next, clock - kBurst) +
+                  std::chrono::microseconds(1'000'000 * size / now.bytes_per_second);
     first.bytes.erase(0, size);
     if (first.bytes.empty()) flow.held.pop_front();
     if (turned != bytes) return;  // the weather has changed

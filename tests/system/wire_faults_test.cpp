@@ -22,10 +22,10 @@ PostgresServer& server() {
 /// Hosts with a proxy between them, a live writer and a reader of the target.
 class Line {
  public:
-  explicit Line(const std::string& name)
+  explicit Line(const std::string& name, const std::string& rate = "60")
       : hosts_(server(), name),
         proxy_(hosts_.port()),
-        writer_({TOOL_WRITER, hosts_.file(), "--until-stdin-closes", "--rate", "60"}) {
+        writer_({TOOL_WRITER, hosts_.file(), "--until-stdin-closes", "--rate", rate}) {
     hosts_.start_capture();
     hosts_.start_apply(proxy_.port());
     hosts_applied();
@@ -35,14 +35,15 @@ class Line {
   /// Changes written from now on have been applied.
   void hosts_applied(std::chrono::seconds patience = 40s) {
     const std::string counter = sqlite(hosts_.file(), "SELECT n FROM counter").at(0);
-    INFO("capture says: " << hosts_.capture().error_output());
-    INFO("apply says: " << hosts_.apply().error_output());
-    REQUIRE(wait_until(
+    const bool applied = wait_until(
         [&] {
           const auto there = query_or_nothing("SELECT n FROM counter");
           return !there.empty() && std::stoll(there) > std::stoll(counter);
         },
-        patience, 20ms));
+        patience, 20ms);
+    INFO("capture says: " << hosts_.capture().error_output());
+    INFO("apply says: " << hosts_.apply().error_output());
+    REQUIRE(applied);
   }
   /// Nothing was lost, nothing came twice, no state was seen that never was.
   void finish() {
@@ -98,7 +99,7 @@ TEST_CASE("connections that are reset in the middle of a frame, or damaged, cost
 }
 
 TEST_CASE("a slow and narrow line slows down and nothing else") {
-  Line line("narrow");
+  Line line("narrow", "10");
   const Weather weather{.latency = 300ms, .segment = 1, .bytes_per_second = 8'000};
   line.proxy().set(Way::to_client, weather);
   line.proxy().set(Way::to_server, weather);

@@ -292,19 +292,26 @@ TEST_CASE(
     Process capture(limited, clean());
     REQUIRE(wait_until([&] { return lockstep({"status", hosts.dsn()}).status.code == 0; }, 20s));
     wait_caught_up(hosts.file());
-    Dealer peer(hosts, hosts.key("apply"));
-    peer.put_many(2'500, 1 << 20);
-    const auto end = capture.wait(60s);
-    REQUIRE(end);
-    CHECK(end->code != 0);
+    auto peer = std::make_unique<Dealer>(hosts, hosts.key("apply"));
+    peer->put_many(2'500, 1 << 20);
+    REQUIRE(wait_until([&] { return rss_kib(capture.pid()) > 400'000; }, 30s));
+    // libzmq gives up the connection if it gets no memory; whoever else needs some then may die.
+    REQUIRE(
+        wait_until([&] { return !capture.running() || rss_kib(capture.pid()) < 300'000; }, 30s));
+    peer.reset();
+    if (capture.running()) {
+      hosts.write("UPDATE accounts SET balance = balance + 1");
+      wait_caught_up(hosts.file());
+      require_equal(hosts.file(), hosts.dsn());
+    }
   }
   hosts.write("UPDATE accounts SET balance = balance + 1");
   hosts.start_capture();
   hosts.require_same();
   saw_fault("H4",
             "GO: frames above the limit end the connection, finished messages of many frames are "
-            "dropped and counted; an endless one ends capture at its memory limit, and the "
-            "next start goes on");
+            "dropped and counted; an endless one ends its connection at the memory limit, or "
+            "capture, and the next start goes on");
 }
 
 TEST_CASE("capture without descriptors for more connections serves the one it has, and recovers") {
