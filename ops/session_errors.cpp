@@ -30,6 +30,16 @@ Error not_for_capture(wire::Kind kind) {
                 .retry = Retry::new_session});
 }
 
+Error false_ack(const std::string& position) {
+  return Error({.code = "LS-W507",
+                .exit = ExitCode::stopped,
+                .what = fmt::format("apply confirmed position {}", position),
+                .why = "it was not sent so far in this session",
+                .data = "nothing was pruned for it",
+                .todo = "check that both ends are lockstep",
+                .retry = Retry::new_session});
+}
+
 Error no_answer(const std::string& why) {
   return Error({.code = "LS-W508",
                 .exit = ExitCode::unreachable,

@@ -15,6 +15,8 @@ namespace lockstep::ops {
 [[nodiscard]] Error lost_message(std::string_view sender, std::uint64_t number, std::uint64_t due);
 /// LS-W507: apply sent what only capture sends.
 [[nodiscard]] Error not_for_capture(wire::Kind kind);
+/// LS-W507: apply confirmed a position that it cannot have.
+[[nodiscard]] Error false_ack(const std::string& position);
 /// LS-W508
 [[nodiscard]] Error no_answer(const std::string& why);
 /// LS-W509

@@ -161,7 +161,7 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
       reader_->request(wire::decode_copy(message.body));
       return;
     case Kind::follow:
-      session_->followed = wire::decode_position(message.body);
+      follow_from(wire::decode_position(message.body));
       session_->told_idle = false;
       poll_now_ = true;
       return;
@@ -207,6 +207,7 @@ void SourceWorker::start_session(const std::string& peer, const Message& message
                  .todo = "check both paths with lockstep status"});
   if (hello.position) {
     tail_->prove(*hello.position);
+    session_->greeted = hello.position;
     acked_ = hello.position;
     if (options_.alone) board_.resumed(*hello.position);
   }
@@ -214,23 +215,17 @@ void SourceWorker::start_session(const std::string& peer, const Message& message
   enqueue(Kind::welcome, wire::encode_welcome(welcome()));
 }
 
-wire::Welcome SourceWorker::welcome() {
-  using sqlite::Database;
-  wire::Welcome welcome;
-  welcome.source_id = options_.installed.source_id;
-  welcome.newest = tail_->newest();
-  board_.captured(welcome.newest);
-  welcome.tables = options_.installed.tables;
-  welcome.migration = options_.installed.migration;
-  welcome.source = options_.path;
-  Database reading = Database::open(options_.path, sqlite::OpenMode::read_only);
-  welcome.first = capture::first_position(reading, options_.installed.era);
-  for (const TablePlan& plan : welcome.tables)
-    welcome.split_points.push_back(snapshot::split_points(reading, plan.shape));
-  return welcome;
+// Here a wrong position costs its sender the session; a batch that met it later would end capture.
+void SourceWorker::follow_from(const Position& position) {
+  tail_->prove(position);
+  session_->followed = position;
 }
 
+// What it confirms may be pruned: so it must have been sent.
 void SourceWorker::handle_ack(const Position& position) {
+  const auto& last = session_->followed ? session_->followed : session_->greeted;
+  if (!last || position.era != last->era || position.seq > last->seq)
+    throw false_ack(to_string(position));
   // One ack for each batch: two of them can end at the same change.
   if (!session_->in_flight.empty()) {
     if (const auto version = session_->in_flight.front().rowids_version) rowids_durable(*version);

@@ -45,6 +45,7 @@ struct CaptureSession {
   std::uint64_t sent = 0, received = 0;
   wire::CreditAccount credit;
   std::deque<std::string> outbox;    // encoded frames that wait for credit
+  std::optional<Position> greeted;   // the ledger's position, as the hello said
   std::optional<Position> followed;  // end of the last batch that was begun; nothing: not following
   struct InFlight {
     std::optional<std::int64_t> rowids_version;  // the target knows, once this is durable
@@ -76,6 +77,7 @@ class SourceWorker {
   void handle(const std::string& peer, const wire::Message& message);
   void start_session(const std::string& peer, const wire::Message& hello);
   [[nodiscard]] wire::Welcome welcome();
+  void follow_from(const Position& position);
   void handle_ack(const Position& position);
   /// True if there is more to do at once.
   [[nodiscard]] bool produce();

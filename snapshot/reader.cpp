@@ -20,10 +20,9 @@ namespace {
 /// Why the part cannot be read from this table; empty: it can. A request comes from another
 /// process.
 std::string objection(const TablePlan& plan, const wire::CopyRequest& wanted) {
-  if (wanted.after && wanted.after->size() != plan.shape.key.size())
-    return fmt::format("a key of it has {} values, not {}", plan.shape.key.size(),
-                       wanted.after->size());
-  if (wanted.until && plan.shape.without_rowid) return "it has no rowid to end at";
+  const std::size_t values = sqlite::scan_query(plan.shape, std::nullopt).cursor_columns.size();
+  if (wanted.after && wanted.after->size() != values)
+    return fmt::format("its cursor has {} values, not {}", values, wanted.after->size());
   return {};
 }
 

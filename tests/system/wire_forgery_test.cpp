@@ -177,6 +177,11 @@ TEST_CASE(
                [](const Message& message) { return std::vector{encode(message).substr(0, 41)}; });
   forgery.forge(Way::to_capture, Kind::ack,
                 [](const std::string&) { return std::string("short"); });
+  forgery.forge(Way::to_capture, Kind::ack, [](const std::string& body) {
+    Position far = wire::decode_position(body);
+    far.seq += 1'000'000;
+    return wire::encode_position(far);
+  });
   forgery.once(Way::to_capture, Kind::ack, [](const Message& message) {
     return std::vector{encode({Kind::batch_end, message.session, message.number, {}})};
   });
@@ -193,7 +198,7 @@ TEST_CASE(
     return std::vector{
         encode({Kind::follow, message.session, message.number, std::string(32, '\x11')})};
   });
-  REQUIRE(wait_until([&] { return forgery.refused_by_capture() >= refused + 4; }, 5s));
+  REQUIRE(wait_until([&] { return forgery.refused_by_capture() >= refused + 6; }, 5s));
   saw_fault("H5",
             "REFUSE: by name (LS-W501 to W507, LS-R705), the session ends, it is counted, "
             "nothing is applied; the next session goes on");
