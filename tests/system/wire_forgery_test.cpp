@@ -199,9 +199,10 @@ TEST_CASE(
         encode({Kind::follow, message.session, message.number, std::string(32, '\x11')})};
   });
   REQUIRE(wait_until([&] { return forgery.refused_by_capture() >= refused + 6; }, 5s));
-  saw_fault("H5",
-            "REFUSE: by name (LS-W501 to W507, LS-R705), the session ends, it is counted, "
-            "nothing is applied; the next session goes on");
+  saw_fault(
+      "H5",
+      "REFUSE: by name, counted, nothing is applied; the next session goes on, or apply stops "
+      "with 7 where only a person can tell (LS-W505, LS-S310); capture always serves on");
 }
 
 TEST_CASE("recorded messages are refused when they come again") {
