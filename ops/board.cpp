@@ -15,6 +15,7 @@ constexpr std::size_t kLags = 8'192;
 constexpr Milliseconds kQuantilesEvery{250};
 constexpr std::size_t kNotesMax = 100;  // more would be noise; the counters in the status go on
 constexpr std::chrono::minutes kLongReadNoteEvery{1};
+constexpr std::chrono::minutes kRefusalNoteEvery{1};
 
 double quantile(std::vector<double> values, double share) {
   const auto at = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
@@ -172,6 +173,29 @@ void Board::target_reports() {
   status_.target_seen_us = wall_now_us();
 }
 
+void Board::refused(const Error& error) {
+  const std::lock_guard lock(mutex_);
+  ++status_.refused;
+  const SteadyTime now = steady_now();
+  if (message_refused_ && now - *message_refused_ < kRefusalNoteEvery) return;
+  message_refused_ = now;
+  note({error.code(), "",
+        fmt::format("a message of the other end was refused: {}: {}", error.facts().what,
+                    error.facts().why)});
+}
+
+void Board::turned_away(std::int64_t clients, const std::string& last, std::int64_t dropped) {
+  const std::lock_guard lock(mutex_);
+  status_.dropped = dropped;
+  if (clients == clients_refused_) return;
+  status_.refused += clients - clients_refused_;
+  clients_refused_ = clients;
+  const SteadyTime now = steady_now();
+  if (client_refused_ && now - *client_refused_ < kRefusalNoteEvery) return;
+  client_refused_ = now;
+  note({"LS-W513", "", fmt::format("a client was turned away: {}", last)});
+}
+
 void Board::await(const std::string& code, const std::string& what) {
   const std::lock_guard lock(mutex_);
   if (status_.awaited && status_.awaited->code == code) {
@@ -286,6 +310,8 @@ std::string status_json(const Status& status, std::string_view type) {
               {"resyncs", status.resyncs},
               {"long_reads", status.long_reads},
               {"reconnects", status.reconnects},
+              {"refused", status.refused},
+              {"dropped", status.dropped},
               {"tables", tables},
               {"updated_us", wall_now_us()},
               {"source_seen_us", status.source_seen_us},

@@ -66,6 +66,8 @@ struct Status {
   std::int64_t resyncs = 0;     ///< tables that were read anew: lost triggers, renumbered rowids
   std::int64_t long_reads = 0;  ///< slices did not overtake the writer: one read to the end
   std::int64_t reconnects = 0;
+  std::int64_t refused = 0;  ///< clients with unknown keys, and messages that were not understood
+  std::int64_t dropped = 0;  ///< messages of several frames
   std::vector<TableProgress> tables;
   std::optional<Awaited> awaited;
   /// When the two workers last went through their loops; 0: there is no such worker here.
@@ -112,6 +114,11 @@ class Board {
   /// Called by the workers in every turn: silence shows (see stall.hpp).
   void source_reports();
   void target_reports();
+  /// A message of the other end that was not understood; a note, at most one a minute.
+  void refused(const Error& error);
+  /// What the listening socket has counted since its start; a note LS-W513 when there is more, at
+  /// most one a minute.
+  void turned_away(std::int64_t clients, const std::string& last, std::int64_t dropped);
   void await(const std::string& code, const std::string& what);
   void stop_awaiting();
 
@@ -141,7 +148,8 @@ class Board {
   std::size_t next_lag_ = 0;
   mutable std::optional<Quantiles> quantiles_;
   std::vector<Note> notes_;
-  std::optional<SteadyTime> long_read_noted_;
+  std::optional<SteadyTime> long_read_noted_, message_refused_, client_refused_;
+  std::int64_t clients_refused_ = 0;
   std::optional<SteadyTime> copy_started_;
 };
 

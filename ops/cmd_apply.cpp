@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <thread>
@@ -22,32 +23,62 @@ namespace {
 
 using wire::Kind;
 
-constexpr Milliseconds kAskEvery{500};
+constexpr Milliseconds kAskFirst{500}, kAskMax{8'000};  // a long or narrow way answers late
+constexpr Milliseconds kConnecting{5'000};              // then with a new socket
 constexpr Milliseconds kLookForSignals{20};
 
-// Asks who is there until somebody answers; nothing if a signal came first.
-std::optional<wire::Welcome> meet_capture(wire::Context& context, const std::string& endpoint,
+// A frame that is damaged is asked for again, like one that was lost; another version stays
+// another.
+std::optional<wire::Message> understood(const std::string& frame) {
+  try {
+    return wire::decode(frame);
+  } catch (const Error& error) {
+    if (error.retry() == Retry::never) throw;
+    return std::nullopt;
+  }
+}
+
+std::string waiting_text(const ConnectTo& to) {
+  std::string text = fmt::format("waiting for lockstep capture at {}", to.endpoint);
+  if (to.keys)
+    text += fmt::format("; it has to have key {} and to allow key {}",
+                        wire::fingerprint(wire::read_public_key(to.keys->server_key_file)),
+                        own_fingerprint(to.keys->key_file));
+  return text;
+}
+
+// Asks who is there until somebody answers; nothing if a signal came first. An answer to an earlier
+// question is as good as one to the last: over a slow way there is none of the other kind.
+std::optional<wire::Welcome> meet_capture(wire::Context& context, const ConnectTo& to,
                                           Screen& screen, Signals& signals, Ending& ending) {
-  wire::Dealer dealer(context, endpoint);
-  auto session = static_cast<std::uint64_t>(wall_now_us());
+  wire::Dealer dealer(context, to.endpoint, to.keys);
+  const auto first = static_cast<std::uint64_t>(wall_now_us());
+  std::uint64_t session = first;
+  Deadline connecting(kConnecting);
   bool told = false;
+  const Deadline waiting_since(kAskFirst);
+  Milliseconds patience = kAskFirst;
   while (true) {
-    static_cast<void>(dealer.send(
-        wire::encode({Kind::hello, ++session, 0, wire::encode_hello({{}, {}, std::nullopt})})));
-    const Deadline deadline(kAskEvery);
+    const bool asked = dealer.send(
+        wire::encode({Kind::hello, ++session, 0, wire::encode_hello({{}, {}, std::nullopt})}));
+    if (asked) connecting = Deadline(kConnecting);
+    if (connecting.passed()) {
+      dealer.reopen();
+      connecting = Deadline(kConnecting);
+    }
+    const Deadline deadline(asked ? patience : kLookForSignals);
+    if (asked) patience = std::min(2 * patience, kAskMax);
     while (!deadline.passed()) {
       ending.signal = signals.wait(Milliseconds{0});
       if (ending.signal) return std::nullopt;
       static_cast<void>(dealer.wait({}, kLookForSignals));
       const auto frame = dealer.receive();
-      if (!frame) continue;
-      const wire::Message message = wire::decode(*frame);
-      if (message.session != session) continue;
-      if (message.kind == Kind::refusal) throw Error(wire::decode_refusal(message.body));
-      if (message.kind == Kind::welcome) return wire::decode_welcome(message.body);
+      const auto message = frame ? understood(*frame) : std::nullopt;
+      if (!message || message->session <= first || message->session > session) continue;
+      if (message->kind == Kind::refusal) throw Error(wire::decode_refusal(message->body));
+      if (message->kind == Kind::welcome) return wire::decode_welcome(message->body);
     }
-    if (!std::exchange(told, true))
-      screen.note(fmt::format("waiting for lockstep capture at {}", endpoint));
+    if (waiting_since.passed() && !std::exchange(told, true)) screen.note(waiting_text(to));
   }
 }
 
@@ -62,10 +93,10 @@ Status first_status(const PreparedTarget& prepared) {
   return status;
 }
 
-Ending follow(PreparedTarget prepared, const ApplyRequest& request, wire::Context& context,
-              Board& board, Screen& screen, Signals& signals) {
+Ending follow(PreparedTarget prepared, const ApplyRequest& request, const ConnectTo& to,
+              wire::Context& context, Board& board, Screen& screen, Signals& signals) {
   TargetOptions options{.dsn = prepared.connection.dsn(),
-                        .endpoint = request.endpoint,
+                        .connect = to,
                         .migration = prepared.migration,
                         .schema = prepared.schema,
                         .source_id = prepared.source_id,
@@ -82,16 +113,16 @@ Ending follow(PreparedTarget prepared, const ApplyRequest& request, wire::Contex
 }  // namespace
 
 ExitCode command_apply(const ApplyRequest& request, Screen& screen, Signals& signals) {
-  static_cast<void>(checked_endpoint(request.endpoint));
+  const ConnectTo to = connect_to(request.endpoint);
   wire::Context context;
   Ending ending;
-  const auto welcome = meet_capture(context, request.endpoint, screen, signals, ending);
+  const auto welcome = meet_capture(context, to, screen, signals, ending);
   if (!welcome) return exit_code(ending);
   PreparedTarget prepared = prepare_target(request, *welcome, screen);
   Board board(first_status(prepared));
   screen.note(fmt::format("following {} into {} (schema {})", prepared.source,
                           prepared.connection.dsn().shown(), prepared.schema));
-  ending = follow(std::move(prepared), request, context, board, screen, signals);
+  ending = follow(std::move(prepared), request, to, context, board, screen, signals);
   screen.end_progress();
   if (ending.failure) screen.error(ending.failure->facts());
   const Status status = board.read();

@@ -29,12 +29,12 @@ Status first_status(const PreparedSource& prepared, const std::string& endpoint)
   return status;
 }
 
-Ending serve(const PreparedSource& prepared, const std::string& endpoint, Board& board,
+Ending serve(const PreparedSource& prepared, const ListenAt& listen, Board& board,
              sqlite::LockFile& lock, Screen& screen, Signals& signals) {
   wire::Context context;
   SourceWorker worker(
       context,
-      {.path = prepared.path, .endpoint = endpoint, .installed = prepared.installed, .alone = true},
+      {.path = prepared.path, .listen = listen, .installed = prepared.installed, .alone = true},
       board);
   std::jthread thread([&](const std::stop_token& stop) { run_worker(worker, stop, board); });
   pthread_setname_np(thread.native_handle(), "capture-0");
@@ -44,7 +44,8 @@ Ending serve(const PreparedSource& prepared, const std::string& endpoint, Board&
 }  // namespace
 
 ExitCode command_capture(const CaptureRequest& request, Screen& screen, Signals& signals) {
-  const std::string endpoint = checked_endpoint(request.endpoint);
+  const ListenAt listen = listen_at(request.endpoint);
+  const std::string& endpoint = listen.endpoint;
   const std::string path = source_path(request.source);
   sqlite::LockFile lock = take_source(path);
   try {
@@ -53,7 +54,9 @@ ExitCode command_capture(const CaptureRequest& request, Screen& screen, Signals&
     Board board(first_status(prepared, endpoint));
     screen.note(fmt::format("capturing {}; lockstep apply --connect {} TARGET follows it", path,
                             shell_word(endpoint)));
-    const Ending ending = serve(prepared, endpoint, board, lock, screen, signals);
+    if (listen.keys)
+      screen.note(fmt::format("this host's key is {}", own_fingerprint(listen.keys->key_file)));
+    const Ending ending = serve(prepared, listen, board, lock, screen, signals);
     screen.end_progress();
     if (ending.failure) screen.error(ending.failure->facts());
     screen.result(

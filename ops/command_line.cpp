@@ -9,8 +9,10 @@
 
 #include "link/postgres/dsn.hpp"
 #include "ops/command_line_roles.hpp"
+#include "ops/command_line_wire.hpp"
 #include "ops/commands.hpp"
 #include "ops/names.hpp"
+#include "ops/nearest_command.hpp"
 #include "ops/version.hpp"
 
 namespace lockstep::ops {
@@ -21,7 +23,8 @@ namespace {
 struct Arguments {
   std::string source, target, source_flag, target_flag;
   std::string tables, exclude, schema, until;
-  std::string listen, connect;
+  TypedEndpoint endpoint;
+  KeysRequest keys;
   std::string side, condition, timeout = "60s";
   std::vector<std::string> rest;
   std::string stalled_after = "30s";
@@ -166,18 +169,18 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
   Arguments& arguments = commands.arguments;
   CLI::App* capture = commands.app.add_subcommand(
       "capture", "the source's half of run, as a process of its own: apply connects to it");
-  capture->footer("Example:\n  lockstep capture app.db --listen ipc:///run/lockstep/app.sock");
+  capture->footer(
+      "Examples:\n  lockstep capture app.db --listen ipc:///run/lockstep/app.sock\n"
+      "  lockstep capture app.db --listen 'tcp://*:7879' --key here --allow there.pub");
   capture->add_option("SOURCE", arguments.source, kSourceHelp)->type_name("");
   add_common(*capture, arguments);
-  capture->add_option("--listen", arguments.listen, "where apply connects")
-      ->required()
-      ->type_name("ipc://PATH");
+  add_listen(*capture, arguments.endpoint);
   add_choice_of_tables(*capture, arguments);
   capture->callback([&commands, &signals] {
     commands.chosen = [&](Screen& screen) {
       const Arguments& given = commands.arguments;
       return command_capture({.source = source_of(given),
-                              .endpoint = given.listen,
+                              .endpoint = given.endpoint,
                               .tables = split_globs(given.tables),
                               .exclude = split_globs(given.exclude)},
                              screen, signals);
@@ -191,16 +194,14 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
       "postgresql://owner@db.internal/app");
   apply->add_option("TARGET", arguments.target, kTargetHelp)->type_name("");
   add_common(*apply, arguments);
-  apply->add_option("--connect", arguments.connect, "where capture listens")
-      ->required()
-      ->type_name("ipc://PATH");
+  add_connect(*apply, arguments.endpoint);
   add_until(*apply, arguments);
   add_choice_of_target(*apply, arguments);
   apply->callback([&commands, &signals] {
     commands.chosen = [&](Screen& screen) {
       const Arguments& given = commands.arguments;
       return command_apply({.target = needed_target_of(given),
-                            .endpoint = given.connect,
+                            .endpoint = given.endpoint,
                             .schema = given.schema,
                             .until_caught_up = !given.until.empty(),
                             .accept_target = given.accept_target},
@@ -293,33 +294,6 @@ void add_demo(Commands& commands) {
   });
 }
 
-// CLI11 has no suggestions: the command with the fewest edits, if that is few.
-std::string nearest_command(const CLI::App& app, const std::string& typed) {
-  const auto distance = [](const std::string& a, const std::string& b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-      std::size_t diagonal = row[0];
-      row[0] = i;
-      for (std::size_t j = 1; j <= b.size(); ++j) {
-        const std::size_t above = row[j];
-        row[j] =
-            std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U)});
-        diagonal = above;
-      }
-    }
-    return row[b.size()];
-  };
-  std::string nearest;
-  std::size_t fewest = 3;
-  for (const CLI::App* command : app.get_subcommands(nullptr))
-    if (const std::size_t edits = distance(typed, command->get_name()); edits < fewest) {
-      fewest = edits;
-      nearest = command->get_name();
-    }
-  return nearest;
-}
-
 int usage_error(const Commands& commands, const CLI::ParseError& error, int argc, char** argv) {
   std::string todo = "lockstep --help, or lockstep COMMAND --help";
   const std::string typed = argc > 1 ? argv[1] : "";
@@ -388,6 +362,12 @@ int run_command_line(int argc, char** argv, Signals& signals) {
   add_verify_and_remove(commands);
   add_roles(commands.app, commands.arguments.json, commands.chosen);
   add_demo(commands);
+  add_keys(commands.app, commands.arguments.keys, [&commands] {
+    commands.arguments.json = commands.arguments.keys.json;
+    commands.chosen = [&commands](Screen& screen) {
+      return command_keys(commands.arguments.keys, screen);
+    };
+  });
   try {
     commands.app.parse(argc, argv);
     hide_secrets(argc, argv);

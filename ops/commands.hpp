@@ -22,6 +22,14 @@ namespace lockstep::ops {
                                        Signals& signals);
 [[nodiscard]] ExitCode command_apply(const ApplyRequest& request, Screen& screen, Signals& signals);
 
+/// Makes or shows a pair of key files.
+struct KeysRequest {
+  std::string file;
+  bool generate = false;
+  bool json = false;
+};
+[[nodiscard]] ExitCode command_keys(const KeysRequest& request, Screen& screen);
+
 /// `side` is a SOURCE or a TARGET.
 struct StatusRequest {
   std::string side;

@@ -9,6 +9,7 @@
 #include "capture/install.hpp"
 #include "link/sqlite/lock_file.hpp"
 #include "ops/board.hpp"
+#include "ops/endpoint.hpp"
 #include "ops/names.hpp"
 
 namespace lockstep::ops {
@@ -61,7 +62,8 @@ std::optional<Observed> published(const std::string& path, Milliseconds stalled_
 }
 
 bool captures_alone(const Observed& observed) {
-  return observed.json.find("\"target\":\"ipc://") != std::string::npos;
+  const json object = json::parse(observed.json, nullptr, false);
+  return object.is_object() && is_endpoint(object.value("target", ""));
 }
 
 void add_ledger(Status& status, postgres::Connection& connection, const apply::LedgerRow& ledger) {

@@ -16,11 +16,11 @@ constexpr char kEndpoint[] = "inproc://lockstep";
 
 Pipeline::Pipeline(Prepared prepared, Board& board, capture::PruneLimits prune) {
   SourceOptions source{.path = prepared.path,
-                       .endpoint = kEndpoint,
+                       .listen = {kEndpoint, std::nullopt},
                        .installed = prepared.installed,
                        .prune = prune};
   TargetOptions target{.dsn = prepared.connection.dsn(),
-                       .endpoint = kEndpoint,
+                       .connect = {kEndpoint, std::nullopt},
                        .migration = prepared.migration,
                        .schema = prepared.schema,
                        .source_id = prepared.installed.source_id,

@@ -9,6 +9,7 @@
 #include "capture/install.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/wire/control.hpp"
+#include "ops/endpoint.hpp"
 #include "ops/screen.hpp"
 
 namespace lockstep::ops {
@@ -44,7 +45,7 @@ struct Prepared {
 /// without knowing the target; apply makes ledger and tables from what capture's welcome says.
 struct CaptureRequest {
   std::string source;                ///< as typed
-  std::string endpoint;              ///< where apply connects
+  TypedEndpoint endpoint;            ///< where apply connects
   std::vector<std::string> tables;   ///< globs; empty: all
   std::vector<std::string> exclude;  ///< globs
 };
@@ -57,9 +58,9 @@ struct PreparedSource {
 [[nodiscard]] PreparedSource prepare_source(const CaptureRequest& request, Screen& screen);
 
 struct ApplyRequest {
-  std::string target;    ///< as typed
-  std::string endpoint;  ///< where capture listens
-  std::string schema;    ///< empty: the ledger's, else the DSN's, else public
+  std::string target;      ///< as typed
+  TypedEndpoint endpoint;  ///< where capture listens
+  std::string schema;      ///< empty: the ledger's, else the DSN's, else public
   bool until_caught_up = false;
   bool accept_target = false;
 };

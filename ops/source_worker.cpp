@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "model/failpoint.hpp"
+#include "ops/session_errors.hpp"
 
 namespace lockstep::ops {
 
@@ -22,7 +23,7 @@ constexpr Milliseconds kJustNow{1};  // its commit was seen: the next write is n
 SourceWorker::SourceWorker(wire::Context& context, SourceOptions options, Board& board)
     : options_(std::move(options)),
       board_(board),
-      router_(context, options_.endpoint),
+      router_(context, options_.listen.endpoint, options_.listen.keys),
       watch_(options_.path),
       target_memory_(options_.path, options_.prune.busy_patience),
       prune_(options_.path, options_.prune) {}
@@ -121,6 +122,9 @@ Milliseconds SourceWorker::patience(bool busy) const {
 }
 
 void SourceWorker::receive_all() {
+  const wire::Refusals refusals = router_.refusals();
+  board_.turned_away(static_cast<std::int64_t>(refusals.count), refusals.last,
+                     static_cast<std::int64_t>(router_.dropped()));
   while (const auto received = router_.receive()) {
     try {
       handle(received->peer, wire::decode(received->frame));
@@ -130,7 +134,11 @@ void SourceWorker::receive_all() {
                              error.code() == "LS-T218" || error.code() == "LS-T219");
       if (its_own || error.code().starts_with("LS-W")) {
         // A message that is not ours to understand costs its sender the session, never us.
-        if (session_ && session_->peer == received->peer) refuse(error);
+        if (!its_own) board_.refused(error);
+        if (session_ && session_->peer == received->peer)
+          refuse(error);
+        else if (error.code() == "LS-W503")
+          refuse_stranger(received->peer, error);
         continue;
       }
       throw;
@@ -151,14 +159,7 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
     return;
   }
   if (message.number != session_->received++)
-    throw Error({.code = "LS-W506",
-                 .exit = ExitCode::stopped,
-                 .what = "a message of apply was lost",
-                 .why = fmt::format("message {} came where {} was due", message.number,
-                                    session_->received - 1),
-                 .data = "safe: the session starts again from the ledger's position",
-                 .todo = "nothing",
-                 .retry = Retry::new_session});
+    throw lost_message("apply", message.number, session_->received - 1);
   switch (message.kind) {
     case Kind::credit:
       session_->credit.grant(wire::decode_credit(message.body));
@@ -167,7 +168,7 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
       reader_->request(wire::decode_copy(message.body));
       return;
     case Kind::follow:
-      session_->followed = wire::decode_position(message.body);
+      follow_from(wire::decode_position(message.body));
       session_->told_idle = false;
       poll_now_ = true;
       return;
@@ -188,13 +189,7 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
     case Kind::batch_slice:
     case Kind::batch_reset:
     case Kind::idle:
-      throw Error({.code = "LS-W507",
-                   .exit = ExitCode::stopped,
-                   .what = fmt::format("apply sent a {} message", to_string(message.kind)),
-                   .why = "only capture sends that",
-                   .data = "nothing was changed",
-                   .todo = "check that both ends are lockstep",
-                   .retry = Retry::new_session});
+      throw not_for_capture(message.kind);
   }
 }
 
@@ -220,6 +215,7 @@ void SourceWorker::start_session(const std::string& peer, const Message& message
   if (hello.target) target_memory_.meet(*hello.target, hello.accept_target);
   if (hello.position) {
     tail_->prove(*hello.position);
+    session_->greeted = hello.position;
     acked_ = hello.position;
     if (options_.alone) board_.resumed(*hello.position);
   }
@@ -227,23 +223,17 @@ void SourceWorker::start_session(const std::string& peer, const Message& message
   enqueue(Kind::welcome, wire::encode_welcome(welcome()));
 }
 
-wire::Welcome SourceWorker::welcome() {
-  using sqlite::Database;
-  wire::Welcome welcome;
-  welcome.source_id = options_.installed.source_id;
-  welcome.newest = tail_->newest();
-  board_.captured(welcome.newest);
-  welcome.tables = options_.installed.tables;
-  welcome.migration = options_.installed.migration;
-  welcome.source = options_.path;
-  Database reading = Database::open(options_.path, sqlite::OpenMode::read_only);
-  welcome.first = capture::first_position(reading, options_.installed.era);
-  for (const TablePlan& plan : welcome.tables)
-    welcome.split_points.push_back(snapshot::split_points(reading, plan.shape));
-  return welcome;
+// Here a wrong position costs its sender the session; a batch that met it later would end capture.
+void SourceWorker::follow_from(const Position& position) {
+  tail_->prove(position);
+  session_->followed = position;
 }
 
+// What it confirms may be pruned: so it must have been sent.
 void SourceWorker::handle_ack(const Position& position) {
+  const auto& last = session_->followed ? session_->followed : session_->greeted;
+  if (!last || position.era != last->era || position.seq > last->seq)
+    throw false_ack(to_string(position));
   // One ack for each batch: two of them can end at the same change.
   if (!session_->in_flight.empty()) {
     if (const auto version = session_->in_flight.front().rowids_version) rowids_durable(*version);
@@ -390,6 +380,12 @@ void SourceWorker::enqueue_fragments(Kind kind, std::string_view bytes) {
     enqueue(kind, std::string(bytes.substr(0, size)));
     bytes.remove_prefix(size);
   }
+}
+
+// Whatever its version makes of the message, it sees in the header which one we speak.
+void SourceWorker::refuse_stranger(const std::string& peer, const Error& error) {
+  const Message refusal{Kind::refusal, 0, 0, wire::encode_refusal(error.facts())};
+  static_cast<void>(router_.send(peer, encode(refusal)));
 }
 
 void SourceWorker::refuse(const Error& error) {

@@ -17,6 +17,7 @@
 #include "link/wire/message.hpp"
 #include "link/wire/socket.hpp"
 #include "ops/board.hpp"
+#include "ops/endpoint.hpp"
 #include "ops/target_memory.hpp"
 #include "snapshot/reader.hpp"
 
@@ -24,7 +25,7 @@ namespace lockstep::ops {
 
 struct SourceOptions {
   std::string path;
-  std::string endpoint;
+  ListenAt listen;
   capture::Installed installed;
   snapshot::ReaderLimits reader{};
   capture::BatchLimits batch{};
@@ -45,6 +46,7 @@ struct CaptureSession {
   std::uint64_t sent = 0, received = 0;
   wire::CreditAccount credit;
   std::deque<std::string> outbox;    // encoded frames that wait for credit
+  std::optional<Position> greeted;   // the ledger's position, as the hello said
   std::optional<Position> followed;  // end of the last batch that was begun; nothing: not following
   struct InFlight {
     std::optional<std::int64_t> rowids_version;  // the target knows, once this is durable
@@ -76,6 +78,7 @@ class SourceWorker {
   void handle(const std::string& peer, const wire::Message& message);
   void start_session(const std::string& peer, const wire::Message& hello);
   [[nodiscard]] wire::Welcome welcome();
+  void follow_from(const Position& position);
   void handle_ack(const Position& position);
   /// True if there is more to do at once.
   [[nodiscard]] bool produce();
@@ -88,6 +91,7 @@ class SourceWorker {
   void enqueue(wire::Kind kind, std::string body);
   void enqueue_fragments(wire::Kind kind, std::string_view bytes);
   void refuse(const Error& error);
+  void refuse_stranger(const std::string& peer, const Error& error);
 
   SourceOptions options_;
   Board& board_;

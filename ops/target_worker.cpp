@@ -11,6 +11,7 @@
 #include "link/postgres/identity.hpp"
 #include "model/failpoint.hpp"
 #include "ops/migration_lock.hpp"
+#include "ops/session_errors.hpp"
 
 namespace lockstep::ops {
 
@@ -37,34 +38,13 @@ wire::CopyRequest request_for(const apply::LedgerTable& table, const apply::Ledg
   return request;
 }
 
-Error lost_message(std::uint64_t number, std::uint64_t due) {
-  return Error({.code = "LS-W506",
-                .exit = ExitCode::stopped,
-                .what = "a message of capture was lost",
-                .why = fmt::format("message {} came where {} was due", number, due),
-                .data = "safe: the session starts again from the ledger's position",
-                .todo = "nothing",
-                .retry = Retry::new_session});
-}
-
-// What ails the source is capture's to report and a person's to mend there; apply then goes on by
-// itself. In one process capture has ended the run before this is asked again.
-Error refusal_of_capture(std::string_view body) {
-  ErrorFacts facts = wire::decode_refusal(body);
-  constexpr std::array kSourceAils{"LS-S306", "LS-S308", "LS-S309",
-                                   "LS-S320", "LS-S322", "LS-S323"};
-  if (std::find(kSourceAils.begin(), kSourceAils.end(), facts.code) != kSourceAils.end())
-    facts.retry = Retry::new_session;
-  return Error(std::move(facts));
-}
-
 }  // namespace
 
 TargetWorker::TargetWorker(wire::Context& context, TargetOptions options,
                            postgres::Connection connection, Board& board)
     : options_(std::move(options)),
       board_(board),
-      dealer_(context, options_.endpoint),
+      dealer_(context, options_.connect.endpoint, options_.connect.keys),
       connection_(std::move(connection)),
       key_builder_(options_.migration, options_.schema, board),
       next_session_(static_cast<std::uint64_t>(wall_now_us())),
@@ -87,6 +67,7 @@ void TargetWorker::run(const std::stop_token& stop) {
         board_.fail(error);
         break;
       }
+      if (is_not_understood(error)) board_.refused(error);
       board_.await(error.code(), error.what());
       board_.reconnected();
     }
@@ -97,7 +78,9 @@ void TargetWorker::run(const std::stop_token& stop) {
       std::this_thread::sleep_for(std::min(Milliseconds{20}, deadline.left()));
     }
   }
-  if (session_) send(Kind::bye, {});
+  if (!session_) return;
+  const Message bye{Kind::bye, session_->id, session_->sent++, {}};
+  static_cast<void>(dealer_.send(encode(bye)));  // a courtesy: nobody may be there any more
 }
 
 void TargetWorker::cancel() {
@@ -158,24 +141,33 @@ void TargetWorker::connect() {
   board_.resumed(*ledger_.position);
 }
 
+Message TargetWorker::hello() {
+  return {Kind::hello, session_->id, 0,
+          wire::encode_hello({options_.migration, options_.source_id, ledger_.position,
+                              postgres::read_identity(*connection_), options_.accept_target})};
+}
+
 void TargetWorker::greet(const std::stop_token& stop) {
+  // In one process nothing is ever lost, and nothing to be left behind.
+  if (session_ && is_endpoint(options_.connect.endpoint)) dealer_.reopen();
   while (dealer_.receive()) {
   }
   session_.emplace(Session{++next_session_, 0, 0, wire::CreditWindow(options_.window)});
-  send(Kind::hello,
-       wire::encode_hello({options_.migration, options_.source_id, ledger_.position,
-                           postgres::read_identity(*connection_), options_.accept_target}));
+  const std::string greeting = encode(hello());
+  const Deadline deadline(options_.answer_patience);
+  while (!dealer_.send(greeting)) {  // over tcp nobody may be connected yet
+    if (stop.stop_requested()) return;
+    if (deadline.passed()) throw no_answer("nobody is connected");
+    const std::array descriptors{stop_bell_.descriptor()};
+    static_cast<void>(dealer_.wait(descriptors, Milliseconds{20}));
+  }
+  last_sent_ = steady_now();
+  ++session_->sent;
   const auto answer = receive(stop, options_.answer_patience);
   if (stop.stop_requested()) return;
   if (!answer || answer->kind != Kind::welcome)
-    throw Error(
-        {.code = "LS-W508",
-         .exit = ExitCode::unreachable,
-         .what = "capture does not answer",
-         .why = answer ? fmt::format("it sent {}", to_string(answer->kind)) : "no welcome in time",
-         .data = "safe: changes wait in the source's change table",
-         .todo = "nothing; apply asks again",
-         .retry = Retry::new_session});
+    throw no_answer(answer ? fmt::format("it sent {}", to_string(answer->kind))
+                           : "no welcome in time");
   send(Kind::credit, wire::encode_credit(session_->window.open()));
   board_.captured(wire::decode_welcome(answer->body).newest);
   options_.accept_target = false;  // that was for this one alone
@@ -357,7 +349,7 @@ void TargetWorker::send(Kind kind, std::string body) {
   const Message message{kind, session_->id, session_->sent++, std::move(body)};
   last_sent_ = steady_now();
   if (dealer_.send(encode(message))) return;
-  throw lost_message(message.number, message.number);
+  throw no_answer(fmt::format("a {} message found no way to it", to_string(kind)));
 }
 
 std::optional<Message> TargetWorker::receive(const std::stop_token& stop, Milliseconds patience) {
@@ -368,16 +360,9 @@ std::optional<Message> TargetWorker::receive(const std::stop_token& stop, Millis
       Message message = wire::decode(*frame);
       if (message.session != session_->id) continue;  // left over from an earlier session
       if (message.number != session_->received++)
-        throw lost_message(message.number, session_->received - 1);
+        throw lost_message("capture", message.number, session_->received - 1);
       if (message.kind == Kind::refusal) throw refusal_of_capture(message.body);
-      if (message.kind == Kind::bye)
-        throw Error({.code = "LS-W509",
-                     .exit = ExitCode::unreachable,
-                     .what = "capture ended the session",
-                     .why = "it is being stopped, or it lost the source for a moment",
-                     .data = "safe: changes wait in the source's change table",
-                     .todo = "nothing; apply asks again",
-                     .retry = Retry::new_session});
+      if (message.kind == Kind::bye) throw session_ended();
       const wire::Credit credit = session_->window.consumed(message.body.size());
       if (credit.messages > 0 || credit.bytes > 0) send(Kind::credit, wire::encode_credit(credit));
       board_.target_reports();

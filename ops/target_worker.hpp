@@ -17,13 +17,14 @@
 #include "link/wire/socket.hpp"
 #include "ops/board.hpp"
 #include "ops/copy_lanes.hpp"
+#include "ops/endpoint.hpp"
 #include "ops/key_builder.hpp"
 
 namespace lockstep::ops {
 
 struct TargetOptions {
   postgres::Dsn dsn;
-  std::string endpoint;
+  ConnectTo connect;
   std::string migration;
   std::string schema;
   std::string source_id;
@@ -57,6 +58,7 @@ class TargetWorker {
   void work(const std::stop_token& stop);
   void connect();
   void greet(const std::stop_token& stop);
+  [[nodiscard]] wire::Message hello();
   void copy(const std::stop_token& stop);
   void open_lanes(std::vector<PartToCopy> parts);
   void close_lanes();

@@ -16,22 +16,40 @@ Reader::Reader(sqlite::Database database, std::vector<TablePlan> tables, ReaderL
       tables_(std::move(tables)),
       limits_(limits) {}
 
+namespace {
+
+/// Why the part cannot be read from this table; empty: it can. A request comes from another
+/// process.
+std::string objection(const TablePlan& plan, const wire::CopyRequest& wanted) {
+  const std::size_t values = sqlite::scan_query(plan.shape, std::nullopt).cursor_columns.size();
+  if (wanted.after && wanted.after->size() != values)
+    return fmt::format("its cursor has {} values, not {}", values, wanted.after->size());
+  return {};
+}
+
+[[noreturn]] void refuse(const wire::CopyRequest& wanted, const std::string& why) {
+  throw Error({.code = "LS-W505",
+               .exit = ExitCode::stopped,
+               .what = fmt::format("a copy of table number {} was asked for", wanted.table),
+               .why = why,
+               .data = "nothing was sent",
+               .todo = "source and target belong to different migrations: check both paths"});
+}
+
+}  // namespace
+
 void Reader::request(std::vector<wire::CopyRequest> requests) {
-  requests_ = std::move(requests);
+  requests_.clear();
   next_ = 0;
   open_.clear();
-  for (const wire::CopyRequest& wanted : requests_) {
-    const bool known = std::any_of(tables_.begin(), tables_.end(), [&](const TablePlan& table) {
+  for (const wire::CopyRequest& wanted : requests) {
+    const auto plan = std::find_if(tables_.begin(), tables_.end(), [&](const TablePlan& table) {
       return table.id == wanted.table;
     });
-    if (known) continue;
-    throw Error({.code = "LS-W505",
-                 .exit = ExitCode::stopped,
-                 .what = fmt::format("a copy of table number {} was asked for", wanted.table),
-                 .why = "the source has no such table in its plan",
-                 .data = "nothing was sent",
-                 .todo = "source and target belong to different migrations: check both paths"});
+    if (plan == tables_.end()) refuse(wanted, "the source has no such table in its plan");
+    if (const std::string why = objection(*plan, wanted); !why.empty()) refuse(wanted, why);
   }
+  requests_ = std::move(requests);
 }
 
 void Reader::open_parts() {

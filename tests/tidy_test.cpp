@@ -34,11 +34,12 @@ constexpr std::array<Folder, 10> kFolders{{{"model", 0},
                                            {"ops", 3}}};
 
 /// Foreign headers that one folder keeps to itself.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kForeign{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kForeign{
     {{"sqlite3.h", "link/sqlite"},
      {"libpq-fe.h", "link/postgres"},
      {"zmq.hpp", "link/wire"},
      {"zmq.h", "link/wire"},
+     {"sodium.h", "link/wire"},
      {"boost/", "ops"}}};
 
 constexpr std::size_t kLinesMax = 400;

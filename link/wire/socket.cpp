@@ -9,6 +9,9 @@
 #include <limits>
 #include <zmq.hpp>
 
+#include "link/wire/context_impl.hpp"
+#include "link/wire/curve.hpp"
+#include "link/wire/doorkeeper.hpp"
 #include "link/wire/message.hpp"
 #include "model/error.hpp"
 
@@ -19,9 +22,12 @@ namespace {
 // Long enough for a peer that swaps; a pulled cable (no FIN) shows within three intervals.
 constexpr int kHeartbeatMs = 5'000;
 constexpr int kHeartbeatTimeoutMs = 10'000;
-constexpr int kHandshakeMs = 5'000;  // who connects and says nothing is let go
+constexpr int kHeartbeatTtlMs = 15'000;  // what we ask of the other end
+constexpr int kHandshakeMs = 5'000;      // who connects and says nothing is let go
 constexpr int kReconnectMs = 100;
-constexpr int kReconnectMaxMs = 5'000;
+constexpr int kReconnectMaxMs = 5'000;  // libzmq adds up to kReconnectMs by chance to each pause
+constexpr int kConnectMs = 5'000;       // the system would try for two minutes
+constexpr int kBacklog = 512;           // a crowd that says nothing leaves room for the true peer
 
 [[noreturn]] void throw_broken(const std::string& doing, int number) {
   throw Error({.code = "LS-W510",
@@ -40,7 +46,12 @@ void set_common(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
   socket.set(zmq::sockopt::heartbeat_ivl, kHeartbeatMs);
   socket.set(zmq::sockopt::heartbeat_timeout, kHeartbeatTimeoutMs);
+  socket.set(zmq::sockopt::heartbeat_ttl, kHeartbeatTtlMs);
   socket.set(zmq::sockopt::ipv6, true);
+  socket.set(zmq::sockopt::tcp_keepalive, 1);
+  socket.set(zmq::sockopt::tcp_keepalive_idle, 30);
+  socket.set(zmq::sockopt::tcp_keepalive_intvl, 5);
+  socket.set(zmq::sockopt::tcp_keepalive_cnt, 3);
 }
 
 /// 0, or the errno of a send that did not happen. Never blocks.
@@ -111,30 +122,36 @@ zmq::socket_t make_socket(zmq::context_t& context, zmq::socket_type type) {
 
 }  // namespace
 
-struct Context::Impl {
-  zmq::context_t zmq;
-};
-
 Context::Context() : impl_(std::make_unique<Impl>()) {}
 Context::~Context() = default;
 
 struct Router::Impl {
+  std::unique_ptr<Doorkeeper> doorkeeper;  // before the socket, and outlives it
   zmq::socket_t socket;
   std::uint64_t dropped = 0;
 };
 
-Router::Router(Context& context, const std::string& endpoint)
-    : impl_(std::make_unique<Impl>(
-          Impl{make_socket(context.impl().zmq, zmq::socket_type::router), 0})) {
-  zmq::socket_t& socket = impl_->socket;
+Router::Router(Context& context, const std::string& endpoint, const std::optional<ServerKeys>& keys)
+    : impl_(std::make_unique<Impl>()) {
   try {
+    if (keys) impl_->doorkeeper = std::make_unique<Doorkeeper>(context, keys->allow);
+    impl_->socket = make_socket(context.impl().zmq, zmq::socket_type::router);
+    zmq::socket_t& socket = impl_->socket;
     set_common(socket);
+    socket.set(zmq::sockopt::backlog, kBacklog);
     socket.set(zmq::sockopt::router_mandatory, true);
     socket.set(zmq::sockopt::router_handover, false);  // nobody takes over a peer's name
     socket.set(zmq::sockopt::sndhwm, kRowQueueMessagesMax);
     socket.set(zmq::sockopt::rcvhwm, kRequestQueueMessagesMax);
-    const PrivateFiles ours;
-    socket.bind(endpoint);
+    std::string public_key;
+    if (keys) public_key = listen_with_curve(socket, *keys);
+    {
+      const PrivateFiles ours;
+      socket.bind(endpoint);
+    }
+    if (!keys) return;
+    prove_strangers_are_refused(context, socket.get(zmq::sockopt::last_endpoint), public_key);
+    impl_->doorkeeper->forget_refusals();
   } catch (const zmq::error_t& error) {
     throw_broken(fmt::format("cannot listen on {}", endpoint), error.num());
   }
@@ -172,31 +189,46 @@ std::uint64_t Router::dropped() const {
   return impl_->dropped;
 }
 
+Refusals Router::refusals() const {
+  return impl_->doorkeeper ? impl_->doorkeeper->refusals() : Refusals{};
+}
+
 Woken Router::wait(std::span<const int> descriptors, std::chrono::milliseconds patience) {
   return wait_for(impl_->socket, descriptors, patience);
 }
 
 struct Dealer::Impl {
+  zmq::context_t& context;
+  std::string endpoint;
+  std::optional<ClientKeys> keys;
   zmq::socket_t socket;
 };
 
-Dealer::Dealer(Context& context, const std::string& endpoint)
-    : impl_(
-          std::make_unique<Impl>(Impl{make_socket(context.impl().zmq, zmq::socket_type::dealer)})) {
-  zmq::socket_t& socket = impl_->socket;
+Dealer::Dealer(Context& context, const std::string& endpoint, const std::optional<ClientKeys>& keys)
+    : impl_(std::make_unique<Impl>(Impl{context.impl().zmq, endpoint, keys, {}})) {
+  reopen();
+}
+
+Dealer::~Dealer() = default;
+
+void Dealer::reopen() {
+  zmq::socket_t socket = make_socket(impl_->context, zmq::socket_type::dealer);
   try {
     set_common(socket);
     socket.set(zmq::sockopt::reconnect_ivl, kReconnectMs);
     socket.set(zmq::sockopt::reconnect_ivl_max, kReconnectMaxMs);
     socket.set(zmq::sockopt::sndhwm, kRequestQueueMessagesMax);
     socket.set(zmq::sockopt::rcvhwm, kRowQueueMessagesMax);
-    socket.connect(endpoint);
+    socket.set(zmq::sockopt::connect_timeout, kConnectMs);
+    // What waits for a connection that may never come would arrive in a session long after its own.
+    if (impl_->endpoint.starts_with("tcp:")) socket.set(zmq::sockopt::immediate, true);
+    if (impl_->keys) connect_with_curve(socket, *impl_->keys);
+    socket.connect(impl_->endpoint);
   } catch (const zmq::error_t& error) {
-    throw_broken(fmt::format("cannot connect to {}", endpoint), error.num());
+    throw_broken(fmt::format("cannot connect to {}", impl_->endpoint), error.num());
   }
+  impl_->socket = std::move(socket);
 }
-
-Dealer::~Dealer() = default;
 
 bool Dealer::send(const std::string& frame) {
   const int number = send_part(impl_->socket, frame, 0);

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "link/wire/keys.hpp"
+
 namespace lockstep::wire {
 
 /// How many messages a socket queues (HWM), per peer. Rows flow on credit, so an honest peer never
@@ -47,13 +49,23 @@ struct Woken {
   std::vector<bool> readable;  ///< one per descriptor given
 };
 
+/// Who was turned away, and what for.
+struct Refusals {
+  std::uint64_t count = 0;
+  std::string last;  ///< ADDRESS: why; empty if nobody was
+};
+
 /// The capturing end: binds, answers peers by name. ROUTER with ROUTER_MANDATORY (an unknown peer
 /// or a full queue is an answer, never a silent drop), LINGER 0, MAXMSGSIZE set, never in two
 /// threads.
 class Router {
  public:
-  /// An ipc endpoint can be connected to by our own user only.
-  Router(Context& context, const std::string& endpoint);
+  /// An ipc endpoint can be connected to by our own user only. With `keys` (needed for tcp) CURVE
+  /// is on, and before this returns a client with a fresh key has been refused over the very
+  /// endpoint. Throws LS-W510 (cannot listen), LS-W512 (no CURVE here, or the stranger was not
+  /// refused), LS-C122 to C124 (key files).
+  Router(Context& context, const std::string& endpoint,
+         const std::optional<ServerKeys>& keys = std::nullopt);
   ~Router();
   Router(const Router&) = delete;
   Router& operator=(const Router&) = delete;
@@ -65,6 +77,8 @@ class Router {
   /// and a wait() tells whether there is more.
   [[nodiscard]] std::optional<Received> receive();
   [[nodiscard]] std::uint64_t dropped() const;
+  /// Clients whose key is not allowed; none without keys.
+  [[nodiscard]] Refusals refusals() const;
   /// Waits for a message or for one of `descriptors` (-1 entries are ignored) to become readable.
   [[nodiscard]] Woken wait(std::span<const int> descriptors, std::chrono::milliseconds patience);
 
@@ -76,12 +90,18 @@ class Router {
 /// The applying end: connects, asks. DEALER with LINGER 0, MAXMSGSIZE set, never in two threads.
 class Dealer {
  public:
-  Dealer(Context& context, const std::string& endpoint);
+  /// With `keys` CURVE is on, and no other server than the one named there is talked to.
+  Dealer(Context& context, const std::string& endpoint,
+         const std::optional<ClientKeys>& keys = std::nullopt);
   ~Dealer();
   Dealer(const Dealer&) = delete;
   Dealer& operator=(const Dealer&) = delete;
 
-  /// False if the queue is full. Never blocks.
+  /// Another socket for the same endpoint; what was under way is gone. libzmq's own reconnecting ends
+  /// for good when what came was no ZMTP or failed CURVE's check: so a new session takes a new one.
+  /// Throws as the constructor.
+  void reopen();
+  /// False if the queue is full or, over tcp, nobody is connected. Never blocks.
   [[nodiscard]] bool send(const std::string& frame);
   /// Never blocks. A multipart message is dropped as the Router does.
   [[nodiscard]] std::optional<std::string> receive();

@@ -121,12 +121,21 @@ TEST_CASE("lost triggers block the table by name, and the next start reads it an
 }
 
 TEST_CASE("an endpoint that nothing protects is refused") {
-  for (const char* endpoint : {"tcp://127.0.0.1:5555", "tcp://*:1", "inproc://x", "ipc://relative",
-                               "ipc://", "", "/run/x.sock"}) {
+  for (const char* endpoint : {"inproc://x", "ipc://relative", "ipc://", "", "/run/x.sock",
+                               "tcp://127.0.0.1", "tcp://127.0.0.1:0", "tcp://:1", "tcp://::1:5555",
+                               "tcp://127.0.0.1:70000", "tcp://a b:1"}) {
     const Outcome outcome = lockstep({"capture", "missing.db", "--listen", endpoint});
     require_code(outcome, 2);
     CHECK_THAT(outcome.error_output, Catch::Contains("LS-C120"));
   }
+  for (const char* endpoint : {"tcp://127.0.0.1:5555", "tcp://*:1"}) {
+    const Outcome outcome = lockstep({"capture", "missing.db", "--listen", endpoint});
+    require_code(outcome, 2);
+    CHECK_THAT(outcome.error_output, Catch::Contains("LS-C121"));
+  }
+  const Outcome apply = lockstep({"apply", "--connect", "tcp://127.0.0.1:5555", "dbname=x"});
+  require_code(apply, 2);
+  CHECK_THAT(apply.error_output, Catch::Contains("LS-C121"));
 }
 
 }  // namespace lockstep::test
