@@ -27,8 +27,9 @@ class Tail {
 
   /// The batch that starts at `after`; nothing if there is no change after it and no table to be
   /// read anew. Proofs are made in each of its slices. The reader must be destroyed before the next
-  /// call.
-  [[nodiscard]] std::unique_ptr<BatchReader> next(const Position& after);
+  /// call. `seen`, if it is newer than `after`, is proven as well: a copy has read rows as of it.
+  [[nodiscard]] std::unique_ptr<BatchReader> next(const Position& after,
+                                                  const std::optional<Position>& seen = {});
 
   /// In a read transaction of its own: `position` is a row of this change table with that identity
   /// (LS-S310: the source went back in time, or is another file), and triggers and shapes are as
@@ -37,6 +38,7 @@ class Tail {
 
   [[nodiscard]] const std::vector<TablePlan>& tables() const { return tables_; }
   [[nodiscard]] const Era& era() const { return era_; }
+  [[nodiscard]] bool in_wal_mode() { return database_.in_wal_mode(); }
   /// True if the schema was changed since it was checked last. Cheap.
   [[nodiscard]] bool schema_moved();
 
@@ -70,5 +72,10 @@ class Tail {
   std::unique_ptr<sqlite::Statement> newest_, row_, changes_;
   std::map<std::uint32_t, std::unique_ptr<sqlite::Statement>> lookups_;
 };
+
+/// The newest change, on any connection to the source. In the same view `seen`, if given, is proven
+/// to be there still: LS-S310.
+[[nodiscard]] Position newest_after(sqlite::Database& database, const Era& era,
+                                    const std::optional<Position>& seen);
 
 }  // namespace lockstep::capture

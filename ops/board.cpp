@@ -157,6 +157,13 @@ void Board::read_to_the_end() {
         "reading did not overtake the writer: one long read (writers may have felt it)"});
 }
 
+void Board::disk_low(std::int64_t free_mib, std::int64_t waiting_changes) {
+  const std::lock_guard lock(mutex_);
+  note({"LS-S308", "",
+        fmt::format("the source's disk has {} MiB left, and {} changes wait for the target",
+                    free_mib, waiting_changes)});
+}
+
 void Board::reconnected() {
   const std::lock_guard lock(mutex_);
   ++status_.reconnects;

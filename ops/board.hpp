@@ -106,6 +106,8 @@ class Board {
   void resyncing(std::uint32_t table);
   /// A note LS-S333, at most once a minute.
   void read_to_the_end();
+  /// A note LS-S308: changes that wait for the target take the source's disk.
+  void disk_low(std::int64_t free_mib, std::int64_t waiting_changes);
   void reconnected();
   void await(const std::string& code, const std::string& what);
   void stop_awaiting();

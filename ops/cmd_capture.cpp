@@ -46,7 +46,7 @@ Ending serve(const PreparedSource& prepared, const std::string& endpoint, Board&
 ExitCode command_capture(const CaptureRequest& request, Screen& screen, Signals& signals) {
   const std::string endpoint = checked_endpoint(request.endpoint);
   const std::string path = source_path(request.source);
-  sqlite::LockFile lock = take_source(path);
+  sqlite::LockFile lock = take_source(path, screen);
   try {
     publish(lock, starting_status(path), screen);
     const PreparedSource prepared = prepare_source(request, screen);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "link/sqlite/database.hpp"
+#include "link/sqlite/filesystem.hpp"
 #include "ops/names.hpp"
 
 namespace lockstep::ops {
@@ -16,9 +17,14 @@ constexpr Milliseconds kPublishEvery{250};
 
 }  // namespace
 
-sqlite::LockFile take_source(const std::string& path) {
+sqlite::LockFile take_source(const std::string& path, Screen& screen) {
   // Opening checks that the file is there and ours, before a lock file is put beside it.
+  const sqlite::Filesystem filesystem = sqlite::require_local(path);
   static_cast<void>(sqlite::Database::open(path, sqlite::OpenMode::read_only));
+  if (filesystem.kind == sqlite::FilesystemKind::unknown)
+    screen.note(fmt::format(
+        "note      LS-S314 {} lies on {}: the application must run on this very host and kernel",
+        path, filesystem.name));
   std::optional<sqlite::LockFile> lock = sqlite::LockFile::take(path);
   if (lock) return std::move(*lock);
   throw Error({.code = "LS-R701",

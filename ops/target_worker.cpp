@@ -149,7 +149,9 @@ void TargetWorker::greet(const std::stop_token& stop) {
   while (dealer_.receive()) {
   }
   session_.emplace(Session{++next_session_, 0, 0, wire::CreditWindow(options_.window)});
-  send(Kind::hello, wire::encode_hello({options_.migration, options_.source_id, ledger_.position}));
+  const bool copying = ledger_.phase == Phase::snapshot || ledger_.phase == Phase::catchup;
+  send(Kind::hello, wire::encode_hello({options_.migration, options_.source_id, ledger_.position,
+                                        copying ? apply::newest_seen(tables_) : std::nullopt}));
   const auto answer = receive(stop, options_.answer_patience);
   if (stop.stop_requested()) return;
   if (!answer || answer->kind != Kind::welcome)
