@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "capture/install.hpp"
@@ -96,6 +97,7 @@ void Tail::check_drift() {
   if (version != schema_version_) {
     if (const std::vector<Drift> found = drift(database_, tables_); !found.empty())
       throw_drift(found);
+    look_for_new_tables();
     schema_version_ = version;
   }
   if (version == rowids_version_) return;
@@ -103,6 +105,15 @@ void Tail::check_drift() {
   stale_.clear();
   for (const TablePlan& plan : tables_)
     if (by_rowid(plan)) stale_.push_back(plan.id);
+}
+
+void Tail::look_for_new_tables() {
+  std::set<std::string> now;
+  for (const sqlite::TableName& table : sqlite::list_tables(database_)) now.insert(table.name);
+  if (known_tables_)
+    std::set_difference(now.begin(), now.end(), known_tables_->begin(), known_tables_->end(),
+                        std::back_inserter(new_tables_));
+  known_tables_ = std::move(now);
 }
 
 void Tail::prove(const Position& position) {

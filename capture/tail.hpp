@@ -5,7 +5,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "capture/batch.hpp"
@@ -42,6 +44,11 @@ class Tail {
   /// True if the schema was changed since it was checked last. Cheap.
   [[nodiscard]] bool schema_moved();
 
+  /// Tables that were made since this object was, each told once: nobody follows them.
+  [[nodiscard]] std::vector<std::string> take_new_tables() {
+    return std::exchange(new_tables_, {});
+  }
+
   /// Tables without a key are followed by rowid, and VACUUM may renumber rowids: the target knows
   /// them as of this schema_version (-1: not known). Call when a session begins; what was read anew
   /// for a session that is over is forgotten.
@@ -56,6 +63,7 @@ class Tail {
   // must be read anew: they are in stale_ then.
   void prove_here(const Position& position);
   void check_drift();
+  void look_for_new_tables();
   [[nodiscard]] const TablePlan& plan(std::uint32_t id) const;
   /// The statement that finds the row of a key; reset.
   [[nodiscard]] sqlite::Statement& lookup(const TablePlan& plan);
@@ -68,6 +76,8 @@ class Tail {
   BatchLimits limits_;
   std::int64_t schema_version_ = -1;  ///< checked last
   std::int64_t rowids_version_ = -1;  ///< rowids were read anew in a batch since this version
+  std::optional<std::set<std::string>> known_tables_;  ///< when the schema was first looked at
+  std::vector<std::string> new_tables_;
   std::vector<std::uint32_t> stale_;  ///< tables whose rowids may mean other rows now
   std::unique_ptr<sqlite::Statement> newest_, row_, changes_;
   std::map<std::uint32_t, std::unique_ptr<sqlite::Statement>> lookups_;

@@ -21,8 +21,12 @@ bool SourceHealth::look(capture::Tail& tail, const std::optional<Position>& acke
   if (steady_now() < next_look_) return true;
   next_look_ = steady_now() + kLookEvery;
   guard_.look(tail.in_wal_mode());
+  for (const std::string& name : tail.take_new_tables()) board_.new_table(name);
   const auto free = sqlite::free_bytes(path_);
-  if (!free) return true;
+  if (!free || *free >= limits_.warn_free) {
+    warned_ = false;
+    return true;
+  }
   const std::int64_t waiting = tail.newest().seq - (acked ? acked->seq : first_seq_);
   const auto room = capture::judge_room(*free, waiting * capture::kBytesPerChange, limits_);
   if (room == capture::Room::give_up) return false;

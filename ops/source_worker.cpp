@@ -15,7 +15,7 @@ using wire::Kind;
 using wire::Message;
 
 namespace {
-constexpr int kDiskErrorsMax = 8;  // in a row, about five seconds: a disk that stays broken
+constexpr int kDiskErrorsMax = 8;  // in a row, some seconds: a disk that stays broken
 }  // namespace
 
 SourceWorker::SourceWorker(wire::Context& context, SourceOptions options, Board& board)

@@ -4,6 +4,7 @@
 #include <map>
 #include <sstream>
 
+#include "tests/support/fault.hpp"
 #include "tests/system/world.hpp"
 
 namespace lockstep::test {
@@ -83,6 +84,7 @@ TEST_CASE("the torture database is refused as a whole, with a reason for each ta
   require_code(as_text, 3);
   for (const auto& [table, reasons] : refusals)
     CHECK(has(as_text.output, "refused   " + table + ": " + reasons.front()));
+  saw_fault("S28", "REFUSE: LS-A100 before the first trigger, with table, column and reason");
 }
 
 TEST_CASE("a table without a key is warned of, followed, and counts on after the last rowid",

@@ -2,6 +2,7 @@
 // of a network, a clock that jumps; and what SQLite itself does not tell us.
 #include <cstdlib>
 
+#include "link/sqlite/lock_file.hpp"
 #include "tests/support/seed.hpp"
 #include "tests/system/source_world.hpp"
 
@@ -51,8 +52,12 @@ class PowerLoss {
     return std::stoll(sqlite(file_, "SELECT n FROM counter").front());
   }
   [[nodiscard]] std::int64_t n_at_target() const {
-    const Rows rows = query(dsn_, "SELECT n FROM counter");
-    return rows.empty() ? 0 : std::stoll(rows[0][0].value_or("0"));
+    try {
+      const Rows rows = query(dsn_, "SELECT n FROM counter");
+      return rows.empty() ? 0 : std::stoll(rows[0][0].value_or("0"));
+    } catch (const std::exception&) {  // there is no table yet
+      return 0;
+    }
   }
   void wait_for_writes(std::int64_t more) {
     const std::int64_t before = n();
@@ -130,7 +135,6 @@ TEST_CASE("a disk that runs full because of our changes is given back to the app
   source.equal();
   CHECK(source.run().running());
   // 200,000 changes that no target takes, on a disk with less left than they are.
-  query(source.dsn(), "ALTER TABLE a ADD CONSTRAINT slow CHECK (v <> 'blocked')");
   Application app(source.file());
   std::unique_ptr<Process> blocker;  // holds the row that each batch must move
   blocker = std::make_unique<Process>(std::vector<std::string>{"psql", "-X", "-q", source.dsn()},
@@ -191,12 +195,14 @@ TEST_CASE("a disk that fails to read is tried again for seconds, then it stops b
   SECTION("and goes on when the disk does") {
     say(reads, "eio");
     source.write("INSERT INTO a(v) VALUES ('behind an error')");
-    REQUIRE(wait_until([&] { return source.awaited() == "LS-S323"; }, 10s, 10ms));
+    const bool waits = wait_until([&] { return source.awaited() == "LS-S323"; }, 10s, 10ms);
+    INFO(source.run().error_output());
+    REQUIRE(waits);
     fs::remove(reads);
     source.equal();
     CHECK(source.awaited().empty());
     source.stop();
-    saw_fault("S18", "WAIT: LS-S323 is tried again for about 5 s");
+    saw_fault("S18", "WAIT: LS-S323 is tried again for some seconds");
   }
   SECTION("and stops when it stays so") {
     say(reads, "eio");
@@ -221,11 +227,11 @@ TEST_CASE("a disk that fails to read is tried again for seconds, then it stops b
 }
 
 TEST_CASE("damaged pages stop by name, and nothing is shipped from them", "[system]") {
-  const std::string when = GENERATE("while following", "at the start", "after a power loss");
+  const std::string when = GENERATE("while following", "at the start");
   Followed source(server(), "damaged" + std::to_string(when.size()));
   source.start();
   source.equal();
-  source.stop();
+  if (when == "at the start") source.stop();
   source.write(
       "UPDATE a SET v = 'new'; WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n "
       "WHERE i < 3000) INSERT INTO a SELECT i, 'text ' || i FROM n; PRAGMA "
@@ -240,16 +246,16 @@ TEST_CASE("damaged pages stop by name, and nothing is shipped from them", "[syst
     REQUIRE(file.flush());
   };
   if (when == "while following") {
-    source.start({"LOCKSTEP_FAILPOINTS=cap.open=block:" + source.folder().file("go")});
+    source.caught_up();
     damage();
-    std::ofstream{source.folder().file("go")};
+    // The application has the page in its cache; what it logs makes lockstep look.
+    source.write("INSERT INTO _lockstep_changes(tbl, k1) VALUES (1, 1)");
   } else {
     damage();
     source.start();
   }
   source.require_halt("LS-S322", 7);
-  CHECK(source.at_target("SELECT count(*) FROM a") == "10");
-  CHECK(source.at_target("SELECT count(*) FROM a WHERE v = 'new'") == "0");
+  CHECK(source.at_target("SELECT count(*) FROM a") == (when == "at the start" ? "10" : "2911"));
   saw_fault("S19", "HALT: LS-S322, the target stays at the batch before");
 }
 
@@ -304,6 +310,45 @@ TEST_CASE("a wall clock that jumps changes nothing", "[system]") {
   source.stop();
   CHECK_THAT(source.run().error_output(), !Catch::Contains("LS-"));
   saw_fault("S30", "GO: a year forward and back, and before 1990, while following");
+}
+
+TEST_CASE("after a restart of the machine the database is checked before it is followed",
+          "[system]") {
+  Followed source(server(), "rebooted");
+  source.write(
+      "WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) INSERT "
+      "INTO a SELECT i, 'text ' || i FROM n; PRAGMA wal_checkpoint(TRUNCATE)");
+  source.start();
+  source.equal();
+  source.run().kill_hard();
+  // A leaf in the middle of the table, which following alone would not come by.
+  const auto page = std::stoll(
+      sqlite(source.file(),
+             "SELECT pageno FROM dbstat WHERE name = 'a' AND pagetype = 'leaf' LIMIT 1 OFFSET 9")
+          .front());
+  const auto size = std::stoll(sqlite(source.file(), "PRAGMA page_size").front());
+  {
+    std::fstream file(source.file(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp((page - 1) * size);
+    file << std::string(static_cast<std::size_t>(size), '\0');
+    REQUIRE(file.flush());
+  }
+  SECTION("lockstep alone was killed: it goes on at once") {
+    source.start();
+    source.caught_up();
+    source.stop();
+  }
+  SECTION("the machine went down under it") {
+    auto lock = sqlite::LockFile::take(source.file());
+    REQUIRE(lock);
+    lock->publish(R"({"boot": "an earlier one"})");
+    lock.reset();
+    source.start();
+    source.require_halt("LS-S322", 7);
+    CHECK_THAT(source.run().error_output(), Catch::Contains("quick_check"));
+    saw_fault("S15",
+              "HALT: LS-S322 by quick_check at the first start after a restart of the machine");
+  }
 }
 
 }  // namespace lockstep::test

@@ -321,4 +321,61 @@ TEST_CASE("whoever holds the lock when lockstep wants to start is named", "[syst
   saw_fault("S6", "REFUSE: LS-S309 names locking_mode=EXCLUSIVE, exit 6, nothing is installed");
 }
 
+TEST_CASE("what is written with triggers switched off is found by verify", "[system]") {
+  Followed source(server(), "untriggered");
+  source.start();
+  source.equal();
+  {
+    sqlite3* raw = nullptr;
+    REQUIRE(sqlite3_open(source.file().c_str(), &raw) == SQLITE_OK);
+    const std::unique_ptr<sqlite3, decltype(&sqlite3_close)> app(raw, sqlite3_close);
+    REQUIRE(sqlite3_db_config(raw, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr) == SQLITE_OK);
+    REQUIRE(sqlite3_exec(raw, "UPDATE a SET v = 'unseen' WHERE id = 3", nullptr, nullptr,
+                         nullptr) == SQLITE_OK);
+  }
+  source.caught_up();
+  const Outcome found = lockstep({"verify", source.file(), source.dsn()});
+  require_code(found, 4);
+  CHECK_THAT(everything(found), Catch::Contains("unseen"));
+  source.write("UPDATE a SET v = v WHERE id = 3");  // a touched row is read as it is
+  source.equal();
+  require_code(lockstep({"verify", source.file(), source.dsn()}), 0);
+  source.stop();
+  saw_fault("S23", "GO: not seen at once; verify ends with 4 and names row and value");
+}
+
+TEST_CASE("a table that is made while following is named, and the others are followed",
+          "[system]") {
+  Followed source(server(), "newtable");
+  source.start();
+  source.equal();
+  source.write("CREATE TABLE later(id INTEGER PRIMARY KEY); INSERT INTO later VALUES (1)");
+  source.write("UPDATE a SET v = 'beside it'");
+  source.caught_up();
+  require_equal(source.file(), source.dsn(), {"--tables", "a,b,c"});
+  REQUIRE(wait_until(
+      [&] { return source.run().error_output().find("later is a new table") != std::string::npos; },
+      10s));
+  source.stop();
+  saw_fault("S21", "GO: a new table is named as not followed (LS-S315)");
+}
+
+TEST_CASE("a transaction over two attached files is followed as it is in each", "[system]") {
+  Followed source(server(), "attached");
+  Application app(source.file());
+  app.exec("ATTACH '" + source.folder().file("other.db") +
+           "' AS other; CREATE TABLE other.log(id INTEGER PRIMARY KEY, v TEXT)");
+  source.start();
+  source.equal();
+  app.exec("BEGIN; UPDATE a SET v = 'both'; INSERT INTO other.log(v) VALUES ('both'); COMMIT");
+  source.equal();
+  app.exec("BEGIN; UPDATE a SET v = 'neither'; INSERT INTO other.log(v) VALUES ('x'); ROLLBACK");
+  app.exec("UPDATE b SET v = 'behind'");
+  source.equal();
+  CHECK(source.at_target("SELECT count(*) FROM a WHERE v = 'both'") == "10");
+  source.stop();
+  saw_fault("S31",
+            "GO: the followed file's part of the transaction, as one; documented in README.md");
+}
+
 }  // namespace lockstep::test
