@@ -176,7 +176,7 @@ TEST_CASE("the WAL is synced while the transaction that read it is open") {
     CHECK(synced_by(database, durability) == Names{"app.db-wal"});
   }
   CHECK(durability.syncs() == 5);
-  saw_fault("S14", "GO: the WAL is synced before what was read is shipped");
+  test::saw_fault("S14", "GO: the WAL is synced before what was read is shipped");
 }
 
 TEST_CASE("the read transaction still sees the state that was made durable") {

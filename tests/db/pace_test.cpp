@@ -134,7 +134,8 @@ TEST_CASE("readers stay out of a large WAL until it restarts") {
   writer.join();
   CHECK(wal_state(database)->frames < before);
   CHECK(pace.in_vain() == 0);
-  saw_fault("S7", "GO: above 16 MiB of WAL our readers stay out until it restarts, or a second");
+  test::saw_fault("S7",
+                  "GO: above 16 MiB of WAL our readers stay out until it restarts, or a second");
 }
 
 TEST_CASE("a WAL that is written to is not still, however long that takes") {
