@@ -136,6 +136,7 @@ TEST_CASE("an older state that is put back while following stops by name", "[sys
   SECTION("before lockstep is started again, also with new writes") {
     source.stop();
     restore(source.file(), older);
+    require_code(lockstep({"wait", source.file(), "--for", "caught-up", "--timeout", "200ms"}), 6);
     source.start();
     source.require_halt("LS-S310", 7);
     for (int i = 0; i < 9; ++i) source.write("INSERT INTO b(v) VALUES ('another history')");

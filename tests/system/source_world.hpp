@@ -75,6 +75,7 @@ class Followed {
   /// What it waits for, as status says; empty: nothing.
   [[nodiscard]] std::string awaited() const {
     const Outcome outcome = lockstep({"status", file_, "--json"});
+    require_code(outcome, 0);
     const auto status = nlohmann::json::parse(outcome.output);
     return status["awaited"].is_null() ? "" : status["awaited"]["code"].get<std::string>();
   }
