@@ -58,6 +58,7 @@ constexpr char kCreate[] =
     " cursor text,"
     " rows bigint NOT NULL DEFAULT 0,"
     " copied boolean NOT NULL DEFAULT false,"
+    " as_of text,"
     " PRIMARY KEY (migration, id, part)"
     ");"
     "COMMIT";
@@ -160,7 +161,15 @@ bool ledger_exists(Connection& connection) {
 }
 
 void create_ledger(Connection& connection) {
-  if (ledger_exists(connection)) return;
+  if (ledger_exists(connection)) {
+    // Asked first: the statement takes a lock that a reader of the ledger would hold up.
+    if (!connection
+             .exec("SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = "
+                   "'lockstep.ledger_parts'::regclass AND attname = 'as_of')")
+             .boolean(0, 0))
+      connection.exec("ALTER TABLE lockstep.ledger_parts ADD COLUMN IF NOT EXISTS as_of text");
+    return;
+  }
   try {
     connection.exec(kCreate);
   } catch (const Error&) {
@@ -201,8 +210,8 @@ std::vector<LedgerTable> read_tables(Connection& connection, const std::string& 
     table.copied = true;
   }
   const Result parts = connection.query(
-      "SELECT id, part, after_rowid, until_rowid, cursor, rows, copied FROM lockstep.ledger_parts "
-      "WHERE migration = $1 ORDER BY id, part",
+      "SELECT id, part, after_rowid, until_rowid, cursor, rows, copied, to_jsonb(p) ->> 'as_of' "
+      "FROM lockstep.ledger_parts AS p WHERE migration = $1 ORDER BY id, part",
       {migration});
   const auto rowid = [&](int row, int column) {
     return parts.is_null(row, column) ? std::nullopt : std::optional(parts.integer(row, column));
@@ -215,12 +224,21 @@ std::vector<LedgerTable> read_tables(Connection& connection, const std::string& 
     part.until = rowid(row, 3);
     if (!parts.is_null(row, 4)) part.cursor = parts.value(row, 4);
     part.copied = parts.boolean(row, 6);
+    if (!parts.is_null(row, 7)) part.as_of = parse_position(parts.value(row, 7));
     table.rows += parts.integer(row, 5);
     table.copied = table.copied && part.copied;
   }
   std::vector<LedgerTable> in_order;
   for (auto& [id, table] : tables) in_order.push_back(std::move(table));
   return in_order;
+}
+
+std::optional<Position> newest_seen(const std::vector<LedgerTable>& tables) {
+  std::optional<Position> newest;
+  for (const LedgerTable& table : tables)
+    for (const LedgerPart& part : table.parts)
+      if (part.as_of && (!newest || part.as_of->seq > newest->seq)) newest = part.as_of;
+  return newest;
 }
 
 void enter_ledger(Connection& connection, const std::string& migration,

@@ -48,6 +48,7 @@ struct LedgerPart {
   std::optional<std::int64_t> until;  ///< its last rowid; nothing: to the end
   std::string cursor;  ///< wire::encode_key of the last chunk's cursor; empty: none yet
   bool copied = false;
+  std::optional<Position> as_of = {};  ///< of its last chunk (wire::ChunkEnd)
 };
 
 struct LedgerTable {
@@ -64,7 +65,7 @@ struct TableToCopy {
   std::vector<std::int64_t> split_points;
 };
 
-/// Makes schema and tables if they are missing. Throws LS-R703 if a newer lockstep made them.
+/// Makes schema and tables if they are missing, and columns that an older lockstep did not have.
 void create_ledger(postgres::Connection& connection);
 [[nodiscard]] bool ledger_exists(postgres::Connection& connection);
 
@@ -73,6 +74,8 @@ enum class RowLock { none, for_update };
 /// still show the old position. Call it outside a transaction: the lock goes with the statement.
 [[nodiscard]] std::optional<LedgerRow> read_ledger(postgres::Connection& connection,
                                                    const std::string& migration, RowLock lock);
+/// The newest change that chunks were read after; nothing before the first chunk.
+[[nodiscard]] std::optional<Position> newest_seen(const std::vector<LedgerTable>& tables);
 /// Every migration this database is the target of, by name; for status and for refusals.
 [[nodiscard]] std::vector<LedgerRow> all_ledgers(postgres::Connection& connection);
 [[nodiscard]] std::vector<LedgerTable> read_tables(postgres::Connection& connection,

@@ -73,12 +73,12 @@ std::vector<ValueView> key_values(std::string_view bytes) {
 
 }  // namespace
 
-BatchReader::BatchReader(Tail& tail, const Position& from, BatchLimits limits)
+BatchReader::BatchReader(Tail& tail, const Position& from, const Position& seen, BatchLimits limits)
     : tail_(tail),
       from_(from),
       limits_(limits),
       rounds_(from.seq),
-      seen_(from),
+      seen_(seen),
       pace_(tail.database_, limits.pace),
       patient_until_(steady_now() + limits.long_read_after) {}
 
@@ -107,6 +107,7 @@ void BatchReader::read_view() {
   LOCKSTEP_FAILPOINT("cap.tx_begun");
   // Rows were read as of the newest change of the last view, not only as of what was taken in: a
   // source that went back behind it would never log their way back.
+  if (rounds_.slices() == 0) tail_.prove_here(from_);
   tail_.prove_here(seen_);
   seen_ = newest;
   slices_.emplace_back();

@@ -45,7 +45,8 @@ struct Slice {
 /// the Tail must outlive it and does nothing else meanwhile.
 class BatchReader {
  public:
-  BatchReader(Tail& tail, const Position& from, BatchLimits limits);
+  /// `seen` is `from`, or what was seen since; both are proven in the first slice.
+  BatchReader(Tail& tail, const Position& from, const Position& seen, BatchLimits limits);
 
   [[nodiscard]] const Position& from() const { return from_; }
 

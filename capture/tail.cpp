@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "capture/install.hpp"
@@ -20,12 +21,27 @@ using sqlite::Statement;
   throw Error(
       {.code = "LS-S310",
        .exit = ExitCode::stopped,
-       .what = "the source does not have the change that the target has applied last",
+       .what = "the source does not have a change that the target has",
        .why = fmt::format("{} (position {})", why, to_string(position)),
        .data = "stopped before anything was sent; the target is as it was",
        .todo =
            "an older copy of the file was put back, or it is another file: lockstep remove SOURCE "
            "TARGET, then run again"});
+}
+
+std::string row_sql() {
+  return fmt::format("SELECT identity FROM {} WHERE seq = ?", kChangeTable);
+}
+
+void prove_identity(Statement& row, const Position& position) {
+  row.reset();
+  row.bind(1, position.seq);
+  const bool there = row.step();
+  const std::int64_t identity = there ? row.integer(0) : 0;
+  row.reset();
+  if (!there) throw_other_history(position, fmt::format("change {} is not there", position.seq));
+  if (identity != position.identity)
+    throw_other_history(position, fmt::format("change {} has identity {}", position.seq, identity));
 }
 
 bool by_rowid(const TablePlan& plan) {
@@ -44,8 +60,7 @@ Tail::Tail(sqlite::Database database, Era era, std::vector<TablePlan> tables, Ba
   newest_ = std::make_unique<Statement>(
       database_,
       fmt::format("SELECT seq, identity FROM {} ORDER BY seq DESC LIMIT 1", kChangeTable));
-  row_ = std::make_unique<Statement>(
-      database_, fmt::format("SELECT identity FROM {} WHERE seq = ?", kChangeTable));
+  row_ = std::make_unique<Statement>(database_, row_sql());
   std::size_t key_columns = 1;
   for (const TablePlan& plan : tables_) key_columns = std::max(key_columns, plan.shape.key.size());
   changes_ = std::make_unique<Statement>(database_, changes_sql(key_columns));
@@ -70,14 +85,7 @@ std::optional<std::int64_t> Tail::rowids_version() const {
 
 void Tail::prove_here(const Position& position) {
   if (position.era != era_) throw_other_history(position, "it belongs to another era");
-  row_->reset();
-  row_->bind(1, position.seq);
-  const bool there = row_->step();
-  const std::int64_t identity = there ? row_->integer(0) : 0;
-  row_->reset();
-  if (!there) throw_other_history(position, fmt::format("change {} is not there", position.seq));
-  if (identity != position.identity)
-    throw_other_history(position, fmt::format("change {} has identity {}", position.seq, identity));
+  prove_identity(*row_, position);
   check_drift();
 }
 
@@ -89,6 +97,7 @@ void Tail::check_drift() {
   if (version != schema_version_) {
     if (const std::vector<Drift> found = drift(database_, tables_); !found.empty())
       throw_drift(found);
+    look_for_new_tables();
     schema_version_ = version;
   }
   if (version == rowids_version_) return;
@@ -98,6 +107,15 @@ void Tail::check_drift() {
     if (by_rowid(plan)) stale_.push_back(plan.id);
 }
 
+void Tail::look_for_new_tables() {
+  std::set<std::string> now;
+  for (const sqlite::TableName& table : sqlite::list_tables(database_)) now.insert(table.name);
+  if (known_tables_)
+    std::set_difference(now.begin(), now.end(), known_tables_->begin(), known_tables_->end(),
+                        std::back_inserter(new_tables_));
+  known_tables_ = std::move(now);
+}
+
 void Tail::prove(const Position& position) {
   const sqlite::Transaction view(database_, sqlite::Transaction::Mode::deferred);
   const std::int64_t rowids = rowids_version_;
@@ -105,11 +123,22 @@ void Tail::prove(const Position& position) {
   rowids_version_ = rowids;  // only a batch brings the target to the rowids of this version
 }
 
-std::unique_ptr<BatchReader> Tail::next(const Position& after) {
+std::unique_ptr<BatchReader> Tail::next(const Position& after,
+                                        const std::optional<Position>& seen) {
   const auto rowids = rowids_version();
   const bool stale = rowids && *rowids != schema_version_;
-  if (newest() == after && !stale && !schema_moved()) return nullptr;
-  return std::make_unique<BatchReader>(*this, after, limits_);
+  const Position& last = seen && seen->seq > after.seq ? *seen : after;
+  if (newest() == after && last == after && !stale && !schema_moved()) return nullptr;
+  return std::make_unique<BatchReader>(*this, after, last, limits_);
+}
+
+Position newest_after(sqlite::Database& database, const Era& era,
+                      const std::optional<Position>& seen) {
+  const Position newest = newest_position(database, era);
+  if (!seen || newest == *seen) return newest;
+  Statement row(database, row_sql());
+  prove_identity(row, *seen);
+  return newest;
 }
 
 const TablePlan& Tail::plan(std::uint32_t id) const {

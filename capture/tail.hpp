@@ -5,7 +5,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "capture/batch.hpp"
@@ -27,8 +29,9 @@ class Tail {
 
   /// The batch that starts at `after`; nothing if there is no change after it and no table to be
   /// read anew. Proofs are made in each of its slices. The reader must be destroyed before the next
-  /// call.
-  [[nodiscard]] std::unique_ptr<BatchReader> next(const Position& after);
+  /// call. `seen`, if it is newer than `after`, is proven as well: a copy has read rows as of it.
+  [[nodiscard]] std::unique_ptr<BatchReader> next(const Position& after,
+                                                  const std::optional<Position>& seen = {});
 
   /// In a read transaction of its own: `position` is a row of this change table with that identity
   /// (LS-S310: the source went back in time, or is another file), and triggers and shapes are as
@@ -37,8 +40,14 @@ class Tail {
 
   [[nodiscard]] const std::vector<TablePlan>& tables() const { return tables_; }
   [[nodiscard]] const Era& era() const { return era_; }
+  [[nodiscard]] bool in_wal_mode() { return database_.in_wal_mode(); }
   /// True if the schema was changed since it was checked last. Cheap.
   [[nodiscard]] bool schema_moved();
+
+  /// Tables that were made since this object was, each told once: nobody follows them.
+  [[nodiscard]] std::vector<std::string> take_new_tables() {
+    return std::exchange(new_tables_, {});
+  }
 
   /// Tables without a key are followed by rowid, and VACUUM may renumber rowids: the target knows
   /// them as of this schema_version (-1: not known). Call when a session begins; what was read anew
@@ -54,6 +63,7 @@ class Tail {
   // must be read anew: they are in stale_ then.
   void prove_here(const Position& position);
   void check_drift();
+  void look_for_new_tables();
   [[nodiscard]] const TablePlan& plan(std::uint32_t id) const;
   /// The statement that finds the row of a key; reset.
   [[nodiscard]] sqlite::Statement& lookup(const TablePlan& plan);
@@ -66,9 +76,16 @@ class Tail {
   BatchLimits limits_;
   std::int64_t schema_version_ = -1;  ///< checked last
   std::int64_t rowids_version_ = -1;  ///< rowids were read anew in a batch since this version
+  std::optional<std::set<std::string>> known_tables_;  ///< when the schema was first looked at
+  std::vector<std::string> new_tables_;
   std::vector<std::uint32_t> stale_;  ///< tables whose rowids may mean other rows now
   std::unique_ptr<sqlite::Statement> newest_, row_, changes_;
   std::map<std::uint32_t, std::unique_ptr<sqlite::Statement>> lookups_;
 };
+
+/// The newest change, on any connection to the source. In the same view `seen`, if given, is proven
+/// to be there still: LS-S310.
+[[nodiscard]] Position newest_after(sqlite::Database& database, const Era& era,
+                                    const std::optional<Position>& seen);
 
 }  // namespace lockstep::capture

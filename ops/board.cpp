@@ -158,6 +158,20 @@ void Board::read_to_the_end() {
         "reading did not overtake the writer: one long read (writers may have felt it)"});
 }
 
+void Board::new_table(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  note({"LS-S315", name,
+        fmt::format("{} is a new table; it is not followed until lockstep is removed and run again",
+                    name)});
+}
+
+void Board::disk_low(std::int64_t free_mib, std::int64_t waiting_changes) {
+  const std::lock_guard lock(mutex_);
+  note({"LS-S308", "",
+        fmt::format("the source's disk has {} MiB left, and {} changes wait for the target",
+                    free_mib, waiting_changes)});
+}
+
 void Board::reconnected() {
   const std::lock_guard lock(mutex_);
   ++status_.reconnects;
@@ -288,6 +302,7 @@ std::string status_json(const Status& status, std::string_view type) {
               {"target", status.target},
               {"schema", status.schema},
               {"pid", status.pid},
+              {"boot", status.boot},
               {"started", rfc3339(status.started_us)},
               {"phase", status.phase},
               {"consistent", status.consistent},

@@ -49,6 +49,7 @@ struct Awaited {
 struct Status {
   std::string migration, source, target, schema;
   std::int64_t pid = 0;
+  std::string boot;  ///< boot_id of the kernel it runs on
   std::int64_t started_us = 0;
   std::string phase = "starting";
   bool consistent = false;
@@ -110,6 +111,10 @@ class Board {
   void resyncing(std::uint32_t table);
   /// A note LS-S333, at most once a minute.
   void read_to_the_end();
+  /// A note LS-S315: the application made a table that nobody follows.
+  void new_table(const std::string& name);
+  /// A note LS-S308: changes that wait for the target take the source's disk.
+  void disk_low(std::int64_t free_mib, std::int64_t waiting_changes);
   void reconnected();
   /// Called by the workers in every turn: silence shows (see stall.hpp).
   void source_reports();

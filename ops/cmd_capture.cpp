@@ -47,7 +47,7 @@ ExitCode command_capture(const CaptureRequest& request, Screen& screen, Signals&
   const ListenAt listen = listen_at(request.endpoint);
   const std::string& endpoint = listen.endpoint;
   const std::string path = source_path(request.source);
-  sqlite::LockFile lock = take_source(path);
+  sqlite::LockFile lock = take_source(path, screen);
   try {
     publish(lock, starting_status(path), screen);
     const PreparedSource prepared = prepare_source(request, screen);

@@ -65,7 +65,7 @@ void print_summary(const Status& status, const Ending& ending, ExitCode code, Sc
 
 ExitCode command_run(const RunRequest& request, Screen& screen, Signals& signals) {
   const std::string path = source_path(request.source);
-  sqlite::LockFile lock = take_source(path);
+  sqlite::LockFile lock = take_source(path, screen);
   try {
     publish(lock, starting_status(path), screen);
     Prepared prepared = prepare(request, screen);

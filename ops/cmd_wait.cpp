@@ -57,7 +57,11 @@ ExitCode command_wait(const WaitRequest& request, Screen& screen, Signals& signa
   // A first run that still reads the source has no change table, hence no newest change.
   while (true) {
     if (!wanted && observed.phase != "starting") wanted = newest_change(request.side);
-    if (reached(observed, wanted, !asked)) break;
+    // A source that went back in time has fewer changes than were applied: nobody has caught up
+    // with that.
+    if (reached(observed, wanted, !asked) &&
+        (asked || *observed.applied <= newest_change(request.side)))
+      break;
     if (deadline.passed()) throw_timed_out(request, observed);
     if (const auto signal = signals.wait(kEvery))
       return *signal == SIGINT ? ExitCode::interrupted : ExitCode::terminated;

@@ -4,7 +4,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <nlohmann/json.hpp>
+
 #include "link/sqlite/database.hpp"
+#include "link/sqlite/filesystem.hpp"
 #include "ops/names.hpp"
 
 namespace lockstep::ops {
@@ -14,11 +18,53 @@ namespace {
 constexpr Milliseconds kLook{20};  // how often the main thread looks at the board
 constexpr Milliseconds kPublishEvery{250};
 
+std::string boot_id() {
+  std::string id;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), id);
+  return id;
+}
+
+// A run that was killed leaves its status behind, too; only one of an earlier boot may have seen a
+// power loss.
+bool ended_with_its_machine(const sqlite::PublishedStatus& left) {
+  const auto status = nlohmann::json::parse(left.text, nullptr, false);
+  if (left.alive || !status.is_object() || !status.contains("boot")) return false;
+  const nlohmann::json& boot = status["boot"];
+  return boot.is_string() && !boot.get_ref<const std::string&>().empty() && boot != boot_id();
+}
+
+// With synchronous=OFF a power loss can damage the database, and what is damaged may only be read
+// much later. Once, and only what takes some seconds: the application starts now as well.
+void check_after_reboot(sqlite::Database& database, Screen& screen) {
+  constexpr std::int64_t kBytesMax = std::int64_t{1} << 30;
+  if (database.pragma_int("page_count") * database.pragma_int("page_size") > kBytesMax) {
+    screen.note(
+        "note      the machine was restarted under lockstep; the database is too large to be "
+        "checked now: run PRAGMA quick_check when it is quiet");
+    return;
+  }
+  const std::string found = database.pragma_text("quick_check(1)");
+  if (found == "ok") return;
+  throw Error({.code = "LS-S322",
+               .exit = ExitCode::stopped,
+               .what = fmt::format("{} is damaged", database.path()),
+               .why = fmt::format("the machine was restarted, and quick_check says: {}", found),
+               .data = "nothing is shipped from a damaged database",
+               .todo = "run PRAGMA integrity_check on the source and repair it first"});
+}
+
 }  // namespace
 
-sqlite::LockFile take_source(const std::string& path) {
+sqlite::LockFile take_source(const std::string& path, Screen& screen) {
   // Opening checks that the file is there and ours, before a lock file is put beside it.
-  static_cast<void>(sqlite::Database::open(path, sqlite::OpenMode::read_only));
+  const sqlite::Filesystem filesystem = sqlite::require_local(path);
+  sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_only);
+  if (const auto left = sqlite::read_published(path); left && ended_with_its_machine(*left))
+    check_after_reboot(database, screen);
+  if (filesystem.kind == sqlite::FilesystemKind::unknown)
+    screen.note(fmt::format(
+        "note      LS-S314 {} lies on {}: the application must run on this very host and kernel",
+        path, filesystem.name));
   std::optional<sqlite::LockFile> lock = sqlite::LockFile::take(path);
   if (lock) return std::move(*lock);
   throw Error({.code = "LS-R701",
@@ -48,6 +94,7 @@ Status starting_status(const std::string& path) {
   status.migration = migration_name(path);
   status.source = path;
   status.pid = ::getpid();
+  status.boot = boot_id();
   status.started_us = wall_now_us();
   return status;
 }

@@ -12,8 +12,9 @@
 
 namespace lockstep::ops {
 
-/// Throws LS-R701 if another lockstep follows the source.
-[[nodiscard]] sqlite::LockFile take_source(const std::string& path);
+/// Throws LS-R701 if another lockstep follows the source, LS-S314 if hosts share its file system;
+/// where nobody can tell, that is noted.
+[[nodiscard]] sqlite::LockFile take_source(const std::string& path, Screen& screen);
 
 /// Beside the source, for `lockstep status`. A full disk there is noted once and ends nothing.
 void publish(sqlite::LockFile& lock, const Status& status, Screen& screen);

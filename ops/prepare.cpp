@@ -139,6 +139,9 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
     installed = std::move(first.installed);
     rows = std::move(first.rows);
     ledger = apply::read_ledger(connection, migration, apply::RowLock::none);
+  } else {
+    refuse_copy(path, *installed, *ledger);
+    apply::create_ledger(connection);  // what an older lockstep did not have in it
   }
   if (ledger->phase == Phase::installing) {
     refuse_taken_names(connection, schema, installed->tables);
@@ -192,6 +195,7 @@ PreparedTarget prepare_target(const ApplyRequest& request, const wire::Welcome& 
                                .tables = welcome.tables};
   if (ledger) {
     check_together(installed, ledger, welcome.source);
+    apply::create_ledger(connection);  // what an older lockstep did not have in it
     refuse_changed_choice({}, {}, schema, installed);
   }
   refuse_other_migrations(connection, welcome.migration, schema);

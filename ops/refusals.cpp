@@ -4,8 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
+#include "link/sqlite/database.hpp"
 #include "ops/names.hpp"
 
 namespace lockstep::ops {
@@ -102,6 +104,27 @@ void refuse_uncarried(const Assessment& assessment) {
                .data = "no trigger was installed; nothing was touched on either side",
                .todo = fmt::format("change them, or go on without them: --exclude {}",
                                    shell_word(fmt::format("{}", fmt::join(names, ","))))});
+}
+
+void refuse_copy(const std::string& path, const capture::Installed& installed,
+                 const apply::LedgerRow& ledger) {
+  std::error_code gone;
+  if (std::filesystem::equivalent(path, ledger.source, gone) || gone) return;
+  std::optional<capture::Installed> other;
+  try {
+    sqlite::Database reading =
+        sqlite::Database::open(ledger.source, sqlite::OpenMode::read_only, Milliseconds{0});
+    other = capture::read_installed(reading);
+  } catch (const Error&) {  // whatever is there now, it is not what is followed
+  }
+  if (!other || other->source_id != installed.source_id) return;
+  throw_state("LS-R716", fmt::format("{} is a copy of the database that is followed", path),
+              fmt::format("the target follows {}, which is still there; both have the triggers of "
+                          "one migration",
+                          ledger.source),
+              fmt::format("go on with {}; or, to follow the copy instead, move that file away; or "
+                          "lockstep remove {} to use the copy for something else",
+                          ledger.source, path));
 }
 
 void check_together(const std::optional<capture::Installed>& installed,

@@ -26,6 +26,10 @@ void refuse_taken_names(postgres::Connection& connection, const std::string& sch
                         const std::vector<TablePlan>& plans);
 /// LS-A100: tables that cannot be carried over exactly.
 void refuse_uncarried(const Assessment& assessment);
+/// LS-R716: the ledger follows another file, which is still there and belongs to the same
+/// migration: one of the two is a copy. (A database that was moved is not there any more.)
+void refuse_copy(const std::string& path, const capture::Installed& installed,
+                 const apply::LedgerRow& ledger);
 /// LS-R707, LS-R708, LS-R711: source and target do not belong together.
 void check_together(const std::optional<capture::Installed>& installed,
                     const std::optional<apply::LedgerRow>& ledger, const std::string& path);

@@ -16,8 +16,7 @@ using wire::Kind;
 using wire::Message;
 
 namespace {
-constexpr Milliseconds kRests{50};   // an application that has not committed for so long
-constexpr Milliseconds kJustNow{1};  // its commit was seen: the next write is not due yet
+constexpr int kDiskErrorsMax = 8;  // in a row, some seconds: a disk that stays broken
 }  // namespace
 
 SourceWorker::SourceWorker(wire::Context& context, SourceOptions options, Board& board)
@@ -26,7 +25,8 @@ SourceWorker::SourceWorker(wire::Context& context, SourceOptions options, Board&
       router_(context, options_.listen.endpoint, options_.listen.keys),
       watch_(options_.path),
       target_memory_(options_.path, options_.prune.busy_patience),
-      prune_(options_.path, options_.prune) {}
+      prune_(options_.path, options_.prune),
+      health_(options_.path, options_.room, board) {}
 
 void SourceWorker::open_source() {
   using sqlite::Database;
@@ -39,23 +39,37 @@ void SourceWorker::open_source() {
   {
     Database reading = Database::open(options_.path, sqlite::OpenMode::read_only);
     rowids_known_ = capture::recorded_rowids_version(reading);
+    health_.reopened(capture::first_position(reading, installed.era));
   }
   reader_.emplace(Database::open(options_.path, sqlite::OpenMode::read_only), installed.tables,
-                  options_.reader);
+                  options_.reader, [this](Database& reading) { return see_newest(reading); });
   LOCKSTEP_FAILPOINT("cap.open");
+}
+
+Position SourceWorker::see_newest(sqlite::Database& reading) {
+  const Position newest = capture::newest_after(reading, options_.installed.era, session_->seen);
+  session_->seen = newest;
+  return newest;
 }
 
 void SourceWorker::run(const std::stop_token& stop) {
   const std::stop_callback ring(stop, [this] { stop_bell_.ring(); });
   Backoff backoff(Milliseconds{20}, Milliseconds{5'000}, static_cast<std::uint64_t>(wall_now_us()));
+  int disk_errors = 0;
   while (!stop.stop_requested()) {
+    const Deadline worked_well(Milliseconds{10'000});
     try {
       open_source();
       serve(stop);
       return;
     } catch (const Error& error) {
       refuse(error);
-      if (error.retry() == Retry::never) {
+      if (worked_well.passed()) {
+        backoff.reset();
+        disk_errors = 0;
+      }
+      if (error.code() == "LS-S323") ++disk_errors;
+      if (error.retry() == Retry::never || disk_errors == kDiskErrorsMax) {
         board_.fail(error);
         return;
       }
@@ -73,6 +87,7 @@ void SourceWorker::serve(const std::stop_token& stop) {
   constexpr int kSlicesAtRest = 10;  // then somebody may have something to say
   while (!stop.stop_requested()) {
     board_.source_reports();
+    look_after_source();
     const bool busy = produce();
     const std::array descriptors{watch_.fd(), stop_bell_.descriptor()};
     const wire::Woken woken = router_.wait(descriptors, patience(busy));
@@ -92,25 +107,6 @@ void SourceWorker::serve(const std::stop_token& stop) {
     const Message bye{Kind::bye, session_->id, session_->sent++, {}};
     static_cast<void>(router_.send(session_->peer, encode(bye)));
   }
-}
-
-// A slice while the application rests or, if that does not happen for long, right behind a commit.
-// True: there may be more at once.
-bool SourceWorker::prune() {
-  if (!acked_ || !prune_.is_due(*acked_)) return false;
-  see_commit(tail_->newest());
-  const auto since = steady_now() - last_commit_;
-  const bool rests = since > kRests;
-  if (!rests && !(since < kJustNow && prune_.is_urgent(*acked_))) return false;
-  const std::int64_t rows = prune_.turn(*acked_);
-  if (rows > 0) board_.pruned(rows);
-  return rests && rows > 0;
-}
-
-void SourceWorker::see_commit(const Position& newest) {
-  if (newest.seq == newest_seen_) return;
-  newest_seen_ = newest.seq;
-  last_commit_ = steady_now();
 }
 
 Milliseconds SourceWorker::patience(bool busy) const {
@@ -219,6 +215,8 @@ void SourceWorker::start_session(const std::string& peer, const Message& message
     acked_ = hello.position;
     if (options_.alone) board_.resumed(*hello.position);
   }
+  if (hello.seen) tail_->prove(*hello.seen);
+  session_->seen = hello.seen;
   if (options_.alone) board_.phase("serving", false);
   enqueue(Kind::welcome, wire::encode_welcome(welcome()));
 }
@@ -247,20 +245,6 @@ void SourceWorker::handle_ack(const Position& position) {
   board_.acked(position);
   poll_now_ = true;
   LOCKSTEP_FAILPOINT("cap.acked");
-}
-
-// Rare: only after VACUUM and its like, and only where a table has no key. If the application holds
-// the lock, the tables are read once more after the next start, and that is all.
-void SourceWorker::rowids_durable(std::int64_t schema_version) {
-  if (schema_version == rowids_known_) return;
-  rowids_known_ = schema_version;
-  try {
-    sqlite::Database database = sqlite::Database::open(options_.path, sqlite::OpenMode::read_write,
-                                                       options_.prune.busy_patience);
-    capture::record_rowids_version(database, schema_version);
-  } catch (const Error& error) {
-    if (error.retry() == Retry::never) throw;
-  }
 }
 
 bool SourceWorker::produce() {
@@ -320,7 +304,7 @@ void SourceWorker::begin_batch() {
   const Position newest = tail_->newest();
   see_commit(newest);
   board_.captured(newest);
-  session.batch = tail_->next(*session.followed);
+  session.batch = tail_->next(*session.followed, session.seen);
   if (!session.batch) {
     if (!session.told_idle) enqueue(Kind::idle, wire::encode_position(newest));
     session.told_idle = true;

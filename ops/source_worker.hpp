@@ -18,6 +18,7 @@
 #include "link/wire/socket.hpp"
 #include "ops/board.hpp"
 #include "ops/endpoint.hpp"
+#include "ops/source_health.hpp"
 #include "ops/target_memory.hpp"
 #include "snapshot/reader.hpp"
 
@@ -30,6 +31,7 @@ struct SourceOptions {
   snapshot::ReaderLimits reader{};
   capture::BatchLimits batch{};
   capture::PruneLimits prune{};
+  capture::RoomLimits room{};
   std::size_t batches_in_flight_max =
       2;                          ///< more would only make batches smaller than they could be
   Milliseconds slow_poll{200};    ///< the net below inotify
@@ -53,7 +55,8 @@ struct CaptureSession {
   };
   std::deque<InFlight> in_flight;
   std::unique_ptr<capture::BatchReader> batch;
-  bool batch_begun = false;  // a slice of it has been sent
+  bool batch_begun = false;      // a slice of it has been sent
+  std::optional<Position> seen;  // the newest change that rows of a copy were read after
   bool told_idle = false;
   bool warm = false;  // apply has acked a batch of this session: before that it may be busy with
                       // keys for long
@@ -72,6 +75,8 @@ class SourceWorker {
   void open_source();
   void serve(const std::stop_token& stop);
   [[nodiscard]] bool prune();
+  void look_after_source();
+  [[nodiscard]] Position see_newest(sqlite::Database& reading);
   void see_commit(const Position& newest);
   [[nodiscard]] Milliseconds patience(bool busy) const;
   void receive_all();
@@ -100,6 +105,7 @@ class SourceWorker {
   TargetMemory target_memory_;
   wire::Bell stop_bell_;
   capture::Prune prune_;
+  SourceHealth health_;
   std::optional<capture::Tail> tail_;
   std::optional<snapshot::Reader> reader_;
   std::optional<CaptureSession> session_;

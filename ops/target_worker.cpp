@@ -142,9 +142,11 @@ void TargetWorker::connect() {
 }
 
 Message TargetWorker::hello() {
+  const bool copying = ledger_.phase == Phase::snapshot || ledger_.phase == Phase::catchup;
   return {Kind::hello, session_->id, 0,
           wire::encode_hello({options_.migration, options_.source_id, ledger_.position,
-                              postgres::read_identity(*connection_), options_.accept_target})};
+                              postgres::read_identity(*connection_), options_.accept_target,
+                              copying ? apply::newest_seen(tables_) : std::nullopt})};
 }
 
 void TargetWorker::greet(const std::stop_token& stop) {

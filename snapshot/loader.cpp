@@ -104,10 +104,12 @@ void Loader::record(const wire::ChunkEnd& end) {
   };
   const postgres::Result moved = connection_.query(
       "UPDATE lockstep.ledger_parts SET cursor = $3, rows = rows + $4::bigint, copied = "
-      "$5::boolean WHERE migration = $1 AND id = $2::integer AND part = $7::integer AND NOT copied "
+      "$5::boolean, as_of = coalesce($8, as_of) WHERE migration = $1 AND id = $2::integer AND part "
+      "= $7::integer AND NOT copied "
       "AND cursor IS NOT DISTINCT FROM $6",
       {migration_, std::to_string(table_.id), text_or_null(next), std::to_string(end.rows),
-       std::string(end.done ? "true" : "false"), text_or_null(cursor_), std::to_string(part_)});
+       std::string(end.done ? "true" : "false"), text_or_null(cursor_), std::to_string(part_),
+       end.as_of ? std::optional<std::string>(to_string(*end.as_of)) : std::nullopt});
   if (moved.affected() != 1)
     throw Error(
         {.code = "LS-R706",

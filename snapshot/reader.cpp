@@ -10,11 +10,13 @@
 
 namespace lockstep::snapshot {
 
-Reader::Reader(sqlite::Database database, std::vector<TablePlan> tables, ReaderLimits limits)
+Reader::Reader(sqlite::Database database, std::vector<TablePlan> tables, ReaderLimits limits,
+               SeeNewest see_newest)
     : database_(std::move(database)),
       durability_(database_),
       tables_(std::move(tables)),
-      limits_(limits) {}
+      limits_(limits),
+      see_newest_(std::move(see_newest)) {}
 
 namespace {
 
@@ -78,7 +80,10 @@ bool Reader::read(Part& part, std::string& entries) {
   const Deadline deadline(limits_.gather_max);
   bool more = true;
   do {
-    more = part.scan.slice(visit, [&] { durability_.in_view(); });
+    more = part.scan.slice(visit, [&] {
+      if (see_newest_) part.as_of = see_newest_(database_);
+      durability_.in_view();
+    });
   } while (more && entries.size() < limits_.slice.bytes_max && !deadline.passed());
   return more;
 }
@@ -100,6 +105,7 @@ Reader::Slice Reader::slice() {
     if (part.scan.cursor()) end.last = *part.scan.cursor();
     end.rows = part.scan.rows() - part.rows_before;
     end.done = !more;
+    end.as_of = part.as_of;
     slice.chunk_end = std::move(end);
     part.rows_before = part.scan.rows();
     part.chunk_bytes = 0;

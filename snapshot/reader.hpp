@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,7 +34,12 @@ struct ReaderLimits {
 /// Serves copy requests. Between two calls of slice() no read transaction is open. One thread.
 class Reader {
  public:
-  Reader(sqlite::Database database, std::vector<TablePlan> tables, ReaderLimits limits);
+  /// Called in each read transaction with rows: the newest change of the source there, after a
+  /// proof that the source has not gone back behind an earlier one (else it throws).
+  using SeeNewest = std::function<Position(sqlite::Database&)>;
+
+  Reader(sqlite::Database database, std::vector<TablePlan> tables, ReaderLimits limits,
+         SeeNewest see_newest = {});
 
   /// Starts over with these parts of tables, about in this order.
   void request(std::vector<wire::CopyRequest> requests);
@@ -55,6 +61,7 @@ class Reader {
     sqlite::Scan scan;
     std::size_t chunk_bytes = 0;
     std::uint64_t rows_before = 0;  ///< rows of this scan that earlier chunks took
+    std::optional<Position> as_of = {};
   };
   void open_parts();
   /// False: the part ends here.
@@ -64,6 +71,7 @@ class Reader {
   sqlite::Durability durability_;
   std::vector<TablePlan> tables_;
   ReaderLimits limits_;
+  SeeNewest see_newest_;
   std::vector<wire::CopyRequest> requests_;
   std::size_t next_ = 0;   ///< the first request whose part has not been opened
   std::deque<Part> open_;  ///< the first is read next

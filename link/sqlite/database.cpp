@@ -86,7 +86,6 @@ ErrorFacts facts_for(int code, std::string what, std::string why) {
       facts.retry = Retry::same_session;
       break;
     case SQLITE_NOTADB:
-    case SQLITE_CANTOPEN:
       facts.code = "LS-S301";
       facts.exit = ExitCode::usage;
       facts.data = "nothing was touched; lockstep never creates the source file";
@@ -105,10 +104,13 @@ ErrorFacts facts_for(int code, std::string what, std::string why) {
       facts.todo = "free space on the source's disk";
       break;
     case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:  // the file is there (check_owner), but -wal or -shm cannot be made
       facts.code = "LS-S303";
       facts.exit = ExitCode::precondition;
       facts.data = "nothing was changed";
-      facts.todo = "lockstep needs write permission on the database and its folder";
+      facts.todo =
+          "lockstep needs write permission on the database and its folder (in WAL mode readers as "
+          "well), and a file system that is not read-only";
       facts.retry = Retry::new_session;
       break;
     case SQLITE_IOERR:
@@ -135,6 +137,13 @@ void CloseDatabase::operator()(sqlite3* handle) const noexcept {
 }
 
 void throw_sqlite_error(sqlite3* handle, int code, std::string_view doing) {
+  // A read that failed with EIO becomes SQLITE_CORRUPT inside SQLite (by way of IOERR_CORRUPTFS),
+  // but a disk that recovers is no damaged database. If the EIO is an older one, that costs a few
+  // tries more before the stop.
+  if ((code & 0xff) == SQLITE_CORRUPT && errno == EIO) {
+    errno = 0;
+    code = SQLITE_IOERR_CORRUPTFS;
+  }
   const char* text = handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
   throw Error(facts_for(code, std::string(doing), fmt::format("SQLite says: {} ({})", text, code)));
 }

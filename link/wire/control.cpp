@@ -84,6 +84,7 @@ std::string encode_hello(const Hello& hello) {
   if (hello.position) json["position"] = to_string(*hello.position);
   if (hello.target) json["target"] = to_string(*hello.target);
   if (hello.accept_target) json["accept_target"] = "yes";
+  if (hello.seen) json["seen"] = to_string(*hello.seen);
   return dump_json(json);
 }
 
@@ -94,6 +95,7 @@ Hello decode_hello(std::string_view body) {
   if (from.has("position")) hello.position = position_member(from, "position");
   if (from.has("target")) hello.target = target_member(from, "target");
   hello.accept_target = from.has("accept_target");
+  if (from.has("seen")) hello.seen = position_member(from, "seen");
   return hello;
 }
 
@@ -167,17 +169,19 @@ ChunkRows decode_chunk_rows(std::string_view body) {
 }
 
 std::string encode_chunk_end(const ChunkEnd& end) {
-  return dump_json({{"part", end.part},
-                    {"last", key_to_json(end.last)},
-                    {"rows", end.rows},
-                    {"done", end.done}});
+  Json json{
+      {"part", end.part}, {"last", key_to_json(end.last)}, {"rows", end.rows}, {"done", end.done}};
+  if (end.as_of) json["as_of"] = to_string(*end.as_of);
+  return dump_json(json);
 }
 
 ChunkEnd decode_chunk_end(std::string_view body) {
   const Json json = parse_json("chunk_end", body);
   const JsonReader from("chunk_end", json);
-  return {from.table("part"), key_from_json("chunk_end", from.member("last").json()),
-          from.count("rows"), from.boolean("done")};
+  ChunkEnd end{from.table("part"), key_from_json("chunk_end", from.member("last").json()),
+               from.count("rows"), from.boolean("done")};
+  if (from.has("as_of")) end.as_of = position_member(from, "as_of");
+  return end;
 }
 
 std::string encode_refusal(const ErrorFacts& facts) {

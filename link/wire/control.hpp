@@ -24,6 +24,9 @@ struct Hello {
   std::optional<Position> position;  ///< the ledger's; nothing before the first one was recorded
   std::optional<TargetIdentity> target = {};  ///< capture refuses another than it knows
   bool accept_target = false;                 ///< a person says that it is the right one now
+  /// While a copy is under way: the newest change of the source that chunks on the target were
+  /// read after. The source must still have it, or it went back behind what was copied.
+  std::optional<Position> seen = {};
 };
 
 struct Welcome {
@@ -48,7 +51,8 @@ struct ChunkEnd {
   std::uint32_t part = 0;   ///< place of the part in the copy request
   std::vector<Value> last;  ///< key of the last row; empty if there was none
   std::uint64_t rows = 0;
-  bool done = false;  ///< the part ends here
+  bool done = false;                   ///< the part ends here
+  std::optional<Position> as_of = {};  ///< the newest change when the chunk's last rows were read
 };
 
 /// A fragment of the rows of one part; parts come mixed, each in its own order.

@@ -97,9 +97,9 @@ class Dealer {
   Dealer(const Dealer&) = delete;
   Dealer& operator=(const Dealer&) = delete;
 
-  /// Another socket for the same endpoint; what was under way is gone. libzmq's own reconnecting ends
-  /// for good when what came was no ZMTP or failed CURVE's check: so a new session takes a new one.
-  /// Throws as the constructor.
+  /// Another socket for the same endpoint; what was under way is gone. libzmq's own reconnecting
+  /// ends for good when what came was no ZMTP or failed CURVE's check: so a new session takes a new
+  /// one. Throws as the constructor.
   void reopen();
   /// False if the queue is full or, over tcp, nobody is connected. Never blocks.
   [[nodiscard]] bool send(const std::string& frame);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tests/support/captured_source.hpp"
+#include "tests/support/fault.hpp"
 
 namespace lockstep::test {
 namespace {
@@ -76,6 +77,7 @@ TEST_CASE("victims of REPLACE on a unique column are seen") {
   check_form("schema-level, plain UPDATE", kSchemaReplace, "UPDATE t SET u = 'b' WHERE id = 1");
   check_form("schema-level, UPSERT on the key", kSchemaReplace,
              "INSERT INTO t VALUES (9, 'a', 9) ON CONFLICT(id) DO UPDATE SET v = 10");
+  saw_fault("S24", "GO: victims of REPLACE are logged by probes");
 }
 
 TEST_CASE("victims of REPLACE on other unique indexes are seen") {
@@ -107,6 +109,7 @@ TEST_CASE("victims of REPLACE on other unique indexes are seen") {
              "CREATE TABLE \"or\"\"der's\"(\"key\" TEXT PRIMARY KEY, \"a\"\"b\" TEXT UNIQUE);"
              "INSERT INTO \"or\"\"der's\" VALUES ('1', 'a'), ('2', 'b');",
              "INSERT OR REPLACE INTO \"or\"\"der's\" VALUES ('9', 'a')");
+  saw_fault("S24", "GO: victims by every kind of unique index");
 }
 
 TEST_CASE("a default that takes the place of NULL meets its victim too") {
@@ -250,6 +253,7 @@ TEST_CASE("a table without a key is followed by its rowid") {
   check_form("two of its names are columns", shadowed,
              "INSERT INTO t VALUES (1, 7, 3); INSERT OR REPLACE INTO t VALUES (5, 7, 3);"
              "UPDATE t SET _rowid_ = 99 WHERE rowid = 1 AND oid = 2 AND _rowid_ = 1");
+  saw_fault("S27", "GO: followed by its rowid");
 }
 
 TEST_CASE("a rowid that the application names has its victim") {
@@ -341,6 +345,7 @@ TEST_CASE("UPSERT, key changes and swaps are followed") {
   check_form("a trigger of the application writes", kWithTriggers,
              "INSERT OR REPLACE INTO t VALUES (7, 'moved', 9); INSERT INTO t VALUES (8, 'x', 9)");
   check_form("a view is written through", kWithView, "INSERT INTO w VALUES (9, 'a', 9)");
+  saw_fault("S25", "GO: exact");
 }
 
 TEST_CASE("what foreign keys do to children is followed") {
@@ -370,6 +375,7 @@ TEST_CASE("what foreign keys do to children is followed") {
   source.app().exec("PRAGMA foreign_keys=ON; UPDATE OR REPLACE t SET k = NULL WHERE k = 'c'");
   CHECK(source.app().value("SELECT count(*) FROM t") == "0");
   CHECK(source.follow() == "");
+  saw_fault("S26", "GO: exact");
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "capture/triggers.hpp"
 #include "link/sqlite/statement.hpp"
 #include "tests/support/captured_source.hpp"
+#include "tests/support/fault.hpp"
 
 namespace lockstep::test {
 namespace {
@@ -202,10 +203,12 @@ TEST_CASE("a missing change stops before anything is sent") {
   source.app().exec("INSERT INTO tags VALUES ('1', 1), ('2', 2), ('3', 3)");
   source.app().exec("DELETE FROM _lockstep_changes WHERE seq = 2");
   CHECK(followed(source) == "LS-S311");
+  // As if prune had gone beyond what a target that was failed over still needs.
   source.app().exec("DELETE FROM _lockstep_changes WHERE seq = 0");
   CHECK(followed(source) == "LS-S310");
   source.app().exec("DELETE FROM _lockstep_changes");
   CHECK(followed(source) == "LS-S328");
+  saw_fault("S33", "HALT: LS-S310 or LS-S311, a gap is never skipped");
 }
 
 TEST_CASE("a schema that is no longer the one that was installed stops by name") {
@@ -232,6 +235,9 @@ TEST_CASE("a schema that is no longer the one that was installed stops by name")
   if (restarted) source.reopen();
   CHECK(followed(source) == "LS-S306");
   CHECK(code_of([&] { source.tail().prove(source.position()); }) == "LS-S306");
+  saw_fault("S21",
+            "HALT: LS-S306 for a column added, dropped or renamed, a table renamed or dropped, an "
+            "index, a trigger");
 }
 
 TEST_CASE("VACUUM and schema changes elsewhere are none of our business") {
@@ -246,6 +252,7 @@ TEST_CASE("VACUUM and schema changes elsewhere are none of our business") {
   CHECK(source.follow() == "");
   source.reopen();
   CHECK(source.follow() == "");
+  saw_fault("S21", "GO: VACUUM and changes of other tables");
 }
 
 TEST_CASE("a row without a key stops its batch, and no longer once it has one") {
@@ -257,6 +264,7 @@ TEST_CASE("a row without a key stops its batch, and no longer once it has one") 
   CHECK(followed(source) == "LS-D412");
   source.app().exec("UPDATE t SET n = 3 WHERE v = 3");
   CHECK(followed(source) == "none");
+  saw_fault("S27", "HALT: LS-D412 for a row with NULL in its key, until it has one");
 }
 
 TEST_CASE("prune keeps the acknowledged row, the retention and the last row") {

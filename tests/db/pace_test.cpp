@@ -10,6 +10,7 @@
 
 #include "link/sqlite/pace.hpp"
 #include "tests/support/application.hpp"
+#include "tests/support/fault.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "tests/support/wait_until.hpp"
 
@@ -133,6 +134,8 @@ TEST_CASE("readers stay out of a large WAL until it restarts") {
   writer.join();
   CHECK(wal_state(database)->frames < before);
   CHECK(pace.in_vain() == 0);
+  test::saw_fault("S7",
+                  "GO: above 16 MiB of WAL our readers stay out until it restarts, or a second");
 }
 
 TEST_CASE("a WAL that is written to is not still, however long that takes") {

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "tests/support/fault.hpp"
 #include "tests/system/world.hpp"
 
 namespace lockstep::test {
@@ -118,6 +119,9 @@ TEST_CASE("lost triggers block the table by name, and the next start reads it an
   run->signal(SIGTERM);
   CHECK(run->wait_or_throw(20s) == ExitStatus{.code = 143});
   CHECK_THAT(run->error_output(), Catch::Contains("read anew"));
+  saw_fault(
+      "S22",
+      "HALT: LS-S306 names the table; the next start puts the triggers back and reads it anew");
 }
 
 TEST_CASE("an endpoint that nothing protects is refused") {

@@ -87,6 +87,7 @@ TEST_CASE("the torture database is refused as a whole, with a reason for each ta
   saw_fault("A23",
             "REFUSE: LS-A100 names the table with U+0000 in a text; while following LS-D401");
   saw_fault("A36", "REFUSE: LS-A100 names the table with too many columns");
+  saw_fault("S28", "REFUSE: LS-A100 before the first trigger, with table, column and reason");
 }
 
 TEST_CASE("a table without a key is warned of, followed, and counts on after the last rowid",

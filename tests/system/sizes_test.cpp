@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "tests/support/application.hpp"
+#include "tests/support/fault.hpp"
 #include "tests/support/state_reader.hpp"
 #include "tests/system/sized.hpp"
 #include "tests/system/world.hpp"
@@ -132,6 +133,7 @@ TEST_CASE("one transaction of a million rows is one state on the target", "[syst
   big.timed("update", [&] { both("", "UPDATE {} SET v = v + 1"); });
   big.timed("delete", [&] { both("", "DELETE FROM {} WHERE id % 2 = 0"); });
   big.finish(fmt::format("one transaction of {} rows", rows));
+  saw_fault("S29", "GO: one transaction is one state on the target");
 }
 
 TEST_CASE("a row that changed a million times is caught up with at once", "[system][soak]") {
@@ -155,6 +157,7 @@ TEST_CASE("a row that changed a million times is caught up with at once", "[syst
   });
   hot.timed("catching up", [&] { hot.follow(); });
   hot.finish(fmt::format("one row changed {} times", changes));
+  saw_fault("S29", "GO: a row that changed a million times is sent once");
 }
 
 TEST_CASE("a backlog of millions of keys is caught up with in one state", "[system][soak]") {

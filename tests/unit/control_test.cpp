@@ -159,6 +159,9 @@ TEST_CASE("hello comes back with and without a position") {
   CHECK_FALSE(empty.position.has_value());
   const Position at = sample_position(std::numeric_limits<std::int64_t>::max());
   CHECK(decode_hello(encode_hello({"sh\xff", "uuid", at})).position == at);
+  CHECK_FALSE(decode_hello(encode_hello({"shop", "uuid", at})).seen);
+  CHECK(decode_hello(encode_hello({"shop", "uuid", at, sample_position(9)})).seen ==
+        sample_position(9));
   CHECK(decode_hello(encode_hello({"sh\xff", "uuid", at})).migration == "sh\xff");
   const TargetIdentity target{"730", "16384", 2};
   CHECK(decode_hello(encode_hello({"shop", "uuid", at, target})).target == target);
@@ -269,6 +272,10 @@ TEST_CASE("the end of a chunk comes back") {
   CHECK(same_key(got.last, {text("k")}));
   CHECK(got.rows == 1'234'567'890'123);
   CHECK(got.done);
+  CHECK_FALSE(got.as_of);
+  ChunkEnd dated = got;
+  dated.as_of = sample_position(8);
+  CHECK(decode_chunk_end(encode_chunk_end(dated)).as_of == sample_position(8));
 }
 
 TEST_CASE("rows of a chunk come back with their part") {

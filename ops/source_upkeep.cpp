@@ -1,0 +1,52 @@
+// What the capturing end does for the source beside answering: looks after its file, prunes.
+#include "ops/source_worker.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+constexpr Milliseconds kRests{50};   // an application that has not committed for so long
+constexpr Milliseconds kJustNow{1};  // its commit was seen: the next write is not due yet
+}  // namespace
+
+void SourceWorker::look_after_source() {
+  if (health_.look(*tail_, acked_)) return;
+  if (session_) session_->batch.reset();  // it reads through the tail
+  tail_.reset();
+  reader_.reset();
+  health_.give_up();
+}
+
+// A slice while the application rests or, if that does not happen for long, right behind a commit.
+// True: there may be more at once.
+bool SourceWorker::prune() {
+  if (!acked_ || !prune_.is_due(*acked_)) return false;
+  see_commit(tail_->newest());
+  const auto since = steady_now() - last_commit_;
+  const bool rests = since > kRests;
+  if (!rests && !(since < kJustNow && prune_.is_urgent(*acked_))) return false;
+  const std::int64_t rows = prune_.turn(*acked_);
+  if (rows > 0) board_.pruned(rows);
+  return rests && rows > 0;
+}
+
+void SourceWorker::see_commit(const Position& newest) {
+  if (newest.seq == newest_seen_) return;
+  newest_seen_ = newest.seq;
+  last_commit_ = steady_now();
+}
+
+// Rare: only after VACUUM and its like, and only where a table has no key. If the application holds
+// the lock, the tables are read once more after the next start, and that is all.
+void SourceWorker::rowids_durable(std::int64_t schema_version) {
+  if (schema_version == rowids_known_) return;
+  rowids_known_ = schema_version;
+  try {
+    sqlite::Database database = sqlite::Database::open(options_.path, sqlite::OpenMode::read_write,
+                                                       options_.prune.busy_patience);
+    capture::record_rowids_version(database, schema_version);
+  } catch (const Error& error) {
+    if (error.retry() == Retry::never) throw;
+  }
+}
+
+}  // namespace lockstep::ops
