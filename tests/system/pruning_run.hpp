@@ -34,7 +34,7 @@ inline std::unique_ptr<Process> start_pruning_run(const std::string& file, const
   if (file == nullptr || dsn == nullptr) std::exit(2);
   ops::Signals signals;
   ops::Screen screen(ops::Format::text, ops::Progress::quiet);
-  sqlite::LockFile lock = ops::take_source(file);
+  sqlite::LockFile lock = ops::take_source(file, screen);
   ops::RunRequest request;
   request.source = file;
   request.target = dsn;

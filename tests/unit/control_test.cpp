@@ -160,7 +160,7 @@ TEST_CASE("hello comes back with and without a position") {
   const Position at = sample_position(std::numeric_limits<std::int64_t>::max());
   CHECK(decode_hello(encode_hello({"sh\xff", "uuid", at})).position == at);
   CHECK_FALSE(decode_hello(encode_hello({"shop", "uuid", at})).seen);
-  CHECK(decode_hello(encode_hello({"shop", "uuid", at, sample_position(9)})).seen ==
+  CHECK(decode_hello(encode_hello({"shop", "uuid", at, {}, false, sample_position(9)})).seen ==
         sample_position(9));
   CHECK(decode_hello(encode_hello({"sh\xff", "uuid", at})).migration == "sh\xff");
   const TargetIdentity target{"730", "16384", 2};
