@@ -21,6 +21,7 @@
 #include "model/error.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/temp_dir.hpp"
+#include "tests/support/wait_until.hpp"
 
 namespace lockstep::wire {
 namespace {
@@ -134,7 +135,8 @@ TEST_CASE("router and dealer talk over inproc, ipc and tcp") {
     Dealer dealer(context(), endpoint);
     CHECK_FALSE(router.receive().has_value());
     CHECK_FALSE(dealer.receive().has_value());
-    REQUIRE(dealer.send("question"));
+    // Over tcp there is nobody to send to before the connection is made.
+    REQUIRE(test::wait_until([&] { return dealer.send("question"); }, std::chrono::seconds{10}));
     const Received question = receive_from(router);
     CHECK(question.frame == "question");
     REQUIRE(router.send(question.peer, "first") == Router::Sent::yes);
