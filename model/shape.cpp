@@ -40,6 +40,10 @@ std::optional<std::size_t> TableShape::column_named(std::string_view column) con
   return std::nullopt;
 }
 
+ColumnSpelling TablePlan::spelling(std::size_t column) const {
+  return column < spellings.size() ? spellings[column] : ColumnSpelling{};
+}
+
 bool TablePlan::is_key(std::size_t column) const {
   return std::find(shape.key.begin(), shape.key.end(), column) != shape.key.end();
 }
@@ -76,13 +80,27 @@ std::string_view to_string(ColumnType type) {
       return "bytea";
     case ColumnType::numeric:
       return "numeric";
+    case ColumnType::boolean:
+      return "boolean";
+    case ColumnType::date:
+      return "date";
+    case ColumnType::timestamp:
+      return "timestamp without time zone";
+    case ColumnType::timestamptz:
+      return "timestamp with time zone";
+    case ColumnType::uuid:
+      return "uuid";
+    case ColumnType::json:
+      return "json";
   }
   return "?";
 }
 
 std::optional<ColumnType> parse_column_type(std::string_view text) {
-  for (const ColumnType type : {ColumnType::bigint, ColumnType::double_precision, ColumnType::text,
-                                ColumnType::bytea, ColumnType::numeric})
+  for (const ColumnType type :
+       {ColumnType::bigint, ColumnType::double_precision, ColumnType::text, ColumnType::bytea,
+        ColumnType::numeric, ColumnType::boolean, ColumnType::date, ColumnType::timestamp,
+        ColumnType::timestamptz, ColumnType::uuid, ColumnType::json})
     if (to_string(type) == text) return type;
   return std::nullopt;
 }

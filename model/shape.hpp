@@ -71,16 +71,32 @@ struct TableShape {
 /// 16 hex digits that change when columns, types, keys or indexes do.
 [[nodiscard]] std::string fingerprint(const TableShape& shape);
 
-/// What a column becomes on PostgreSQL: one type per storage class, and numeric for integers and
-/// reals side by side, as SQLite's NUMERIC affinity keeps them.
+/// What a column becomes on PostgreSQL: one type per storage class; numeric for integers and reals
+/// side by side, as SQLite's NUMERIC affinity keeps them; and what the application needs there,
+/// where every value means the same in it: boolean for 0 and 1, the others for texts
+/// (model/spelling). timestamp is the one without, timestamptz the one with time zone.
 enum class ColumnType : std::uint8_t {
   bigint = 1,
   double_precision = 2,
   text = 3,
   bytea = 4,
-  numeric = 5
+  numeric = 5,
+  boolean = 6,
+  date = 7,
+  timestamp = 8,
+  timestamptz = 9,
+  uuid = 10,
+  json = 11
 };
 
+/// How the texts of a column are spelled whose type keeps only what they mean.
+struct ColumnSpelling {
+  std::uint64_t found = 0;  ///< a bit for each spelling that the census found (model/spelling)
+  bool bound = false;       ///< of a key or unique column: others would be taken for the same value
+  bool operator==(const ColumnSpelling&) const = default;
+};
+
+/// As PostgreSQL's format_type() has it.
 [[nodiscard]] std::string_view to_string(ColumnType type);
 [[nodiscard]] std::optional<ColumnType> parse_column_type(std::string_view text);
 
@@ -90,12 +106,14 @@ struct TablePlan {
   std::uint32_t id = 0;  ///< its number in the change table; never reused within an era
   TableShape shape;
   std::vector<ColumnType> types;             ///< one per column
+  std::vector<ColumnSpelling> spellings;     ///< one per column; shorter: unknown, not bound
   std::int64_t sequence = 0;                 ///< sqlite_sequence when planned; 0: none
   std::vector<std::string> carried_indexes;  ///< names of shape.indexes that PostgreSQL gets too
   std::vector<std::string> left_out;  ///< what it does not get, one sentence each; told to the user
 
   [[nodiscard]] const std::string& name() const { return shape.name; }
   [[nodiscard]] bool is_key(std::size_t column) const;
+  [[nodiscard]] ColumnSpelling spelling(std::size_t column) const;
 };
 
 }  // namespace lockstep

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "model/promise.hpp"
 #include "model/shape.hpp"
 #include "model/value.hpp"
 
@@ -24,6 +25,7 @@ struct ColumnCensus {
   std::uint64_t whole_reals = 0;
   std::string whole_real_example{};
   std::uint64_t bytes_max = 0;  ///< longest text or blob
+  PromiseCensus promise{};
 };
 
 struct TableCensus {

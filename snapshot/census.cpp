@@ -27,6 +27,7 @@ class Counter {
  public:
   explicit Counter(const TableShape& shape) : shape_(shape) {
     census_.columns.resize(shape.columns.size());
+    for (const Column& column : shape.columns) promises_.push_back(promise_of(column));
   }
 
   std::size_t count(const sqlite::Statement& row) {
@@ -49,6 +50,11 @@ class Counter {
         postgres::misfit_of(value, ColumnType::numeric) == postgres::Misfit::whole_real &&
         column.whole_reals++ == 0)
       column.whole_real_example = describe_row(row, shape_, i);
+    if (promises_[i] != Promise::none && value.kind != ValueClass::null && !column.promise.broken &&
+        !keeps(promises_[i], value, column.promise)) {
+      column.promise.broken = true;
+      column.promise.broken_by = describe_row(row, shape_, i);
+    }
     if (value.kind != ValueClass::text && value.kind != ValueClass::blob)
       return sizeof value.integer;
     column.bytes_max = std::max<std::uint64_t>(column.bytes_max, value.bytes.size());
@@ -63,6 +69,7 @@ class Counter {
   }
 
   const TableShape& shape_;
+  std::vector<Promise> promises_;
   TableCensus census_;
 };
 
@@ -112,6 +119,7 @@ void add(TableCensus& sum, const TableCensus& part) {
     column.whole_reals += other.whole_reals;
     if (column.whole_real_example.empty()) column.whole_real_example = other.whole_real_example;
     column.bytes_max = std::max(column.bytes_max, other.bytes_max);
+    add(column.promise, other.promise);
   }
 }
 

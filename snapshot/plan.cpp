@@ -61,6 +61,27 @@ void decide_indexes(TablePlan& plan, const TableCensus& census) {
   }
 }
 
+Distinction distinction_of(const TableShape& shape, std::size_t column) {
+  auto found = Distinction::none;
+  if (std::find(shape.key.begin(), shape.key.end(), column) != shape.key.end())
+    return Distinction::key;
+  for (const Index& index : shape.indexes)
+    for (const IndexTerm& term : index.terms)
+      // What an expression compares nobody knows.
+      if (!term.column || *term.column == column)
+        found = std::max(found, index.unique ? Distinction::unique : Distinction::indexed);
+  return found;
+}
+
+// The type of the class, or the one that the declaration promises.
+void add_type(TablePlan& plan, std::size_t column, ColumnType of_class, const TableCensus& census) {
+  const Usable usable = usable_type(plan.shape.columns[column], census.columns[column].promise,
+                                    distinction_of(plan.shape, column));
+  plan.types.push_back(usable.type.value_or(of_class));
+  plan.spellings.push_back(usable.spelling);
+  if (!usable.why_not.empty()) plan.left_out.push_back(usable.why_not);
+}
+
 void report_left_out(TablePlan& plan) {
   const TableShape& shape = plan.shape;
   const auto report = [&](std::size_t count, std::string_view what) {
@@ -108,7 +129,7 @@ Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus&
     const auto use = planned.plan.is_key(i) ? ColumnUse::key : ColumnUse::plain;
     const auto type = decide_type(shape.columns[i], census.columns[i], use, why);
     if (type)
-      planned.plan.types.push_back(*type);
+      add_type(planned.plan, i, *type, census);
     else
       planned.problems.push_back(why);
   }

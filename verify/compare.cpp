@@ -32,10 +32,49 @@ std::string source_sql(const TablePlan& plan) {
                      sqlite::quoted(plan.name()), fmt::join(order, ", "));
 }
 
-// "C" orders text byte by byte, as BINARY does.
+bool keeps_meaning_only(ColumnType type) {
+  return type == ColumnType::boolean || type == ColumnType::date || type == ColumnType::timestamp ||
+         type == ColumnType::timestamptz || type == ColumnType::uuid || type == ColumnType::json;
+}
+
+// The text of the source as PostgreSQL shows the same: two spellings of one instant become one.
+// It shares nothing with what encoded it; what it does not know it leaves, and that differs.
+void respell_instant(std::string& text) {
+  constexpr std::size_t kMinuteBytes = 16, kSecondBytes = 19;
+  if (text.size() < kMinuteBytes) return;
+  if (text[10] == 'T') text[10] = ' ';
+  for (const std::string_view zone : {"Z", "+00:00", "+00"})
+    if (text.size() >= kMinuteBytes + zone.size() && text.ends_with(zone)) {
+      text.resize(text.size() - zone.size());
+      break;
+    }
+  if (text.size() == kMinuteBytes) text += ":00";
+  if (text.size() <= kSecondBytes || text[kSecondBytes] != '.') return;
+  while (text.back() == '0') text.pop_back();
+  if (text.back() == '.') text.pop_back();
+}
+
+void respell_uuid(std::string& text) {
+  if (text.size() == 32)
+    for (const std::size_t dash : {8U, 13U, 18U, 23U}) text.insert(dash, 1, '-');
+  for (char& c : text)
+    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
+}
+
+void respell(Value& value, ColumnType type) {
+  if (value.kind != ValueClass::text) return;
+  if (type == ColumnType::uuid) respell_uuid(value.bytes);
+  if (type == ColumnType::timestamp || type == ColumnType::timestamptz)
+    respell_instant(value.bytes);
+}
+
+// "C" orders text byte by byte, as BINARY does. Types that keep only a meaning come as PostgreSQL
+// spells them (ISO, UTC).
 std::string target_sql(const std::string& schema, const TablePlan& plan) {
   std::vector<std::string> columns, order;
-  for (const Column& column : plan.shape.columns) columns.push_back(postgres::quoted(column.name));
+  for (std::size_t i = 0; i < plan.types.size(); ++i)
+    columns.push_back(postgres::quoted(plan.shape.columns[i].name) +
+                      (keeps_meaning_only(plan.types[i]) ? "::pg_catalog.text" : ""));
   for (const std::size_t key : plan.shape.key)
     order.push_back(postgres::quoted(plan.shape.columns[key].name) +
                     (plan.types[key] == ColumnType::text ? " COLLATE \"C\"" : ""));
@@ -72,6 +111,21 @@ Value target_value(const std::optional<std::string_view>& field, ColumnType type
       break;
     case ColumnType::numeric:
       return postgres::decode_numeric(*field);
+    case ColumnType::boolean:
+      value.kind = ValueClass::integer;
+      value.integer = *field == "true" ? 1 : 0;
+      break;
+    case ColumnType::timestamptz:
+      value.kind = ValueClass::text;
+      value.bytes = field->ends_with("+00") ? field->substr(0, field->size() - 3) : *field;
+      break;
+    case ColumnType::date:
+    case ColumnType::timestamp:
+    case ColumnType::uuid:
+    case ColumnType::json:
+      value.kind = ValueClass::text;
+      value.bytes = *field;
+      break;
   }
   return value;
 }
@@ -158,8 +212,10 @@ Comparison compare_table(sqlite::Database& source, postgres::Connection& target,
 
   const auto next_source = [&] {
     if (!source_rows.step()) return false;
-    for (std::size_t i = 0; i < left.size(); ++i)
+    for (std::size_t i = 0; i < left.size(); ++i) {
       left[i] = Value(source_rows.value(static_cast<int>(i)));
+      respell(left[i], plan.types[i]);
+    }
     if (++result.source_rows % kRowsPerProgress == 0) progress(result.source_rows);
     return true;
   };

@@ -25,8 +25,8 @@ struct Comparison {
 };
 
 /// Reads both sides in key order and joins them: memory does not grow with the table. Values are
-/// equal when their bits are. The caller sees to it that nothing changes meanwhile. `progress` is
-/// told the source rows so far.
+/// equal when their bits are; instants and UUIDs, when they are the same, however spelled. The
+/// caller sees to it that nothing changes meanwhile. `progress` is told the source rows so far.
 [[nodiscard]] Comparison compare_table(sqlite::Database& source, postgres::Connection& target,
                                        const std::string& schema, const TablePlan& plan,
                                        const std::function<void(std::uint64_t)>& progress);

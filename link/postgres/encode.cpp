@@ -9,6 +9,7 @@
 #include "link/postgres/names.hpp"
 #include "link/postgres/numeric.hpp"
 #include "model/error.hpp"
+#include "model/spelling.hpp"
 #include "model/utf8.hpp"
 
 namespace lockstep::postgres {
@@ -82,8 +83,81 @@ bool takes(ColumnType type, ValueClass kind) {
       return kind == ValueClass::blob;
     case ColumnType::numeric:
       return kind == ValueClass::integer || kind == ValueClass::real;
+    case ColumnType::boolean:
+      return kind == ValueClass::integer;
+    case ColumnType::date:
+    case ColumnType::timestamp:
+    case ColumnType::timestamptz:
+    case ColumnType::uuid:
+    case ColumnType::json:
+      return kind == ValueClass::text;
   }
   return false;
+}
+
+/// Of a text that is valid UTF-8.
+Misfit meaning_misfit(std::string_view text, ColumnType type) {
+  switch (type) {
+    case ColumnType::date:
+      return parse_day(text) ? Misfit::none : Misfit::not_date;
+    case ColumnType::timestamp: {
+      const auto instant = parse_instant(text);
+      return instant && instant->zone == Zone::none ? Misfit::none : Misfit::not_timestamp;
+    }
+    case ColumnType::timestamptz: {
+      const auto instant = parse_instant(text);
+      return instant && instant->zone != Zone::none ? Misfit::none : Misfit::not_timestamptz;
+    }
+    case ColumnType::uuid:
+      return parse_uuid(text) ? Misfit::none : Misfit::not_uuid;
+    case ColumnType::json:
+      return is_json(text) ? Misfit::none : Misfit::not_json;
+    case ColumnType::bigint:
+    case ColumnType::double_precision:
+    case ColumnType::text:
+    case ColumnType::bytea:
+    case ColumnType::numeric:
+    case ColumnType::boolean:
+      break;
+  }
+  return Misfit::none;
+}
+
+template <class Unsigned>
+void append_big(std::string& out, Unsigned value) {
+  char bytes[sizeof value];
+  store_big(bytes, value);
+  out.append(bytes, sizeof bytes);
+}
+
+/// The types whose bytes are not those of the value itself. `value` fits.
+void append_meaning(std::string& out, const ValueView& value, ColumnType type) {
+  switch (type) {
+    case ColumnType::numeric:
+      append_numeric(out, value);
+      return;
+    case ColumnType::boolean:
+      out += static_cast<char>(value.integer);
+      return;
+    case ColumnType::date:
+      append_big(out, static_cast<std::uint32_t>(parse_day(value.bytes).value()));
+      return;
+    case ColumnType::timestamp:
+    case ColumnType::timestamptz:
+      append_big(out, static_cast<std::uint64_t>(parse_instant(value.bytes).value().microseconds));
+      return;
+    case ColumnType::uuid: {
+      const Uuid uuid = parse_uuid(value.bytes).value();
+      out.append(uuid.bytes.data(), uuid.bytes.size());
+      return;
+    }
+    case ColumnType::text:
+    case ColumnType::bytea:
+    case ColumnType::json:
+    case ColumnType::bigint:
+    case ColumnType::double_precision:
+      out.append(value.bytes);
+  }
 }
 
 bool has_eight_bytes(ColumnType type) {
@@ -104,6 +178,23 @@ std::string_view to_string(Misfit misfit) {
       return "invalid UTF-8";
     case Misfit::whole_real:
       return "a real equal to an integer, which numeric could not tell from that integer";
+    case Misfit::not_boolean:
+      return "neither 0 nor 1, and the column was decided to be boolean";
+    case Misfit::not_date:
+      return "no date YYYY-MM-DD, and the column was decided to be date";
+    case Misfit::not_timestamp:
+      return "no YYYY-MM-DD HH:MM:SS[.ffffff] without an offset, and the column was decided to be "
+             "timestamp without time zone";
+    case Misfit::not_timestamptz:
+      return "no YYYY-MM-DD HH:MM:SS[.ffffff] with Z or +00:00, and the column was decided to be "
+             "timestamp with time zone";
+    case Misfit::not_uuid:
+      return "no UUID of one case, and the column was decided to be uuid";
+    case Misfit::not_json:
+      return "not JSON, and the column was decided to be json";
+    case Misfit::other_spelling:
+      return "spelled otherwise than the column's values were; a unique column would take both "
+             "spellings for one value";
   }
   return "?";
 }
@@ -111,7 +202,12 @@ std::string_view to_string(Misfit misfit) {
 Misfit misfit_of(const ValueView& value, ColumnType type) {
   if (value.kind == ValueClass::null) return Misfit::none;
   if (!takes(type, value.kind)) return Misfit::wrong_class;
-  if (value.kind == ValueClass::text) return text_misfit<Nul::refused>(value.bytes);
+  if (value.kind == ValueClass::text) {
+    const Misfit misfit = text_misfit<Nul::refused>(value.bytes);
+    return misfit != Misfit::none ? misfit : meaning_misfit(value.bytes, type);
+  }
+  if (type == ColumnType::boolean && value.integer != 0 && value.integer != 1)
+    return Misfit::not_boolean;
   if (value.kind == ValueClass::real && std::isnan(value.real)) return Misfit::wrong_class;
   if (type == ColumnType::numeric && !fits_numeric(value)) return Misfit::whole_real;
   return Misfit::none;
@@ -136,10 +232,10 @@ void append_field(std::string& out, const ValueView& value, ColumnType type) {
   }
   check(value.bytes.size() <= kFieldBytesMax, "a field fits its length");
   char length[4];
-  if (type == ColumnType::numeric) {
+  if (type != ColumnType::text && type != ColumnType::bytea) {
     const std::size_t start = out.size();
     out.append(sizeof length, '\0');
-    append_numeric(out, value);
+    append_meaning(out, value, type);
     store_big(out.data() + start, static_cast<std::uint32_t>(out.size() - start - sizeof length));
     return;
   }
@@ -157,12 +253,8 @@ void append_tuple_head(std::string& out, std::size_t fields) {
 
 void append_raw(std::string& out, const ValueView& value, ColumnType type) {
   check(takes(type, value.kind), "a value is encoded as its own class");
-  if (type == ColumnType::numeric) {
-    append_numeric(out, value);
-    return;
-  }
   if (!has_eight_bytes(type)) {
-    out.append(value.bytes);
+    append_meaning(out, value, type);
     return;
   }
   char bytes[8];

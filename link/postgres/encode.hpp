@@ -12,13 +12,28 @@
 namespace lockstep::postgres {
 
 /// Why a value cannot be a field of its column; nothing if it can.
-enum class Misfit { none, wrong_class, nul_in_text, invalid_utf8, whole_real };
+enum class Misfit {
+  none,
+  wrong_class,
+  nul_in_text,
+  invalid_utf8,
+  whole_real,
+  not_boolean,
+  not_date,
+  not_timestamp,
+  not_timestamptz,
+  not_uuid,
+  not_json,
+  other_spelling  ///< see ColumnSpelling; not found by misfit_of()
+};
 
 [[nodiscard]] std::string_view to_string(Misfit misfit);
 
 /// bigint takes integer, double precision real (with infinities, never a NaN SQLite could not
-/// have), text valid UTF-8 text without NUL, bytea blob, numeric what fits_numeric() says; NULL
-/// fits every column. Anything else is a misfit: nothing is converted.
+/// have), text valid UTF-8 text without NUL, bytea blob, numeric what fits_numeric() says, boolean
+/// the integers 0 and 1, date, timestamp (no zone written), timestamptz (zone 0 written), uuid and
+/// json the texts of model/spelling; NULL fits every column. Anything else is a misfit: nothing is
+/// converted.
 [[nodiscard]] Misfit misfit_of(const ValueView& value, ColumnType type);
 
 /// True for well-formed UTF-8 as PostgreSQL means it (no surrogates, no overlong forms, at most

@@ -4,6 +4,7 @@
 
 #include "link/postgres/encode.hpp"
 #include "model/error.hpp"
+#include "model/spelling.hpp"
 
 namespace lockstep::postgres {
 
@@ -11,6 +12,13 @@ namespace {
 
 constexpr char kSafe[] =
     "applied up to the batch before it; nothing is lost and nothing was converted";
+
+Misfit misfit_in(const TablePlan& plan, std::size_t column, const ValueView& value) {
+  const ColumnType type = plan.types[column];
+  const Misfit misfit = misfit_of(value, type);
+  if (misfit != Misfit::none || value.kind != ValueClass::text) return misfit;
+  return admits(plan.spelling(column), type, value.bytes) ? Misfit::none : Misfit::other_spelling;
+}
 
 std::string described_key(const TablePlan& plan, const EntryView& entry) {
   std::string text;
@@ -67,7 +75,7 @@ void check_entry(const TablePlan& plan, const EntryView& entry) {
     const auto value = values.next();
     if (!value) throw_count(plan);
     const std::size_t column = entry.present ? i : plan.shape.key[i];
-    if (const Misfit misfit = misfit_of(*value, plan.types[column]); misfit != Misfit::none)
+    if (const Misfit misfit = misfit_in(plan, column, *value); misfit != Misfit::none)
       throw_misfit(plan, entry, column, *value, misfit);
     if (value->kind == ValueClass::null && plan.is_key(column))
       throw Error({.code = "LS-D412",
@@ -86,7 +94,7 @@ bool key_fits(const TablePlan& plan, const EntryView& absent) {
   for (const std::size_t column : plan.shape.key) {
     const auto value = values.next();
     if (!value) throw_count(plan);
-    if (value->kind == ValueClass::null || misfit_of(*value, plan.types[column]) != Misfit::none)
+    if (value->kind == ValueClass::null || misfit_in(plan, column, *value) != Misfit::none)
       return false;
   }
   return true;

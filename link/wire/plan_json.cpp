@@ -8,6 +8,7 @@
 #include "link/wire/control.hpp"
 #include "link/wire/json.hpp"
 #include "model/row_stream.hpp"
+#include "model/spelling.hpp"
 
 namespace lockstep::wire {
 
@@ -49,7 +50,27 @@ std::size_t column_number(std::string_view body_of, const Json& json, std::size_
   return static_cast<std::size_t>(number);
 }
 
-Json column_to_json(const Column& column, ColumnType type) {
+Json spellings_to_json(const ColumnSpelling& spelling, ColumnType type) {
+  Json names = Json::array();
+  for (unsigned i = 0; i < spellings_of(type); ++i)
+    if ((spelling.found >> i & 1) != 0) names.push_back(spelling_name(type, i));
+  return names;
+}
+
+ColumnSpelling spelling_from_json(const JsonReader& column, ColumnType type) {
+  ColumnSpelling spelling;
+  if (!column.has("spellings")) return spelling;
+  for (const Json& json : column.member("spellings").array()) {
+    const auto known =
+        json.is_string() ? parse_spelling(type, json.get<std::string>()) : std::nullopt;
+    if (!known) throw_unfit(column.body_of(), "\"spellings\" has one that is not known");
+    spelling.found |= std::uint64_t{1} << *known;
+  }
+  spelling.bound = column.boolean("spelling_bound");
+  return spelling;
+}
+
+Json column_to_json(const Column& column, ColumnType type, const ColumnSpelling& spelling) {
   Json json{{"name", exact_text(column.name)},
             {"declared_type", exact_text(column.declared_type)},
             {"affinity", name_of(kAffinities, column.affinity)},
@@ -59,6 +80,10 @@ Json column_to_json(const Column& column, ColumnType type) {
             {"collation", exact_text(column.collation)},
             {"type", std::string(to_string(type))}};
   if (column.is_rowid) json["is_rowid"] = true;
+  if (spelling.found != 0) {
+    json["spellings"] = spellings_to_json(spelling, type);
+    json["spelling_bound"] = spelling.bound;
+  }
   return json;
 }
 
@@ -115,7 +140,7 @@ Json shape_to_json(const TablePlan& plan) {
   const TableShape& shape = plan.shape;
   Json columns = Json::array();
   for (std::size_t i = 0; i < shape.columns.size(); ++i)
-    columns.push_back(column_to_json(shape.columns[i], plan.types[i]));
+    columns.push_back(column_to_json(shape.columns[i], plan.types[i], plan.spelling(i)));
   Json indexes = Json::array();
   for (const Index& index : shape.indexes) indexes.push_back(index_to_json(index));
   Json json{{"name", exact_text(shape.name)},
@@ -140,6 +165,7 @@ void read_columns(const JsonReader& from, TablePlan& plan) {
     const auto type = parse_column_type(column.string("type"));
     if (!type) throw_unfit(from.body_of(), "\"type\" is none that is known");
     plan.types.push_back(*type);
+    plan.spellings.push_back(spelling_from_json(column, *type));
   }
 }
 

@@ -1,6 +1,7 @@
 // One cell of either side, and when two of them are the same.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <compare>
@@ -15,7 +16,7 @@
 namespace compare {
 
 /// How a column is compared, by its type on the target.
-enum class Kind { number, real, text, bytes, boolean };
+enum class Kind { number, real, text, bytes, boolean, instant, uuid };
 
 inline std::string quoted(std::string_view name) {
   std::string sql = "\"";
@@ -51,6 +52,27 @@ inline std::optional<std::int64_t> as_integer(std::string_view text) {
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
   if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size()) return std::nullopt;
   return number;
+}
+
+/// One spelling for what a date type or uuid of the target takes for the same: a blank between day
+/// and time, seconds, no empty digits of a fraction, UTC not written; small hex digits, no dashes.
+inline void normalise(Kind kind, std::string& text) {
+  if (kind == Kind::uuid) {
+    std::erase(text, '-');
+    for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'F' ? c + 32 : c);
+  }
+  if (kind != Kind::instant || text.size() < 16) return;
+  if (text[10] == 'T') text[10] = ' ';
+  if (text.ends_with('Z'))
+    text.pop_back();
+  else if (const auto zone = text.find('+');
+           zone != std::string::npos && text.find_first_not_of("0:", zone + 1) == text.npos)
+    text.erase(zone);
+  if (text.size() == 16) text += ":00";
+  const auto point = text.find('.');
+  if (point == std::string::npos) return;
+  text.erase(std::max(text.find_last_not_of('0') + 1, point));
+  if (text.ends_with('.')) text.pop_back();
 }
 
 inline std::strong_ordering order_of_numbers(const Cell& a, const Cell& b) {

@@ -135,8 +135,8 @@ class Target {
     PQsetClientEncoding(connection_.get(), "UTF8");
     for (const char* sql :
          {"SET search_path = ''", "SET bytea_output = 'hex'", "SET extra_float_digits = 1",
-          "SET datestyle = 'ISO'", "SET statement_timeout = 0", "SET work_mem = '64MB'",
-          "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"})
+          "SET datestyle = 'ISO'", "SET timezone = 'UTC'", "SET statement_timeout = 0",
+          "SET work_mem = '64MB'", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"})
       static_cast<void>(query(sql, {}));
   }
 
@@ -214,6 +214,8 @@ inline Kind kind_of(const std::string& type) {
   if (type == "float8" || type == "float4") return Kind::real;
   if (type == "int8" || type == "int4" || type == "int2" || type == "numeric") return Kind::number;
   if (type == "bytea") return Kind::bytes;
+  if (type == "timestamp" || type == "timestamptz") return Kind::instant;
+  if (type == "uuid") return Kind::uuid;
   return type == "bool" ? Kind::boolean : Kind::text;
 }
 
@@ -235,12 +237,13 @@ inline void read_source_cell(sqlite3_stmt* statement, int index, const Column& c
     cell.text.clear();
   else
     cell.text = Source::text(statement, index);
+  if (cell.kind == Cell::Class::text) normalise(column.kind, cell.text);
 }
 
 inline void read_target_cell(const PGresult* row, int index, Kind kind, Cell& cell) {
-  static constexpr Cell::Class kClasses[] = {Cell::Class::number, Cell::Class::number,
-                                             Cell::Class::text, Cell::Class::blob,
-                                             Cell::Class::number};
+  static constexpr Cell::Class kClasses[] = {
+      Cell::Class::number, Cell::Class::number, Cell::Class::text, Cell::Class::blob,
+      Cell::Class::number, Cell::Class::text,   Cell::Class::text};
   const bool null = PQgetisnull(row, 0, index) != 0;
   cell.kind = null ? Cell::Class::null : kClasses[static_cast<std::size_t>(kind)];
   cell.order = cell.kind;
@@ -251,6 +254,7 @@ inline void read_target_cell(const PGresult* row, int index, Kind kind, Cell& ce
     std::from_chars(text.data(), text.data() + text.size(), cell.value);
   } else if (null || kind != Kind::bytes) {
     cell.text = kind == Kind::boolean && !null ? (text == "t" ? "1" : "0") : text;
+    normalise(kind, cell.text);
     cell.real = !null && kind == Kind::number && !as_integer(text);  // numeric: the nearest double
     if (cell.real) cell.value = std::strtod(cell.text.c_str(), nullptr);
   } else {

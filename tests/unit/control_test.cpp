@@ -74,7 +74,9 @@ TablePlan sample_plan() {
   plan.id = 4'000'000'000U;
   plan.sequence = 9'007'199'254'740'993;  // not a double
   plan.types = {ColumnType::bigint, ColumnType::text, ColumnType::double_precision,
-                ColumnType::bytea};
+                ColumnType::uuid};
+  plan.spellings.resize(4);
+  plan.spellings[3] = {.found = 0b101, .bound = true};
   TableShape& shape = plan.shape;
   shape.name = "we\"ird 'table' \xe2\x82\xac";
   shape.columns = {
@@ -107,6 +109,7 @@ void check_same(const TablePlan& a, const TablePlan& b) {
   CHECK(a.id == b.id);
   CHECK(a.sequence == b.sequence);
   CHECK(a.types == b.types);
+  CHECK(a.spellings == b.spellings);
   CHECK(a.shape.name == b.shape.name);
   CHECK(a.shape.key == b.shape.key);
   CHECK(a.shape.rowid_alias == b.shape.rowid_alias);

@@ -45,7 +45,7 @@ TEST_CASE("a table is planned from what its rows hold") {
   CHECK(planned.problems.empty());
   CHECK(planned.plan.id == 7);
   CHECK(planned.plan.sequence == 41);
-  CHECK(planned.plan.types == std::vector{ColumnType::bigint, ColumnType::numeric, ColumnType::text,
+  CHECK(planned.plan.types == std::vector{ColumnType::bigint, ColumnType::numeric, ColumnType::date,
                                           ColumnType::bytea, ColumnType::bigint});
   CHECK(planned.plan.carried_indexes == std::vector<std::string>{"by_data", "by_day"});
   CHECK(planned.plan.left_out.empty());
@@ -58,6 +58,8 @@ TEST_CASE("integers and reals of a NUMERIC column are carried, not in a key and 
   CHECK(prices.problems.empty());
   CHECK(prices.plan.types == std::vector{ColumnType::bigint, ColumnType::numeric,
                                          ColumnType::numeric, ColumnType::numeric});
+  CHECK_THAT(fmt::format("{}", fmt::join(prices.plan.left_out, "; ")),
+             Contains("b (DATE) promises: not a date YYYY-MM-DD: id=1, 2460000.5"));
   CHECK(problems("CREATE TABLE t(k NUMERIC PRIMARY KEY); INSERT INTO t VALUES (1), (1.5)") ==
         "column k mixes storage classes: 1 integer (k=1, 1), 1 real (k=1.5, 1.5)");
   CHECK(problems("CREATE TABLE t(id INTEGER PRIMARY KEY, v);"
