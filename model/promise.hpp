@@ -2,6 +2,7 @@
 // the column gets then. Pure.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -47,6 +48,8 @@ enum class Distinction : std::uint8_t {
   unique,   ///< in a unique index: two spellings of one value must not meet there
   key
 };
+
+[[nodiscard]] Distinction distinction_of(const TableShape& shape, std::size_t column);
 
 /// The type that the promise is worth, where every value keeps it and none meets another.
 [[nodiscard]] Usable usable_type(const Column& column, const PromiseCensus& census,

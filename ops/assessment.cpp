@@ -15,6 +15,7 @@
 #include "ops/names.hpp"
 #include "snapshot/census.hpp"
 #include "snapshot/plan.hpp"
+#include "snapshot/undecided.hpp"
 
 namespace lockstep::ops {
 
@@ -116,6 +117,7 @@ Assessment assess(sqlite::Database& database, const std::vector<std::string>& ta
                   const std::vector<std::string>& exclude, Screen& screen) {
   refuse_utf16(database);
   Assessment assessment;
+  std::vector<std::vector<std::size_t>> undecided;
   const std::vector<sqlite::TableName> all = sqlite::list_tables(database);
   check_globs(all, tables);
   check_globs(all, exclude);
@@ -141,9 +143,11 @@ Assessment assess(sqlite::Database& database, const std::vector<std::string>& ta
     for (snapshot::Warning& warning : planned.warnings)
       assessment.warnings.push_back({table.name, std::move(warning.code), std::move(warning.what)});
     assessment.plans.push_back(std::move(planned.plan));
+    undecided.push_back(std::move(planned.undecided));
     assessment.rows.push_back(rows);
   }
   screen.end_progress();
+  snapshot::settle_undecided(assessment.plans, undecided);
   if (assessment.plans.empty() && assessment.refusals.empty())
     throw_no_table("there is no table to follow", "the source has none, or all are left out");
   return assessment;

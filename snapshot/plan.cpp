@@ -61,22 +61,16 @@ void decide_indexes(TablePlan& plan, const TableCensus& census) {
   }
 }
 
-Distinction distinction_of(const TableShape& shape, std::size_t column) {
-  auto found = Distinction::none;
-  if (std::find(shape.key.begin(), shape.key.end(), column) != shape.key.end())
-    return Distinction::key;
-  for (const Index& index : shape.indexes)
-    for (const IndexTerm& term : index.terms)
-      // What an expression compares nobody knows.
-      if (!term.column || *term.column == column)
-        found = std::max(found, index.unique ? Distinction::unique : Distinction::indexed);
-  return found;
-}
-
 // The type of the class, or the one that the declaration promises.
-void add_type(TablePlan& plan, std::size_t column, ColumnType of_class, const TableCensus& census) {
-  const Usable usable = usable_type(plan.shape.columns[column], census.columns[column].promise,
-                                    distinction_of(plan.shape, column));
+void add_type(Planned& planned, std::size_t column, ColumnType of_class,
+              const TableCensus& census) {
+  TablePlan& plan = planned.plan;
+  const Promise promise = promise_of(plan.shape.columns[column]);
+  const PromiseCensus& found = census.columns[column].promise;
+  if (promise != Promise::none && found.kept == 0 && !found.broken)
+    planned.undecided.push_back(column);
+  const Usable usable =
+      usable_type(plan.shape.columns[column], found, distinction_of(plan.shape, column));
   plan.types.push_back(usable.type.value_or(of_class));
   plan.spellings.push_back(usable.spelling);
   if (!usable.why_not.empty()) plan.left_out.push_back(usable.why_not);
@@ -129,7 +123,7 @@ Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus&
     const auto use = planned.plan.is_key(i) ? ColumnUse::key : ColumnUse::plain;
     const auto type = decide_type(shape.columns[i], census.columns[i], use, why);
     if (type)
-      add_type(planned.plan, i, *type, census);
+      add_type(planned, i, *type, census);
     else
       planned.problems.push_back(why);
   }

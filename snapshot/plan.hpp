@@ -1,6 +1,7 @@
 // From shape and census to a table plan, or to the reasons why a table cannot be carried. Pure.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,10 @@ struct Warning {
 };
 
 struct Planned {
-  TablePlan plan;                     ///< complete if `problems` is empty
-  std::vector<std::string> problems;  ///< every reason, not only the first
-  std::vector<Warning> warnings;      ///< not kept in the plan
+  TablePlan plan;                      ///< complete if `problems` is empty
+  std::vector<std::string> problems;   ///< every reason, not only the first
+  std::vector<Warning> warnings;       ///< not kept in the plan
+  std::vector<std::size_t> undecided;  ///< columns without values: see settle_undecided()
 };
 
 /// Checks the schema alone: names, number of columns, a key.
