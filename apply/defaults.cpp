@@ -91,9 +91,12 @@ std::optional<Constant> sum_of(const Expression& from) {
     return std::nullopt;
   Constant sum;
   const auto overflows = [&] {
-    if (from.text == "+") return __builtin_add_overflow(left->integer, right->integer, &sum.integer);
-    if (from.text == "-") return __builtin_sub_overflow(left->integer, right->integer, &sum.integer);
-    if (from.text == "*") return __builtin_mul_overflow(left->integer, right->integer, &sum.integer);
+    if (from.text == "+")
+      return __builtin_add_overflow(left->integer, right->integer, &sum.integer);
+    if (from.text == "-")
+      return __builtin_sub_overflow(left->integer, right->integer, &sum.integer);
+    if (from.text == "*")
+      return __builtin_mul_overflow(left->integer, right->integer, &sum.integer);
     return true;
   };
   return overflows() ? std::nullopt : std::optional(sum);
@@ -102,8 +105,8 @@ std::optional<Constant> sum_of(const Expression& from) {
 // What the column's affinity makes of it; empty where that is not sure.
 std::optional<Constant> converted(Constant value, Affinity affinity) {
   constexpr double kExactInReal = 9007199254740992.0;
-  const bool numeric = affinity == Affinity::integer || affinity == Affinity::numeric ||
-                       affinity == Affinity::real;
+  const bool numeric =
+      affinity == Affinity::integer || affinity == Affinity::numeric || affinity == Affinity::real;
   if (numeric && value.storage == Class::text) {
     const bool digits = value.text.find_first_not_of("0123456789") == std::string::npos;
     if (!value.text.empty() && digits) {
@@ -170,9 +173,8 @@ std::optional<std::string> char_format(std::string_view format) {
       continue;
     }
     if (++at >= format.size()) return std::nullopt;
-    const auto* const field = std::find_if(kFields.begin(), kFields.end(), [&](const auto& each) {
-      return each.first == format[at];
-    });
+    const auto* const field = std::find_if(
+        kFields.begin(), kFields.end(), [&](const auto& each) { return each.first == format[at]; });
     if (field == kFields.end()) return std::nullopt;
     out += field->second;
   }
@@ -196,8 +198,8 @@ std::optional<Moment> moment_of(const Expression& from) {
   // Without more arguments it is now, since SQLite 3.38.
   if (arguments.size() < first || arguments.size() > first + 1) return std::nullopt;
   if (formatted && arguments[0].kind != Kind::string) return std::nullopt;
-  if (arguments.size() > first && (arguments[first].kind != Kind::string ||
-                                   !sqlite::same_name(arguments[first].text, "now")))
+  if (arguments.size() > first &&
+      (arguments[first].kind != Kind::string || !sqlite::same_name(arguments[first].text, "now")))
     return std::nullopt;
   if (formatted) return Moment{arguments[0].text};
   if (from.text == "datetime") return Moment{"%Y-%m-%d %H:%M:%S"};

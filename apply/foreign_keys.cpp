@@ -20,9 +20,9 @@ std::optional<Columns> columns_named(const TableShape& shape,
                                      const std::vector<std::string>& names) {
   Columns columns;
   for (const std::string& name : names) {
-    const auto found = std::find_if(
-        shape.columns.begin(), shape.columns.end(),
-        [&](const Column& column) { return sqlite::same_name(column.name, name); });
+    const auto found =
+        std::find_if(shape.columns.begin(), shape.columns.end(),
+                     [&](const Column& column) { return sqlite::same_name(column.name, name); });
     if (found == shape.columns.end()) return std::nullopt;
     columns.push_back(static_cast<std::size_t>(found - shape.columns.begin()));
   }
@@ -38,9 +38,8 @@ bool are_unique(const TablePlan& parent, const Columns& columns) {
   return std::any_of(
       parent.shape.indexes.begin(), parent.shape.indexes.end(), [&](const Index& index) {
         if (!index.unique || index.partial) return false;
-        const bool carried =
-            std::find(parent.carried_indexes.begin(), parent.carried_indexes.end(), index.name) !=
-            parent.carried_indexes.end();
+        const bool carried = std::find(parent.carried_indexes.begin(), parent.carried_indexes.end(),
+                                       index.name) != parent.carried_indexes.end();
         std::set<std::size_t> own;
         for (const IndexTerm& term : index.terms) {
           if (!term.column || term.collation != "BINARY") return false;
@@ -78,10 +77,10 @@ ForeignKeySql one(const std::string& schema, const TablePlan& plan, const sqlite
   });
   if (parent == plans.end()) return {{}, {}, "its parent is not carried, or is no table"};
   const auto columns = columns_named(plan.shape, key.columns);
-  const auto referenced = key.parent_columns.empty()
-                              ? (parent->shape.keyed_by_rowid ? std::nullopt
-                                                              : std::optional(parent->shape.key))
-                              : columns_named(parent->shape, key.parent_columns);
+  const auto referenced =
+      key.parent_columns.empty()
+          ? (parent->shape.keyed_by_rowid ? std::nullopt : std::optional(parent->shape.key))
+          : columns_named(parent->shape, key.parent_columns);
   if (!columns || !referenced || columns->size() != referenced->size())
     return {{}, {}, "its columns do not match the parent's"};
   if (!are_unique(*parent, *referenced)) return {{}, {}, "the parent's columns are not unique"};
@@ -106,8 +105,8 @@ ForeignKeySql one(const std::string& schema, const TablePlan& plan, const sqlite
       add += fmt::format(" ON {} {}", when, *action);
   }
   if (key.deferred) add += " DEFERRABLE INITIALLY DEFERRED";
-  return {add + " NOT VALID", fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", table, name),
-          {}};
+  return {
+      add + " NOT VALID", fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", table, name), {}};
 }
 
 }  // namespace
@@ -118,8 +117,7 @@ std::vector<ForeignKeySql> foreign_key_sql(const std::string& schema, const Tabl
   std::vector<ForeignKeySql> all;
   std::set<std::string> taken;
   all.reserve(keys.size());
-  for (const sqlite::ForeignKey& key : keys)
-    all.push_back(one(schema, plan, key, plans, taken));
+  for (const sqlite::ForeignKey& key : keys) all.push_back(one(schema, plan, key, plans, taken));
   return all;
 }
 

@@ -17,9 +17,8 @@ struct ForeignKeySql {
 };
 
 /// `plans`: all tables that are carried; the parent may be among them or not.
-[[nodiscard]] std::vector<ForeignKeySql> foreign_key_sql(const std::string& schema,
-                                                         const TablePlan& plan,
-                                                         const std::vector<sqlite::ForeignKey>& keys,
-                                                         const std::vector<TablePlan>& plans);
+[[nodiscard]] std::vector<ForeignKeySql> foreign_key_sql(
+    const std::string& schema, const TablePlan& plan, const std::vector<sqlite::ForeignKey>& keys,
+    const std::vector<TablePlan>& plans);
 
 }  // namespace lockstep::apply

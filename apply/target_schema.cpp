@@ -96,12 +96,11 @@ IndexSpelling spelling(const TablePlan& plan, const Index& index) {
     return spelled;
   };
   for (const IndexTerm& term : index.terms) {
-    const Translation one = term.column
-                                ? column_term(plan, *term.column, term.collation)
-                                : translate_term(plan, term.expression, term.collation);
+    const Translation one = term.column ? column_term(plan, *term.column, term.collation)
+                                        : translate_term(plan, term.expression, term.collation);
     if (one.sql.empty()) return fail(term.expression, one.why);
-    spelled.plain = spelled.plain && term.column &&
-                    one.sql == quoted(plan.shape.columns[*term.column].name);
+    spelled.plain =
+        spelled.plain && term.column && one.sql == quoted(plan.shape.columns[*term.column].name);
     spelled.terms.push_back(one.sql);
   }
   if (!index.partial) return spelled;
@@ -130,11 +129,10 @@ void add_index(KeyStatements& statements, const std::string& schema, const Table
     if (term.column) columns.push_back(plan.shape.columns[*term.column].name);
   }
   const std::string table = qualified(schema, plan.name());
-  const std::string name =
-      index.origin == IndexOrigin::created
-          ? index.name
-          : names.next(plan.name(), fmt::format("{}", fmt::join(columns, "_")),
-                       spelled.plain ? "key" : "folded_key");
+  const std::string name = index.origin == IndexOrigin::created
+                               ? index.name
+                               : names.next(plan.name(), fmt::format("{}", fmt::join(columns, "_")),
+                                            spelled.plain ? "key" : "folded_key");
   IndexStatement statement = index_statement(name, index.unique, table, terms);
   if (!spelled.where.empty()) statement.sql += " WHERE " + spelled.where;
   statements.indexes.push_back(std::move(statement));
@@ -199,12 +197,14 @@ std::vector<std::string> left_out(const TablePlan& plan) {
       say(fmt::format("DEFAULT {} of {}: not translated: {}", column.default_sql, column.name,
                       given.why));
     if (column.generated != Generated::no)
-      say(fmt::format("generated column {}: its values are carried, PostgreSQL does not compute "
+      say(
+          fmt::format("generated column {}: its values are carried, PostgreSQL does not compute "
                       "them",
                       column.name));
   }
   if (plan.shape.foreign_keys > 0)
-    say(fmt::format("{} foreign key(s): their actions would change rows by themselves while "
+    say(
+        fmt::format("{} foreign key(s): their actions would change rows by themselves while "
                     "lockstep follows; lockstep schema generate prints them for afterwards",
                     plan.shape.foreign_keys));
   return sentences;

@@ -47,8 +47,8 @@ Term integer_literal(const std::string& text, bool negative) {
 Term real_literal(const std::string& text, bool negative) {
   const std::size_t exponent = text.find_first_of("eE");
   const std::string mantissa = text.substr(0, exponent);
-  const auto digits = std::count_if(mantissa.begin(), mantissa.end(),
-                                    [](char c) { return c >= '0' && c <= '9'; });
+  const auto digits =
+      std::count_if(mantissa.begin(), mantissa.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (exponent != std::string::npos || static_cast<std::size_t>(digits) > kExactDigits)
     throw Untranslated("a real with an exponent or more than 15 digits");
   return literal_term(negative ? fmt::format("(-{})", text) : text, TermKind::real, text);

@@ -11,8 +11,8 @@
 namespace lockstep::apply {
 
 struct Translation {
-  std::string sql{};  ///< empty: not translated
-  std::string why{};  ///< then: the reason, a few words
+  std::string sql{};                   ///< empty: not translated
+  std::string why{};                   ///< then: the reason, a few words
   std::vector<std::size_t> columns{};  ///< that it names
 };
 

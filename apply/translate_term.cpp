@@ -54,8 +54,7 @@ std::pair<std::string, std::string> numbers(const Term& left, const Term& right)
       if (other->affinity == TermAffinity::literal) *text += "::double precision";
       continue;
     }
-    if (other->kind == TermKind::numeric)
-      throw Untranslated("it compares a real with a decimal");
+    if (other->kind == TermKind::numeric) throw Untranslated("it compares a real with a decimal");
     if (other->low < -kExactInReal || other->high > kExactInReal)
       throw Untranslated("it compares a real with an integer");
   }
@@ -130,8 +129,8 @@ Term part_of_text(const std::vector<Term>& arguments) {
   if (arguments.size() == 2)
     return text_term(fmt::format("substr({}, {})", arguments[0].sql, arguments[1].sql));
   if (arguments.size() != 3) throw Untranslated("function substr");
-  return text_term(fmt::format("substr({}, {}, {})", arguments[0].sql, arguments[1].sql,
-                               arguments[2].sql));
+  return text_term(
+      fmt::format("substr({}, {}, {})", arguments[0].sql, arguments[1].sql, arguments[2].sql));
 }
 
 }  // namespace
@@ -169,8 +168,7 @@ Term compared(const std::string& op, const Term& left, const Term& right) {
   if (left.kind == TermKind::text && right.kind == TermKind::text) {
     check_texts(left, right);
     const std::string& collation = collation_of(left, right);
-    result.sql = joined(op,
-                        folded(left.sql, collation) + (is_order(op) ? R"( COLLATE "C")" : ""),
+    result.sql = joined(op, folded(left.sql, collation) + (is_order(op) ? R"( COLLATE "C")" : ""),
                         folded(right.sql, collation));
   } else if (left.kind == TermKind::bytea && right.kind == TermKind::bytea) {
     result.sql = joined(op, left.sql, right.sql);
@@ -198,8 +196,8 @@ Term arithmetic(const std::string& op, const Term& left, const Term& right) {
   const std::array<Wide, 4> ends =
       op == "+"   ? std::array{left.low + right.low, left.high + right.high, left.low + right.low,
                              left.high + right.high}
-      : op == "-" ? std::array{left.low - right.high, left.high - right.low,
-                               left.low - right.high, left.high - right.low}
+      : op == "-" ? std::array{left.low - right.high, left.high - right.low, left.low - right.high,
+                               left.high - right.low}
       : op == "*" ? std::array{left.low * right.low, left.low * right.high, left.high * right.low,
                                left.high * right.high}
                   : throw Untranslated("operator " + op);

@@ -50,9 +50,9 @@ std::string foreign_keys_sql(sqlite::Database& database, const std::string& sche
     const auto spelled = apply::foreign_key_sql(schema, plan, keys, plans);
     for (std::size_t i = 0; i < spelled.size(); ++i) {
       if (spelled[i].add.empty()) {
-        added += comment(fmt::format("{}: foreign key ({}) to {}: not translated: {}", plan.name(),
-                                     fmt::join(keys[i].columns, ", "), keys[i].parent,
-                                     spelled[i].why));
+        added +=
+            comment(fmt::format("{}: foreign key ({}) to {}: not translated: {}", plan.name(),
+                                fmt::join(keys[i].columns, ", "), keys[i].parent, spelled[i].why));
         continue;
       }
       added += spelled[i].add + ";\n";
@@ -72,12 +72,12 @@ ExitCode command_schema_generate(const SchemaRequest& request, Screen& screen) {
   sqlite::Database database =
       sqlite::Database::open(source_path(request.source), sqlite::OpenMode::read_only);
   const Assessment assessment = assess(database, request.tables, request.exclude, screen);
-  std::string sql = fmt::format("CREATE SCHEMA IF NOT EXISTS {};\n",
-                                postgres::quoted(request.schema));
+  std::string sql =
+      fmt::format("CREATE SCHEMA IF NOT EXISTS {};\n", postgres::quoted(request.schema));
   for (const std::string& skipped : assessment.skipped) sql += comment("skipped: " + skipped);
   for (const Refusal& refusal : assessment.refusals)
-    sql += comment(fmt::format("REFUSED: {}: {}", refusal.table,
-                               fmt::join(refusal.problems, "; ")));
+    sql +=
+        comment(fmt::format("REFUSED: {}: {}", refusal.table, fmt::join(refusal.problems, "; ")));
   sql += tables_sql(request.schema, assessment.plans);
   sql += keys_sql(request.schema, assessment.plans);
   sql += foreign_keys_sql(database, request.schema, assessment.plans);

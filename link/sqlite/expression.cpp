@@ -21,7 +21,6 @@ std::string lower(std::string text) {
   return text;
 }
 
-
 Expression node(Kind kind, std::string text, std::vector<Expression> operands) {
   return {kind, std::move(text), std::move(operands), false};
 }
@@ -154,8 +153,7 @@ class Parser {
       at_ += word + 1;
       Read pattern = comparison();
       if (!pattern || ahead("ESCAPE")) return std::nullopt;
-      return node(Kind::binary, prefix + std::string(like),
-                  {std::move(left), std::move(*pattern)});
+      return node(Kind::binary, prefix + std::string(like), {std::move(left), std::move(*pattern)});
     }
     if (negated) return std::nullopt;
     return left;

@@ -13,14 +13,14 @@ namespace lockstep::sqlite {
 struct Expression {
   enum class Kind {
     null,
-    integer,  ///< text: decimal or 0x.. digits
-    real,     ///< text: as written
-    string,   ///< text: without its quotes
-    blob,     ///< text: the hex digits
-    name,     ///< text: without its quotes; a column, or what SQLite makes of an unknown name
-    unary,    ///< text: NOT, -, +, ~
-    binary,  ///< text: OR AND = <> IS "IS NOT" LIKE "NOT LIKE" < <= > >= + - * / % || and others
-    in,      ///< the first operand in the others; text: IN or "NOT IN"
+    integer,    ///< text: decimal or 0x.. digits
+    real,       ///< text: as written
+    string,     ///< text: without its quotes
+    blob,       ///< text: the hex digits
+    name,       ///< text: without its quotes; a column, or what SQLite makes of an unknown name
+    unary,      ///< text: NOT, -, +, ~
+    binary,     ///< text: OR AND = <> IS "IS NOT" LIKE "NOT LIKE" < <= > >= + - * / % || and others
+    in,         ///< the first operand in the others; text: IN or "NOT IN"
     between,    ///< text: BETWEEN or "NOT BETWEEN"
     is_null,    ///< text: "IS NULL" or "IS NOT NULL"
     collate,    ///< text: the collation in capitals if it is SQLite's own
@@ -30,7 +30,8 @@ struct Expression {
   Kind kind = Kind::null;
   std::string text{};
   std::vector<Expression> operands{};
-  bool double_quoted = false;  ///< of a name: SQLite takes it for a string if there is no such column
+  bool double_quoted =
+      false;  ///< of a name: SQLite takes it for a string if there is no such column
 };
 
 /// Empty if the text is none, or has what is not read here: CAST, subqueries, parameters, row

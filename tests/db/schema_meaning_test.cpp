@@ -29,8 +29,8 @@ PostgresServer& server() {
 TablePlan plan(const std::string& sql = kTable) {
   using enum ColumnType;
   return plan_of(1, sql,
-                 {bigint, bigint, bigint, double_precision, double_precision, numeric, numeric, text,
-                  text, text, text, text, bytea});
+                 {bigint, bigint, bigint, double_precision, double_precision, numeric, numeric,
+                  text, text, text, text, text, bytea});
 }
 
 class Dice {
@@ -43,8 +43,8 @@ class Dice {
   std::mt19937_64 random_;
 };
 
-const std::vector<std::string> kWhole{"0", "1", "-1", "2", "7", "9007199254740993",
-                                      "-9223372036854775807", "9223372036854775807"};
+const std::vector<std::string> kWhole{
+    "0", "1", "-1", "2", "7", "9007199254740993", "-9223372036854775807", "9223372036854775807"};
 const std::vector<std::string> kReal{"0.0", "0.1", "0.5", "-1.25", "2.0", "1e+300", "-3.75"};
 const std::vector<std::string> kDecimal{"0", "1", "0.1", "2.25", "-1.5", "9007199254740993", "7"};
 const std::vector<std::string> kText{"''",  "'a'",  "'A'",  "'ab'", "'aB '", "'b'",   "'Ä'",
@@ -52,9 +52,9 @@ const std::vector<std::string> kText{"''",  "'a'",  "'A'",  "'ab'", "'aB '", "'b
 const std::vector<std::string> kDate{"'2024-01-02'", "'2024-01-02 03:04:05'", "'2023-12-31'"};
 const std::vector<std::string> kBlob{"x''", "x'00'", "x'00ff'", "x'61'"};
 
-const std::vector<const std::vector<std::string>*> kColumns{&kWhole, &kWhole, &kReal, &kReal,
+const std::vector<const std::vector<std::string>*> kColumns{&kWhole,   &kWhole,   &kReal, &kReal,
                                                             &kDecimal, &kDecimal, &kText, &kText,
-                                                            &kText, &kDate, &kDate, &kBlob};
+                                                            &kText,    &kDate,    &kDate, &kBlob};
 
 std::string on_target(std::string value) {
   if (value.starts_with("x'")) return "'\\x" + value.substr(2) + "::bytea";
@@ -93,7 +93,8 @@ std::string text(Dice& dice) {
     case 3:
       return dice.any({"d", "e"});
     default:
-      return dice.any({"a", "c", "p", "a COLLATE NOCASE", "c COLLATE BINARY", "+a", "\"c\"", "[p]"});
+      return dice.any(
+          {"a", "c", "p", "a COLLATE NOCASE", "c COLLATE BINARY", "+a", "\"c\"", "[p]"});
   }
 }
 
@@ -202,8 +203,9 @@ TEST_CASE("a term of an index makes as many rows equal as in SQLite") {
       INFO(sql << " " << collation << " -> " << there.sql << there.why);
       REQUIRE_FALSE(there.sql.empty());
       server().query(fmt::format("CREATE INDEX ON t ({})", there.sql), "terms");  // immutable
-      CHECK(server().value(fmt::format("SELECT count(DISTINCT {}) FROM t", there.sql), "terms") ==
-            app.value(fmt::format("SELECT count(DISTINCT ({}) COLLATE {}) FROM t", sql, collation)));
+      CHECK(
+          server().value(fmt::format("SELECT count(DISTINCT {}) FROM t", there.sql), "terms") ==
+          app.value(fmt::format("SELECT count(DISTINCT ({}) COLLATE {}) FROM t", sql, collation)));
     }
   }
 }
@@ -255,12 +257,13 @@ TEST_CASE("a default puts in what SQLite would") {
       app.exec(fmt::format("DELETE FROM {0}; INSERT INTO {0}(id) VALUES (1)", name));
       server().query(fmt::format("DELETE FROM {0}; INSERT INTO {0}(id) VALUES (1)", name),
                      "defaults");
-      here = app.value(fmt::format(
-          "SELECT ifnull({}, 'null') FROM {}",
-          each.type == bytea ? "lower(hex(v))"
-          : each.type == double_precision ? "CASE WHEN v = CAST(v AS INT) THEN CAST(v AS INT) ELSE v END"
-                                          : "v",
-          name));
+      here =
+          app.value(fmt::format("SELECT ifnull({}, 'null') FROM {}",
+                                each.type == bytea ? "lower(hex(v))"
+                                : each.type == double_precision
+                                    ? "CASE WHEN v = CAST(v AS INT) THEN CAST(v AS INT) ELSE v END"
+                                    : "v",
+                                name));
       target = server().value(fmt::format("SELECT coalesce({}, 'null') FROM {}", shown, name),
                               "defaults");
       if (here == target) break;

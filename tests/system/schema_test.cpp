@@ -43,8 +43,9 @@ void check_rules(const std::string& database) {
              Contains("by_code"));
   CHECK_THAT(refusal("INSERT INTO sale VALUES (10, 1, 'lost', 'x')", database), Contains("check"));
   CHECK(refusal("INSERT INTO sale VALUES (10, 1, 'paid', 'x')", database).empty());
-  CHECK(server().value("INSERT INTO customer(id, email) VALUES (10, 'c@x') RETURNING points || made",
-                       database)
+  CHECK(server()
+            .value("INSERT INTO customer(id, email) VALUES (10, 'c@x') RETURNING points || made",
+                   database)
             .size() == 20);
 }
 
@@ -86,9 +87,10 @@ TEST_CASE("schema generate prints what psql can run, foreign keys and all") {
   CHECK_THAT(outcome.output, Catch::Contains("-- CHECK (email GLOB"));
   server().create_database("generated");
   server().query(outcome.output, "generated");
-  server().query("INSERT INTO customer(id, email) VALUES (1, 'Ann@x'), (2, 'bob@x');"
-                 "INSERT INTO sale VALUES (1, 1, 'open', 'A'), (2, 1, 'paid', 'b')",
-                 "generated");
+  server().query(
+      "INSERT INTO customer(id, email) VALUES (1, 'Ann@x'), (2, 'bob@x');"
+      "INSERT INTO sale VALUES (1, 1, 'open', 'A'), (2, 1, 'paid', 'b')",
+      "generated");
   check_rules("generated");
   CHECK_THAT(refusal("INSERT INTO sale VALUES (11, 99, 'paid', 'y')", "generated"),
              Catch::Contains("sale_customer_fkey"));

@@ -20,11 +20,11 @@ constexpr auto kBigint = ColumnType::bigint;
 constexpr auto kText = ColumnType::text;
 
 TablePlan table() {
-  return plan_of(1,
-                 "CREATE TABLE t(id INTEGER PRIMARY KEY, n INT, r REAL, d DECIMAL, a TEXT, c TEXT "
-                 "COLLATE NOCASE, day DATE)",
-                 {kBigint, kBigint, ColumnType::double_precision, ColumnType::numeric, kText, kText,
-                  kText});
+  return plan_of(
+      1,
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, n INT, r REAL, d DECIMAL, a TEXT, c TEXT "
+      "COLLATE NOCASE, day DATE)",
+      {kBigint, kBigint, ColumnType::double_precision, ColumnType::numeric, kText, kText, kText});
 }
 std::string sql_of(const std::string& sql) {
   return apply::translate_condition(table(), sql).sql;
@@ -115,28 +115,28 @@ TEST_CASE("defaults become what SQLite would store, or are listed") {
 }
 
 TEST_CASE("partial, NOCASE, expression and DESC indexes and CHECKs are made") {
-  const TablePlan plan =
-      plan_of(1,
-              "CREATE TABLE t(k TEXT COLLATE NOCASE PRIMARY KEY, a TEXT COLLATE RTRIM UNIQUE, b INT "
-              "CONSTRAINT few CHECK (b < 10) CHECK (b > 0) CHECK (b GLOB 'x'));"
-              "CREATE UNIQUE INDEX p ON t(b DESC, a COLLATE BINARY) WHERE b > 3;"
-              "CREATE INDEX e ON t(lower(k), b); CREATE INDEX odd ON t(abs(b))",
-              {kText, kText, kBigint});
+  const TablePlan plan = plan_of(
+      1,
+      "CREATE TABLE t(k TEXT COLLATE NOCASE PRIMARY KEY, a TEXT COLLATE RTRIM UNIQUE, b INT "
+      "CONSTRAINT few CHECK (b < 10) CHECK (b > 0) CHECK (b GLOB 'x'));"
+      "CREATE UNIQUE INDEX p ON t(b DESC, a COLLATE BINARY) WHERE b > 3;"
+      "CREATE INDEX e ON t(lower(k), b); CREATE INDEX odd ON t(abs(b))",
+      {kText, kText, kBigint});
   const apply::KeyStatements keys = apply::key_statements("app", plan, {plan});
   std::vector<std::string> sql;
   for (const apply::IndexStatement& index : keys.indexes) sql.push_back(index.sql);
-  CHECK(sql ==
-        std::vector<std::string>{
-            R"(CREATE UNIQUE INDEX "t_pkey" ON "app"."t" ("k"))",
-            R"(CREATE INDEX "e" ON "app"."t" ((lower("k" COLLATE "C")), "b"))",
-            R"(CREATE UNIQUE INDEX "p" ON "app"."t" ("b" DESC, "a") WHERE ("b" > 3))",
-            R"(CREATE UNIQUE INDEX "t_k_folded_key" ON "app"."t" ((lower("k" COLLATE "C")) COLLATE "C"))",
-            R"(CREATE UNIQUE INDEX "t_a_folded_key" ON "app"."t" ((rtrim("a", ' ')) COLLATE "C"))"});
+  CHECK(
+      sql ==
+      std::vector<std::string>{
+          R"(CREATE UNIQUE INDEX "t_pkey" ON "app"."t" ("k"))",
+          R"(CREATE INDEX "e" ON "app"."t" ((lower("k" COLLATE "C")), "b"))",
+          R"(CREATE UNIQUE INDEX "p" ON "app"."t" ("b" DESC, "a") WHERE ("b" > 3))",
+          R"(CREATE UNIQUE INDEX "t_k_folded_key" ON "app"."t" ((lower("k" COLLATE "C")) COLLATE "C"))",
+          R"(CREATE UNIQUE INDEX "t_a_folded_key" ON "app"."t" ((rtrim("a", ' ')) COLLATE "C"))"});
   CHECK(keys.constraints.size() == 1);
   CHECK(keys.checks ==
-        std::vector<std::string>{
-            R"(ALTER TABLE "app"."t" ADD CONSTRAINT "few" CHECK ("b" < 10))",
-            R"(ALTER TABLE "app"."t" ADD CHECK ("b" > 0))"});
+        std::vector<std::string>{R"(ALTER TABLE "app"."t" ADD CONSTRAINT "few" CHECK ("b" < 10))",
+                                 R"(ALTER TABLE "app"."t" ADD CHECK ("b" > 0))"});
   CHECK(apply::left_out(plan) ==
         std::vector<std::string>{"plain index odd: not translated: abs(b): function abs",
                                  "CHECK (b GLOB 'x'): not translated: operator GLOB"});
@@ -157,9 +157,10 @@ TEST_CASE("foreign keys keep their actions, and what PostgreSQL cannot have is n
   const auto keys = apply::foreign_key_sql(
       "app", plans[1], sqlite::read_foreign_keys(database, plans[1].shape), plans);
   REQUIRE(keys.size() == 4);
-  CHECK(keys[0].add ==
-        R"(ALTER TABLE "app"."t" ADD CONSTRAINT "t_p_fkey" FOREIGN KEY ("p") REFERENCES "app"."p" ("id") )"
-        "ON DELETE CASCADE NOT VALID");
+  CHECK(
+      keys[0].add ==
+      R"(ALTER TABLE "app"."t" ADD CONSTRAINT "t_p_fkey" FOREIGN KEY ("p") REFERENCES "app"."p" ("id") )"
+      "ON DELETE CASCADE NOT VALID");
   CHECK_THAT(keys[1].add, Contains("ON UPDATE SET NULL DEFERRABLE INITIALLY DEFERRED NOT VALID"));
   CHECK(keys[1].validate == R"(ALTER TABLE "app"."t" VALIDATE CONSTRAINT "t_code_fkey")");
   CHECK(keys[2].why == "the parent's columns are not unique");
