@@ -7,7 +7,10 @@
 #include <set>
 #include <utility>
 
+#include "apply/defaults.hpp"
+#include "apply/translate.hpp"
 #include "link/postgres/names.hpp"
+#include "link/sqlite/sql_text.hpp"
 
 namespace lockstep::apply {
 
@@ -78,24 +81,78 @@ std::string constraint_sql(const std::string& name, std::string_view kind,
                      kind);
 }
 
+// An index as PostgreSQL spells it: terms without DESC, and the predicate. `why` if it cannot.
+struct IndexSpelling {
+  std::vector<std::string> terms;
+  std::string where;
+  std::string why;
+  bool plain = true;  // columns alone: a constraint can use it
+};
+
+IndexSpelling spelling(const TablePlan& plan, const Index& index) {
+  IndexSpelling spelled;
+  const auto fail = [&](const std::string& what, const std::string& why) {
+    spelled.why = fmt::format("{}: {}", what, why);
+    return spelled;
+  };
+  for (const IndexTerm& term : index.terms) {
+    const Translation one = term.column ? column_term(plan, *term.column, term.collation)
+                                        : translate_term(plan, term.expression, term.collation);
+    if (one.sql.empty()) return fail(term.expression, one.why);
+    spelled.plain =
+        spelled.plain && term.column && one.sql == quoted(plan.shape.columns[*term.column].name);
+    spelled.terms.push_back(one.sql);
+  }
+  if (!index.partial) return spelled;
+  const Translation where = translate_condition(plan, index.where_sql);
+  if (where.sql.empty()) return fail("WHERE " + index.where_sql, where.why);
+  spelled.where = where.sql;
+  spelled.plain = false;
+  return spelled;
+}
+
+// The key itself is compared byte by byte; where SQLite compares it by something looser, an index
+// beside it keeps it as unique as it was.
+bool is_looser_key(const IndexSpelling& spelled, const Index& index) {
+  return index.origin == IndexOrigin::primary_key && !spelled.plain;
+}
+
 void add_index(KeyStatements& statements, const std::string& schema, const TablePlan& plan,
                const Index& index, Names& names) {
-  std::vector<std::string> terms, columns;
-  for (const IndexTerm& term : index.terms) {
-    const std::string& name = plan.shape.columns[*term.column].name;
-    columns.push_back(name);
-    terms.push_back(quoted(name) + (term.descending ? " DESC" : ""));
+  const IndexSpelling spelled = spelling(plan, index);
+  if (index.origin == IndexOrigin::primary_key && !is_looser_key(spelled, index)) return;
+  if (!spelled.why.empty()) return;
+  std::vector<std::string> terms = spelled.terms, columns;
+  for (std::size_t i = 0; i < terms.size(); ++i) {
+    const IndexTerm& term = index.terms[i];
+    if (index.origin == IndexOrigin::created && term.descending) terms[i] += " DESC";
+    if (term.column) columns.push_back(plan.shape.columns[*term.column].name);
   }
   const std::string table = qualified(schema, plan.name());
-  if (index.origin != IndexOrigin::unique_constraint) {
-    statements.indexes.push_back(index_statement(index.name, index.unique, table, terms));
-    return;
+  const std::string name = index.origin == IndexOrigin::created
+                               ? index.name
+                               : names.next(plan.name(), fmt::format("{}", fmt::join(columns, "_")),
+                                            spelled.plain ? "key" : "folded_key");
+  IndexStatement statement = index_statement(name, index.unique, table, terms);
+  if (!spelled.where.empty()) statement.sql += " WHERE " + spelled.where;
+  statements.indexes.push_back(std::move(statement));
+  if (index.origin == IndexOrigin::unique_constraint && spelled.plain)
+    statements.constraints.push_back(constraint_sql(name, "UNIQUE", table));
+}
+
+void add_checks(KeyStatements& statements, const std::string& schema, const TablePlan& plan) {
+  std::set<std::string> taken;  // constraints of one table share a namespace of their own
+  for (const IndexStatement& index : statements.indexes) taken.insert(index.name);
+  for (const sqlite::CheckText& check : sqlite::read_checks(plan.shape.sql)) {
+    const Translation condition = translate_condition(plan, check.expression);
+    if (condition.sql.empty()) continue;
+    const bool named =
+        postgres::relation_name_problem(check.name).empty() && taken.insert(check.name).second;
+    statements.checks.push_back(fmt::format(
+        "ALTER TABLE {} ADD {}CHECK {}", qualified(schema, plan.name()),
+        named ? fmt::format("CONSTRAINT {} ", quoted(check.name)) : "",
+        condition.sql.front() == '(' ? condition.sql : fmt::format("({})", condition.sql)));
   }
-  const std::string name =
-      names.next(plan.name(), fmt::format("{}", fmt::join(columns, "_")), "key");
-  for (std::string& column : columns) column = quoted(column);
-  statements.indexes.push_back(index_statement(name, true, table, columns));
-  statements.constraints.push_back(constraint_sql(name, "UNIQUE", table));
 }
 
 }  // namespace
@@ -107,11 +164,50 @@ std::string create_table_sql(const std::string& schema, const TablePlan& plan) {
     std::string text = fmt::format("{} {}", quoted(column.name), to_string(plan.types[i]));
     if (column.not_null || plan.is_key(i)) text += " NOT NULL";
     // The application inserts without a key there; after a cutover it must find the next number.
-    if (counting_column(plan.shape) == i) text += " GENERATED BY DEFAULT AS IDENTITY";
+    if (counting_column(plan.shape) == i)
+      text += " GENERATED BY DEFAULT AS IDENTITY";
+    else if (const Translation given = translate_default(plan, i); !given.sql.empty())
+      text += " DEFAULT " + given.sql;
     columns.push_back(std::move(text));
   }
   return fmt::format("CREATE TABLE {} ({})", qualified(schema, plan.name()),
                      fmt::join(columns, ", "));
+}
+
+std::vector<std::string> left_out(const TablePlan& plan) {
+  std::vector<std::string> sentences;
+  const auto say = [&](std::string text) { sentences.push_back(std::move(text)); };
+  for (const Index& index : plan.shape.indexes) {
+    const bool key = index.origin == IndexOrigin::primary_key;
+    if (!key && !carried(plan, index)) continue;  // the plan says why
+    const std::string why = spelling(plan, index).why;
+    if (why.empty()) continue;
+    if (key)
+      say("its key is unique byte by byte only: " + why);
+    else
+      say(fmt::format("{} index {}: not translated: {}", index.unique ? "unique" : "plain",
+                      index.name, why));
+  }
+  for (const sqlite::CheckText& check : sqlite::read_checks(plan.shape.sql))
+    if (const Translation one = translate_condition(plan, check.expression); one.sql.empty())
+      say(fmt::format("CHECK ({}): not translated: {}", check.expression, one.why));
+  for (std::size_t i = 0; i < plan.shape.columns.size(); ++i) {
+    const Column& column = plan.shape.columns[i];
+    if (const Translation given = translate_default(plan, i); !given.why.empty())
+      say(fmt::format("DEFAULT {} of {}: not translated: {}", column.default_sql, column.name,
+                      given.why));
+    if (column.generated != Generated::no)
+      say(
+          fmt::format("generated column {}: its values are carried, PostgreSQL does not compute "
+                      "them",
+                      column.name));
+  }
+  if (plan.shape.foreign_keys > 0)
+    say(
+        fmt::format("{} foreign key(s): their actions would change rows by themselves while "
+                    "lockstep follows; lockstep schema generate prints them for afterwards",
+                    plan.shape.foreign_keys));
+  return sentences;
 }
 
 KeyStatements key_statements(const std::string& schema, const TablePlan& plan,
@@ -123,10 +219,12 @@ KeyStatements key_statements(const std::string& schema, const TablePlan& plan,
     const std::string name = names.next(each.name(), "", "pkey");
     const std::string table = qualified(schema, each.name());
     KeyStatements own{{index_statement(name, true, table, key_names(each.shape))},
-                      {constraint_sql(name, "PRIMARY KEY", table)}};
+                      {constraint_sql(name, "PRIMARY KEY", table)},
+                      {}};
     for (const Index& index : each.shape.indexes)
-      if (index.origin != IndexOrigin::primary_key && carried(each, index))
+      if (index.origin == IndexOrigin::primary_key || carried(each, index))
         add_index(own, schema, each, index, names);
+    if (each.id == plan.id) add_checks(own, schema, each);
     if (each.id == plan.id) statements = std::move(own);
   }
   return statements;

@@ -9,7 +9,8 @@
 
 namespace lockstep::apply {
 
-/// CREATE TABLE without key and indexes: rows that never existed together can meet in the copy
+/// CREATE TABLE with NOT NULL, identity and defaults, without key and indexes: rows that never
+/// existed together can meet in the copy
 [[nodiscard]] std::string create_table_sql(const std::string& schema, const TablePlan& plan);
 
 struct IndexStatement {
@@ -22,9 +23,15 @@ struct IndexStatement {
 struct KeyStatements {
   std::vector<IndexStatement> indexes;
   std::vector<std::string> constraints;
+  std::vector<std::string> checks;  ///< ADD CHECK, each on its own: rows may break one
 };
 
-/// Primary key, unique constraints and indexes of one table. Names are unique over all `plans`,
+/// What the table's SQLite schema says and PostgreSQL does not get, or gets otherwise: a sentence
+/// each, with the reason.
+[[nodiscard]] std::vector<std::string> left_out(const TablePlan& plan);
+
+/// Primary key, unique constraints, indexes and checks of one table. An index or check that cannot
+/// be translated exactly is not among them, but in left_out(). Names are unique over all `plans`,
 /// which share a namespace in PostgreSQL: an index called orders_pkey may belong to another table.
 [[nodiscard]] KeyStatements key_statements(const std::string& schema, const TablePlan& plan,
                                            const std::vector<TablePlan>& plans);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "apply/target_schema.hpp"
 #include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
 #include "link/sqlite/scan.hpp"
@@ -142,6 +143,8 @@ Assessment assess(sqlite::Database& database, const std::vector<std::string>& ta
     }
     for (snapshot::Warning& warning : planned.warnings)
       assessment.warnings.push_back({table.name, std::move(warning.code), std::move(warning.what)});
+    for (std::string& sentence : apply::left_out(planned.plan))
+      planned.plan.left_out.push_back(std::move(sentence));
     assessment.plans.push_back(std::move(planned.plan));
     undecided.push_back(std::move(planned.undecided));
     assessment.rows.push_back(rows);

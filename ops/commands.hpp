@@ -65,6 +65,15 @@ struct RolesRequest {
 /// Prints SQL; connects to nothing.
 [[nodiscard]] ExitCode command_roles(const RolesRequest& request, Screen& screen);
 
+struct SchemaRequest {
+  std::string source;                ///< as typed
+  std::vector<std::string> tables;   ///< globs; empty: all
+  std::vector<std::string> exclude;  ///< globs
+  std::string schema = "public";
+};
+/// Prints the DDL of what a run would make on PostgreSQL; reads the source, connects to nothing.
+[[nodiscard]] ExitCode command_schema_generate(const SchemaRequest& request, Screen& screen);
+
 /// Runs the demo script; `arguments` are passed on. Does not return if it could be started.
 [[nodiscard]] ExitCode command_demo(const std::vector<std::string>& arguments);
 

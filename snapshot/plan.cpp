@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "link/postgres/names.hpp"
+#include "link/sqlite/sql_text.hpp"
 #include "model/row_stream.hpp"
 
 namespace lockstep::snapshot {
@@ -23,35 +24,29 @@ std::uint64_t indexed_bytes(const std::vector<std::size_t>& columns, const Table
   return bytes;
 }
 
-// Why PostgreSQL cannot have the same index; empty: it can.
-std::string index_obstacle(const Index& index, const TableShape& shape, const TableCensus& census) {
+// The columns that an index stores: of an expression all that it names, which is more than enough.
+std::vector<std::size_t> stored_columns(const Index& index, const TableShape& shape) {
   std::vector<std::size_t> columns;
   for (const IndexTerm& term : index.terms) {
-    if (!term.column) return "it is on an expression";
-    const Column& column = shape.columns[*term.column];
-    if (term.collation != "BINARY" &&
-        (column.affinity == Affinity::text || column.affinity == Affinity::numeric ||
-         column.affinity == Affinity::blob))
-      return fmt::format("it compares {} by {}", column.name, term.collation);
-    columns.push_back(*term.column);
+    if (term.column) columns.push_back(*term.column);
+    for (const sqlite::SqlToken& token : sqlite::tokens_of(term.expression))
+      for (std::size_t i = 0; i < shape.columns.size(); ++i)
+        if (sqlite::same_name(sqlite::unquoted(token), shape.columns[i].name)) columns.push_back(i);
   }
-  if (index.partial) return "it is partial";
-  if (const std::uint64_t bytes = indexed_bytes(columns, shape, census); bytes > kIndexedBytesMax)
-    return fmt::format("its longest entry has {} bytes", bytes);
+  return columns;
+}
+
+// Why PostgreSQL cannot have the same index, its meaning aside; empty: it can.
+std::string index_obstacle(const Index& index, const TableShape& shape, const TableCensus& census) {
+  const std::uint64_t bytes = indexed_bytes(stored_columns(index, shape), shape, census);
+  if (bytes > kIndexedBytesMax) return fmt::format("its longest entry has {} bytes", bytes);
   if (index.origin == IndexOrigin::created) return postgres::relation_name_problem(index.name);
   return {};
 }
 
 void decide_indexes(TablePlan& plan, const TableCensus& census) {
   for (const Index& index : plan.shape.indexes) {
-    if (index.origin == IndexOrigin::primary_key) {
-      for (const IndexTerm& term : index.terms)
-        if (term.column && term.collation != "BINARY")
-          plan.left_out.push_back(
-              fmt::format("key column {} is unique by {} in SQLite and byte by byte in PostgreSQL",
-                          plan.shape.columns[*term.column].name, term.collation));
-      continue;
-    }
+    if (index.origin == IndexOrigin::primary_key) continue;
     const std::string obstacle = index_obstacle(index, plan.shape, census);
     if (obstacle.empty())
       plan.carried_indexes.push_back(index.name);
@@ -74,23 +69,6 @@ void add_type(Planned& planned, std::size_t column, ColumnType of_class,
   plan.types.push_back(usable.type.value_or(of_class));
   plan.spellings.push_back(usable.spelling);
   if (!usable.why_not.empty()) plan.left_out.push_back(usable.why_not);
-}
-
-void report_left_out(TablePlan& plan) {
-  const TableShape& shape = plan.shape;
-  const auto report = [&](std::size_t count, std::string_view what) {
-    if (count > 0) plan.left_out.push_back(fmt::format("{} {}", count, what));
-  };
-  report(shape.foreign_keys, "foreign key(s)");
-  report(shape.checks, "CHECK constraint(s)");
-  report(static_cast<std::size_t>(
-             std::count_if(shape.columns.begin(), shape.columns.end(),
-                           [](const Column& column) { return !column.default_sql.empty(); })),
-         "DEFAULT(s)");
-  report(static_cast<std::size_t>(
-             std::count_if(shape.columns.begin(), shape.columns.end(),
-                           [](const Column& column) { return column.generated != Generated::no; })),
-         "generated column(s): their values are carried, PostgreSQL does not compute them");
 }
 
 }  // namespace
@@ -146,7 +124,6 @@ Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus&
                      "lockstep reads the table again",
                      shape.columns.back().name)});
   decide_indexes(planned.plan, census);
-  report_left_out(planned.plan);
   return planned;
 }
 

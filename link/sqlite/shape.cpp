@@ -227,6 +227,27 @@ std::string source_name(const TableShape& shape, std::size_t column) {
   return named.is_rowid ? shape.rowid_name : quoted(named.name);
 }
 
+std::vector<ForeignKey> read_foreign_keys(Database& database, const TableShape& shape) {
+  std::vector<ForeignKey> keys;
+  std::int64_t last = -1;
+  // The first one declared has the highest id.
+  Statement list(database, fmt::format("SELECT id, \"table\", \"from\", \"to\", on_update, "
+                                       "on_delete FROM pragma_foreign_key_list({}) ORDER BY id "
+                                       "DESC, seq",
+                                       literal(shape.name)));
+  while (list.step()) {
+    if (keys.empty() || list.integer(0) != last)
+      keys.push_back({{}, list.text(1), {}, list.text(4), list.text(5), false});
+    last = list.integer(0);
+    keys.back().columns.push_back(list.text(2));
+    if (const std::string to = list.text(3); !to.empty()) keys.back().parent_columns.push_back(to);
+  }
+  const std::vector<bool> deferred = read_deferred(shape.sql);
+  for (std::size_t i = 0; i < keys.size() && deferred.size() == keys.size(); ++i)
+    keys[i].deferred = deferred[i];
+  return keys;
+}
+
 std::int64_t read_sequence(Database& database, const std::string& table) {
   Statement exists(database, "SELECT 1 FROM main.sqlite_master WHERE name = 'sqlite_sequence'");
   if (!exists.step()) return 0;

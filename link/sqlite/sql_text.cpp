@@ -211,4 +211,35 @@ std::string generated_expression(std::string_view create_table, std::string_view
   return {};
 }
 
+std::vector<CheckText> read_checks(std::string_view create_table) {
+  const Tokens tokens = tokens_of(create_table);
+  const std::size_t open = find_symbol(tokens, '(', 0);
+  const std::size_t close = closing(tokens, open);
+  std::vector<CheckText> checks;
+  std::string name;
+  for (std::size_t at = open + 1; at < close && close < tokens.size(); ++at) {
+    if (is_symbol(tokens[at], ',')) name.clear();
+    if (is_word(tokens[at], "CONSTRAINT")) name = unquoted(tokens[++at]);
+    if (!is_symbol(tokens[at], '(')) continue;
+    const std::size_t end = closing(tokens, at);
+    if (is_word(tokens[at - 1], "CHECK")) checks.push_back({name, text_of(tokens, at + 1, end)});
+    name.clear();
+    at = end;
+  }
+  return checks;
+}
+
+std::vector<bool> read_deferred(std::string_view create_table) {
+  const Tokens tokens = tokens_of(create_table);
+  std::vector<bool> deferred;
+  for (std::size_t at = 0; at < tokens.size(); ++at) {
+    if (is_word(tokens[at], "REFERENCES")) deferred.push_back(false);
+    if (at + 2 >= tokens.size() || deferred.empty() || !is_word(tokens[at], "DEFERRABLE")) continue;
+    if (!is_word(tokens[at - 1], "NOT") && is_word(tokens[at + 1], "INITIALLY") &&
+        is_word(tokens[at + 2], "DEFERRED"))
+      deferred.back() = true;
+  }
+  return deferred;
+}
+
 }  // namespace lockstep::sqlite

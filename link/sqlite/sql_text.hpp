@@ -40,6 +40,16 @@ struct IndexText {
 [[nodiscard]] std::string generated_expression(std::string_view create_table,
                                                std::string_view column);
 
+struct CheckText {
+  std::string name;  ///< empty: none was given
+  std::string expression;
+};
+/// The CHECK constraints of a table and its columns, in order.
+[[nodiscard]] std::vector<CheckText> read_checks(std::string_view create_table);
+
+/// Of each foreign key, in order: is it DEFERRABLE INITIALLY DEFERRED? No PRAGMA tells.
+[[nodiscard]] std::vector<bool> read_deferred(std::string_view create_table);
+
 /// True if the names are one name to SQLite: ASCII letters compare without case.
 [[nodiscard]] bool same_name(std::string_view a, std::string_view b);
 

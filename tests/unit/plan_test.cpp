@@ -127,40 +127,10 @@ TEST_CASE("an index of many numerics is measured by what they take on PostgreSQL
   CHECK_THAT(left_out(table(2'114)), Contains("plain index wide: its longest entry has 2602"));
 }
 
-TEST_CASE("indexes that PostgreSQL would compare otherwise are left out and named") {
-  const std::string all = left_out(
-      "CREATE TABLE t(k TEXT COLLATE NOCASE PRIMARY KEY, a TEXT, b INT);"
-      "CREATE UNIQUE INDEX by_case ON t(a COLLATE NOCASE); CREATE INDEX by_expression ON "
-      "t(lower(a));"
-      "CREATE INDEX by_part ON t(a) WHERE b > 1; CREATE INDEX fine ON t(b COLLATE NOCASE)");
-  CHECK_THAT(all,
-             Contains("key column k is unique by NOCASE in SQLite and byte by byte in PostgreSQL"));
-  CHECK_THAT(all, Contains("unique index by_case: it compares a by NOCASE"));
-  CHECK_THAT(all, Contains("plain index by_expression: it is on an expression"));
-  CHECK_THAT(all, Contains("plain index by_part: it is partial"));
-  CHECK_THAT(all, !Contains("fine"));
-}
-
-TEST_CASE("what a copy does not carry is counted") {
-  CHECK(left_out("CREATE TABLE t(k INT PRIMARY KEY, a REFERENCES t, b DEFAULT 5, c DEFAULT 'x', "
-                 "d AS (b) STORED, CHECK (b > 0))") ==
-        "1 foreign key(s); 1 CHECK constraint(s); 2 DEFAULT(s); 1 generated column(s): their "
-        "values are carried, "
-        "PostgreSQL does not compute them");
-}
-
-TEST_CASE("names that PostgreSQL cannot have are named") {
-  const std::string long_name(64, 'n');
-  const auto problems_of = [](const TableShape& shape) {
-    return fmt::format("{}", fmt::join(snapshot::shape_problems(shape), "; "));
-  };
-  CHECK(problems_of(test::shape_of("CREATE TABLE t(a, b)")).empty());
-  CHECK_THAT(problems_of(test::shape_of("CREATE TABLE t(xmin, " + long_name + ")")),
-             Contains("column \"xmin\"") && Contains("column \"" + long_name + "\"") &&
-                 Contains("64 bytes"));
-  CHECK_THAT(problems_of(test::shape_of("CREATE TABLE " + long_name + "(a)", long_name)),
-             Contains("its name: "));
-  TableShape wide = test::shape_of("CREATE TABLE t(a)");
-  wide.columns.resize(1'601, wide.columns[0]);
-  CHECK_THAT(problems_of(wide), Contains("it has 1601 columns; PostgreSQL stops at 1600"));
+TEST_CASE("an index on an expression is measured by all the columns it names") {
+  CHECK_THAT(left_out("CREATE TABLE t(k INT PRIMARY KEY, a TEXT); CREATE INDEX wide ON "
+                      "t(substr(a, 1, 9)); INSERT INTO t VALUES (1, hex(zeroblob(5000)))"),
+             Contains("plain index wide: its longest entry has 10008 bytes"));
+  CHECK(plan("CREATE TABLE t(k INT PRIMARY KEY, a TEXT); CREATE INDEX low ON t(lower(a)) WHERE k")
+            .plan.carried_indexes == std::vector<std::string>{"low"});
 }

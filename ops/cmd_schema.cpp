@@ -1,0 +1,90 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apply/foreign_keys.hpp"
+#include "apply/target_schema.hpp"
+#include "link/postgres/names.hpp"
+#include "ops/assessment.hpp"
+#include "ops/commands.hpp"
+#include "ops/names.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+// A name or an expression may have line ends, and the next line would be SQL.
+std::string comment(std::string text) {
+  for (std::size_t at = text.find_first_of("\r\n"); at != std::string::npos;
+       at = text.find_first_of("\r\n", at))
+    text[at] = ' ';
+  return "-- " + text + "\n";
+}
+
+std::string tables_sql(const std::string& schema, const std::vector<TablePlan>& plans) {
+  std::string sql;
+  for (const TablePlan& plan : plans) {
+    sql += "\n" + apply::create_table_sql(schema, plan) + ";\n";
+    for (const std::string& sentence : plan.left_out) sql += comment(sentence);
+  }
+  return sql;
+}
+
+std::string keys_sql(const std::string& schema, const std::vector<TablePlan>& plans) {
+  std::string sql = "\n" + comment("after the copy");
+  for (const TablePlan& plan : plans) {
+    const apply::KeyStatements keys = apply::key_statements(schema, plan, plans);
+    for (const apply::IndexStatement& index : keys.indexes) sql += index.sql + ";\n";
+    for (const auto& statements : {keys.constraints, keys.checks})
+      for (const std::string& statement : statements) sql += statement + ";\n";
+  }
+  return sql;
+}
+
+std::string foreign_keys_sql(sqlite::Database& database, const std::string& schema,
+                             const std::vector<TablePlan>& plans) {
+  std::string added, validated;
+  for (const TablePlan& plan : plans) {
+    const auto keys = sqlite::read_foreign_keys(database, plan.shape);
+    const auto spelled = apply::foreign_key_sql(schema, plan, keys, plans);
+    for (std::size_t i = 0; i < spelled.size(); ++i) {
+      if (spelled[i].add.empty()) {
+        added +=
+            comment(fmt::format("{}: foreign key ({}) to {}: not translated: {}", plan.name(),
+                                fmt::join(keys[i].columns, ", "), keys[i].parent, spelled[i].why));
+        continue;
+      }
+      added += spelled[i].add + ";\n";
+      validated += spelled[i].validate + ";\n";
+    }
+  }
+  if (added.empty()) return {};
+  return "\n" +
+         comment("foreign keys: run never makes them; for when lockstep is no longer needed") +
+         added + (validated.empty() ? "" : comment("these fail where rows have no parent")) +
+         validated;
+}
+
+}  // namespace
+
+ExitCode command_schema_generate(const SchemaRequest& request, Screen& screen) {
+  sqlite::Database database =
+      sqlite::Database::open(source_path(request.source), sqlite::OpenMode::read_only);
+  const Assessment assessment = assess(database, request.tables, request.exclude, screen);
+  std::string sql =
+      fmt::format("CREATE SCHEMA IF NOT EXISTS {};\n", postgres::quoted(request.schema));
+  for (const std::string& skipped : assessment.skipped) sql += comment("skipped: " + skipped);
+  for (const Refusal& refusal : assessment.refusals)
+    sql +=
+        comment(fmt::format("REFUSED: {}: {}", refusal.table, fmt::join(refusal.problems, "; ")));
+  sql += tables_sql(request.schema, assessment.plans);
+  sql += keys_sql(request.schema, assessment.plans);
+  sql += foreign_keys_sql(database, request.schema, assessment.plans);
+  screen.text(sql);
+  screen.json(nlohmann::json{{"type", "schema"}, {"sql", sql}}.dump(
+      -1, ' ', false, nlohmann::json::error_handler_t::replace));
+  return assessment.refusals.empty() ? ExitCode::done : ExitCode::precondition;
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,15 @@
+// The flags of `lockstep schema`.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "model/error.hpp"
+#include "ops/screen.hpp"
+
+namespace lockstep::ops {
+
+/// As add_roles().
+void add_schema(CLI::App& app, bool& json, std::function<ExitCode(Screen&)>& chosen);
+
+}  // namespace lockstep::ops

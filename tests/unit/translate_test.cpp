@@ -1,0 +1,168 @@
+#include "apply/translate.hpp"
+
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "apply/defaults.hpp"
+#include "apply/foreign_keys.hpp"
+#include "apply/target_schema.hpp"
+#include "link/sqlite/expression.hpp"
+#include "link/sqlite/sql_text.hpp"
+#include "tests/support/shape_of.hpp"
+
+using namespace lockstep;
+using Catch::Contains;
+using test::plan_of;
+
+namespace {
+
+constexpr auto kBigint = ColumnType::bigint;
+constexpr auto kText = ColumnType::text;
+
+TablePlan table() {
+  return plan_of(
+      1,
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, n INT, r REAL, d DECIMAL, a TEXT, c TEXT "
+      "COLLATE NOCASE, day DATE)",
+      {kBigint, kBigint, ColumnType::double_precision, ColumnType::numeric, kText, kText, kText});
+}
+std::string sql_of(const std::string& sql) {
+  return apply::translate_condition(table(), sql).sql;
+}
+std::string why(const std::string& sql) {
+  const apply::Translation translation = apply::translate_condition(table(), sql);
+  CHECK(translation.sql.empty());
+  return translation.why;
+}
+
+}  // namespace
+
+TEST_CASE("conditions are spelled for PostgreSQL") {
+  CHECK(sql_of("n > 0") == R"(("n" > 0))");
+  CHECK(sql_of("N>=-1 AND not a is null") == R"((("n" >= (-1)) AND (NOT ("a" IS NULL))))");
+  CHECK(sql_of("a IN ('x', \"y\")") == R"((("a" = 'x') OR ("a" = 'y')))");
+  CHECK(sql_of("c = 'X'") == R"((lower("c" COLLATE "C") = lower('X' COLLATE "C")))");
+  CHECK(sql_of("a < 'b'") == R"(("a" COLLATE "C" < 'b'))");
+  CHECK(sql_of("r > 0.5 OR n") == R"((("r" > 0.5::double precision) OR ("n" <> 0)))");
+  CHECK(sql_of("length(a) = 3 -- why") == R"((char_length("a") = 3))");
+  CHECK(sql_of("1 = 1 OR 2 = 2 AND 3 = 3") == "((1 = 1) OR ((2 = 2) AND (3 = 3)))");
+  CHECK(sql_of("NOT n = 1") == R"((NOT ("n" = 1)))");
+  CHECK(sql_of("a LIKE 'x\\%'") ==
+        "(lower(\"a\" COLLATE \"C\") LIKE lower(E'x\\\\%' COLLATE \"C\") ESCAPE '')");
+}
+
+TEST_CASE("what does not surely mean the same is not translated, and says why") {
+  CHECK_THAT(why("a = 5"), Contains("different types"));
+  CHECK_THAT(why("n = '5'"), Contains("different types"));
+  CHECK_THAT(why("day = '10'"), Contains("look like numbers"));
+  CHECK_THAT(why("day = a"), Contains("look like numbers"));
+  CHECK_THAT(why("n + 1 > 0"), Contains("overflow"));
+  CHECK_THAT(why("r * 2 > 1"), Contains("other things than integers"));
+  CHECK_THAT(why("n / id > 1"), Contains("may be 0"));
+  CHECK_THAT(why("r = n"), Contains("a real with an integer"));
+  CHECK_THAT(why("r > 9007199254740993"), Contains("a real with an integer"));
+  CHECK_THAT(why("r = d"), Contains("a real with a decimal"));
+  CHECK_THAT(why("r > 0.1234567890123456"), Contains("15 digits"));
+  CHECK_THAT(why("a = 'x' COLLATE own"), Contains("collation own"));
+  CHECK_THAT(why("lower(a COLLATE NOCASE) = 'x'"), Contains("COLLATE inside"));
+  CHECK_THAT(why("a GLOB 'x*'"), Contains("GLOB"));
+  CHECK_THAT(why("a LIKE c"), Contains("constant"));
+  CHECK_THAT(why("own(a)"), Contains("function own"));
+  CHECK_THAT(why("rowid > 5"), Contains("rowid"));
+  CHECK_THAT(why("a"), Contains("as a condition"));
+  CHECK_THAT(why("n IN (SELECT 1)"), Contains("not understood"));
+  CHECK_THAT(why("CAST(a AS INT) > 1"), Contains("not understood"));
+  CHECK_THAT(why("n = ?"), Contains("not understood"));
+  CHECK_THAT(why("n > 0) OR (1"), Contains("not understood"));
+  CHECK_THAT(why(""), Contains("not understood"));
+  CHECK_THAT(why(std::string(5'000, '(') + "1" + std::string(5'000, ')')),
+             Contains("not understood"));
+}
+
+TEST_CASE("CHECKs are found with their names, wherever they stand") {
+  const auto checks = sqlite::read_checks(
+      "CREATE TABLE t(a INT DEFAULT (1) CONSTRAINT \"pos\" CHECK (a > (0)) CHECK(a<9), b TEXT "
+      "/* CHECK (no) */ DEFAULT 'CHECK (no)', CONSTRAINT both CHECK (a > length(b)))");
+  REQUIRE(checks.size() == 3);
+  CHECK(checks[0].name == "pos");
+  CHECK(checks[0].expression == "a > (0)");
+  CHECK(checks[1].name.empty());
+  CHECK(checks[1].expression == "a<9");
+  CHECK(checks[2].name == "both");
+}
+
+TEST_CASE("defaults become what SQLite would store, or are listed") {
+  const auto given = [](const std::string& column, ColumnType type) {
+    return apply::translate_default(
+        plan_of(1, "CREATE TABLE t(id INTEGER PRIMARY KEY, v " + column + ")", {kBigint, type}), 1);
+  };
+  CHECK(given("INT DEFAULT '5'", kBigint).sql == "5");
+  CHECK(given("TEXT DEFAULT 5", kText).sql == "'5'");
+  CHECK(given("TEXT DEFAULT CURRENT_TIMESTAMP", kText).sql ==
+        "to_char(statement_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')");
+  CHECK(given("TEXT DEFAULT 'CURRENT_TIMESTAMP'", kText).sql == "'CURRENT_TIMESTAMP'");
+  CHECK(given("INTEGER DEFAULT (strftime('%s','now'))", kBigint).sql ==
+        "floor(extract(epoch FROM statement_timestamp()))::bigint");
+  CHECK(given("INT DEFAULT NULL", kBigint).why.empty());
+  for (const char* column :
+       {"INT DEFAULT 'abc'", "INT DEFAULT CURRENT_TIMESTAMP", "INT DEFAULT (random())",
+        "INT DEFAULT 1.5", "INT DEFAULT 1e3", "INT DEFAULT 9223372036854775808"})
+    CHECK_FALSE(given(column, kBigint).why.empty());
+  for (const char* column :
+       {"TEXT DEFAULT (lower('ABC'))", "TEXT DEFAULT (datetime('now', 'localtime'))",
+        "TEXT DEFAULT 1.5", "TEXT DEFAULT (hex(randomblob(16)))", "TEXT DEFAULT x'00'"})
+    CHECK_FALSE(given(column, kText).why.empty());
+}
+
+TEST_CASE("partial, NOCASE, expression and DESC indexes and CHECKs are made") {
+  const TablePlan plan = plan_of(
+      1,
+      "CREATE TABLE t(k TEXT COLLATE NOCASE PRIMARY KEY, a TEXT COLLATE RTRIM UNIQUE, b INT "
+      "CONSTRAINT few CHECK (b < 10) CHECK (b > 0) CHECK (b GLOB 'x'));"
+      "CREATE UNIQUE INDEX p ON t(b DESC, a COLLATE BINARY) WHERE b > 3;"
+      "CREATE INDEX e ON t(lower(k), b); CREATE INDEX odd ON t(abs(b))",
+      {kText, kText, kBigint});
+  const apply::KeyStatements keys = apply::key_statements("app", plan, {plan});
+  std::vector<std::string> sql;
+  for (const apply::IndexStatement& index : keys.indexes) sql.push_back(index.sql);
+  CHECK(
+      sql ==
+      std::vector<std::string>{
+          R"(CREATE UNIQUE INDEX "t_pkey" ON "app"."t" ("k"))",
+          R"(CREATE INDEX "e" ON "app"."t" ((lower("k" COLLATE "C")), "b"))",
+          R"(CREATE UNIQUE INDEX "p" ON "app"."t" ("b" DESC, "a") WHERE ("b" > 3))",
+          R"(CREATE UNIQUE INDEX "t_k_folded_key" ON "app"."t" ((lower("k" COLLATE "C")) COLLATE "C"))",
+          R"(CREATE UNIQUE INDEX "t_a_folded_key" ON "app"."t" ((rtrim("a", ' ')) COLLATE "C"))"});
+  CHECK(keys.constraints.size() == 1);
+  CHECK(keys.checks ==
+        std::vector<std::string>{R"(ALTER TABLE "app"."t" ADD CONSTRAINT "few" CHECK ("b" < 10))",
+                                 R"(ALTER TABLE "app"."t" ADD CHECK ("b" > 0))"});
+  CHECK(apply::left_out(plan) ==
+        std::vector<std::string>{"plain index odd: not translated: abs(b): function abs",
+                                 "CHECK (b GLOB 'x'): not translated: operator GLOB"});
+}
+
+TEST_CASE("foreign keys keep their actions, and what PostgreSQL cannot have is named") {
+  const std::string sql =
+      "CREATE TABLE p(id INTEGER PRIMARY KEY, code TEXT UNIQUE, other TEXT);"
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, p REFERENCES p ON DELETE CASCADE, code TEXT "
+      "REFERENCES p(code) ON UPDATE SET NULL DEFERRABLE INITIALLY DEFERRED, o TEXT REFERENCES "
+      "p(other), g REFERENCES gone)";
+  const test::TempDir folder;
+  test::Application app(folder.file("a"));
+  app.exec(sql);
+  sqlite::Database database = sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_only);
+  const std::vector<TablePlan> plans{plan_of(1, sql, {kBigint, kText, kText}, "p"),
+                                     plan_of(2, sql, {kBigint, kBigint, kText, kText, kBigint})};
+  const auto keys = apply::foreign_key_sql(
+      "app", plans[1], sqlite::read_foreign_keys(database, plans[1].shape), plans);
+  REQUIRE(keys.size() == 4);
+  CHECK(
+      keys[0].add ==
+      R"(ALTER TABLE "app"."t" ADD CONSTRAINT "t_p_fkey" FOREIGN KEY ("p") REFERENCES "app"."p" ("id") )"
+      "ON DELETE CASCADE NOT VALID");
+  CHECK_THAT(keys[1].add, Contains("ON UPDATE SET NULL DEFERRABLE INITIALLY DEFERRED NOT VALID"));
+  CHECK(keys[1].validate == R"(ALTER TABLE "app"."t" VALIDATE CONSTRAINT "t_code_fkey")");
+  CHECK(keys[2].why == "the parent's columns are not unique");
+  CHECK(keys[3].why == "its parent is not carried, or is no table");
+}
