@@ -8,6 +8,7 @@
 #include <exception>
 
 #include "link/postgres/dsn.hpp"
+#include "ops/command_line_config.hpp"
 #include "ops/command_line_roles.hpp"
 #include "ops/command_line_wire.hpp"
 #include "ops/commands.hpp"
@@ -25,6 +26,9 @@ struct Arguments {
   std::string tables, exclude, schema, until;
   TypedEndpoint endpoint;
   KeysRequest keys;
+  AssessRequest assess;
+  std::string config;
+  config::Settings settings;  // of the file
   std::string side, condition, timeout = "60s";
   std::vector<std::string> rest;
   std::string stalled_after = "30s";
@@ -48,24 +52,26 @@ constexpr char kTargetHelp[] =
 }
 
 std::string given(const std::string& positional, const std::string& flag, const char* variable,
-                  const char* what) {
+                  const std::string& from_file, const char* what) {
   if (!positional.empty() && !flag.empty() && positional != flag)
     throw_usage(fmt::format("{} is given twice, and differs", what), "give it once");
   if (!positional.empty()) return positional;
   if (!flag.empty()) return flag;
   const char* value = std::getenv(variable);
-  return value != nullptr ? value : "";
+  return value != nullptr && *value != '\0' ? value : from_file;
 }
 
 std::string source_of(const Arguments& arguments) {
-  std::string source = given(arguments.source, arguments.source_flag, "LOCKSTEP_SOURCE", "SOURCE");
+  std::string source = given(arguments.source, arguments.source_flag, "LOCKSTEP_SOURCE",
+                             arguments.settings.source, "SOURCE");
   if (source.empty())
     throw_usage("SOURCE is missing", "give the SQLite file, or set LOCKSTEP_SOURCE; see --help");
   return source;
 }
 
 std::string target_of(const Arguments& arguments) {
-  return given(arguments.target, arguments.target_flag, "LOCKSTEP_TARGET", "TARGET");
+  return given(arguments.target, arguments.target_flag, "LOCKSTEP_TARGET",
+               arguments.settings.target, "TARGET");
 }
 
 std::string needed_target_of(const Arguments& arguments) {
@@ -82,10 +88,21 @@ std::string side_of(const Arguments& arguments) {
     if (!flag.empty()) return flag;
   for (const char* variable : {"LOCKSTEP_SOURCE", "LOCKSTEP_TARGET"})
     if (const char* value = std::getenv(variable)) return value;
+  for (const std::string& from_file : {arguments.settings.source, arguments.settings.target})
+    if (!from_file.empty()) return from_file;
   throw_usage("SOURCE or TARGET is missing", "give one of them; see --help");
 }
 
+std::vector<std::string> chosen(const std::string& flag, const std::vector<std::string>& file) {
+  return flag.empty() ? file : split_globs(flag);
+}
+
+std::string schema_of(const Arguments& arguments) {
+  return arguments.schema.empty() ? arguments.settings.schema : arguments.schema;
+}
+
 void add_common(CLI::App& command, Arguments& arguments) {
+  add_config_flag(command, arguments.config);
   command.add_flag("--json", arguments.json, "one JSON object per line on stdout");
   command.add_flag("--quiet", arguments.quiet, "no progress; results, notes and errors stay");
   command.add_option("--source", arguments.source_flag, kSourceHelp)->type_name("SOURCE");
@@ -155,9 +172,10 @@ void add_run(Commands& commands, Signals& signals) {
       const Arguments& given = commands.arguments;
       const RunRequest request{.source = source_of(given),
                                .target = needed_target_of(given),
-                               .tables = split_globs(given.tables),
-                               .exclude = split_globs(given.exclude),
-                               .schema = given.schema,
+                               .tables = chosen(given.tables, given.settings.include),
+                               .exclude = chosen(given.exclude, given.settings.exclude),
+                               .expect = given.settings.expect,
+                               .schema = schema_of(given),
                                .until_caught_up = !given.until.empty(),
                                .accept_target = given.accept_target};
       return command_run(request, screen, signals);
@@ -181,8 +199,9 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
       const Arguments& given = commands.arguments;
       return command_capture({.source = source_of(given),
                               .endpoint = given.endpoint,
-                              .tables = split_globs(given.tables),
-                              .exclude = split_globs(given.exclude)},
+                              .tables = chosen(given.tables, given.settings.include),
+                              .exclude = chosen(given.exclude, given.settings.exclude),
+                              .expect = given.settings.expect},
                              screen, signals);
     };
   });
@@ -202,7 +221,7 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
       const Arguments& given = commands.arguments;
       return command_apply({.target = needed_target_of(given),
                             .endpoint = given.endpoint,
-                            .schema = given.schema,
+                            .schema = schema_of(given),
                             .until_caught_up = !given.until.empty(),
                             .accept_target = given.accept_target},
                            screen, signals);
@@ -279,6 +298,30 @@ void add_verify_and_remove(Commands& commands) {
   });
 }
 
+void add_assess(Commands& commands) {
+  Arguments& arguments = commands.arguments;
+  CLI::App* assess = commands.app.add_subcommand(
+      "assess", "read every value and say what run would do; writes nothing on either side");
+  add_sides(*assess, arguments);
+  add_choice_of_tables(*assess, arguments);
+  assess->add_option("--schema", arguments.schema, "PostgreSQL schema (default: public)")
+      ->type_name("NAME");
+  add_assess_flags(*assess, arguments.assess);
+  assess->callback([&commands] {
+    commands.chosen = [&](Screen& screen) {
+      const Arguments& given = commands.arguments;
+      AssessRequest request = given.assess;
+      request.source = source_of(given);
+      request.target = target_of(given);
+      request.schema = schema_of(given);
+      request.choice.tables = chosen(given.tables, given.settings.include);
+      request.choice.exclude = chosen(given.exclude, given.settings.exclude);
+      request.choice.expect = given.settings.expect;
+      return command_assess(request, screen);
+    };
+  });
+}
+
 void add_demo(Commands& commands) {
   CLI::App* demo = commands.app.add_subcommand("demo",
                                                "a live SQLite database under load, followed into a "
@@ -313,6 +356,7 @@ int run_chosen(Commands& commands) {
   Screen screen(commands.arguments.json ? Format::json : Format::text,
                 commands.arguments.quiet ? Progress::quiet : Progress::shown);
   try {
+    commands.arguments.settings = settings_for(commands.arguments.config, screen);
     return static_cast<int>(commands.chosen(screen));
   } catch (const Error& error) {
     screen.error(error.facts());
@@ -360,6 +404,8 @@ int run_command_line(int argc, char** argv, Signals& signals) {
   add_capture_and_apply(commands, signals);
   add_status_and_wait(commands, signals);
   add_verify_and_remove(commands);
+  add_assess(commands);
+  add_config(commands.app, commands.arguments.json, commands.chosen);
   add_roles(commands.app, commands.arguments.json, commands.chosen);
   add_demo(commands);
   add_keys(commands.app, commands.arguments.keys, [&commands] {
