@@ -8,6 +8,7 @@
 #include <exception>
 
 #include "link/postgres/dsn.hpp"
+#include "ops/command_line_arguments.hpp"
 #include "ops/command_line_config.hpp"
 #include "ops/command_line_roles.hpp"
 #include "ops/command_line_wire.hpp"
@@ -20,86 +21,10 @@ namespace lockstep::ops {
 
 namespace {
 
-// Everything that any command's flags fill in.
-struct Arguments {
-  std::string source, target, source_flag, target_flag;
-  std::string tables, exclude, schema, until;
-  TypedEndpoint endpoint;
-  KeysRequest keys;
-  AssessRequest assess;
-  std::string config;
-  config::Settings settings;  // of the file
-  std::string side, condition, timeout = "60s";
-  std::vector<std::string> rest;
-  std::string stalled_after = "30s";
-  bool watch = false;
-  bool accept_target = false;
-  bool json = false;
-  bool quiet = false;
-};
-
 constexpr char kSourceHelp[] = "the SQLite file (also sqlite:///..., file:...)";
 constexpr char kTargetHelp[] =
     "PostgreSQL: URL, conninfo, or an ORM's URL; passwords come from ~/.pgpass, PGPASSWORD, a "
     "service file";
-
-[[noreturn]] void throw_usage(const std::string& what, const std::string& todo) {
-  throw Error({.code = "LS-C100",
-               .exit = ExitCode::usage,
-               .what = what,
-               .data = "nothing was touched",
-               .todo = todo});
-}
-
-std::string given(const std::string& positional, const std::string& flag, const char* variable,
-                  const std::string& from_file, const char* what) {
-  if (!positional.empty() && !flag.empty() && positional != flag)
-    throw_usage(fmt::format("{} is given twice, and differs", what), "give it once");
-  if (!positional.empty()) return positional;
-  if (!flag.empty()) return flag;
-  const char* value = std::getenv(variable);
-  return value != nullptr && *value != '\0' ? value : from_file;
-}
-
-std::string source_of(const Arguments& arguments) {
-  std::string source = given(arguments.source, arguments.source_flag, "LOCKSTEP_SOURCE",
-                             arguments.settings.source, "SOURCE");
-  if (source.empty())
-    throw_usage("SOURCE is missing", "give the SQLite file, or set LOCKSTEP_SOURCE; see --help");
-  return source;
-}
-
-std::string target_of(const Arguments& arguments) {
-  return given(arguments.target, arguments.target_flag, "LOCKSTEP_TARGET",
-               arguments.settings.target, "TARGET");
-}
-
-std::string needed_target_of(const Arguments& arguments) {
-  std::string target = target_of(arguments);
-  if (target.empty())
-    throw_usage("TARGET is missing",
-                "give the PostgreSQL database, or set LOCKSTEP_TARGET; see --help");
-  return target;
-}
-
-std::string side_of(const Arguments& arguments) {
-  if (!arguments.side.empty()) return arguments.side;
-  for (const std::string& flag : {arguments.source_flag, arguments.target_flag})
-    if (!flag.empty()) return flag;
-  for (const char* variable : {"LOCKSTEP_SOURCE", "LOCKSTEP_TARGET"})
-    if (const char* value = std::getenv(variable)) return value;
-  for (const std::string& from_file : {arguments.settings.source, arguments.settings.target})
-    if (!from_file.empty()) return from_file;
-  throw_usage("SOURCE or TARGET is missing", "give one of them; see --help");
-}
-
-std::vector<std::string> chosen(const std::string& flag, const std::vector<std::string>& file) {
-  return flag.empty() ? file : split_globs(flag);
-}
-
-std::string schema_of(const Arguments& arguments) {
-  return arguments.schema.empty() ? arguments.settings.schema : arguments.schema;
-}
 
 void add_common(CLI::App& command, Arguments& arguments) {
   add_config_flag(command, arguments.config);
@@ -356,7 +281,8 @@ int run_chosen(Commands& commands) {
   Screen screen(commands.arguments.json ? Format::json : Format::text,
                 commands.arguments.quiet ? Progress::quiet : Progress::shown);
   try {
-    commands.arguments.settings = settings_for(commands.arguments.config, screen);
+    if (commands.app.get_subcommands().front()->get_option_no_throw("--config") != nullptr)
+      commands.arguments.settings = settings_for(commands.arguments.config, screen);
     return static_cast<int>(commands.chosen(screen));
   } catch (const Error& error) {
     screen.error(error.facts());

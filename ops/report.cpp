@@ -35,10 +35,11 @@ void write_checks(std::string& page, std::string_view title, const std::vector<C
   }
 }
 
-void write_columns(std::string& page, const TableFacts& table) {
+void write_columns(std::string& page, const TableFacts& table, bool all) {
   for (std::size_t i = 0; i < table.shape.columns.size(); ++i) {
     const Column& column = table.shape.columns[i];
     const Proposal proposal = proposal_for(table, i);
+    if (!all && !proposal.type.empty()) continue;
     const std::string range = range_of(table.census.columns[i]);
     line(page, fmt::format("      {} {} -> {}   {}{}{}", column.name, column.declared_type,
                            proposal.type.empty() ? "?" : proposal.type,
@@ -61,7 +62,7 @@ void write_tables(std::string& page, const Report& report, bool columns) {
                            number(table.census.rows), readable_bytes(table.census.bytes),
                            table.shape.indexes.size(), report.triggers[i], key_of(table.shape),
                            verdict_on(report, table.shape.name)));
-    if (columns || !table.carried) write_columns(page, table);
+    write_columns(page, table, columns);
   }
 }
 
@@ -73,14 +74,18 @@ void write_findings(std::string& page, const Report& report, Severity severity,
   if (count == 0) return;
   line(page, "");
   line(page, fmt::format("{} ({})", title, count));
-  for (const Finding& finding : report.findings) {
+  for (std::size_t i = 0; i < report.findings.size(); ++i) {
+    const Finding& finding = report.findings[i];
     if (finding.severity != severity) continue;
+    const Finding* next = i + 1 < report.findings.size() ? &report.findings[i + 1] : nullptr;
+    const bool last_of_table =
+        next == nullptr || next->table != finding.table || next->severity != severity;
     const std::string place = finding.place();
     line(page,
          fmt::format("  {}  {}{}{}", finding.code, place, place.empty() ? "" : ": ", finding.what));
     if (!finding.examples.empty())
       line(page, fmt::format("           for example: {}", fmt::join(finding.examples, " | ")));
-    if (finding.severity != Severity::warning && !finding.decide_flag.empty())
+    if (last_of_table && severity != Severity::warning && !finding.decide_flag.empty())
       line(page, fmt::format("           {}: {}   or in the config: {}",
                              severity == Severity::blocker ? "change it, or leave it out"
                                                            : "taken unless left out",

@@ -29,7 +29,7 @@ struct Report {
 /// Findings and checks that stand in the way.
 [[nodiscard]] std::size_t blockers_in(const Report& report);
 
-/// `columns`: those of all tables, else of tables with blockers only.
+/// `columns`: all of them, else only those that no type of PostgreSQL holds exactly.
 [[nodiscard]] std::string report_text(const Report& report, bool columns);
 /// As ops/assessment.schema.json says. One line.
 [[nodiscard]] std::string report_json(const Report& report);
