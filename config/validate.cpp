@@ -40,7 +40,7 @@ std::size_t edits_between(std::string_view a, std::string_view b) {
 
 std::string nearest_of(const std::string& typed, const json& properties) {
   std::string nearest;
-  std::size_t fewest = typed.size() / 2 + 1;
+  std::size_t fewest = std::max<std::size_t>(3, typed.size() / 2 + 1);  // two are forgiven at least
   for (const auto& [name, value] : properties.items())
     if (const std::size_t edits = edits_between(typed, name); edits < fewest) {
       fewest = edits;

@@ -10,7 +10,6 @@
 
 #include "config/line_index.hpp"
 #include "model/error.hpp"
-#include "tests/support/fault.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace lockstep::test {
@@ -82,7 +81,8 @@ TEST_CASE("the example in the tree is a good file and has every key", "[unit]") 
   const auto schema = nlohmann::json::parse(config::schema_text());
   for (const auto& [name, part] : schema["properties"].items()) {
     CHECK(loaded.lines.count("/" + name) == 1);
-    for (const auto& [key, rest] : part.value("properties", nlohmann::json::object()).items())
+    const nlohmann::json keys = part.value("properties", nlohmann::json::object());
+    for (const auto& [key, rest] : keys.items())
       CHECK(loaded.lines.count("/" + name + "/" + key) == 1);
   }
 }
@@ -169,7 +169,6 @@ TEST_CASE("a configuration file that others could have written is refused", "[un
   CHECK(code_of(path) == "LS-C131");
   REQUIRE(::chmod(path.c_str(), 0602) == 0);
   CHECK(code_of(path) == "LS-C131");
-  saw_fault("H24", "REFUSE: LS-C131, exit 3; a file includes no other");
   CHECK(code_of(folder.file("none.json")) == "LS-C130");
   CHECK(code_of(folder.path().string()) == "LS-C130");
 }
