@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "model/extremes.hpp"
 #include "model/promise.hpp"
 #include "model/shape.hpp"
 #include "model/value.hpp"
@@ -26,10 +27,13 @@ struct ColumnCensus {
   std::string whole_real_example{};
   std::uint64_t bytes_max = 0;  ///< longest text or blob
   PromiseCensus promise{};
+  Extremes extremes{};
 };
 
 struct TableCensus {
   std::uint64_t rows = 0;
+  std::uint64_t bytes = 0;  ///< of the values; a number counts as 8
+  bool whole = true;        ///< false: only the first rows were read
   std::vector<ColumnCensus> columns;
 };
 

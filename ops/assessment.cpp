@@ -13,6 +13,7 @@
 #include "link/sqlite/shape.hpp"
 #include "link/sqlite/sql_text.hpp"
 #include "link/sqlite/statement.hpp"
+#include "ops/findings.hpp"
 #include "ops/names.hpp"
 #include "snapshot/census.hpp"
 #include "snapshot/plan.hpp"
@@ -71,6 +72,22 @@ std::string skipped_virtual(const std::string& name, const std::vector<sqlite::T
       shadows > 0 ? fmt::format(", with the {} tables it keeps its data in", shadows) : "");
 }
 
+// Frameworks are told by the tables in which they keep their own state.
+std::vector<std::string> frameworks_of(const std::vector<sqlite::TableName>& all) {
+  const auto has = [&](std::string_view name) {
+    return std::any_of(all.begin(), all.end(),
+                       [&](const sqlite::TableName& table) { return table.name == name; });
+  };
+  std::vector<std::string> found;
+  if (has("django_migrations") || has("django_content_type"))
+    found.emplace_back("Django (django_migrations, django_content_type)");
+  if (has("ar_internal_metadata"))
+    found.emplace_back("Rails (schema_migrations, ar_internal_metadata)");
+  if (has("alembic_version")) found.emplace_back("SQLAlchemy with Alembic (alembic_version)");
+  if (has("_prisma_migrations")) found.emplace_back("Prisma (_prisma_migrations)");
+  return found;
+}
+
 // A generated column by a function of the application's, for instance.
 std::string reading_problem(sqlite::Database& database, const TableShape& shape) {
   try {
@@ -82,49 +99,91 @@ std::string reading_problem(sqlite::Database& database, const TableShape& shape)
   }
 }
 
-snapshot::Planned plan_one(sqlite::Database& database, const std::string& table, std::uint32_t id,
-                           Screen& screen, std::int64_t& rows) {
-  const TableShape shape = sqlite::read_shape(database, table);
-  snapshot::Planned planned;
-  planned.problems = snapshot::shape_problems(shape);
-  std::vector<std::string> capture = capture::capture_problems(shape);
-  const std::string unreadable = reading_problem(database, shape);
-  if (!unreadable.empty())
-    capture.push_back(unreadable);
-  else if (capture.empty())
-    capture = capture::lookup_problems(database, shape);
-  planned.problems.insert(planned.problems.end(), capture.begin(), capture.end());
-  if (!unreadable.empty()) return planned;
-  const TableCensus census = snapshot::take_census(database, shape, {}, [&](std::uint64_t seen) {
-    screen.progress(fmt::format("reading every value of {}: {} rows", table,
+TableCensus census_of(sqlite::Database& database, const TableShape& shape, std::uint64_t sample,
+                      Screen& screen) {
+  if (sample > 0) return snapshot::sample_census(database, shape, sample);
+  return snapshot::take_census(database, shape, {}, [&](std::uint64_t seen) {
+    screen.progress(fmt::format("reading every value of {}: {} rows", shape.name,
                                 grouped(static_cast<std::int64_t>(seen))));
   });
-  rows = static_cast<std::int64_t>(census.rows);
-  snapshot::Planned decided =
-      snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, table));
-  decided.problems.insert(decided.problems.begin(), planned.problems.begin(),
-                          planned.problems.end());
-  for (const std::string& trigger : capture::hiding_triggers(database, table))
-    decided.warnings.push_back(
+}
+
+// `facts` gets everything but the plan.
+snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, std::uint64_t sample,
+                           Screen& screen, TableFacts& facts) {
+  const TableShape& shape = facts.shape;
+  facts.shape_problems = snapshot::shape_problems(shape);
+  facts.capture_problems = capture::capture_problems(shape);
+  const std::string unreadable = reading_problem(database, shape);
+  if (!unreadable.empty())
+    facts.capture_problems.push_back(unreadable);
+  else if (facts.capture_problems.empty())
+    facts.capture_problems = capture::lookup_problems(database, shape);
+  snapshot::Planned planned;
+  if (unreadable.empty()) {
+    facts.census = census_of(database, shape, sample, screen);
+    planned =
+        snapshot::plan_table(id, shape, facts.census, sqlite::read_sequence(database, shape.name));
+    facts.data_problems = planned.problems;
+    facts.left_out = planned.plan.left_out;
+  } else {
+    facts.census.columns.resize(shape.columns.size());
+  }
+  std::vector<std::string> problems = facts.shape_problems;
+  for (const auto* more : {&facts.capture_problems, &facts.data_problems})
+    problems.insert(problems.end(), more->begin(), more->end());
+  planned.problems = std::move(problems);
+  facts.carried = planned.problems.empty();
+  for (const std::string& trigger : capture::hiding_triggers(database, shape.name))
+    planned.warnings.push_back(
         {"LS-S304", fmt::format("trigger {} says RAISE(IGNORE) after a change; made anew while "
                                 "lockstep follows, it would hide the change",
                                 trigger)});
-  return decided;
+  return planned;
+}
+
+std::string unmet(const config::ExpectedTable& expected, const Assessment& assessment) {
+  const auto found =
+      std::find_if(assessment.tables.begin(), assessment.tables.end(),
+                   [&](const TableFacts& table) { return table.shape.name == expected.table; });
+  if (found == assessment.tables.end())
+    return fmt::format("{} is not there, or left out", expected.table);
+  const auto rows = static_cast<std::int64_t>(found->census.rows);
+  if (expected.rows_min && rows < *expected.rows_min && found->census.whole)
+    return fmt::format("{} has {} rows, not at least {}", expected.table, rows, *expected.rows_min);
+  if (expected.rows_max && rows > *expected.rows_max)
+    return fmt::format("{} has {} rows, not at most {}", expected.table, rows, *expected.rows_max);
+  return {};
+}
+
+void check_expectations(const std::vector<config::ExpectedTable>& expect,
+                        const Assessment& assessment) {
+  std::vector<std::string> unmet_ones;
+  for (const config::ExpectedTable& expected : expect)
+    if (std::string what = unmet(expected, assessment); !what.empty())
+      unmet_ones.push_back(std::move(what));
+  if (unmet_ones.empty()) return;
+  throw Error({.code = "LS-A113",
+               .exit = ExitCode::precondition,
+               .what = "the source is not as \"tables\": { \"expect\" } says",
+               .why = fmt::format("{}", fmt::join(unmet_ones, "; ")),
+               .data = "nothing was touched",
+               .todo = "is it the right file? Else correct the expectation"});
 }
 
 }  // namespace
 
-Assessment assess(sqlite::Database& database, const std::vector<std::string>& tables,
-                  const std::vector<std::string>& exclude, Screen& screen) {
+Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen& screen) {
   refuse_utf16(database);
   Assessment assessment;
   std::vector<std::vector<std::size_t>> undecided;
   const std::vector<sqlite::TableName> all = sqlite::list_tables(database);
-  check_globs(all, tables);
-  check_globs(all, exclude);
+  check_globs(all, choice.tables);
+  check_globs(all, choice.exclude);
+  assessment.frameworks = frameworks_of(all);
   for (const sqlite::TableName& table : all) {
-    if (matches_any(table.name, exclude)) continue;
-    if (!tables.empty() && !matches_any(table.name, tables)) continue;
+    if (matches_any(table.name, choice.exclude)) continue;
+    if (!choice.tables.empty() && !matches_any(table.name, choice.tables)) continue;
     if (belongs_to_the_file(table.name)) {
       assessment.skipped.push_back(fmt::format("{}: Litestream's own table", table.name));
       continue;
@@ -135,22 +194,27 @@ Assessment assess(sqlite::Database& database, const std::vector<std::string>& ta
       continue;
     }
     const auto id = static_cast<std::uint32_t>(assessment.plans.size() + 1);
-    std::int64_t rows = 0;
-    snapshot::Planned planned = plan_one(database, table.name, id, screen, rows);
-    if (!planned.problems.empty()) {
+    TableFacts& facts = assessment.tables.emplace_back();
+    facts.shape = sqlite::read_shape(database, table.name);
+    snapshot::Planned planned = plan_one(database, id, choice.sample, screen, facts);
+    for (snapshot::Warning& warning : planned.warnings)
+      if (facts.carried)
+        assessment.warnings.push_back(
+            {table.name, std::move(warning.code), std::move(warning.what)});
+    if (!facts.carried) {
       assessment.refusals.push_back({table.name, std::move(planned.problems)});
       continue;
     }
-    for (snapshot::Warning& warning : planned.warnings)
-      assessment.warnings.push_back({table.name, std::move(warning.code), std::move(warning.what)});
     for (std::string& sentence : apply::left_out(planned.plan))
       planned.plan.left_out.push_back(std::move(sentence));
+    facts.left_out = planned.plan.left_out;
     assessment.plans.push_back(std::move(planned.plan));
     undecided.push_back(std::move(planned.undecided));
-    assessment.rows.push_back(rows);
+    assessment.rows.push_back(static_cast<std::int64_t>(facts.census.rows));
   }
   screen.end_progress();
   snapshot::settle_undecided(assessment.plans, undecided);
+  check_expectations(choice.expect, assessment);
   if (assessment.plans.empty() && assessment.refusals.empty())
     throw_no_table("there is no table to follow", "the source has none, or all are left out");
   return assessment;
@@ -161,6 +225,11 @@ void print_assessment(const Assessment& assessment, Screen& screen) {
   const auto dump = [](const json& object) {
     return object.dump(-1, ' ', false, json::error_handler_t::replace);
   };
+  for (const std::string& framework : assessment.frameworks) {
+    screen.result(
+        fmt::format("note      made by {}; these tables are carried like all others", framework));
+    screen.json(dump({{"type", "framework"}, {"what", framework}}));
+  }
   for (const std::string& skipped : assessment.skipped) {
     screen.result("skipped   " + skipped);
     screen.json(dump({{"type", "skipped"}, {"what", skipped}}));
@@ -183,6 +252,12 @@ void print_assessment(const Assessment& assessment, Screen& screen) {
         fmt::format("refused   {}: {}", refusal.table, fmt::join(refusal.problems, "; ")));
     screen.json(
         dump({{"type", "refusal"}, {"table", refusal.table}, {"problems", refusal.problems}}));
+  }
+  for (const Finding& finding : all_findings(assessment)) {
+    if (finding.severity != Severity::blocker) continue;
+    screen.result(
+        fmt::format("decide    {} {}: {}", finding.code, finding.place(), finding.decide_flag));
+    screen.json(finding_json(finding));
   }
 }
 

@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "config/settings.hpp"
 #include "link/sqlite/database.hpp"
 #include "model/shape.hpp"
+#include "model/type_map.hpp"
 #include "ops/screen.hpp"
 
 namespace lockstep::ops {
@@ -22,18 +24,38 @@ struct TableWarning {
   std::string what;
 };
 
+/// What was found in one table that was read, carried or not.
+struct TableFacts {
+  TableShape shape;
+  TableCensus census;
+  bool carried = false;
+  std::vector<std::string> shape_problems;    ///< names, number of columns
+  std::vector<std::string> capture_problems;  ///< changes that cannot be seen
+  std::vector<std::string> data_problems;     ///< values that PostgreSQL cannot hold
+  std::vector<std::string> left_out;
+};
+
 struct Assessment {
   std::vector<TablePlan> plans;    ///< ids from 1, in name order
   std::vector<std::int64_t> rows;  ///< per plan
   std::vector<Refusal> refusals;
   std::vector<TableWarning> warnings;
   std::vector<std::string> skipped;  ///< virtual tables with their shadow tables, one sentence each
+  std::vector<TableFacts> tables;    ///< in name order
+  std::vector<std::string> frameworks;  ///< whose bookkeeping tables are there, one sentence each
 };
 
-/// `tables` and `exclude` are globs (empty `tables`: all). Throws LS-S330 if no table is left, or a
-/// glob names nothing.
-[[nodiscard]] Assessment assess(sqlite::Database& database, const std::vector<std::string>& tables,
-                                const std::vector<std::string>& exclude, Screen& screen);
+struct TableChoice {
+  std::vector<std::string> tables;   ///< globs; empty: all
+  std::vector<std::string> exclude;  ///< globs
+  std::vector<config::ExpectedTable> expect{};
+  std::uint64_t sample = 0;  ///< rows of each table that are read; 0: all
+};
+
+/// Throws LS-S330 if no table is left, or a glob names nothing, LS-A113 if an expected table is not
+/// as expected.
+[[nodiscard]] Assessment assess(sqlite::Database& database, const TableChoice& choice,
+                                Screen& screen);
 
 /// Prints what is skipped, what is left out and what is refused, in text or JSON.
 void print_assessment(const Assessment& assessment, Screen& screen);

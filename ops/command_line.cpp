@@ -8,6 +8,8 @@
 #include <exception>
 
 #include "link/postgres/dsn.hpp"
+#include "ops/command_line_arguments.hpp"
+#include "ops/command_line_config.hpp"
 #include "ops/command_line_roles.hpp"
 #include "ops/command_line_schema.hpp"
 #include "ops/command_line_wire.hpp"
@@ -20,73 +22,13 @@ namespace lockstep::ops {
 
 namespace {
 
-// Everything that any command's flags fill in.
-struct Arguments {
-  std::string source, target, source_flag, target_flag;
-  std::string tables, exclude, schema, until;
-  TypedEndpoint endpoint;
-  KeysRequest keys;
-  std::string side, condition, timeout = "60s";
-  std::vector<std::string> rest;
-  std::string stalled_after = "30s";
-  bool watch = false;
-  bool accept_target = false;
-  bool json = false;
-  bool quiet = false;
-};
-
 constexpr char kSourceHelp[] = "the SQLite file (also sqlite:///..., file:...)";
 constexpr char kTargetHelp[] =
     "PostgreSQL: URL, conninfo, or an ORM's URL; passwords come from ~/.pgpass, PGPASSWORD, a "
     "service file";
 
-[[noreturn]] void throw_usage(const std::string& what, const std::string& todo) {
-  throw Error({.code = "LS-C100",
-               .exit = ExitCode::usage,
-               .what = what,
-               .data = "nothing was touched",
-               .todo = todo});
-}
-
-std::string given(const std::string& positional, const std::string& flag, const char* variable,
-                  const char* what) {
-  if (!positional.empty() && !flag.empty() && positional != flag)
-    throw_usage(fmt::format("{} is given twice, and differs", what), "give it once");
-  if (!positional.empty()) return positional;
-  if (!flag.empty()) return flag;
-  const char* value = std::getenv(variable);
-  return value != nullptr ? value : "";
-}
-
-std::string source_of(const Arguments& arguments) {
-  std::string source = given(arguments.source, arguments.source_flag, "LOCKSTEP_SOURCE", "SOURCE");
-  if (source.empty())
-    throw_usage("SOURCE is missing", "give the SQLite file, or set LOCKSTEP_SOURCE; see --help");
-  return source;
-}
-
-std::string target_of(const Arguments& arguments) {
-  return given(arguments.target, arguments.target_flag, "LOCKSTEP_TARGET", "TARGET");
-}
-
-std::string needed_target_of(const Arguments& arguments) {
-  std::string target = target_of(arguments);
-  if (target.empty())
-    throw_usage("TARGET is missing",
-                "give the PostgreSQL database, or set LOCKSTEP_TARGET; see --help");
-  return target;
-}
-
-std::string side_of(const Arguments& arguments) {
-  if (!arguments.side.empty()) return arguments.side;
-  for (const std::string& flag : {arguments.source_flag, arguments.target_flag})
-    if (!flag.empty()) return flag;
-  for (const char* variable : {"LOCKSTEP_SOURCE", "LOCKSTEP_TARGET"})
-    if (const char* value = std::getenv(variable)) return value;
-  throw_usage("SOURCE or TARGET is missing", "give one of them; see --help");
-}
-
 void add_common(CLI::App& command, Arguments& arguments) {
+  add_config_flag(command, arguments.config);
   command.add_flag("--json", arguments.json, "one JSON object per line on stdout");
   command.add_flag("--quiet", arguments.quiet, "no progress; results, notes and errors stay");
   command.add_option("--source", arguments.source_flag, kSourceHelp)->type_name("SOURCE");
@@ -156,9 +98,10 @@ void add_run(Commands& commands, Signals& signals) {
       const Arguments& given = commands.arguments;
       const RunRequest request{.source = source_of(given),
                                .target = needed_target_of(given),
-                               .tables = split_globs(given.tables),
-                               .exclude = split_globs(given.exclude),
-                               .schema = given.schema,
+                               .tables = chosen(given.tables, given.settings.include),
+                               .exclude = chosen(given.exclude, given.settings.exclude),
+                               .expect = given.settings.expect,
+                               .schema = schema_of(given),
                                .until_caught_up = !given.until.empty(),
                                .accept_target = given.accept_target};
       return command_run(request, screen, signals);
@@ -182,8 +125,9 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
       const Arguments& given = commands.arguments;
       return command_capture({.source = source_of(given),
                               .endpoint = given.endpoint,
-                              .tables = split_globs(given.tables),
-                              .exclude = split_globs(given.exclude)},
+                              .tables = chosen(given.tables, given.settings.include),
+                              .exclude = chosen(given.exclude, given.settings.exclude),
+                              .expect = given.settings.expect},
                              screen, signals);
     };
   });
@@ -203,7 +147,7 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
       const Arguments& given = commands.arguments;
       return command_apply({.target = needed_target_of(given),
                             .endpoint = given.endpoint,
-                            .schema = given.schema,
+                            .schema = schema_of(given),
                             .until_caught_up = !given.until.empty(),
                             .accept_target = given.accept_target},
                            screen, signals);
@@ -280,6 +224,30 @@ void add_verify_and_remove(Commands& commands) {
   });
 }
 
+void add_assess(Commands& commands) {
+  Arguments& arguments = commands.arguments;
+  CLI::App* assess = commands.app.add_subcommand(
+      "assess", "read every value and say what run would do; writes nothing on either side");
+  add_sides(*assess, arguments);
+  add_choice_of_tables(*assess, arguments);
+  assess->add_option("--schema", arguments.schema, "PostgreSQL schema (default: public)")
+      ->type_name("NAME");
+  add_assess_flags(*assess, arguments.assess);
+  assess->callback([&commands] {
+    commands.chosen = [&](Screen& screen) {
+      const Arguments& given = commands.arguments;
+      AssessRequest request = given.assess;
+      request.source = source_of(given);
+      request.target = target_of(given);
+      request.schema = schema_of(given);
+      request.choice.tables = chosen(given.tables, given.settings.include);
+      request.choice.exclude = chosen(given.exclude, given.settings.exclude);
+      request.choice.expect = given.settings.expect;
+      return command_assess(request, screen);
+    };
+  });
+}
+
 void add_demo(Commands& commands) {
   CLI::App* demo = commands.app.add_subcommand("demo",
                                                "a live SQLite database under load, followed into a "
@@ -314,6 +282,8 @@ int run_chosen(Commands& commands) {
   Screen screen(commands.arguments.json ? Format::json : Format::text,
                 commands.arguments.quiet ? Progress::quiet : Progress::shown);
   try {
+    if (commands.app.get_subcommands().front()->get_option_no_throw("--config") != nullptr)
+      commands.arguments.settings = settings_for(commands.arguments.config, screen);
     return static_cast<int>(commands.chosen(screen));
   } catch (const Error& error) {
     screen.error(error.facts());
@@ -361,6 +331,8 @@ int run_command_line(int argc, char** argv, Signals& signals) {
   add_capture_and_apply(commands, signals);
   add_status_and_wait(commands, signals);
   add_verify_and_remove(commands);
+  add_assess(commands);
+  add_config(commands.app, commands.arguments.json, commands.chosen);
   add_roles(commands.app, commands.arguments.json, commands.chosen);
   add_schema(commands.app, commands.arguments.json, commands.chosen);
   add_demo(commands);

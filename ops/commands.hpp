@@ -8,6 +8,7 @@
 
 #include "model/clock.hpp"
 #include "model/error.hpp"
+#include "ops/assessment.hpp"
 #include "ops/prepare.hpp"
 #include "ops/roles.hpp"
 #include "ops/screen.hpp"
@@ -50,6 +51,25 @@ struct VerifyRequest {
   std::string source, target;
 };
 [[nodiscard]] ExitCode command_verify(const VerifyRequest& request, Screen& screen);
+
+struct AssessRequest {
+  std::string source;
+  std::string target;  ///< may be empty
+  std::string schema;  ///< empty: the DSN's, else public
+  TableChoice choice{};
+  std::string html;      ///< a file to write; empty: none
+  bool columns = false;  ///< of every table
+};
+/// Reads every value and says what would happen; writes nothing on either side. Exit 3 if something
+/// stands in the way.
+[[nodiscard]] ExitCode command_assess(const AssessRequest& request, Screen& screen);
+
+struct ConfigRequest {
+  enum class What { validate, show, schema };
+  What what = What::validate;
+  std::string file;
+};
+[[nodiscard]] ExitCode command_config(const ConfigRequest& request, Screen& screen);
 
 struct RemoveRequest {
   std::string source;

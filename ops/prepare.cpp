@@ -64,9 +64,8 @@ std::vector<apply::TableToCopy> tables_to_copy(Database& reading,
   return tables;
 }
 
-Assessment assess_or_refuse(Database& reading, const std::vector<std::string>& tables,
-                            const std::vector<std::string>& exclude, Screen& screen) {
-  Assessment assessment = assess(reading, tables, exclude, screen);
+Assessment assess_or_refuse(Database& reading, const TableChoice& choice, Screen& screen) {
+  Assessment assessment = assess(reading, choice, screen);
   print_assessment(assessment, screen);
   refuse_uncarried(assessment);
   return assessment;
@@ -90,7 +89,8 @@ struct FirstRun {
 FirstRun start(const RunRequest& request, const std::string& path, const std::string& migration,
                const std::string& schema, Connection& connection, Screen& screen) {
   Database reading = Database::open(path, OpenMode::read_only);
-  Assessment assessment = assess_or_refuse(reading, request.tables, request.exclude, screen);
+  Assessment assessment =
+      assess_or_refuse(reading, {request.tables, request.exclude, request.expect}, screen);
   const auto entered = apply::read_ledger(connection, migration, apply::RowLock::none);
   refuse_taken_names(connection, schema, assessment.plans);
   FirstRun first;
@@ -167,7 +167,8 @@ PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
     mend_triggers(path, reading, *installed, screen);
     return {path, std::move(*installed), {}};
   }
-  Assessment assessment = assess_or_refuse(reading, request.tables, request.exclude, screen);
+  Assessment assessment =
+      assess_or_refuse(reading, {request.tables, request.exclude, request.expect}, screen);
   installed = first_install(reading, migration_name(path), to_string(capture::random_era(reading)),
                             std::move(assessment.plans));
   Database writing = Database::open(path, OpenMode::read_write);

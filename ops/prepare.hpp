@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "capture/install.hpp"
+#include "config/settings.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/wire/control.hpp"
 #include "ops/endpoint.hpp"
@@ -15,10 +16,11 @@
 namespace lockstep::ops {
 
 struct RunRequest {
-  std::string source;                ///< as typed
-  std::string target;                ///< as typed
-  std::vector<std::string> tables;   ///< globs; empty: all
-  std::vector<std::string> exclude;  ///< globs
+  std::string source;                           ///< as typed
+  std::string target;                           ///< as typed
+  std::vector<std::string> tables;              ///< globs; empty: all
+  std::vector<std::string> exclude;             ///< globs
+  std::vector<config::ExpectedTable> expect{};  ///< looked at before a first start
   std::string schema;  ///< empty: the DSN's, else the one of the running migration, else public
   bool until_caught_up = false;
   bool accept_target = false;  ///< another database than before is the target from now on
@@ -44,10 +46,11 @@ struct Prepared {
 /// The two halves of a migration whose capture and apply are two processes. Capture installs
 /// without knowing the target; apply makes ledger and tables from what capture's welcome says.
 struct CaptureRequest {
-  std::string source;                ///< as typed
-  TypedEndpoint endpoint;            ///< where apply connects
-  std::vector<std::string> tables;   ///< globs; empty: all
-  std::vector<std::string> exclude;  ///< globs
+  std::string source;                           ///< as typed
+  TypedEndpoint endpoint;                       ///< where apply connects
+  std::vector<std::string> tables;              ///< globs; empty: all
+  std::vector<std::string> exclude;             ///< globs
+  std::vector<config::ExpectedTable> expect{};  ///< looked at before a first start
 };
 struct PreparedSource {
   std::string path;

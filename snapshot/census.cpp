@@ -35,6 +35,7 @@ class Counter {
     std::size_t bytes = 0;
     for (std::size_t i = 0; i < census_.columns.size(); ++i)
       bytes += count_value(row, i, row.value(static_cast<int>(i)));
+    census_.bytes += bytes;
     return bytes;
   }
 
@@ -44,6 +45,7 @@ class Counter {
   std::size_t count_value(const sqlite::Statement& row, std::size_t i, const ValueView& value) {
     ColumnCensus& column = census_.columns[i];
     const auto slot = static_cast<std::size_t>(value.kind);
+    column.extremes.see(value);
     if (column.count[slot]++ == 0 && value.kind != ValueClass::null)
       column.example[slot] = describe_row(row, shape_, i);
     if (value.kind == ValueClass::real && shape_.columns[i].affinity == Affinity::numeric &&
@@ -106,6 +108,7 @@ std::optional<std::int64_t> middle_rowid(sqlite::Database& database, const Table
 
 void add(TableCensus& sum, const TableCensus& part) {
   sum.rows += part.rows;
+  sum.bytes += part.bytes;
   for (std::size_t i = 0; i < sum.columns.size(); ++i) {
     ColumnCensus& column = sum.columns[i];
     const ColumnCensus& other = part.columns[i];
@@ -120,10 +123,28 @@ void add(TableCensus& sum, const TableCensus& part) {
     if (column.whole_real_example.empty()) column.whole_real_example = other.whole_real_example;
     column.bytes_max = std::max(column.bytes_max, other.bytes_max);
     add(column.promise, other.promise);
+    column.extremes.add(other.extremes);
   }
 }
 
 }  // namespace
+
+TableCensus sample_census(sqlite::Database& database, const TableShape& shape,
+                          std::uint64_t rows_max) {
+  constexpr std::size_t kSliceBytesMax = std::size_t{1} << 40;
+  const sqlite::SliceLimits limits{.bytes_max = kSliceBytesMax};
+  sqlite::Scan scan(database, shape, std::nullopt, limits);
+  Counter counter(shape);
+  bool more = true;
+  while (more && scan.rows() < rows_max)
+    more = scan.slice([&](const sqlite::Statement& row) {
+      const std::size_t bytes = counter.count(row);
+      return scan.rows() + 1 >= rows_max ? kSliceBytesMax : bytes;
+    });
+  TableCensus census = counter.take();
+  census.whole = !more;
+  return census;
+}
 
 TableCensus take_census(sqlite::Database& database, const TableShape& shape,
                         const sqlite::SliceLimits& limits,

@@ -17,4 +17,8 @@ namespace lockstep::snapshot {
                                       const sqlite::SliceLimits& limits,
                                       const std::function<void(std::uint64_t)>& progress);
 
+/// About the first `rows_max` rows, in key order: says what is there, proves nothing.
+[[nodiscard]] TableCensus sample_census(sqlite::Database& database, const TableShape& shape,
+                                        std::uint64_t rows_max);
+
 }  // namespace lockstep::snapshot

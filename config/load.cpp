@@ -1,0 +1,228 @@
+#include "config/load.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "config/line_index.hpp"
+#include "config/schema_text.hpp"
+#include "config/validate.hpp"
+#include "model/error.hpp"
+
+namespace lockstep::config {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kFileBytesMax = 4u << 20;
+constexpr int kDepthMax = 64;
+
+[[noreturn]] void throw_unreadable(const std::string& path, const std::string& why) {
+  throw Error({.code = "LS-C130",
+               .exit = ExitCode::usage,
+               .what = fmt::format("the configuration file {} cannot be read", path),
+               .why = why,
+               .data = "nothing was touched",
+               .todo = "check the path given with --config"});
+}
+
+std::string first_line_of(const std::string& path, std::string& problem) {
+  std::ifstream file(path);
+  std::string line;
+  if (!file) problem = fmt::format("{} cannot be read", path);
+  std::getline(file, line);
+  return line;
+}
+
+// ${env:NAME}, ${env:NAME:-default}, ${file:/path} (its first line), $$ for $. Once: what comes in
+// is not looked at again.
+std::string expanded(const std::string& text, const Variable& variable, std::string& problem) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    if (text.compare(at, 2, "$$") == 0) {
+      out += '$';
+      at += 2;
+      continue;
+    }
+    if (text.compare(at, 2, "${") != 0) {
+      out += text[at++];
+      continue;
+    }
+    const std::size_t end = text.find('}', at);
+    const std::string inside = text.substr(at + 2, end == std::string::npos ? end : end - at - 2);
+    if (end == std::string::npos) {
+      problem = "${ is never closed";
+      return {};
+    }
+    at = end + 1;
+    if (inside.starts_with("env:")) {
+      const std::size_t dash = inside.find(":-", 4);
+      const std::string name = inside.substr(4, dash == std::string::npos ? dash : dash - 4);
+      if (const auto value = variable(name))
+        out += *value;
+      else if (dash != std::string::npos)
+        out += inside.substr(dash + 2);
+      else
+        problem = fmt::format("the environment has no {}", name);
+    } else if (inside.starts_with("file:")) {
+      out += first_line_of(inside.substr(5), problem);
+    } else {
+      problem = fmt::format("${{{}}} is neither ${{env:NAME}} nor ${{file:/path}}", inside);
+    }
+  }
+  return out;
+}
+
+class Reader {
+ public:
+  Reader(const json& document, Loaded& loaded, const Variable& variable)
+      : document_(document), loaded_(loaded), variable_(variable) {}
+
+  void read() {
+    Settings& settings = loaded_.settings;
+    text("/source/sqlite", settings.source);
+    text("/target/dsn", settings.target);
+    text("/target/schema", settings.schema);
+    list("/tables/include", settings.include);
+    list("/tables/exclude", settings.exclude);
+    expectations();
+    const json::json_pointer dsn("/target/dsn");
+    loaded_.target_written_out =
+        document_.contains(dsn) &&
+        document_[dsn].get_ref<const std::string&>().find("${") == std::string::npos;
+  }
+
+ private:
+  void expand(const std::string& path, const json& value, std::string& out) {
+    std::string problem;
+    out = expanded(value.get<std::string>(), variable_, problem);
+    if (!problem.empty()) loaded_.problems.push_back({path, loaded_.lines[path], problem, ""});
+  }
+  void text(const std::string& path, std::string& out) {
+    const json::json_pointer pointer(path);
+    if (document_.contains(pointer)) expand(path, document_[pointer], out);
+  }
+  void list(const std::string& path, std::vector<std::string>& out) {
+    const json::json_pointer pointer(path);
+    if (!document_.contains(pointer)) return;
+    for (const json& glob : document_[pointer])
+      expand(pointer_to(path, std::to_string(out.size())), glob, out.emplace_back());
+  }
+  void expectations() {
+    const json::json_pointer pointer("/tables/expect");
+    if (!document_.contains(pointer)) return;
+    for (const json& given : document_[pointer]) {
+      ExpectedTable expected;
+      expected.table = (given.is_string() ? given : given["table"]).get<std::string>();
+      if (given.is_object() && given.contains("rows_min")) expected.rows_min = given["rows_min"];
+      if (given.is_object() && given.contains("rows_max")) expected.rows_max = given["rows_max"];
+      loaded_.settings.expect.push_back(std::move(expected));
+    }
+  }
+
+  const json& document_;
+  Loaded& loaded_;
+  const Variable& variable_;
+};
+
+// nlohmann's own text begins with its name for the error and tells the byte.
+std::string without_prefix(const std::string& what) {
+  const std::size_t colon = what.find(": ");
+  return colon == std::string::npos ? what : what.substr(colon + 2);
+}
+
+std::optional<json> parse(std::string_view text, std::vector<Problem>& problems) {
+  bool too_deep = false;
+  const json::parser_callback_t watch = [&](int depth, json::parse_event_t, json&) {
+    too_deep = too_deep || depth > kDepthMax;
+    return !too_deep;
+  };
+  try {
+    json document = json::parse(text, watch, true, true);
+    if (!too_deep) return document;
+    problems.push_back({"", 1, "this is nested too deeply", ""});
+  } catch (const json::parse_error& error) {
+    problems.push_back({"", line_of(text, error.byte == 0 ? 0 : error.byte - 1),
+                        "this is no JSON: " + without_prefix(error.what()),
+                        "only // and /* */ comments are allowed beside JSON; no comma after the "
+                        "last member"});
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view schema_text() {
+  return kSchemaText;
+}
+
+Loaded load_text(std::string_view text, const Variable& variable) {
+  Loaded loaded;
+  const std::optional<json> document = parse(text, loaded.problems);
+  if (!document) return loaded;
+  LineIndex index = index_lines(text);
+  loaded.lines = std::move(index.lines);
+  for (const std::string& path : index.repeated)
+    loaded.problems.push_back({path, loaded.lines[path], "this key is there twice", "keep one"});
+  for (Mistake& mistake : mistakes_in(*document, json::parse(schema_text())))
+    loaded.problems.push_back({mistake.path, loaded.lines[mistake.path], std::move(mistake.what),
+                               std::move(mistake.todo)});
+  if (loaded.problems.empty()) Reader(*document, loaded, variable).read();
+  std::stable_sort(loaded.problems.begin(), loaded.problems.end(),
+                   [](const Problem& a, const Problem& b) { return a.line < b.line; });
+  return loaded;
+}
+
+Loaded load_file(const std::string& path) {
+  struct stat about {};
+  if (::stat(path.c_str(), &about) != 0) throw_unreadable(path, "there is no such file");
+  if (!S_ISREG(about.st_mode)) throw_unreadable(path, "it is no regular file");
+  const bool foreign = about.st_uid != ::geteuid() && about.st_uid != 0;
+  if (foreign || (about.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    throw Error(
+        {.code = "LS-C131",
+         .exit = ExitCode::precondition,
+         .what = fmt::format("others could have written the configuration file {}", path),
+         .why = foreign ? std::string("it belongs to another user")
+                        : fmt::format("its mode is {:04o}", about.st_mode & 07777u),
+         .data = "nothing was touched",
+         .todo = fmt::format("look at it, then chown it to yourself and chmod go-w {}", path)});
+  if (about.st_size > static_cast<off_t>(kFileBytesMax))
+    throw_unreadable(path, "it is larger than 4 MiB");
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw_unreadable(path, "the right to read it is missing");
+  const std::string text{std::istreambuf_iterator<char>{file}, {}};
+  Loaded loaded = load_text(text, [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
+  });
+  loaded.folder = std::filesystem::absolute(path).parent_path().string();
+  loaded.others_can_read = (about.st_mode & (S_IRGRP | S_IROTH)) != 0;
+  return loaded;
+}
+
+void throw_problems(const std::string& name, const std::vector<Problem>& problems) {
+  check(!problems.empty(), "only a file with problems is refused");
+  std::string why;
+  for (const Problem& problem : problems)
+    why += fmt::format("{}{}:{}: {}: {}{}", why.empty() ? "" : "\n         ", name, problem.line,
+                       problem.path.empty() ? "/" : problem.path, problem.what,
+                       problem.todo.empty() ? "" : " (" + problem.todo + ")");
+  throw Error({.code = "LS-C130",
+               .exit = ExitCode::usage,
+               .what = fmt::format("the configuration file {} has {} mistake{}", name,
+                                   problems.size(), problems.size() == 1 ? "" : "s"),
+               .why = why,
+               .data = "nothing was touched",
+               .todo = fmt::format("correct it, then: lockstep config validate {}", name)});
+}
+
+}  // namespace lockstep::config

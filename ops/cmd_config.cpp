@@ -1,0 +1,135 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "link/postgres/dsn.hpp"
+#include "link/sqlite/shape.hpp"
+#include "ops/commands.hpp"
+#include "ops/config_file.hpp"
+#include "ops/names.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+using nlohmann::json;
+
+std::string dumped(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+// What only the source can tell: whether the names in the file are names there.
+std::vector<config::Problem> wrong_names(const config::Loaded& loaded) {
+  const config::Settings& settings = loaded.settings;
+  if (settings.source.empty() || !std::filesystem::exists(settings.source)) return {};
+  sqlite::Database database = sqlite::Database::open(settings.source, sqlite::OpenMode::read_only);
+  const std::vector<sqlite::TableName> tables = sqlite::list_tables(database);
+  std::vector<config::Problem> problems;
+  const auto look = [&](const std::string& key, std::size_t i, const std::string& glob) {
+    if (std::any_of(tables.begin(), tables.end(), [&](const sqlite::TableName& table) {
+          return matches_any(table.name, {glob});
+        }))
+      return;
+    const std::string path = fmt::format("/tables/{}/{}", key, i);
+    problems.push_back({path, loaded.lines.at(path),
+                        fmt::format("no table of {} is called {}", settings.source, glob), ""});
+  };
+  for (std::size_t i = 0; i < settings.include.size(); ++i) look("include", i, settings.include[i]);
+  for (std::size_t i = 0; i < settings.exclude.size(); ++i) look("exclude", i, settings.exclude[i]);
+  for (std::size_t i = 0; i < settings.expect.size(); ++i)
+    look("expect", i, settings.expect[i].table);
+  std::stable_sort(problems.begin(), problems.end(),
+                   [](const auto& a, const auto& b) { return a.line < b.line; });
+  return problems;
+}
+
+class Shown {
+ public:
+  Shown(const config::Loaded& loaded, Screen& screen) : loaded_(loaded), screen_(screen) {}
+
+  // `variable` goes before the file.
+  void key(const std::string& name, const json& from_file, const json& standard,
+           const char* variable = nullptr) {
+    const char* set = variable != nullptr ? std::getenv(variable) : nullptr;
+    std::string pointer = "/" + name;
+    std::replace(pointer.begin(), pointer.end(), '.', '/');
+    const auto line = loaded_.lines.find(pointer);
+    json value = standard;
+    std::string origin = "default";
+    if (set != nullptr && *set != '\0') {
+      value = name == "target.dsn" ? postgres::redacted(set, {}) : std::string(set);
+      origin = fmt::format("environment {}", variable);
+    } else if (line != loaded_.lines.end()) {
+      value = from_file;
+      origin = fmt::format("line {}", line->second);
+    }
+    screen_.result(fmt::format("{:<16} {:<40} {}", name, dumped(value), origin));
+    screen_.json(
+        dumped({{"type", "setting"}, {"key", name}, {"value", value}, {"origin", origin}}));
+  }
+
+ private:
+  const config::Loaded& loaded_;
+  Screen& screen_;
+};
+
+json expected(const std::vector<config::ExpectedTable>& tables) {
+  json list = json::array();
+  for (const config::ExpectedTable& table : tables) {
+    json one{{"table", table.table}};
+    if (table.rows_min) one["rows_min"] = *table.rows_min;
+    if (table.rows_max) one["rows_max"] = *table.rows_max;
+    list.push_back(table.rows_min || table.rows_max ? one : json(table.table));
+  }
+  return list;
+}
+
+void show(const config::Loaded& loaded, Screen& screen) {
+  const config::Settings& settings = loaded.settings;
+  std::string target = settings.target;
+  if (!target.empty()) {
+    const postgres::Dsn dsn = postgres::parse_dsn(target);
+    target = postgres::redacted(target, dsn);
+  }
+  Shown shown(loaded, screen);
+  shown.key("source.sqlite", settings.source, nullptr, "LOCKSTEP_SOURCE");
+  shown.key("target.dsn", target, nullptr, "LOCKSTEP_TARGET");
+  shown.key("target.schema", settings.schema, "public");
+  shown.key("tables.include", settings.include, json::array({"*"}));
+  shown.key("tables.exclude", settings.exclude, json::array());
+  shown.key("tables.expect", expected(settings.expect), json::array());
+}
+
+}  // namespace
+
+ExitCode command_config(const ConfigRequest& request, Screen& screen) {
+  if (request.what == ConfigRequest::What::schema) {
+    screen.text(config::schema_text());
+    screen.json(json::parse(config::schema_text()).dump());
+    return ExitCode::done;
+  }
+  if (request.file.empty())
+    throw Error({.code = "LS-C100",
+                 .exit = ExitCode::usage,
+                 .what = "FILE is missing",
+                 .data = "nothing was touched",
+                 .todo = "give the configuration file, or set LOCKSTEP_CONFIG"});
+  const config::Loaded loaded = load_config(request.file, screen);
+  if (request.what == ConfigRequest::What::show) {
+    show(loaded, screen);
+    return ExitCode::done;
+  }
+  if (!loaded.settings.target.empty())
+    static_cast<void>(postgres::parse_dsn(loaded.settings.target));
+  if (const auto problems = wrong_names(loaded); !problems.empty())
+    config::throw_problems(request.file, problems);
+  screen.result(fmt::format("valid     {}", request.file));
+  screen.json(dumped({{"type", "config"}, {"file", request.file}, {"valid", true}}));
+  return ExitCode::done;
+}
+
+}  // namespace lockstep::ops

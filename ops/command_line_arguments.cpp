@@ -1,0 +1,73 @@
+#include "ops/command_line_arguments.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "ops/names.hpp"
+
+namespace lockstep::ops {
+
+void throw_usage(const std::string& what, const std::string& todo) {
+  throw Error({.code = "LS-C100",
+               .exit = ExitCode::usage,
+               .what = what,
+               .data = "nothing was touched",
+               .todo = todo});
+}
+
+namespace {
+
+std::string given(const std::string& positional, const std::string& flag, const char* variable,
+                  const std::string& from_file, const char* what) {
+  if (!positional.empty() && !flag.empty() && positional != flag)
+    throw_usage(fmt::format("{} is given twice, and differs", what), "give it once");
+  if (!positional.empty()) return positional;
+  if (!flag.empty()) return flag;
+  const char* value = std::getenv(variable);
+  return value != nullptr && *value != '\0' ? value : from_file;
+}
+
+}  // namespace
+
+std::string source_of(const Arguments& arguments) {
+  std::string source = given(arguments.source, arguments.source_flag, "LOCKSTEP_SOURCE",
+                             arguments.settings.source, "SOURCE");
+  if (source.empty())
+    throw_usage("SOURCE is missing", "give the SQLite file, or set LOCKSTEP_SOURCE; see --help");
+  return source;
+}
+
+std::string target_of(const Arguments& arguments) {
+  return given(arguments.target, arguments.target_flag, "LOCKSTEP_TARGET",
+               arguments.settings.target, "TARGET");
+}
+
+std::string needed_target_of(const Arguments& arguments) {
+  std::string target = target_of(arguments);
+  if (target.empty())
+    throw_usage("TARGET is missing",
+                "give the PostgreSQL database, or set LOCKSTEP_TARGET; see --help");
+  return target;
+}
+
+std::string side_of(const Arguments& arguments) {
+  if (!arguments.side.empty()) return arguments.side;
+  for (const std::string& flag : {arguments.source_flag, arguments.target_flag})
+    if (!flag.empty()) return flag;
+  for (const char* variable : {"LOCKSTEP_SOURCE", "LOCKSTEP_TARGET"})
+    if (const char* value = std::getenv(variable)) return value;
+  for (const std::string& from_file : {arguments.settings.source, arguments.settings.target})
+    if (!from_file.empty()) return from_file;
+  throw_usage("SOURCE or TARGET is missing", "give one of them; see --help");
+}
+
+std::vector<std::string> chosen(const std::string& flag, const std::vector<std::string>& file) {
+  return flag.empty() ? file : split_globs(flag);
+}
+
+std::string schema_of(const Arguments& arguments) {
+  return arguments.schema.empty() ? arguments.settings.schema : arguments.schema;
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,64 @@
+#include "ops/command_line_config.hpp"
+
+#include <cstdlib>
+#include <memory>
+
+#include "ops/config_file.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+std::string config_file(const std::string& flag) {
+  if (!flag.empty()) return flag;
+  const char* variable = std::getenv("LOCKSTEP_CONFIG");
+  return variable != nullptr ? variable : "";
+}
+
+}  // namespace
+
+config::Settings settings_for(const std::string& config_flag, Screen& screen) {
+  const std::string file = config_file(config_flag);
+  return file.empty() ? config::Settings() : load_config(file, screen).settings;
+}
+
+void add_config_flag(CLI::App& command, std::string& file) {
+  command
+      .add_option("--config", file,
+                  "JSON file with SOURCE, TARGET and tables; flags and environment go before it")
+      ->type_name("FILE");
+}
+
+void add_config(CLI::App& app, bool& json, std::function<ExitCode(Screen&)>& chosen) {
+  CLI::App* config = app.add_subcommand("config", "check and show a configuration file");
+  config->require_subcommand(1);
+  const auto request = std::make_shared<ConfigRequest>();
+  const auto add = [&](const char* name, const char* help, ConfigRequest::What what) {
+    CLI::App* command = config->add_subcommand(name, help);
+    if (what != ConfigRequest::What::schema)
+      command->add_option("FILE", request->file, "default: LOCKSTEP_CONFIG")->type_name("");
+    command->add_flag("--json", json, "JSON on stdout");
+    command->callback([request, what, &chosen] {
+      request->what = what;
+      request->file = config_file(request->file);
+      chosen = [request](Screen& screen) { return command_config(*request, screen); };
+    });
+  };
+  add("validate", "every mistake at once, each with its path and line; exit 2 if there are any",
+      ConfigRequest::What::validate);
+  add("show", "each setting with where it comes from; secrets are masked",
+      ConfigRequest::What::show);
+  add("schema", "print the JSON Schema, for editors", ConfigRequest::What::schema);
+}
+
+void add_assess_flags(CLI::App& assess, AssessRequest& request) {
+  assess.add_option("--html", request.html, "write the result as one HTML page, too")
+      ->type_name("FILE");
+  assess
+      .add_option("--sample", request.choice.sample,
+                  "read only about the first N rows of each table: quick, proves nothing")
+      ->type_name("N");
+  assess.add_flag("--columns", request.columns, "the columns of every table");
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,47 @@
+#include "ops/config_file.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "link/postgres/dsn.hpp"
+#include "ops/names.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+void look_for_password(const std::string& path, const config::Loaded& loaded, Screen& screen) {
+  if (!loaded.target_written_out) return;
+  const postgres::Dsn dsn = postgres::parse_dsn(loaded.settings.target);
+  if (dsn.parameter("password").empty() && dsn.parameter("sslpassword").empty()) return;
+  const std::string what = fmt::format("a password is written in {}", path);
+  const std::string better = "better: ~/.pgpass, a service file, or ${env:NAME} in the file";
+  if (!loaded.others_can_read) {
+    screen.note(Note{"LS-C103", "", fmt::format("{}; {}", what, better)});
+    return;
+  }
+  throw Error({.code = "LS-C103",
+               .exit = ExitCode::usage,
+               .what = what + " and others can read the file",
+               .data = "nothing was touched",
+               .todo = fmt::format("chmod 600 {}; {}", path, better)});
+}
+
+}  // namespace
+
+config::Loaded load_config(const std::string& path, Screen& screen) {
+  config::Loaded loaded = config::load_file(path);
+  if (!loaded.problems.empty()) config::throw_problems(path, loaded.problems);
+  look_for_password(path, loaded, screen);
+  std::string& source = loaded.settings.source;
+  if (!source.empty()) {
+    // A relative path means the same file wherever the command is started.
+    const std::filesystem::path file = source_path(source);
+    source =
+        file.is_absolute() ? file.string() : (std::filesystem::path(loaded.folder) / file).string();
+  }
+  return loaded;
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,157 @@
+#include "ops/findings.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "ops/names.hpp"
+#include "ops/progress.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+constexpr ValueClass kClasses[] = {ValueClass::integer, ValueClass::real, ValueClass::text,
+                                   ValueClass::blob};
+
+std::uint64_t count_of(const ColumnCensus& census, ValueClass kind) {
+  return census.count[static_cast<std::size_t>(kind)];
+}
+
+ColumnUse use_of(const TableShape& shape, std::size_t column) {
+  return std::find(shape.key.begin(), shape.key.end(), column) != shape.key.end()
+             ? ColumnUse::key
+             : ColumnUse::plain;
+}
+
+// Leaving the table out always decides it.
+Finding table_finding(Severity severity, std::string code, const std::string& table,
+                      std::string what) {
+  return {
+      .severity = severity,
+      .code = std::move(code),
+      .table = table,
+      .what = std::move(what),
+      .decide_flag = fmt::format("--exclude {}", shell_word(table)),
+      .decide_config = fmt::format(
+          R"("tables": {{ "exclude": [{}] }})",
+          nlohmann::json(table).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))};
+}
+
+// The evidence decides on the code, never the text.
+std::string column_code(const ColumnCensus& census) {
+  const auto classes = std::count_if(std::begin(kClasses), std::end(kClasses),
+                                     [&](ValueClass kind) { return count_of(census, kind) > 0; });
+  if (classes > 1) return "LS-A101";
+  if (census.nul_texts > 0) return "LS-A102";
+  return census.invalid_texts > 0 ? "LS-A103" : "LS-A105";
+}
+
+std::vector<std::string> column_examples(const ColumnCensus& census) {
+  std::vector<std::string> examples;
+  for (const ValueClass kind : kClasses)
+    if (count_of(census, kind) > 0)
+      examples.push_back(census.example[static_cast<std::size_t>(kind)]);
+  if (!census.bad_text_example.empty()) examples = {census.bad_text_example};
+  return examples;
+}
+
+// A problem of the data is a column's if deciding its type gives the same words.
+Finding data_finding(const TableFacts& table, const std::string& problem) {
+  Finding finding = table_finding(Severity::blocker, "LS-A105", table.shape.name, problem);
+  for (std::size_t i = 0; i < table.shape.columns.size(); ++i) {
+    std::string why;
+    if (decide_type(table.shape.columns[i], table.census.columns[i], use_of(table.shape, i), why) ||
+        why != problem)
+      continue;
+    finding.code = column_code(table.census.columns[i]);
+    finding.column = table.shape.columns[i].name;
+    finding.examples = column_examples(table.census.columns[i]);
+  }
+  return finding;
+}
+
+}  // namespace
+
+std::string_view to_string(Severity severity) {
+  switch (severity) {
+    case Severity::blocker:
+      return "blocker";
+    case Severity::decision:
+      return "decision";
+    case Severity::warning:
+      return "warning";
+  }
+  return "warning";
+}
+
+std::string Finding::place() const {
+  return column.empty() ? table : table + "." + column;
+}
+
+std::string finding_json(const Finding& finding) {
+  const nlohmann::json object{{"type", "finding"},
+                              {"severity", to_string(finding.severity)},
+                              {"code", finding.code},
+                              {"table", finding.table},
+                              {"column", finding.column},
+                              {"what", finding.what},
+                              {"examples", finding.examples},
+                              {"decide_flag", finding.decide_flag},
+                              {"decide_config", finding.decide_config}};
+  return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::vector<Finding> findings_of(const TableFacts& table) {
+  std::vector<Finding> findings;
+  const std::string& name = table.shape.name;
+  for (const std::string& problem : table.shape_problems)
+    findings.push_back(table_finding(Severity::blocker, "LS-A106", name, problem));
+  for (const std::string& problem : table.capture_problems)
+    findings.push_back(table_finding(Severity::blocker, "LS-A108", name, problem));
+  for (const std::string& problem : table.data_problems)
+    findings.push_back(data_finding(table, problem));
+  if (!table.carried) return findings;
+  for (const std::string& what : table.left_out)
+    findings.push_back(table_finding(Severity::decision, "LS-A111", name,
+                                     "data exact; PostgreSQL does not get: " + what));
+  return findings;
+}
+
+std::vector<Finding> all_findings(const Assessment& assessment) {
+  std::vector<Finding> findings;
+  for (const TableFacts& table : assessment.tables)
+    for (Finding& finding : findings_of(table)) findings.push_back(std::move(finding));
+  for (const TableWarning& warning : assessment.warnings)
+    findings.push_back(table_finding(Severity::warning, warning.code, warning.table, warning.what));
+  for (const std::string& skipped : assessment.skipped)
+    findings.push_back({.code = "LS-A112", .what = skipped});
+  std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
+    return static_cast<int>(a.severity) < static_cast<int>(b.severity);
+  });
+  return findings;
+}
+
+Proposal proposal_for(const TableFacts& table, std::size_t column) {
+  const Column& shape = table.shape.columns[column];
+  const ColumnCensus& census = table.census.columns[column];
+  std::string why;
+  const auto type = decide_type(shape, census, use_of(table.shape, column), why);
+  if (!type) return {"", why};
+  std::string found;
+  for (const ValueClass kind : kClasses)
+    if (const std::uint64_t count = count_of(census, kind); count > 0)
+      found += fmt::format("{}{} {}", found.empty() ? "" : ", ",
+                           grouped(static_cast<std::int64_t>(count)), to_string(kind));
+  const std::string declared =
+      shape.declared_type.empty() ? "nothing" : "\"" + shape.declared_type + "\"";
+  if (found.empty())
+    return {std::string(to_string(*type)), fmt::format("no value yet; declared {}", declared)};
+  if (*type == ColumnType::numeric)
+    return {std::string(to_string(*type)),
+            fmt::format("{}; declared {}: numeric holds both exactly", found, declared)};
+  return {std::string(to_string(*type)), fmt::format("every value: {}", found)};
+}
+
+}  // namespace lockstep::ops

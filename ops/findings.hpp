@@ -1,0 +1,43 @@
+// What stands in the way of a table, what a person should decide, and by which words. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ops/assessment.hpp"
+
+namespace lockstep::ops {
+
+enum class Severity { blocker, decision, warning };
+
+[[nodiscard]] std::string_view to_string(Severity severity);
+
+struct Finding {
+  Severity severity = Severity::warning;
+  std::string code{};    ///< explained in ops/ERRORS.md
+  std::string table{};   ///< empty: of the whole database
+  std::string column{};  ///< empty: of the whole table
+  std::string what{};
+  std::vector<std::string> examples{};  ///< rows with their keys
+  std::string decide_flag{};            ///< the words that decide it on the command line
+  std::string decide_config{};          ///< the same as a line of the configuration file
+
+  [[nodiscard]] std::string place() const;  ///< "orders.total"
+};
+
+/// One object of type finding.
+[[nodiscard]] std::string finding_json(const Finding& finding);
+
+/// Of one table, blockers first.
+[[nodiscard]] std::vector<Finding> findings_of(const TableFacts& table);
+/// Of all tables, blockers first; also what is skipped and warned of.
+[[nodiscard]] std::vector<Finding> all_findings(const Assessment& assessment);
+
+/// What a column becomes on PostgreSQL, and why; `type` is empty if nothing holds it exactly.
+struct Proposal {
+  std::string type;
+  std::string reason;
+};
+[[nodiscard]] Proposal proposal_for(const TableFacts& table, std::size_t column);
+
+}  // namespace lockstep::ops

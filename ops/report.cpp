@@ -1,0 +1,186 @@
+#include "ops/report.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "ops/printable.hpp"
+#include "ops/progress.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+void line(std::string& page, std::string_view text) {
+  page += printable(text);
+  page += '\n';
+}
+
+std::string number(std::uint64_t value) {
+  return grouped(static_cast<std::int64_t>(value));
+}
+
+void write_checks(std::string& page, std::string_view title, const std::vector<Check>& checks) {
+  line(page, title);
+  for (const Check& check : checks) {
+    if (check.ok) {
+      line(page, "  ok    " + check.what);
+      continue;
+    }
+    line(page, fmt::format("  {}  {}  {}", check.severity == Severity::blocker ? "FAIL" : "warn",
+                           check.code, check.what));
+    if (!check.todo.empty()) line(page, "        do:  " + check.todo);
+  }
+}
+
+void write_columns(std::string& page, const TableFacts& table, bool all) {
+  for (std::size_t i = 0; i < table.shape.columns.size(); ++i) {
+    const Column& column = table.shape.columns[i];
+    const Proposal proposal = proposal_for(table, i);
+    if (!all && !proposal.type.empty()) continue;
+    const std::string range = range_of(table.census.columns[i]);
+    line(page, fmt::format("      {} {} -> {}   {}{}{}", column.name, column.declared_type,
+                           proposal.type.empty() ? "?" : proposal.type,
+                           classes_of(table.census.columns[i]), range.empty() ? "" : "; ", range));
+  }
+}
+
+void write_tables(std::string& page, const Report& report, bool columns) {
+  line(page,
+       fmt::format("Tables  {} read in {:.1f} s{}", report.assessment.tables.size(), report.seconds,
+                   report.sample > 0
+                       ? fmt::format(", only about {} rows of each: no proof of the rest",
+                                     number(report.sample))
+                       : ""));
+  line(page, fmt::format("  {:<28} {:>13} {:>10} {:>8} {:>8}  {:<18} {}", "table", "rows", "size",
+                         "indexes", "triggers", "key", "verdict"));
+  for (std::size_t i = 0; i < report.assessment.tables.size(); ++i) {
+    const TableFacts& table = report.assessment.tables[i];
+    line(page, fmt::format("  {:<28} {:>13} {:>10} {:>8} {:>8}  {:<18} {}", table.shape.name,
+                           number(table.census.rows), readable_bytes(table.census.bytes),
+                           table.shape.indexes.size(), report.triggers[i], key_of(table.shape),
+                           verdict_on(report, table.shape.name)));
+    write_columns(page, table, columns);
+  }
+}
+
+void write_findings(std::string& page, const Report& report, Severity severity,
+                    std::string_view title) {
+  const auto count =
+      std::count_if(report.findings.begin(), report.findings.end(),
+                    [&](const Finding& finding) { return finding.severity == severity; });
+  if (count == 0) return;
+  line(page, "");
+  line(page, fmt::format("{} ({})", title, count));
+  for (std::size_t i = 0; i < report.findings.size(); ++i) {
+    const Finding& finding = report.findings[i];
+    if (finding.severity != severity) continue;
+    const Finding* next = i + 1 < report.findings.size() ? &report.findings[i + 1] : nullptr;
+    const bool last_of_table =
+        next == nullptr || next->table != finding.table || next->severity != severity;
+    const std::string place = finding.place();
+    line(page,
+         fmt::format("  {}  {}{}{}", finding.code, place, place.empty() ? "" : ": ", finding.what));
+    if (!finding.examples.empty())
+      line(page, fmt::format("           for example: {}", fmt::join(finding.examples, " | ")));
+    if (last_of_table && severity != Severity::warning && !finding.decide_flag.empty())
+      line(page, fmt::format("           {}: {}   or in the config: {}",
+                             severity == Severity::blocker ? "change it, or leave it out"
+                                                           : "taken unless left out",
+                             finding.decide_flag, finding.decide_config));
+  }
+}
+
+}  // namespace
+
+std::size_t blockers_in(const Report& report) {
+  const auto is_blocker = [](const auto& one) { return one.severity == Severity::blocker; };
+  std::size_t blockers = static_cast<std::size_t>(
+      std::count_if(report.findings.begin(), report.findings.end(), is_blocker));
+  for (const auto* checks : {&report.source_checks, &report.target_checks})
+    blockers += static_cast<std::size_t>(
+        std::count_if(checks->begin(), checks->end(),
+                      [&](const Check& check) { return !check.ok && is_blocker(check); }));
+  return blockers;
+}
+
+std::string key_of(const TableShape& shape) {
+  if (shape.keyed_by_rowid) return "none (rowid)";
+  std::vector<std::string> names;
+  for (const std::size_t column : shape.key) names.push_back(shape.columns[column].name);
+  return names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "));
+}
+
+std::string range_of(const ColumnCensus& census) {
+  std::vector<std::string> parts;
+  const Extremes& extremes = census.extremes;
+  if (extremes.integer_min)
+    parts.push_back(fmt::format("{} .. {}", *extremes.integer_min, *extremes.integer_max));
+  if (extremes.real_min)
+    parts.push_back(fmt::format("{} .. {}", *extremes.real_min, *extremes.real_max));
+  if (census.bytes_max > 0)
+    parts.push_back(fmt::format("up to {} bytes", number(census.bytes_max)));
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
+std::string classes_of(const ColumnCensus& census) {
+  std::vector<std::string> parts;
+  for (const ValueClass kind : {ValueClass::integer, ValueClass::real, ValueClass::text,
+                                ValueClass::blob, ValueClass::null})
+    if (const std::uint64_t count = census.count[static_cast<std::size_t>(kind)]; count > 0)
+      parts.push_back(
+          fmt::format("{} {}", number(count), kind == ValueClass::null ? "NULL" : to_string(kind)));
+  return parts.empty() ? "no row" : fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string verdict_on(const Report& report, const std::string& table) {
+  std::size_t decisions = 0;
+  for (const Finding& finding : report.findings) {
+    if (finding.table != table) continue;
+    if (finding.severity == Severity::blocker) return "BLOCKED " + finding.code;
+    if (finding.severity == Severity::decision) ++decisions;
+  }
+  if (decisions == 0) return "ok";
+  return fmt::format("ok, {} decision{}", decisions, decisions == 1 ? "" : "s");
+}
+
+std::string estimate_text(const Estimate& estimate) {
+  const auto seconds = [](double value) {
+    return grouped(static_cast<std::int64_t>(std::ceil(std::max(value, 0.0))));
+  };
+  return fmt::format(
+      "copy {}-{} s, keys and indexes on top; about {} on the target without them "
+      "(a real COPY of {} rows of {}, taken back: {} rows/s)",
+      seconds(estimate.seconds_min), seconds(estimate.seconds_max),
+      readable_bytes(estimate.target_bytes), number(estimate.rows), estimate.table,
+      grouped(static_cast<std::int64_t>(estimate.rows_per_second)));
+}
+
+std::string report_text(const Report& report, bool columns) {
+  std::string page;
+  write_checks(page, "Source  " + report.source, report.source_checks);
+  if (!report.target.empty()) write_checks(page, "Target  " + report.target, report.target_checks);
+  for (const std::string& framework : report.assessment.frameworks)
+    line(page, fmt::format("Made by {}; these tables are carried like all others", framework));
+  write_tables(page, report, columns);
+  if (!report.views.empty())
+    line(page, fmt::format("Views   not carried: {}", fmt::join(report.views, ", ")));
+  write_findings(page, report, Severity::blocker, "Blockers");
+  write_findings(page, report, Severity::decision, "Decisions");
+  write_findings(page, report, Severity::warning, "Warnings");
+  line(page, "");
+  line(page, report.estimate ? "Estimate  " + estimate_text(*report.estimate)
+             : report.target.empty()
+                 ? std::string("Estimate  none: give TARGET to measure a real COPY")
+                 : std::string("Estimate  none: nothing could be copied"));
+  const std::size_t blockers = blockers_in(report);
+  line(page, blockers == 0
+                 ? std::string("Nothing stands in the way.")
+                 : fmt::format("{} blocker{}. lockstep run would refuse, and touch nothing.",
+                               blockers, blockers == 1 ? "" : "s"));
+  return page;
+}
+
+}  // namespace lockstep::ops
