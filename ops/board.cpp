@@ -158,6 +158,12 @@ void Board::read_to_the_end() {
         "reading did not overtake the writer: one long read (writers may have felt it)"});
 }
 
+void Board::schema_note(const Note& one) {
+  const std::lock_guard lock(mutex_);
+  if (one.code == "LS-S315" && !schema_notes_.insert(one.what).second) return;
+  note(one);
+}
+
 void Board::new_table(const std::string& name) {
   const std::lock_guard lock(mutex_);
   note({"LS-S315", name,

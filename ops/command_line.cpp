@@ -8,6 +8,7 @@
 #include <exception>
 
 #include "link/postgres/dsn.hpp"
+#include "ops/command_line_ddl.hpp"
 #include "ops/command_line_roles.hpp"
 #include "ops/command_line_wire.hpp"
 #include "ops/commands.hpp"
@@ -361,6 +362,7 @@ int run_command_line(int argc, char** argv, Signals& signals) {
   add_status_and_wait(commands, signals);
   add_verify_and_remove(commands);
   add_roles(commands.app, commands.arguments.json, commands.chosen);
+  add_ddl(commands.app, commands.arguments.json, commands.chosen);
   add_demo(commands);
   add_keys(commands.app, commands.arguments.keys, [&commands] {
     commands.arguments.json = commands.arguments.keys.json;
