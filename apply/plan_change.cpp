@@ -45,10 +45,10 @@ void change_columns(const std::string& schema, const TablePlan& before, const Ta
     const auto was = before.shape.column_named(now.shape.columns[i].name);
     if (!was) {
       std::string add = fmt::format("{}ADD COLUMN {} {}", alter, name, to_string(now.types[i]));
-      if (not_null(now, i))
-        add += fmt::format(" NOT NULL DEFAULT {0}, ALTER COLUMN {1} DROP DEFAULT",
-                           filler(now.types[i]), name);
+      if (not_null(now, i)) add += fmt::format(" NOT NULL DEFAULT {}", filler(now.types[i]));
       change.before.push_back(std::move(add));
+      if (not_null(now, i))
+        change.before.push_back(fmt::format("{}ALTER COLUMN {} DROP DEFAULT", alter, name));
     } else if (not_null(before, *was) && !not_null(now, i)) {
       change.before.push_back(fmt::format("{}ALTER COLUMN {} DROP NOT NULL", alter, name));
     } else if (!not_null(before, *was) && not_null(now, i)) {

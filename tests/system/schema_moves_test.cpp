@@ -43,7 +43,7 @@ class Writer {
             "INSERT OR REPLACE INTO a(id, u, n) VALUES (abs(random() % 300), 'u' || abs(random() % "
             "200), random() % 100); UPDATE a SET n = n + 1 WHERE id % 50 = abs(random() % 50);"
             "DELETE FROM a WHERE id = abs(random() % 300);"
-            "INSERT OR REPLACE INTO b VALUES ('k' || abs(random() % 99), random() % 9)");
+            "INSERT OR REPLACE INTO b(k, n) VALUES ('k' || abs(random() % 99), random() % 9)");
     } catch (const std::exception& error) {
       UNSCOPED_INFO(error.what());
       failed_ = true;
