@@ -101,6 +101,7 @@ stage "shellcheck" check_scripts
 stage "build dev" ops/build.sh dev
 stage "clang-tidy" check_tidy
 stage "tests" tests dev '^(unit|db|system)$'
+stage "faults" tests/faults.py build/dev --check
 stage "build asan" ops/build.sh asan all_unit_tests all_db_tests
 stage "tests under asan and ubsan" tests asan '^(unit|db)$'
 stage "release flags" check_release_flags

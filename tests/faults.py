@@ -2,9 +2,10 @@
 """Writes tests/faults.md from tests/data/faults.json and from what the tests noted in <build>/tests/faults.
 
 faults.py BUILD_DIR            prints the page
-faults.py BUILD_DIR --check    fails if tests/faults.md says anything else, or if too few rows are automated
+faults.py BUILD_DIR --check    fails if this run saw what tests/faults.md does not say, or provoked too few; names what was not provoked here
 
-A row of faults.json without a test says why in "untested". Whoever adds a fault adds the row there.
+A row of faults.json without a test says why in "untested". Whoever adds a fault adds the row there. After a full run of the
+tests: tests/faults.py build/dev > tests/faults.md
 """
 import json
 import pathlib
@@ -12,7 +13,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 LEAST_AUTOMATED = 0.85
-SECTIONS = {"S": "Source (SQLite)", "T": "Transport (ZeroMQ)", "A": "Target (PostgreSQL)"}
+SECTIONS = {"S": "Source (SQLite)", "T": "Transport (ZeroMQ)", "A": "Target (PostgreSQL)", "H": "Hostile peers"}
 
 
 def noted(build):
@@ -58,13 +59,17 @@ def main():
     if "--check" not in sys.argv:
         print(text, end="")
         return
-    missing = [fault["id"] for fault in faults if fault["id"] not in seen and not fault.get("untested")]
-    if missing:
-        sys.exit(f"faults: neither provoked by a test nor said why not: {', '.join(missing)}")
+    lines = (HERE / "faults.md").read_text().splitlines()
+    for fault, rows in seen.items():
+        row = next((line for line in lines if line.startswith(f"| {fault} |")), "")
+        for _, _, what in rows:
+            if what.replace("|", "\\|") not in row:
+                sys.exit(f"faults: tests/faults.md does not say that {fault} was seen as: {what}")
     if share < LEAST_AUTOMATED:
         sys.exit(f"faults: {share:.0%} are provoked by a test, {LEAST_AUTOMATED:.0%} are due")
-    if (HERE / "faults.md").read_text() != text:
-        sys.exit("faults: tests/faults.md is old: tests/faults.py BUILD_DIR > tests/faults.md after a full run of the tests")
+    missing = [fault["id"] for fault in faults if fault["id"] not in seen and not fault.get("untested")]
+    if missing:
+        print(f"faults: not provoked in this run (a test was skipped?): {', '.join(missing)}")
     print(f"faults: {share:.0%} provoked by a test")
 
 

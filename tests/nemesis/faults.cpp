@@ -21,7 +21,14 @@ std::string_view to_string(Fault fault) {
                                                          "source_lock",
                                                          "source_exclusive",
                                                          "source_checkpoint",
-                                                         "source_vacuum"};
+                                                         "source_vacuum",
+                                                         "wire_reset",
+                                                         "wire_flip",
+                                                         "wire_frozen",
+                                                         "wire_cable",
+                                                         "wire_slow",
+                                                         "answer_lost",
+                                                         "server_unheard"};
   return kNames.at(static_cast<std::size_t>(fault));
 }
 
@@ -31,7 +38,7 @@ std::vector<Fault> draw_faults(std::mt19937_64& random) {
   std::shuffle(kinds.begin(), kinds.end(), random);
   kinds.resize(kFaults / 2);
   std::vector<Fault> faults;
-  for (std::uint64_t count = 2 + random() % 4; count > 0; --count)
+  for (std::uint64_t count = 3 + random() % 4; count > 0; --count)
     faults.push_back(kinds[random() % kinds.size()]);
   return faults;
 }

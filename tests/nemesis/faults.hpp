@@ -26,8 +26,15 @@ enum class Fault {
   source_exclusive,   ///< BEGIN EXCLUSIVE
   source_checkpoint,  ///< the application truncates the WAL
   source_vacuum,
+  wire_reset,      ///< RST in the middle of what goes one way
+  wire_flip,       ///< one bit
+  wire_frozen,     ///< nothing goes on one way for a while
+  wire_cable,      ///< connections hang for ever, new ones pass
+  wire_slow,       ///< latency and small segments, for a while
+  answer_lost,     ///< the next COMMIT happens, and its answer does not arrive
+  server_unheard,  ///< connections end for lockstep, and not for the server
 };
-inline constexpr int kFaults = 15;
+inline constexpr int kFaults = 22;
 
 [[nodiscard]] std::string_view to_string(Fault fault);
 
