@@ -26,7 +26,7 @@ struct Installed {
   std::string target;  ///< conninfo without secrets, so that later commands find the target
   std::string target_schema;
   std::vector<TablePlan> tables;
-  /// Nothing if a lockstep up to 0.4 installed it: then new tables are not followed.
+  /// Nothing if an older lockstep installed it: then new tables are not followed.
   std::optional<TableChoice> choice = {};
 };
 
