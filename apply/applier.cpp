@@ -104,8 +104,9 @@ Applier::Applier(postgres::Connection& connection, const std::vector<TablePlan>&
                  ApplierOptions options)
     : connection_(connection), options_(std::move(options)) {
   for (const TablePlan& table : tables) tables_.emplace(table.id, table);
-  // A session that ended may have left the connection, and on it statements of the same names.
-  connection_.exec("DEALLOCATE ALL");
+  // A session that ended may have left the connection, and on it statements and staging of the same
+  // names, for tables of another shape.
+  connection_.exec("DEALLOCATE ALL; DISCARD TEMP");
 }
 
 Applier::~Applier() {
@@ -211,6 +212,7 @@ Applied Applier::end(const wire::BatchEnd& batch) {
                  .data = "nothing of it was applied",
                  .todo = "nothing; the session starts again by itself",
                  .retry = Retry::new_session});
+  if (plan_change_ && !staging_) start_staging();
   return staging_ ? finish_staging() : finish_small();
 }
 
@@ -231,7 +233,10 @@ Applied Applier::finish_staging() {
     throw Error(*moved.error);
   }
   LOCKSTEP_FAILPOINT("apply.pos_set");
+  // As late as can be: it keeps readers of these tables out until the commit.
+  if (plan_change_) begin_plan_change(connection_, *plan_change_);
   const bool fell_back = staging_->merge(options_.keyed);
+  if (plan_change_) end_plan_change(connection_, options_.migration, *plan_change_);
   LOCKSTEP_FAILPOINT("apply.rows_done");
   staging_.reset();
   return settle(connection_.commit(), fell_back);
@@ -329,6 +334,7 @@ Applied Applier::finish_small() {
 Applied Applier::settle(CommitOutcome outcome, bool fell_back) {
   if (outcome == CommitOutcome::committed) {
     LOCKSTEP_FAILPOINT("apply.committed");
+    plan_change_.reset();
     return {end_.to, static_cast<std::uint64_t>(end_.to.seq - batch_.from.seq), entries_,
             fell_back};
   }

@@ -4,11 +4,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "apply/plan_change.hpp"
 #include "apply/staging.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/wire/control.hpp"
@@ -65,6 +68,9 @@ class Applier {
   /// When the source's reader saw the end of the batch that was applied last.
   [[nodiscard]] std::int64_t source_wall_us() const { return end_.wall_us; }
 
+  /// The applier was made with the plans behind it: the next batch that commits brings it about.
+  void change_plans_with_next_batch(PlanChange change) { plan_change_ = std::move(change); }
+
   /// From the next batch on.
   void set_keyed(bool keyed) { options_.keyed = keyed; }
   void set_becomes_consistent(bool becomes) { options_.becomes_consistent = becomes; }
@@ -101,6 +107,7 @@ class Applier {
   std::string bytes_;
   std::vector<StoredEntry> stored_;
   std::unique_ptr<Staging> staging_;
+  std::optional<PlanChange> plan_change_;
   std::set<std::string> prepared_;
 };
 

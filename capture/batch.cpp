@@ -190,11 +190,12 @@ void BatchReader::scan_changes() {
     const std::int64_t number = change.integer(2);
     // A number below zero says: everything of that table may have changed (capture/install.hpp).
     const auto id = static_cast<std::uint32_t>(number < 0 ? -number : number);
-    const TablePlan& plan = tail_.plan(id);
+    const TablePlan* plan = tail_.find_plan(id);  // none: a table that is no longer followed
+    const bool whole = number < 0 || plan == nullptr;
     const bool follows =
-        rounds_.log(seq, id, number < 0 ? std::string() : key_bytes(change, plan.shape.key.size()));
+        rounds_.log(seq, id, whole ? std::string() : key_bytes(change, plan->shape.key.size()));
     if (!follows) throw_missing(seq, rounds_.scanned() + 1);
-    if (number < 0) marked.push_back(id);
+    if (number < 0 && plan != nullptr) marked.push_back(id);
   }
   begin_resets(marked);
   LOCKSTEP_FAILPOINT("cap.log_read");
@@ -233,9 +234,9 @@ void BatchReader::read_resets(const Deadline& deadline) {
 }
 
 void BatchReader::append_entry(std::string& out, const Rounds::Key& key) {
-  const TablePlan& plan = tail_.plan(key.table);
   const std::vector<ValueView> values = key_values(key.bytes);
   if (values.empty()) return;  // the mark of a reset
+  const TablePlan& plan = tail_.plan(key.table);
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (values[i].kind != ValueClass::null) continue;
     // The target never had a row with NULL in its key: unless one is there now, there is nothing to

@@ -31,6 +31,22 @@ std::string meta(Database& database, std::string_view name) {
   return value.step() ? value.text(0) : std::string();
 }
 
+bool has_meta(Database& database, std::string_view name) {
+  Statement value(database, fmt::format("SELECT 1 FROM {} WHERE name = ?", kMetaTable));
+  value.bind(1, name);
+  return value.step();
+}
+
+std::vector<std::string> parts(const std::string& lines) {
+  std::vector<std::string> found;
+  for (std::size_t at = 0; at < lines.size();) {
+    const std::size_t end = std::min(lines.find('\n', at), lines.size());
+    found.push_back(lines.substr(at, end - at));
+    at = end + 1;
+  }
+  return found;
+}
+
 void set_meta(Database& database, std::string_view name, std::string_view value) {
   Statement insert(database, fmt::format("INSERT INTO {}(name, value) VALUES (?, ?)", kMetaTable));
   insert.bind(1, name).bind(2, value).run();
@@ -96,8 +112,11 @@ std::optional<Installed> read_installed(Database& database) {
   installed.migration = meta(database, "migration");
   installed.target = meta(database, "target");
   installed.target_schema = meta(database, "target_schema");
-  Statement tables(database, fmt::format("SELECT plan FROM {} ORDER BY id", kTablesTable));
+  Statement tables(database, fmt::format("SELECT plan FROM {} WHERE plan IS NOT NULL ORDER BY id",
+                                         kTablesTable));
   while (tables.step()) installed.tables.push_back(wire::decode_plan(tables.text(0)));
+  if (has_meta(database, "tables"))
+    installed.choice = {parts(meta(database, "tables")), parts(meta(database, "exclude"))};
   return installed;
 }
 
@@ -122,6 +141,10 @@ void install(Database& database, const Installed& what) {
   set_meta(database, "migration", what.migration);
   set_meta(database, "target", what.target);
   set_meta(database, "target_schema", what.target_schema);
+  if (what.choice) {
+    set_meta(database, "tables", fmt::format("{}", fmt::join(what.choice->tables, "\n")));
+    set_meta(database, "exclude", fmt::format("{}", fmt::join(what.choice->exclude, "\n")));
+  }
   for (const TablePlan& plan : what.tables) install_table(database, plan);
   set_meta(database, "rowids_version", std::to_string(database.pragma_int("schema_version")));
   transaction.commit();
@@ -145,7 +168,7 @@ std::size_t remove(Database& database) {
   return drops.size();
 }
 
-void throw_drift(const std::vector<Drift>& found) {
+void throw_drift(const std::vector<Drift>& found, Retry retry) {
   std::vector<std::string> sentences, blocked;
   bool altered = false;
   for (const Drift& each : found) {
@@ -163,7 +186,8 @@ void throw_drift(const std::vector<Drift>& found) {
                .todo = altered ? "lockstep remove SOURCE TARGET, drop the copied tables, then run "
                                  "again: a new copy is needed"
                                : "lockstep run SOURCE TARGET again: it puts the triggers back and "
-                                 "reads these tables anew, without a gap for readers"});
+                                 "reads these tables anew, without a gap for readers",
+               .retry = retry});
 }
 
 std::vector<Drift> drift(Database& database, const std::vector<TablePlan>& tables) {

@@ -13,6 +13,11 @@ namespace lockstep::capture {
 
 inline constexpr int kSourceFormat = 1;  ///< of the three tables; capture/README.md documents it
 
+/// Which tables were asked for, as globs; no `tables`: all.
+struct TableChoice {
+  std::vector<std::string> tables, exclude;
+};
+
 /// What the source says about itself.
 struct Installed {
   std::string source_id;  ///< UUID, made at the first install
@@ -21,6 +26,8 @@ struct Installed {
   std::string target;  ///< conninfo without secrets, so that later commands find the target
   std::string target_schema;
   std::vector<TablePlan> tables;
+  /// Nothing if an older lockstep installed it: then new tables are not followed.
+  std::optional<TableChoice> choice = {};
 };
 
 /// Nothing if the source has no lockstep tables. Throws LS-S326 if a lockstep of another format
@@ -47,8 +54,8 @@ struct Drift {
 [[nodiscard]] std::vector<Drift> drift(sqlite::Database& database,
                                        const std::vector<TablePlan>& tables);
 
-/// LS-S306 for them.
-[[noreturn]] void throw_drift(const std::vector<Drift>& found);
+/// LS-S306 for them. With Retry::new_session: whoever follows looks whether it can be mended.
+[[noreturn]] void throw_drift(const std::vector<Drift>& found, Retry retry = Retry::never);
 
 /// Puts lost triggers back, if no table of `tables` was altered, and logs a mark for each table
 /// that had lost some: a change with the table's number negated and no key says that everything of

@@ -74,8 +74,12 @@ Position Tail::newest() {
   return position;
 }
 
+std::int64_t Tail::schema_version() {
+  return database_.pragma_int("schema_version");
+}
+
 bool Tail::schema_moved() {
-  return database_.pragma_int("schema_version") != schema_version_;
+  return schema_version() != schema_version_;
 }
 
 std::optional<std::int64_t> Tail::rowids_version() const {
@@ -96,7 +100,7 @@ void Tail::check_drift() {
   const std::int64_t version = database_.pragma_int("schema_version");
   if (version != schema_version_) {
     if (const std::vector<Drift> found = drift(database_, tables_); !found.empty())
-      throw_drift(found);
+      throw_drift(found, Retry::new_session);
     look_for_new_tables();
     schema_version_ = version;
   }
@@ -123,6 +127,13 @@ void Tail::prove(const Position& position) {
   rowids_version_ = rowids;  // only a batch brings the target to the rowids of this version
 }
 
+void Tail::check_schema() {
+  const sqlite::Transaction view(database_, sqlite::Transaction::Mode::deferred);
+  const std::int64_t rowids = rowids_version_;
+  check_drift();
+  rowids_version_ = rowids;  // only a batch brings the target to the rowids of this version
+}
+
 std::unique_ptr<BatchReader> Tail::next(const Position& after,
                                         const std::optional<Position>& seen) {
   const auto rowids = rowids_version();
@@ -142,10 +153,15 @@ Position newest_after(sqlite::Database& database, const Era& era,
 }
 
 const TablePlan& Tail::plan(std::uint32_t id) const {
+  const TablePlan* found = find_plan(id);
+  check(found != nullptr, "every change belongs to an installed table");
+  return *found;
+}
+
+const TablePlan* Tail::find_plan(std::uint32_t id) const {
   const auto found = std::find_if(tables_.begin(), tables_.end(),
                                   [&](const TablePlan& table) { return table.id == id; });
-  check(found != tables_.end(), "every change belongs to an installed table");
-  return *found;
+  return found == tables_.end() ? nullptr : &*found;
 }
 
 Statement& Tail::lookup(const TablePlan& plan) {

@@ -38,11 +38,15 @@ class Tail {
   /// installed (LS-S306).
   void prove(const Position& position);
 
+  /// In a read transaction of its own: LS-S306 if triggers and shapes are not as installed.
+  void check_schema();
+
   [[nodiscard]] const std::vector<TablePlan>& tables() const { return tables_; }
   [[nodiscard]] const Era& era() const { return era_; }
   [[nodiscard]] bool in_wal_mode() { return database_.in_wal_mode(); }
   /// True if the schema was changed since it was checked last. Cheap.
   [[nodiscard]] bool schema_moved();
+  [[nodiscard]] std::int64_t schema_version();
 
   /// Tables that were made since this object was, each told once: nobody follows them.
   [[nodiscard]] std::vector<std::string> take_new_tables() {
@@ -65,6 +69,7 @@ class Tail {
   void check_drift();
   void look_for_new_tables();
   [[nodiscard]] const TablePlan& plan(std::uint32_t id) const;
+  [[nodiscard]] const TablePlan* find_plan(std::uint32_t id) const;
   /// The statement that finds the row of a key; reset.
   [[nodiscard]] sqlite::Statement& lookup(const TablePlan& plan);
   [[nodiscard]] bool has_row_with_nulls(const TablePlan& plan, const std::vector<ValueView>& key);

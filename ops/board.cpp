@@ -165,6 +165,12 @@ void Board::check_broken(const std::string& table, const std::string& add_check)
                     add_check)});
 }
 
+void Board::schema_note(const Note& one) {
+  const std::lock_guard lock(mutex_);
+  if (one.code == "LS-S315" && !schema_notes_.insert(one.what).second) return;
+  note(one);
+}
+
 void Board::new_table(const std::string& name) {
   const std::lock_guard lock(mutex_);
   note({"LS-S315", name,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -115,6 +116,9 @@ class Board {
   void new_table(const std::string& name);
   /// A note LS-T231: rows break a CHECK, which the target therefore does not get.
   void check_broken(const std::string& table, const std::string& add_check);
+  /// What the application did to its schema, and how it is followed (LS-S306, LS-S315, LS-S316);
+  /// each once.
+  void schema_note(const Note& note);
   /// A note LS-S308: changes that wait for the target take the source's disk.
   void disk_low(std::int64_t free_mib, std::int64_t waiting_changes);
   void reconnected();
@@ -155,6 +159,7 @@ class Board {
   std::size_t next_lag_ = 0;
   mutable std::optional<Quantiles> quantiles_;
   std::vector<Note> notes_;
+  std::set<std::string> schema_notes_;
   std::optional<SteadyTime> long_read_noted_, message_refused_, client_refused_;
   std::int64_t clients_refused_ = 0;
   std::optional<SteadyTime> copy_started_;

@@ -56,7 +56,9 @@ ExitCode command_wait(const WaitRequest& request, Screen& screen, Signals& signa
   Observed observed = observe(request.side);
   // A first run that still reads the source has no change table, hence no newest change.
   while (true) {
-    if (!wanted && observed.phase != "starting") wanted = newest_change(request.side);
+    if (!wanted && observed.phase != "starting" &&
+        (looks_like_target(request.side) || schema_is_followed(request.side)))
+      wanted = newest_change(request.side);
     // A source that went back in time has fewer changes than were applied: nobody has caught up
     // with that.
     if (reached(observed, wanted, !asked) &&

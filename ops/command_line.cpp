@@ -10,6 +10,7 @@
 #include "link/postgres/dsn.hpp"
 #include "ops/command_line_arguments.hpp"
 #include "ops/command_line_config.hpp"
+#include "ops/command_line_ddl.hpp"
 #include "ops/command_line_roles.hpp"
 #include "ops/command_line_schema.hpp"
 #include "ops/command_line_wire.hpp"
@@ -335,6 +336,7 @@ int run_command_line(int argc, char** argv, Signals& signals) {
   add_config(commands.app, commands.arguments.json, commands.chosen);
   add_roles(commands.app, commands.arguments.json, commands.chosen);
   add_schema(commands.app, commands.arguments.json, commands.chosen);
+  add_ddl(commands.app, commands.arguments.json, commands.chosen);
   add_demo(commands);
   add_keys(commands.app, commands.arguments.keys, [&commands] {
     commands.arguments.json = commands.arguments.keys.json;

@@ -77,6 +77,12 @@ struct RemoveRequest {
 };
 [[nodiscard]] ExitCode command_remove(const RemoveRequest& request, Screen& screen);
 
+/// What changed in the schema since it was taken over, and what would happen. Exit 3 if a person
+/// has to decide something. Touches nothing.
+[[nodiscard]] ExitCode command_ddl_status(const std::string& source, Screen& screen);
+/// Dropped and renamed columns and tables are followed too; by the next run, on the target.
+[[nodiscard]] ExitCode command_ddl_accept(const std::string& source, Screen& screen);
+
 struct RolesRequest {
   RoleNames roles;
   std::string database;

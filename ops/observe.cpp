@@ -170,6 +170,13 @@ Position newest_change(const std::string& side) {
   return *status.captured;
 }
 
+bool schema_is_followed(const std::string& source) {
+  sqlite::Database database =
+      sqlite::Database::open(source_path(source), sqlite::OpenMode::read_only);
+  const auto installed = capture::read_installed(database);
+  return !installed || capture::drift(database, installed->tables).empty();
+}
+
 Observed observe(const std::string& side, Milliseconds stalled_after) {
   if (looks_like_target(side)) return observe_target(side, stalled_after);
   return observe_source(source_path(side), stalled_after);

@@ -30,4 +30,8 @@ struct Observed {
 /// LS-S301 if it is not on this host.
 [[nodiscard]] Position newest_change(const std::string& side);
 
+/// False while triggers are missing or a table has another shape than the plan: what was written
+/// to it is not in newest_change() yet.
+[[nodiscard]] bool schema_is_followed(const std::string& source);
+
 }  // namespace lockstep::ops

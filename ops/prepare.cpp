@@ -15,6 +15,7 @@
 #include "ops/migration_lock.hpp"
 #include "ops/names.hpp"
 #include "ops/refusals.hpp"
+#include "ops/schema_follower.hpp"
 #include "snapshot/reader.hpp"
 
 namespace lockstep::ops {
@@ -33,17 +34,10 @@ std::string chosen_schema(const RunRequest& request, const postgres::Dsn& dsn,
   return installed && !installed->target_schema.empty() ? installed->target_schema : "public";
 }
 
-// Triggers that a rebuild of a table took along come back, and the table is read anew. Most starts
-// find nothing to do and write nothing.
-void mend_triggers(const std::string& path, Database& reading, const capture::Installed& installed,
-                   Screen& screen) {
-  if (capture::drift(reading, installed.tables).empty()) return;
-  Database writing = Database::open(path, OpenMode::read_write);
-  for (const std::string& table : capture::reinstall_triggers(writing, installed.tables))
-    screen.note(
-        fmt::format("note      LS-S306 {}: its triggers were lost and are back; the table "
-                    "is read anew",
-                    table));
+// What the application did to its schema meanwhile. Most starts find nothing to do and write
+// nothing.
+void follow_changed_schema(const std::string& path, capture::Installed& installed, Screen& screen) {
+  for (const Note& note : follow_schema(path, installed, true)) screen.note(note);
 }
 
 // It is the person's server; but "durable" is then only a word, and the ledger's with it.
@@ -72,13 +66,15 @@ Assessment assess_or_refuse(Database& reading, const TableChoice& choice, Screen
 }
 
 capture::Installed first_install(Database& reading, const std::string& migration,
-                                 std::string source_id, std::vector<TablePlan> plans) {
+                                 std::string source_id, std::vector<TablePlan> plans,
+                                 capture::TableChoice choice) {
   return {.source_id = std::move(source_id),
           .era = capture::random_era(reading),
           .migration = migration,
           .target = {},
           .target_schema = {},
-          .tables = std::move(plans)};
+          .tables = std::move(plans),
+          .choice = std::move(choice)};
 }
 
 struct FirstRun {
@@ -97,7 +93,7 @@ FirstRun start(const RunRequest& request, const std::string& path, const std::st
   first.rows = assessment.rows;
   first.installed = first_install(
       reading, migration, entered ? entered->source_id : to_string(capture::random_era(reading)),
-      std::move(assessment.plans));
+      std::move(assessment.plans), {request.tables, request.exclude});
   first.installed.target = connection.dsn().without_secrets();
   first.installed.target_schema = schema;
   // The ledger comes first: a source with triggers and no ledger would be nobody's.
@@ -129,7 +125,7 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
   check_together(installed, ledger, path);
   if (installed) {
     refuse_changed_choice(request.tables, request.exclude, schema, *installed);
-    mend_triggers(path, reading, *installed, screen);
+    follow_changed_schema(path, *installed, screen);
   }
   refuse_other_migrations(connection, migration, schema);
 
@@ -164,13 +160,13 @@ PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
   std::optional<capture::Installed> installed = capture::read_installed(reading);
   if (installed) {
     refuse_changed_choice(request.tables, request.exclude, installed->target_schema, *installed);
-    mend_triggers(path, reading, *installed, screen);
+    follow_changed_schema(path, *installed, screen);
     return {path, std::move(*installed), {}};
   }
   Assessment assessment =
       assess_or_refuse(reading, {request.tables, request.exclude, request.expect}, screen);
   installed = first_install(reading, migration_name(path), to_string(capture::random_era(reading)),
-                            std::move(assessment.plans));
+                            std::move(assessment.plans), {request.tables, request.exclude});
   Database writing = Database::open(path, OpenMode::read_write);
   capture::install(writing, *installed);
   return {path, std::move(*installed), std::move(assessment.rows)};

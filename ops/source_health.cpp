@@ -21,7 +21,6 @@ bool SourceHealth::look(capture::Tail& tail, const std::optional<Position>& acke
   if (steady_now() < next_look_) return true;
   next_look_ = steady_now() + kLookEvery;
   guard_.look(tail.in_wal_mode());
-  for (const std::string& name : tail.take_new_tables()) board_.new_table(name);
   const auto free = sqlite::free_bytes(path_);
   if (!free || *free >= limits_.warn_free) {
     warned_ = false;

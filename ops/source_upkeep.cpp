@@ -4,11 +4,37 @@
 namespace lockstep::ops {
 
 namespace {
+constexpr Milliseconds kSchemaEvery{100};
 constexpr Milliseconds kRests{50};   // an application that has not committed for so long
 constexpr Milliseconds kJustNow{1};  // its commit was seen: the next write is not due yet
 }  // namespace
 
+// Before anything is read: whatever the schema is now, triggers and plans belong to it afterwards.
+void SourceWorker::follow_source() {
+  for (const Note& note : follow_schema(options_.path, options_.installed, true))
+    board_.schema_note(note);
+}
+
+// Also while nothing is sent: what is written to a table without triggers is not logged.
+void SourceWorker::look_at_schema() {
+  const SteadyTime now = steady_now();
+  if (now < next_schema_look_) return;
+  next_schema_look_ = now + kSchemaEvery;
+  if (tail_->schema_moved()) tail_->check_schema();
+  for (const std::string& name : tail_->take_new_tables())
+    if (!options_.installed.choice) board_.new_table(name);
+  if (!new_tables_.due(tail_->schema_version(), options_.installed)) return;
+  throw Error({.code = "LS-S306",
+               .exit = ExitCode::stopped,
+               .what = "the source has new tables",
+               .why = "the application made them",
+               .data = "they are read as a whole",
+               .todo = "nothing; lockstep follows them",
+               .retry = Retry::new_session});
+}
+
 void SourceWorker::look_after_source() {
+  look_at_schema();
   if (health_.look(*tail_, acked_)) return;
   if (session_) session_->batch.reset();  // it reads through the tail
   tail_.reset();

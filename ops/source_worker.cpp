@@ -17,6 +17,11 @@ using wire::Message;
 
 namespace {
 constexpr int kDiskErrorsMax = 8;  // in a row, some seconds: a disk that stays broken
+
+// Then the source is opened anew at once, and that follows it.
+bool schema_moved(const Error& error) {
+  return error.code() == "LS-S306" && error.retry() == Retry::new_session;
+}
 }  // namespace
 
 SourceWorker::SourceWorker(wire::Context& context, SourceOptions options, Board& board)
@@ -26,7 +31,8 @@ SourceWorker::SourceWorker(wire::Context& context, SourceOptions options, Board&
       watch_(options_.path),
       target_memory_(options_.path, options_.prune.busy_patience),
       prune_(options_.path, options_.prune),
-      health_(options_.path, options_.room, board) {}
+      health_(options_.path, options_.room, board),
+      new_tables_(options_.path) {}
 
 void SourceWorker::open_source() {
   using sqlite::Database;
@@ -34,6 +40,7 @@ void SourceWorker::open_source() {
   session_.reset();
   reader_.reset();
   tail_.reset();
+  follow_source();
   tail_.emplace(Database::open(options_.path, sqlite::OpenMode::read_only), installed.era,
                 installed.tables, options_.batch);
   {
@@ -69,6 +76,7 @@ void SourceWorker::run(const std::stop_token& stop) {
         disk_errors = 0;
       }
       if (error.code() == "LS-S323") ++disk_errors;
+      if (schema_moved(error)) continue;
       if (error.retry() == Retry::never || disk_errors == kDiskErrorsMax) {
         board_.fail(error);
         return;

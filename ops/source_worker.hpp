@@ -18,6 +18,7 @@
 #include "link/wire/socket.hpp"
 #include "ops/board.hpp"
 #include "ops/endpoint.hpp"
+#include "ops/schema_follower.hpp"
 #include "ops/source_health.hpp"
 #include "ops/target_memory.hpp"
 #include "snapshot/reader.hpp"
@@ -76,6 +77,8 @@ class SourceWorker {
   void serve(const std::stop_token& stop);
   [[nodiscard]] bool prune();
   void look_after_source();
+  void follow_source();
+  void look_at_schema();
   [[nodiscard]] Position see_newest(sqlite::Database& reading);
   void see_commit(const Position& newest);
   [[nodiscard]] Milliseconds patience(bool busy) const;
@@ -106,6 +109,7 @@ class SourceWorker {
   wire::Bell stop_bell_;
   capture::Prune prune_;
   SourceHealth health_;
+  NewTables new_tables_;
   std::optional<capture::Tail> tail_;
   std::optional<snapshot::Reader> reader_;
   std::optional<CaptureSession> session_;
@@ -113,6 +117,7 @@ class SourceWorker {
   std::int64_t rowids_known_ = -1;  // recorded in the source
   SteadyTime hot_until_{};
   SteadyTime next_slow_poll_{};
+  SteadyTime next_schema_look_{};
   bool poll_now_ = true;
   std::int64_t newest_seen_ = -1;
   SteadyTime last_commit_{};

@@ -23,12 +23,6 @@ namespace {
 
 constexpr Milliseconds kLockPatience{5'000};
 
-std::vector<TablePlan> plans_of(const std::vector<apply::LedgerTable>& tables) {
-  std::vector<TablePlan> plans;
-  for (const apply::LedgerTable& table : tables) plans.push_back(table.plan);
-  return plans;
-}
-
 wire::CopyRequest request_for(const apply::LedgerTable& table, const apply::LedgerPart& part) {
   wire::CopyRequest request{table.plan.id, std::nullopt, part.until};
   if (!part.cursor.empty())
@@ -68,6 +62,7 @@ void TargetWorker::run(const std::stop_token& stop) {
         break;
       }
       if (is_not_understood(error)) board_.refused(error);
+      if (error.code() == "LS-S306") backoff.reset();  // capture follows its schema by itself
       board_.await(error.code(), error.what());
       board_.reconnected();
     }
@@ -132,11 +127,7 @@ void TargetWorker::connect() {
   ledger_ = *ledger;
   tables_ = apply::read_tables(*connection_, options_.migration);
   if (ledger_.phase != Phase::installing) check_tables();
-  std::vector<TableProgress> progress;
-  for (const apply::LedgerTable& table : tables_)
-    progress.push_back(
-        {table.plan.id, table.plan.name(), table.rows, 0, table.copied, table.indexed});
-  board_.tables(std::move(progress));
+  show_tables();
   board_.phase(std::string(to_string(ledger_.phase)), ledger_.consistent);
   board_.resumed(*ledger_.position);
 }
@@ -171,7 +162,9 @@ void TargetWorker::greet(const std::stop_token& stop) {
     throw no_answer(answer ? fmt::format("it sent {}", to_string(answer->kind))
                            : "no welcome in time");
   send(Kind::credit, wire::encode_credit(session_->window.open()));
-  board_.captured(wire::decode_welcome(answer->body).newest);
+  wire::Welcome welcome = wire::decode_welcome(answer->body);
+  board_.captured(welcome.newest);
+  meet_plans(std::move(welcome.tables));
   options_.accept_target = false;  // that was for this one alone
   if (!blocked_) board_.stop_awaiting();
 }
@@ -239,9 +232,7 @@ void TargetWorker::follow(const std::stop_token& stop) {
   if (ledger_.phase == Phase::indexing) build_keys(stop);
   if (stop.stop_requested()) return;
   const bool keyed = ledger_.phase == Phase::streaming;
-  applier_ = std::make_unique<apply::Applier>(
-      *connection_, plans_of(tables_),
-      apply::ApplierOptions{options_.migration, options_.schema, keyed, !keyed, options_.applier});
+  make_applier();
   // Before `follow`: behind it, capture would take this for the ack of its first batch.
   if (keyed) acknowledge();
   send(Kind::follow, wire::encode_position(*ledger_.position));
@@ -291,6 +282,10 @@ void TargetWorker::dispatch(const Message& message) {
 void TargetWorker::finish_batch(const Message& message) {
   const apply::Applied applied = applier_->end(wire::decode_batch_end(message.body));
   progressed();
+  if (std::exchange(plans_change_, false)) {
+    tables_ = apply::read_tables(*connection_, options_.migration);
+    show_tables();
+  }
   board_.captured(applied.position);
   ledger_.position = applied.position;
   // synchronous_commit is at least `on` in our sessions: a commit that answered is flushed, hence

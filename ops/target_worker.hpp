@@ -66,6 +66,9 @@ class TargetWorker {
   void build_keys(const std::stop_token& stop);
   void follow(const std::stop_token& stop);
   void dispatch(const wire::Message& message);
+  void meet_plans(std::vector<TablePlan> plans);
+  void make_applier();
+  void show_tables();
   void finish_batch(const wire::Message& message);
   void acknowledge();
   void note_idle(const Position& position);
@@ -94,6 +97,8 @@ class TargetWorker {
   std::optional<Session> session_;
   apply::LedgerRow ledger_;
   std::vector<apply::LedgerTable> tables_;
+  std::vector<TablePlan> plans_;  // the source's, as its welcome said; the ledger follows
+  bool plans_change_ = false;     // with the next batch
   std::unique_ptr<apply::Applier> applier_;
   std::uint64_t next_session_;
   SteadyTime last_sent_{};

@@ -345,22 +345,6 @@ TEST_CASE("what is written with triggers switched off is found by verify", "[sys
   saw_fault("S23", "GO: not seen at once; verify ends with 4 and names row and value");
 }
 
-TEST_CASE("a table that is made while following is named, and the others are followed",
-          "[system]") {
-  Followed source(server(), "newtable");
-  source.start();
-  source.equal();
-  source.write("CREATE TABLE later(id INTEGER PRIMARY KEY); INSERT INTO later VALUES (1)");
-  source.write("UPDATE a SET v = 'beside it'");
-  source.caught_up();
-  require_equal(source.file(), source.dsn(), {"--tables", "a,b,c"});
-  REQUIRE(wait_until(
-      [&] { return source.run().error_output().find("later is a new table") != std::string::npos; },
-      10s));
-  source.stop();
-  saw_fault("S21", "GO: a new table is named as not followed (LS-S315)");
-}
-
 TEST_CASE("a transaction over two attached files is followed as it is in each", "[system]") {
   Followed source(server(), "attached");
   Application app(source.file());

@@ -1,0 +1,187 @@
+#include "apply/plan_change.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "apply/target_schema.hpp"
+#include "link/postgres/names.hpp"
+#include "link/wire/control.hpp"
+
+namespace lockstep::apply {
+
+namespace {
+
+using postgres::qualified;
+using postgres::quoted;
+
+std::vector<TablePlan> plans_of(const std::vector<LedgerTable>& tables) {
+  std::vector<TablePlan> plans;
+  for (const LedgerTable& table : tables) plans.push_back(table.plan);
+  return plans;
+}
+
+bool not_null(const TablePlan& plan, std::size_t column) {
+  return plan.shape.columns[column].not_null || plan.is_key(column);
+}
+
+// Any value, for the moment until the batch has written the true ones: the table is read anew.
+std::string_view filler(ColumnType type) {
+  const bool number = type == ColumnType::bigint || type == ColumnType::double_precision ||
+                      type == ColumnType::numeric;
+  return number ? "0" : "''";
+}
+
+void change_columns(const std::string& schema, const TablePlan& before, const TablePlan& now,
+                    PlanChange& change) {
+  const std::string table = qualified(schema, now.name());
+  const std::string alter = fmt::format("ALTER TABLE {} ", table);
+  for (const Column& column : before.shape.columns)
+    if (!now.shape.column_named(column.name))
+      change.before.push_back(fmt::format("{}DROP COLUMN {}", alter, quoted(column.name)));
+  for (std::size_t i = 0; i < now.shape.columns.size(); ++i) {
+    const std::string name = quoted(now.shape.columns[i].name);
+    const auto was = before.shape.column_named(now.shape.columns[i].name);
+    if (!was) {
+      std::string add = fmt::format("{}ADD COLUMN {} {}", alter, name, to_string(now.types[i]));
+      if (not_null(now, i)) add += fmt::format(" NOT NULL DEFAULT {}", filler(now.types[i]));
+      change.before.push_back(std::move(add));
+      if (not_null(now, i))
+        change.before.push_back(fmt::format("{}ALTER COLUMN {} DROP DEFAULT", alter, name));
+    } else if (not_null(before, *was) && !not_null(now, i)) {
+      change.before.push_back(fmt::format("{}ALTER COLUMN {} DROP NOT NULL", alter, name));
+    } else if (!not_null(before, *was) && not_null(now, i)) {
+      if (!change.keyed)
+        change.before.push_back(fmt::format("UPDATE {0} SET {1} = {2} WHERE {1} IS NULL", table,
+                                            name, filler(now.types[i])));
+      (change.keyed ? change.after : change.before)
+          .push_back(fmt::format("{}ALTER COLUMN {} SET NOT NULL", alter, name));
+    }
+  }
+}
+
+std::map<std::string, IndexStatement> by_name(const KeyStatements& keys) {
+  std::map<std::string, IndexStatement> found;
+  for (const IndexStatement& index : keys.indexes) found.emplace(index.name, index);
+  return found;
+}
+
+// Dropped ones first: the rows of the batch may be against them. CASCADE is nobody's wish: an index
+// that something else needs stops the batch by name.
+void change_indexes(const std::string& schema, const KeyStatements& before,
+                    const KeyStatements& now, const TablePlan& plan, PlanChange& change) {
+  const auto old = by_name(before), present = by_name(now);
+  const std::string table = qualified(schema, plan.name());
+  const auto constraint_of = [](const KeyStatements& keys, const std::string& name) {
+    return std::find_if(
+        keys.constraints.begin(), keys.constraints.end(), [&](const std::string& sql) {
+          return sql.find(fmt::format(" ADD CONSTRAINT {} ", quoted(name))) != std::string::npos;
+        });
+  };
+  for (const auto& [name, index] : old) {
+    const auto still = present.find(name);
+    if (still != present.end() && still->second.sql == index.sql) continue;
+    if (constraint_of(before, name) != before.constraints.end())
+      change.before.push_back(
+          fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", table, quoted(name)));
+    else
+      change.before.push_back(fmt::format("DROP INDEX IF EXISTS {}", qualified(schema, name)));
+  }
+  for (const auto& [name, index] : present) {
+    const auto was = old.find(name);
+    if (was != old.end() && was->second.sql == index.sql) continue;
+    change.after.push_back(index.sql);
+    const auto constraint = constraint_of(now, name);
+    if (constraint != now.constraints.end()) change.after.push_back(*constraint);
+  }
+}
+
+void add_table(const std::string& schema, const TablePlan& plan,
+               const std::vector<TablePlan>& plans, bool keyed, PlanChange& change) {
+  change.added.push_back(plan);
+  change.before.push_back(create_table_sql(schema, plan));
+  if (!keyed) return;
+  const KeyStatements keys = key_statements(schema, plan, plans);
+  for (const IndexStatement& index : keys.indexes) change.before.push_back(index.sql);
+  for (const std::string& constraint : keys.constraints) change.before.push_back(constraint);
+  if (std::string sequence = sequence_sql(schema, plan); !sequence.empty())
+    change.after.push_back(std::move(sequence));
+}
+
+}  // namespace
+
+PlanChange plan_change(const std::string& schema, const std::vector<LedgerTable>& before,
+                       const std::vector<TablePlan>& now, bool keyed) {
+  PlanChange change;
+  change.keyed = keyed;
+  if (now.empty()) return change;
+  const std::vector<TablePlan> plans_before = plans_of(before);
+  for (const TablePlan& plan : now) {
+    const auto was = std::find_if(plans_before.begin(), plans_before.end(),
+                                  [&](const TablePlan& each) { return each.id == plan.id; });
+    if (was == plans_before.end()) {
+      add_table(schema, plan, now, keyed, change);
+      continue;
+    }
+    if (wire::encode_plan(*was) == wire::encode_plan(plan)) continue;
+    change.plans.push_back(plan);
+    change_columns(schema, *was, plan, change);
+    if (keyed)
+      change_indexes(schema, key_statements(schema, *was, plans_before),
+                     key_statements(schema, plan, now), plan, change);
+  }
+  for (const TablePlan& plan : plans_before)
+    if (std::none_of(now.begin(), now.end(),
+                     [&](const TablePlan& each) { return each.id == plan.id; }))
+      change.forgotten.push_back(plan.id);
+  return change;
+}
+
+void begin_plan_change(postgres::Connection& connection, const PlanChange& change) {
+  for (const std::string& sql : change.before) connection.exec(sql);
+}
+
+void end_plan_change(postgres::Connection& connection, const std::string& migration,
+                     const PlanChange& change) {
+  for (const std::string& sql : change.after) connection.exec(sql);
+  for (const TablePlan& plan : change.plans)
+    connection.query(
+        "UPDATE lockstep.ledger_tables SET name = $3, plan = $4 WHERE migration = $1 AND id = "
+        "$2::integer",
+        {migration, std::to_string(plan.id), plan.name(), wire::encode_plan(plan)});
+  for (const TablePlan& plan : change.added) {
+    connection.query(
+        "INSERT INTO lockstep.ledger_tables (migration, id, name, plan, indexed) VALUES ($1, "
+        "$2::integer, $3, $4, $5::boolean)",
+        {migration, std::to_string(plan.id), plan.name(), wire::encode_plan(plan),
+         std::string(change.keyed ? "true" : "false")});
+    connection.query(
+        "INSERT INTO lockstep.ledger_parts (migration, id, part, copied) VALUES ($1, $2::integer, "
+        "0, true)",
+        {migration, std::to_string(plan.id)});
+  }
+  for (const std::uint32_t id : change.forgotten)
+    for (const char* table : {"lockstep.ledger_parts", "lockstep.ledger_tables"})
+      connection.query(
+          fmt::format("DELETE FROM {} WHERE migration = $1 AND id = $2::integer", table),
+          {migration, std::to_string(id)});
+}
+
+void change_plans(postgres::Connection& connection, const std::string& migration,
+                  const PlanChange& change) {
+  check(!change.keyed, "what has keys changes together with a batch");
+  connection.exec("BEGIN");
+  begin_plan_change(connection, change);
+  end_plan_change(connection, migration, change);
+  if (connection.commit() == postgres::CommitOutcome::committed) return;
+  throw Error({.code = "LS-T212",
+               .exit = ExitCode::unreachable,
+               .what = "a change of the schema may or may not be recorded on the target",
+               .why = "the connection ended while the commit was on its way, or it was refused",
+               .data = "safe: the ledger is read again before anything else is done",
+               .todo = "nothing; lockstep connects again by itself",
+               .retry = Retry::new_session});
+}
+
+}  // namespace lockstep::apply

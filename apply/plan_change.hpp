@@ -1,0 +1,40 @@
+// From the plans that the ledger has to those that the source has now: what that is on the target.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apply/ledger.hpp"
+#include "link/postgres/connection.hpp"
+#include "model/shape.hpp"
+
+namespace lockstep::apply {
+
+/// The source follows its own schema first; the target learns of it by the plans in the welcome.
+struct PlanChange {
+  std::vector<std::string> before;       ///< DDL that the rows of the batch need
+  std::vector<std::string> after;        ///< DDL that needs these rows
+  std::vector<TablePlan> plans;          ///< changed, for the ledger
+  std::vector<TablePlan> added;          ///< new in the ledger
+  std::vector<std::uint32_t> forgotten;  ///< no longer followed: their tables stay as they are
+  bool keyed = true;                     ///< keys and indexes are there, or come later
+
+  [[nodiscard]] bool empty() const { return plans.empty() && added.empty() && forgotten.empty(); }
+};
+
+/// `keyed`: the copied tables have their keys, so new ones get theirs at once. Pure. An empty `now`
+/// says nothing at all: no change.
+[[nodiscard]] PlanChange plan_change(const std::string& schema,
+                                     const std::vector<LedgerTable>& before,
+                                     const std::vector<TablePlan>& now, bool keyed);
+
+/// In the caller's transaction: before its rows, and after them (with the ledger's plans).
+void begin_plan_change(postgres::Connection& connection, const PlanChange& change);
+void end_plan_change(postgres::Connection& connection, const std::string& migration,
+                     const PlanChange& change);
+/// Both in a transaction of its own, while the ledger does not say `consistent` yet: the batch that
+/// makes it so reads these tables anew.
+void change_plans(postgres::Connection& connection, const std::string& migration,
+                  const PlanChange& change);
+
+}  // namespace lockstep::apply

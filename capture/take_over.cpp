@@ -1,0 +1,126 @@
+#include "capture/take_over.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "capture/triggers.hpp"
+#include "link/sqlite/shape.hpp"
+#include "link/sqlite/statement.hpp"
+#include "link/wire/control.hpp"
+
+namespace lockstep::capture {
+
+namespace {
+
+using sqlite::Database;
+using sqlite::Statement;
+using sqlite::Transaction;
+
+// By name, not by what they should be called: a probe may be gone from the new shape, and a table
+// that was renamed took its triggers along.
+void drop_triggers(Database& database, std::uint32_t id) {
+  std::vector<std::string> names;
+  {
+    Statement ours(database,
+                   "SELECT name FROM main.sqlite_master WHERE type = 'trigger' AND name LIKE ? "
+                   "ESCAPE '\\'");
+    ours.bind(1, std::string_view(fmt::format("\\_lockstep\\_{}\\_%", id)));
+    while (ours.step()) names.emplace_back(ours.text(0));
+  }
+  for (const std::string& name : names) database.exec("DROP TRIGGER " + sqlite::quoted(name));
+}
+
+void make_triggers(Database& database, const TablePlan& plan) {
+  drop_triggers(database, plan.id);
+  for (const Trigger& trigger : triggers_for(plan.id, plan.shape)) database.exec(trigger.sql);
+}
+
+// The change table has as many key columns as the widest key.
+void widen_change_table(Database& database, const std::vector<TablePlan>& plans) {
+  Statement counted(database, "SELECT count(*) FROM pragma_table_info(?)");
+  counted.bind(1, std::string_view(kChangeTable));
+  check(counted.step(), "count() returns a row");
+  std::size_t have = static_cast<std::size_t>(counted.integer(0)) - 3;  // seq, identity, tbl
+  counted.reset();
+  for (const TablePlan& plan : plans)
+    while (have < plan.shape.key.size())
+      database.exec(fmt::format("ALTER TABLE {} ADD COLUMN k{}", kChangeTable, ++have));
+}
+
+void mark(Database& database, std::uint32_t id) {
+  database.exec(fmt::format("INSERT INTO {}(tbl) VALUES (-{})", kChangeTable, id));
+}
+
+void keep_plan(Database& database, const TablePlan& plan) {
+  Statement insert(database, fmt::format("INSERT OR REPLACE INTO {}(id, name, plan) VALUES "
+                                         "(?, ?, ?)",
+                                         kTablesTable));
+  insert.bind(1, static_cast<std::int64_t>(plan.id))
+      .bind(2, std::string_view(plan.name()))
+      .bind(3, std::string_view(wire::encode_plan(plan)))
+      .run();
+}
+
+}  // namespace
+
+bool take_over(Database& database, std::int64_t schema_version, const SchemaStep& step) {
+  database.exec("PRAGMA synchronous=EXTRA");
+  Transaction transaction(database, Transaction::Mode::immediate);
+  if (database.pragma_int("schema_version") != schema_version) return false;
+  widen_change_table(database, step.added);
+  for (const std::vector<TablePlan>* plans : {&step.changed, &step.added}) {
+    for (const TablePlan& plan : *plans) {
+      make_triggers(database, plan);
+      keep_plan(database, plan);
+      mark(database, plan.id);
+    }
+  }
+  for (const std::uint32_t id : step.dropped) {
+    drop_triggers(database, id);
+    // The number stays taken: an older change of that table may still be in the change table.
+    Statement forget(database, fmt::format("UPDATE {} SET plan = NULL WHERE id = ?", kTablesTable));
+    forget.bind(1, static_cast<std::int64_t>(id)).run();
+  }
+  transaction.commit();
+  return true;
+}
+
+void keep_logging(Database& database, const TablePlan& plan) {
+  database.exec("PRAGMA synchronous=EXTRA");
+  Transaction transaction(database, Transaction::Mode::immediate);
+  const auto tables = sqlite::list_tables(database);
+  if (std::none_of(tables.begin(), tables.end(),
+                   [&](const sqlite::TableName& table) { return table.name == plan.name(); }))
+    return;
+  const TableShape now = sqlite::read_shape(database, plan.name());
+  if (now.key.size() != plan.shape.key.size()) return;
+  for (std::size_t i = 0; i < now.key.size(); ++i)
+    if (now.columns[now.key[i]].name != plan.shape.columns[plan.shape.key[i]].name) return;
+  Statement there(database,
+                  "SELECT 1 FROM main.sqlite_master WHERE type = 'trigger' AND name = ? AND "
+                  "tbl_name = ? AND sql = ?");
+  bool complete = true;
+  for (const Trigger& trigger : triggers_for(plan.id, now)) {
+    there.reset();
+    there.bind(1, std::string_view(trigger.name))
+        .bind(2, std::string_view(plan.name()))
+        .bind(3, std::string_view(trigger.sql));
+    complete = complete && there.step();
+  }
+  there.reset();
+  if (complete) return;
+  TablePlan present = plan;
+  present.shape = now;
+  make_triggers(database, present);
+  mark(database, plan.id);
+  transaction.commit();
+}
+
+std::uint32_t next_table_id(Database& database) {
+  Statement newest(database, fmt::format("SELECT coalesce(max(id), 0) + 1 FROM {}", kTablesTable));
+  check(newest.step(), "max() returns a row");
+  return static_cast<std::uint32_t>(newest.integer(0));
+}
+
+}  // namespace lockstep::capture

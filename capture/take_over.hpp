@@ -1,0 +1,36 @@
+// Makes what the application did to its schema the schema that is followed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "capture/install.hpp"
+#include "link/sqlite/database.hpp"
+#include "model/shape.hpp"
+
+namespace lockstep::capture {
+
+/// Plans with the shapes that tables have now. Each of these tables is read anew.
+struct SchemaStep {
+  std::vector<TablePlan> changed;      ///< ids that are followed already
+  std::vector<TablePlan> added;        ///< new ids
+  std::vector<std::uint32_t> dropped;  ///< ids that are no longer followed
+
+  [[nodiscard]] bool empty() const { return changed.empty() && added.empty() && dropped.empty(); }
+};
+
+/// One IMMEDIATE transaction, synchronous=EXTRA: triggers, plans, and a mark for each table, which
+/// says that everything of it may have changed. Plans were made as of `schema_version`; false if it
+/// is another one by now: nothing was done. `database` is read_write.
+[[nodiscard]] bool take_over(sqlite::Database& database, std::int64_t schema_version,
+                             const SchemaStep& step);
+
+/// Puts the triggers back on a table whose shape cannot be followed, if its key is still there: its
+/// changes go on being logged while a person decides. Nothing of the plan changes.
+void keep_logging(sqlite::Database& database, const TablePlan& plan);
+
+/// An id that no table of this source ever had.
+[[nodiscard]] std::uint32_t next_table_id(sqlite::Database& database);
+
+}  // namespace lockstep::capture

@@ -1,0 +1,31 @@
+// What happened to a table that is followed, and what it means. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/shape.hpp"
+
+namespace lockstep {
+
+/// The way from one shape of a table to another. Columns are told by their names.
+struct ShapeChange {
+  bool same = true;                  ///< fingerprints agree: at most the rows were moved about
+  std::vector<std::string> added;    ///< columns
+  std::vector<std::string> dropped;  ///< columns; a renamed one is dropped and added
+  std::vector<std::string> altered;  ///< what no column can be added or dropped for, one sentence
+                                     ///< each: another key, another affinity
+
+  /// Nothing is lost by it: columns were added, indexes and declared types changed.
+  [[nodiscard]] bool can_be_followed() const { return dropped.empty() && altered.empty(); }
+};
+[[nodiscard]] ShapeChange shape_change(const TableShape& before, const TableShape& now);
+
+/// The plan of a table that changed: `now` with what was decided for the columns that are still
+/// there.
+[[nodiscard]] TablePlan carry_decisions(const TablePlan& before, TablePlan now);
+
+/// Temporary names of ORMs that rebuild a table in more than one transaction (Alembic, Django).
+[[nodiscard]] bool is_rebuild_in_progress(const std::string& table);
+
+}  // namespace lockstep

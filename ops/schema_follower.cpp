@@ -1,0 +1,226 @@
+#include "ops/schema_follower.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "capture/lookups.hpp"
+#include "capture/triggers.hpp"
+#include "link/sqlite/shape.hpp"
+#include "link/sqlite/sql_text.hpp"
+#include "model/shape_change.hpp"
+#include "ops/names.hpp"
+#include "snapshot/census.hpp"
+#include "snapshot/plan.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+using sqlite::Database;
+using sqlite::OpenMode;
+
+constexpr int kTries = 20;  // against an application that alters its schema all the while
+constexpr Milliseconds kStands{1'000};
+
+// Tables nobody follows and nobody left out.
+std::vector<std::string> unfollowed(Database& database, const capture::Installed& installed) {
+  std::vector<std::string> names;
+  if (!installed.choice) return names;
+  const auto& [tables, exclude] = *installed.choice;
+  for (const sqlite::TableName& table : sqlite::list_tables(database)) {
+    if (table.kind != sqlite::TableKind::ordinary) continue;
+    if (matches_any(table.name, exclude) || matches_any(table.name, {"_litestream_*"})) continue;
+    if (!tables.empty() && !matches_any(table.name, tables)) continue;
+    if (is_rebuild_in_progress(table.name)) continue;
+    const bool followed = std::any_of(
+        installed.tables.begin(), installed.tables.end(),
+        [&](const TablePlan& plan) { return sqlite::same_name(plan.name(), table.name); });
+    if (!followed) names.push_back(table.name);
+  }
+  return names;
+}
+
+snapshot::Planned plan_as_it_is(Database& database, const TableShape& shape, std::uint32_t id) {
+  snapshot::Planned planned;
+  planned.problems = snapshot::shape_problems(shape);
+  std::vector<std::string> capture = capture::capture_problems(shape);
+  if (capture.empty()) capture = capture::lookup_problems(database, shape);
+  planned.problems.insert(planned.problems.end(), capture.begin(), capture.end());
+  if (!planned.problems.empty()) return planned;
+  const TableCensus census = snapshot::take_census(database, shape, {}, [](std::uint64_t) {});
+  return snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, shape.name));
+}
+
+std::string what_changed(const ShapeChange& change) {
+  std::vector<std::string> parts;
+  if (!change.added.empty())
+    parts.push_back(fmt::format("column {} was added", fmt::join(change.added, ", ")));
+  if (!change.dropped.empty())
+    parts.push_back(
+        fmt::format("column {} was dropped or renamed", fmt::join(change.dropped, ", ")));
+  if (change.same) parts.emplace_back("its triggers were lost and are back");
+  if (parts.empty()) parts.emplace_back("indexes or columns were declared otherwise");
+  return fmt::format("{}; the table is read anew", fmt::join(parts, ", "));
+}
+
+void look_at_table(Database& database, const TablePlan& plan, bool accepted, SchemaMoves& moves) {
+  const auto asks = [&](const std::string& what) {
+    moves.asks.push_back({plan.name(), fmt::format("table {}: {}", plan.name(), what), true});
+  };
+  const TableShape now = sqlite::read_shape(database, plan.name());
+  const ShapeChange change = shape_change(plan.shape, now);
+  if (change.same) {
+    moves.step.changed.push_back(plan);
+    moves.notes.push_back({"LS-S306", plan.name(), what_changed(change)});
+    return;
+  }
+  if (!change.altered.empty()) return asks(fmt::format("{}", fmt::join(change.altered, "; ")));
+  if (!change.can_be_followed() && !accepted)
+    return asks(fmt::format("column {} was dropped or renamed", fmt::join(change.dropped, ", ")));
+  snapshot::Planned planned = plan_as_it_is(database, now, plan.id);
+  if (!planned.problems.empty()) return asks(fmt::format("{}", fmt::join(planned.problems, "; ")));
+  moves.step.changed.push_back(carry_decisions(plan, std::move(planned.plan)));
+  moves.notes.push_back({"LS-S316", plan.name(), what_changed(change)});
+}
+
+void look_at_followed(Database& database, const capture::Installed& installed, bool accepted,
+                      SchemaMoves& moves) {
+  std::set<std::string> drifted, there;
+  for (const capture::Drift& each : capture::drift(database, installed.tables))
+    drifted.insert(each.table);
+  if (drifted.empty()) return;
+  for (const sqlite::TableName& table : sqlite::list_tables(database)) there.insert(table.name);
+  for (const TablePlan& plan : installed.tables) {
+    if (!drifted.contains(plan.name())) continue;
+    if (there.contains(plan.name())) {
+      look_at_table(database, plan, accepted, moves);
+    } else if (accepted) {
+      moves.step.dropped.push_back(plan.id);
+      moves.notes.push_back({"LS-S316", plan.name(),
+                             "the table is gone; it stays on the target as it was, and is no "
+                             "longer followed"});
+    } else {
+      moves.asks.push_back(
+          {plan.name(), fmt::format("table {} was dropped or renamed", plan.name()), true});
+    }
+  }
+}
+
+void look_at_new(Database& database, const capture::Installed& installed, SchemaMoves& moves) {
+  std::uint32_t id = capture::next_table_id(database);
+  for (const std::string& name : unfollowed(database, installed)) {
+    snapshot::Planned planned = plan_as_it_is(database, sqlite::read_shape(database, name), id);
+    if (!planned.problems.empty()) {
+      moves.notes.push_back({"LS-S315", name,
+                             fmt::format("{} is a new table and is not followed: {}", name,
+                                         fmt::join(planned.problems, "; "))});
+      continue;
+    }
+    moves.notes.push_back(
+        {"LS-S316", name, fmt::format("{} is a new table; it is followed", name)});
+    for (const snapshot::Warning& warning : planned.warnings)
+      moves.notes.push_back({warning.code, name, warning.what});
+    for (const std::string& left_out : planned.plan.left_out)
+      moves.notes.push_back({"LS-S316", name, "PostgreSQL does not get: " + left_out});
+    moves.step.added.push_back(std::move(planned.plan));
+    ++id;
+  }
+}
+
+[[noreturn]] void throw_asks(const std::vector<capture::Drift>& asks) {
+  std::vector<std::string> tables, sentences;
+  for (const capture::Drift& each : asks) {
+    tables.push_back(each.table);
+    sentences.push_back(each.what);
+  }
+  throw Error(
+      {.code = "LS-S306",
+       .exit = ExitCode::stopped,
+       .what =
+           fmt::format("blocked: the source's schema changed under {}", fmt::join(tables, ", ")),
+       .why = fmt::format("{}", fmt::join(sentences, "; ")),
+       .data = "the application goes on and its changes go on being logged; the target is stale, "
+               "not wrong: it stays at the last state before",
+       .todo = "lockstep ddl status SOURCE shows what it means; lockstep ddl accept SOURCE follows "
+               "dropped columns and tables (on the target the column goes too, a table stays), "
+               "then run again; else lockstep remove SOURCE TARGET, drop the copied tables, run "
+               "again"});
+}
+
+[[noreturn]] void throw_never_rests() {
+  throw Error({.code = "LS-S306",
+               .exit = ExitCode::stopped,
+               .what = "the source's schema changes faster than it can be looked at",
+               .why = fmt::format("{} times in a row it was another one by the end", kTries),
+               .data = "nothing was changed; changes go on being logged",
+               .todo = "nothing; lockstep tries again by itself",
+               .retry = Retry::new_session});
+}
+
+std::int64_t schema_version(const std::string& path) {
+  return Database::open(path, OpenMode::read_only).pragma_int("schema_version");
+}
+
+void put_in_place(const SchemaMoves& moves, Database& reading, capture::Installed& installed) {
+  const auto now = capture::read_installed(reading);
+  check(now.has_value(), "what was just taken over is installed");
+  if (!moves.step.empty()) installed.tables = now->tables;
+}
+
+}  // namespace
+
+SchemaMoves look_at_schema(const std::string& path, const capture::Installed& installed,
+                           bool new_tables, bool accepted) {
+  Database reading = Database::open(path, OpenMode::read_only);
+  SchemaMoves moves;
+  moves.schema_version = reading.pragma_int("schema_version");
+  look_at_followed(reading, installed, accepted, moves);
+  if (new_tables) look_at_new(reading, installed, moves);
+  return moves;
+}
+
+std::vector<Note> follow_schema(const std::string& path, capture::Installed& installed,
+                                bool new_tables, bool accepted) {
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    const SchemaMoves moves = look_at_schema(path, installed, new_tables, accepted);
+    if (moves.step.empty() && moves.asks.empty()) return moves.notes;
+    if (moves.step.empty() && schema_version(path) != moves.schema_version) continue;
+    {
+      Database writing = Database::open(path, OpenMode::read_write);
+      if (!moves.step.empty() && !capture::take_over(writing, moves.schema_version, moves.step))
+        continue;
+      for (const capture::Drift& each : moves.asks)
+        for (const TablePlan& plan : installed.tables)
+          if (plan.name() == each.table) capture::keep_logging(writing, plan);
+    }
+    Database reading = Database::open(path, OpenMode::read_only);
+    put_in_place(moves, reading, installed);
+    if (!moves.asks.empty()) throw_asks(moves.asks);
+    return moves.notes;
+  }
+  throw_never_rests();
+}
+
+bool NewTables::due(std::int64_t schema_version, const capture::Installed& installed) {
+  const SteadyTime now = steady_now();
+  if (schema_version != schema_version_) {
+    Database reading = Database::open(path_, OpenMode::read_only);
+    const std::vector<std::string> names = unfollowed(reading, installed);
+    std::map<std::string, SteadyTime> since;
+    for (const std::string& name : names) {
+      const auto before = since_.find(name);
+      since.emplace(name, before == since_.end() ? now : before->second);
+    }
+    since_ = std::move(since);
+    schema_version_ = schema_version;
+  }
+  bool due = false;
+  for (const auto& [name, since] : since_)
+    if (now - since >= kStands && told_.insert(name).second) due = true;
+  return due;
+}
+
+}  // namespace lockstep::ops

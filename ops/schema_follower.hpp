@@ -1,0 +1,58 @@
+// Follows what the application does to its schema: what can be followed without asking, and what
+// stops by name.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "capture/install.hpp"
+#include "capture/tail.hpp"
+#include "capture/take_over.hpp"
+#include "model/clock.hpp"
+#include "ops/board.hpp"
+
+namespace lockstep::ops {
+
+/// What the schema is, against what is followed.
+struct SchemaMoves {
+  std::int64_t schema_version = 0;   ///< all of this was read as of it
+  capture::SchemaStep step;          ///< what is followed without asking, or was accepted
+  std::vector<Note> notes;           ///< what the step means, and what is not followed, and why
+  std::vector<capture::Drift> asks;  ///< what a person has to decide
+};
+
+/// Reads shapes, and every value of tables that are new or have new columns (types come from
+/// evidence). `new_tables`: tables nobody follows yet are looked at as well. `accepted`: dropped
+/// columns and tables are followed too.
+[[nodiscard]] SchemaMoves look_at_schema(const std::string& path,
+                                         const capture::Installed& installed, bool new_tables,
+                                         bool accepted);
+
+/// Makes the present schema the one that is followed; `installed` is up to date afterwards. Most
+/// calls find nothing to do and write nothing. Throws LS-S306 for what a person has to decide: all
+/// the rest was followed then, and the tables concerned go on being logged where they can be.
+/// Returns what was done and what is not followed.
+std::vector<Note> follow_schema(const std::string& path, capture::Installed& installed,
+                                bool new_tables, bool accepted = false);
+
+/// Whether new tables have stood long enough to be followed: an ORM that rebuilds a table in
+/// several transactions makes one that is gone soon. One thread.
+class NewTables {
+ public:
+  NewTables(std::string path) : path_(std::move(path)) {}
+
+  /// Looks when the schema has moved. True once for tables that have stood for a second.
+  [[nodiscard]] bool due(std::int64_t schema_version, const capture::Installed& installed);
+
+ private:
+  std::string path_;
+  std::int64_t schema_version_ = -1;
+  std::map<std::string, SteadyTime> since_;
+  std::set<std::string> told_;
+};
+
+}  // namespace lockstep::ops

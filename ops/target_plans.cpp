@@ -1,0 +1,52 @@
+// The applying end follows the plans of the source: what it learns of them, and when they change.
+#include <utility>
+
+#include "apply/plan_change.hpp"
+#include "ops/target_worker.hpp"
+
+namespace lockstep::ops {
+
+using apply::Phase;
+
+namespace {
+
+std::vector<TablePlan> plans_of(const std::vector<apply::LedgerTable>& tables) {
+  std::vector<TablePlan> plans;
+  for (const apply::LedgerTable& table : tables) plans.push_back(table.plan);
+  return plans;
+}
+
+}  // namespace
+
+// While the copy is not consistent yet its tables may change at any time: the batch that makes it
+// so reads what changed anew. Afterwards they change in the transaction of the batch that does.
+void TargetWorker::meet_plans(std::vector<TablePlan> plans) {
+  plans_ = std::move(plans);
+  if (ledger_.phase != Phase::snapshot && ledger_.phase != Phase::catchup) return;
+  const apply::PlanChange change = apply::plan_change(options_.schema, tables_, plans_, false);
+  if (change.empty()) return;
+  apply::change_plans(*connection_, options_.migration, change);
+  tables_ = apply::read_tables(*connection_, options_.migration);
+  show_tables();
+}
+
+void TargetWorker::make_applier() {
+  const bool keyed = ledger_.phase == Phase::streaming;
+  apply::PlanChange change;
+  if (keyed) change = apply::plan_change(options_.schema, tables_, plans_, true);
+  plans_change_ = !change.empty();
+  applier_ = std::make_unique<apply::Applier>(
+      *connection_, plans_change_ ? plans_ : plans_of(tables_),
+      apply::ApplierOptions{options_.migration, options_.schema, keyed, !keyed, options_.applier});
+  if (plans_change_) applier_->change_plans_with_next_batch(std::move(change));
+}
+
+void TargetWorker::show_tables() {
+  std::vector<TableProgress> progress;
+  for (const apply::LedgerTable& table : tables_)
+    progress.push_back(
+        {table.plan.id, table.plan.name(), table.rows, 0, table.copied, table.indexed});
+  board_.tables(std::move(progress));
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,180 @@
+// The application alters its schema while lockstep follows: each change is either followed exactly
+// or stops by name.
+#include <atomic>
+#include <thread>
+
+#include "tests/system/followed.hpp"
+
+namespace lockstep::test {
+namespace {
+
+PostgresServer& server() {
+  static PostgresServer one{{"fsync=off"}};
+  return one;
+}
+
+constexpr char kRebuild[] =
+    "CREATE TABLE new__a(id INTEGER PRIMARY KEY, u TEXT UNIQUE, n INT);"
+    "INSERT INTO new__a SELECT * FROM a; DROP TABLE a; ALTER TABLE new__a RENAME TO a;";
+
+/// An application beside the test: it writes to a and b until it is told to stop.
+class Writer {
+ public:
+  explicit Writer(const Followed& source) : thread_([this, &source] { work(source); }) {}
+  ~Writer() { stop(); }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+  /// It has written so much since it was asked last.
+  void works() {
+    const int before = written_;
+    REQUIRE(wait_until([&] { return written_ > before + 20 || failed_; }, 30s));
+    REQUIRE_FALSE(failed_);
+  }
+  void stop() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  void work(const Followed& source) {
+    try {
+      for (; !stop_; ++written_)
+        source.write(
+            "INSERT OR REPLACE INTO a(id, u, n) VALUES (abs(random() % 300), 'u' || abs(random() % "
+            "200), random() % 100); UPDATE a SET n = n + 1 WHERE id % 50 = abs(random() % 50);"
+            "DELETE FROM a WHERE id = abs(random() % 300);"
+            "INSERT OR REPLACE INTO b(k, n) VALUES ('k' || abs(random() % 99), random() % 9)");
+    } catch (const std::exception& error) {
+      UNSCOPED_INFO(error.what());
+      failed_ = true;
+    }
+  }
+  std::atomic<int> written_ = 0;
+  std::atomic<bool> stop_ = false, failed_ = false;
+  std::thread thread_;
+};
+
+std::string target_value(const Followed& source, const std::string& sql) {
+  return query(source.dsn(), sql).at(0).at(0).value_or("NULL");
+}
+
+}  // namespace
+
+TEST_CASE("a table that is rebuilt under load is followed on, and the other tables with it",
+          "[system]") {
+  Followed source("rebuild", server().create_database("rebuild"));
+  source.start_and_catch_up();
+  Writer writer(source);
+  for (int time = 0; time < 3; ++time) {
+    writer.works();
+    source.write("BEGIN IMMEDIATE;" + std::string(kRebuild) +
+                 "UPDATE a SET n = n + 1000 WHERE id % 2 = 0; DELETE FROM a WHERE id % 7 = 0;"
+                 "COMMIT");
+    source.write("UPDATE a SET n = n - 1 WHERE id % 3 = 0");
+  }
+  writer.works();
+  source.write("DROP TRIGGER _lockstep_2_insert; INSERT INTO b VALUES ('unlogged', 1); VACUUM");
+  writer.works();
+  writer.stop();
+  source.caught_up();
+  source.stop();
+  CHECK_THAT(source.process().error_output(), Catch::Contains("read anew"));
+  saw_fault("S22",
+            "GO: a rebuilt table has its triggers back at once and is read anew within one batch");
+}
+
+TEST_CASE("columns that are added under load arrive on the target with the rows that have them",
+          "[system]") {
+  Followed source("columns", server().create_database("columns"));
+  source.start_and_catch_up();
+  Writer writer(source);
+  const std::vector<std::string> added{
+      "ALTER TABLE a ADD COLUMN plain",
+      "BEGIN IMMEDIATE; ALTER TABLE a ADD COLUMN word TEXT DEFAULT 'it''s';"
+      "UPDATE a SET word = 'other' WHERE id % 3 = 0; COMMIT",
+      "ALTER TABLE b ADD COLUMN number INT NOT NULL DEFAULT 7",
+      "ALTER TABLE b ADD COLUMN share REAL DEFAULT 0.5",
+      "ALTER TABLE a ADD COLUMN twice INT AS (n * 2)",
+      "CREATE INDEX a_n ON a(n); CREATE UNIQUE INDEX b_pair ON b(k, n)",
+      "DROP INDEX a_n; ALTER TABLE a ADD COLUMN late BLOB"};
+  for (const std::string& sql : added) {
+    writer.works();
+    source.write(sql);
+    source.write("UPDATE a SET n = n + 1 WHERE id % 4 = 0; UPDATE b SET n = 3 WHERE n = 4");
+  }
+  writer.stop();
+  source.caught_up();
+  CHECK(target_value(source,
+                     "SELECT string_agg(attname || ' ' || attnotnull, ',' ORDER BY attnum) "
+                     "FROM pg_attribute WHERE attrelid = 'b'::regclass AND attnum > 0") ==
+        "k true,n false,number true,share false");
+  CHECK(target_value(source, "SELECT count(*) FROM pg_class WHERE relname IN ('a_n', 'b_pair')") ==
+        "1");
+  source.stop();
+  // What was altered while nobody followed is followed by the next start.
+  source.write(
+      "ALTER TABLE b ADD COLUMN away TEXT; UPDATE b SET away = k; DELETE FROM b WHERE n=1");
+  source.start_and_catch_up();
+  source.stop();
+  saw_fault("S21", "GO: an added column is on the target with the batch that shows it");
+}
+
+TEST_CASE("a table that is made while following is followed as well", "[system]") {
+  Followed source("newtable", server().create_database("newtable"));
+  source.start_and_catch_up();
+  source.write(
+      "BEGIN; CREATE TABLE later(x TEXT, y INT, z REAL NOT NULL DEFAULT 1, PRIMARY KEY(x, y));"
+      "CREATE INDEX later_z ON later(z); INSERT INTO later VALUES ('a', 1, 1.5), ('b', 2, 2.5);"
+      "CREATE TABLE bare(v); INSERT INTO bare VALUES (1), (2); COMMIT");
+  source.write_some();
+  REQUIRE(wait_until(
+      [&] { return target_value(source, "SELECT to_regclass('bare') IS NOT NULL") == "t"; }, 20s));
+  source.write("UPDATE later SET z = 9 WHERE y = 1; DELETE FROM bare WHERE v = 1");
+  source.caught_up();
+  CHECK(target_value(source, "SELECT count(*) FROM pg_index WHERE indrelid = 'later'::regclass") ==
+        "2");
+  source.stop();
+  source.write(
+      "CREATE TABLE meanwhile(id INTEGER PRIMARY KEY, t); INSERT INTO meanwhile VALUES "
+      "(1, 'x')");
+  source.start_and_catch_up();
+  source.write("INSERT INTO meanwhile VALUES (2, 'y')");
+  source.caught_up();
+  source.stop();
+}
+
+TEST_CASE("what takes something away stops by name, and the application goes on", "[system]") {
+  struct Away {
+    std::string name, sql, word;
+    bool mended;
+  };
+  const Away away = GENERATE(
+      Away{"dropcol", "ALTER TABLE a DROP COLUMN n", "column n was dropped or renamed", true},
+      Away{"renamecol", "ALTER TABLE a RENAME COLUMN n TO m", "column n was dropped", true},
+      Away{"renametab", "ALTER TABLE a RENAME TO c", "table a was dropped or renamed", true},
+      Away{"droptab", "DROP TABLE a", "table a was dropped or renamed", true});
+  INFO(away.sql);
+  Followed source(away.name, server().create_database(away.name));
+  source.start_and_catch_up();
+  const std::string before = sqlite(source.file(), "SELECT max(seq) FROM _lockstep_changes").at(0);
+  source.write(away.sql);
+  source.halts(7, "LS-S306", {away.word, "lockstep ddl accept"});
+  source.write("INSERT INTO b VALUES ('after', 1)");
+  if (away.name == "dropcol" || away.name == "renamecol")
+    source.write("INSERT INTO a(u) VALUES ('after'); UPDATE a SET u = 'x' WHERE id = 1");
+  CHECK(sqlite(source.file(), "SELECT max(seq) FROM _lockstep_changes").at(0) != before);
+
+  const Outcome status = lockstep({"ddl", "status", source.file()});
+  CHECK_THAT(everything(status), Catch::Contains(away.word));
+  require_code(status, 3);
+  require_code(lockstep({"ddl", "accept", source.file()}), 0);
+  require_code(lockstep({"ddl", "status", source.file()}), 0);
+  source.start();
+  require_caught_up(source.process(), source.file());
+  require_equal(source.file(), source.dsn());
+  source.write("INSERT INTO b VALUES ('later', 2)");
+  source.caught_up();
+  source.stop();
+}
+
+}  // namespace lockstep::test
