@@ -102,21 +102,21 @@ Term type_name(const Term& of) {
   switch (of.kind) {
     case TermKind::boolean:
     case TermKind::integer:
-      name = "integer";
+      name = "'integer'";
       break;
     case TermKind::real:
-      name = "real";
+      name = "'real'";
       break;
     case TermKind::numeric:
       throw Untranslated("typeof() of a decimal");
     case TermKind::text:
-      name = "text";
+      name = "'text'";
       break;
     case TermKind::bytea:
-      name = "blob";
+      name = "'blob'";
       break;
   }
-  return text_term(fmt::format("(CASE WHEN {} IS NULL THEN 'null' ELSE '{}' END)", of.sql, name));
+  return text_term(fmt::format("(CASE WHEN {} IS NULL THEN 'null' ELSE {} END)", of.sql, name));
 }
 
 Term part_of_text(const std::vector<Term>& arguments) {
