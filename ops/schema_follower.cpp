@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "capture/lookups.hpp"
@@ -164,6 +165,16 @@ std::int64_t schema_version(const std::string& path) {
   return Database::open(path, OpenMode::read_only).pragma_int("schema_version");
 }
 
+// A rebuild without a transaction around it: for a moment the table is not there.
+bool moves_on(const std::string& path, std::int64_t version) {
+  const Deadline deadline(kStands);
+  while (!deadline.passed()) {
+    if (schema_version(path) != version) return true;
+    std::this_thread::sleep_for(Milliseconds{10});
+  }
+  return false;
+}
+
 void put_in_place(const SchemaMoves& moves, Database& reading, capture::Installed& installed) {
   const auto now = capture::read_installed(reading);
   check(now.has_value(), "what was just taken over is installed");
@@ -187,7 +198,7 @@ std::vector<Note> follow_schema(const std::string& path, capture::Installed& ins
   for (int attempt = 0; attempt < kTries; ++attempt) {
     const SchemaMoves moves = look_at_schema(path, installed, new_tables, accepted);
     if (moves.step.empty() && moves.asks.empty()) return moves.notes;
-    if (moves.step.empty() && schema_version(path) != moves.schema_version) continue;
+    if (!moves.asks.empty() && moves_on(path, moves.schema_version)) continue;
     {
       Database writing = Database::open(path, OpenMode::read_write);
       if (!moves.step.empty() && !capture::take_over(writing, moves.schema_version, moves.step))

@@ -137,7 +137,10 @@ TEST_CASE("a table that is made while following is followed as well", "[system]"
   source.write(
       "CREATE TABLE meanwhile(id INTEGER PRIMARY KEY, t); INSERT INTO meanwhile VALUES "
       "(1, 'x')");
-  source.start_and_catch_up();
+  source.start();
+  REQUIRE(wait_until(
+      [&] { return target_value(source, "SELECT to_regclass('meanwhile') IS NOT NULL") == "t"; },
+      20s));
   source.write("INSERT INTO meanwhile VALUES (2, 'y')");
   source.caught_up();
   source.stop();

@@ -37,13 +37,15 @@ struct Round {
   std::uint64_t seed;
   const char* journal;
   bool vacuum;
-  bool before;  ///< lockstep is there before the workload begins
-  int pause;    ///< of each writer between two transactions, in milliseconds
+  bool before;       ///< lockstep is there before the workload begins
+  int pause;         ///< of each writer between two transactions, in milliseconds
+  bool ddl = false;  ///< it adds columns in the middle of transactions
 };
 
 std::string name_of(const Round& round) {
-  return fmt::format("seed {}, journal {}, {}, {} ms pause, lockstep starts {}", round.seed,
-                     round.journal, round.vacuum ? "with VACUUM" : "no VACUUM", round.pause,
+  return fmt::format("seed {}, journal {}, {}{}, {} ms pause, lockstep starts {}", round.seed,
+                     round.journal, round.vacuum ? "with VACUUM" : "no VACUUM",
+                     round.ddl ? ", with ALTER TABLE" : "", round.pause,
                      round.before ? "before the workload" : "in the middle of it");
 }
 
@@ -113,6 +115,7 @@ class Torture {
     std::istringstream words{command};
     std::vector<std::string> arguments{std::istream_iterator<std::string>{words}, {}};
     if (round_.vacuum) arguments.emplace_back("--vacuum");
+    if (round_.ddl) arguments.emplace_back("--ddl");
     workload_ = std::make_unique<Process>(arguments);
   }
 
@@ -195,6 +198,14 @@ TEST_CASE("a hostile application in WAL mode is followed exactly", "[system][wal
 TEST_CASE("a hostile application in rollback-journal mode is followed exactly",
           "[system][journal]") {
   in_ci("delete");
+}
+
+TEST_CASE("a hostile application that adds columns among its changes is followed exactly",
+          "[system][ddl]") {
+  Tally tally;
+  Round round = round_of(0, "wal");
+  round.ddl = true;
+  run(round, tally);
 }
 
 TEST_CASE("a hostile application is followed exactly for hundreds of seeds", "[.][soak]") {
