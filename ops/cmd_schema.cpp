@@ -71,7 +71,7 @@ std::string foreign_keys_sql(sqlite::Database& database, const std::string& sche
 ExitCode command_schema_generate(const SchemaRequest& request, Screen& screen) {
   sqlite::Database database =
       sqlite::Database::open(source_path(request.source), sqlite::OpenMode::read_only);
-  const Assessment assessment = assess(database, request.tables, request.exclude, screen);
+  const Assessment assessment = assess(database, {request.tables, request.exclude}, screen);
   std::string sql =
       fmt::format("CREATE SCHEMA IF NOT EXISTS {};\n", postgres::quoted(request.schema));
   for (const std::string& skipped : assessment.skipped) sql += comment("skipped: " + skipped);
