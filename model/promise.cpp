@@ -77,7 +77,7 @@ std::string obstacle(Promise promise, const PromiseCensus& census, Distinction d
   if ((census.spellings & kWithoutZone) != 0 && (census.spellings & ~kWithoutZone) != 0)
     return "some values have a zone and some have none";
   // Python leaves out an empty fraction: with 0 or 6 digits each instant still has one spelling.
-  const auto only = static_cast<unsigned>(std::bit_width(census.spellings) - 1);
+  const unsigned only = 63U - static_cast<unsigned>(std::countl_zero(census.spellings | 1));
   const bool as_python =
       census.spellings == (std::uint64_t{1} << only | std::uint64_t{1} << (only & ~7U)) &&
       (only & 7) < 7 && census.empty_fractions == 0;
