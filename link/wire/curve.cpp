@@ -117,6 +117,7 @@ void prove_strangers_are_refused(Context& context, const std::string& bound,
   check(zmq_curve_keypair(unknown.data(), secret.data()) == 0, "libzmq was built with CURVE");
   stranger.set(zmq::sockopt::linger, 0);
   stranger.set(zmq::sockopt::ipv6, true);
+  stranger.set(zmq::sockopt::reconnect_ivl, -1);  // one handshake
   set_key(stranger, ZMQ_CURVE_SERVERKEY, public_key.c_str());
   set_key(stranger, ZMQ_CURVE_PUBLICKEY, unknown.data());
   set_key(stranger, ZMQ_CURVE_SECRETKEY, secret.data());

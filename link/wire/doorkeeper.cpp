@@ -68,16 +68,17 @@ struct Doorkeeper::Impl {
   void answer(const Parts& parts) {
     if (parts.size() < kPartsMin) return;
     const std::string why = objection(parts, allow);
+    if (!why.empty()) {  // counted before the client knows: the proof's own is forgotten afterwards
+      const std::lock_guard lock(mutex);
+      ++refused.count;
+      refused.last = fmt::format("{}: {}", parts[address], why);
+    }
     const std::array<std::string, 6> reply{
         "1.0", parts[request], why.empty() ? "200" : "400", why.empty() ? "OK" : "not allowed", "",
         ""};
     for (std::size_t i = 0; i < reply.size(); ++i)
       zmq_send(socket.handle(), reply[i].data(), reply[i].size(),
                i + 1 < reply.size() ? ZMQ_SNDMORE : 0);
-    if (why.empty()) return;
-    const std::lock_guard lock(mutex);
-    ++refused.count;
-    refused.last = fmt::format("{}: {}", parts[address], why);
   }
 
   void serve(const std::stop_token& stop) {
