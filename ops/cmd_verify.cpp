@@ -7,7 +7,9 @@
 #include "capture/install.hpp"
 #include "ops/commands.hpp"
 #include "ops/names.hpp"
+#include "ops/observe.hpp"
 #include "verify/compare.hpp"
+#include "verify/record.hpp"
 
 namespace lockstep::ops {
 
@@ -53,21 +55,141 @@ LedgerRow wait_for_rest(sqlite::Database& source, postgres::Connection& target,
   }
 }
 
-void print(const verify::Comparison& result, Screen& screen) {
-  screen.result(fmt::format("  {:<32} {:>14} {:>14} {:>9} {:>9} {:>9}", result.table,
-                            grouped(static_cast<std::int64_t>(result.source_rows)),
-                            grouped(static_cast<std::int64_t>(result.target_rows)), result.missing,
-                            result.extra, result.differ));
-  for (const std::string& example : result.examples) screen.result("    " + example);
+struct TableLine {
+  std::string table;
+  std::uint64_t source_rows = 0, target_rows = 0, missing = 0, extra = 0, differ = 0;
+  std::string digests;  // "9c1e..70 = 9c1e..70", or nothing where rows were compared one by one
+  std::vector<std::string> examples;
+};
+
+void print_head(Screen& screen) {
+  screen.result(fmt::format("  {:<32} {:>14} {:>14} {:>9} {:>9} {:>9}", "table", "source rows",
+                            "target rows", "missing", "extra", "differ"));
+}
+
+void print(const TableLine& line, Screen& screen) {
+  screen.result(fmt::format("  {:<32} {:>14} {:>14} {:>9} {:>9} {:>9}  {}", line.table,
+                            grouped(static_cast<std::int64_t>(line.source_rows)),
+                            grouped(static_cast<std::int64_t>(line.target_rows)), line.missing,
+                            line.extra, line.differ, line.digests));
+  for (const std::string& example : line.examples) screen.result("    " + example);
   const nlohmann::json object{{"type", "table"},
-                              {"table", result.table},
-                              {"source_rows", result.source_rows},
-                              {"target_rows", result.target_rows},
-                              {"missing", result.missing},
-                              {"extra", result.extra},
-                              {"differ", result.differ},
-                              {"examples", result.examples}};
+                              {"table", line.table},
+                              {"source_rows", line.source_rows},
+                              {"target_rows", line.target_rows},
+                              {"missing", line.missing},
+                              {"extra", line.extra},
+                              {"differ", line.differ},
+                              {"examples", line.examples}};
   screen.json(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+ExitCode print_end(std::uint64_t rows, std::uint64_t different, Screen& screen) {
+  screen.result(different == 0 ? fmt::format("equal: {} rows, every column",
+                                             grouped(static_cast<std::int64_t>(rows)))
+                               : fmt::format("DIFFERENT: {} rows", different));
+  screen.json(
+      fmt::format(R"({{"type":"summary","equal":{},"rows":{},"different":{},"exit_code":{}}})",
+                  different == 0, rows, different, different == 0 ? 0 : 4));
+  return different == 0 ? ExitCode::done : ExitCode::different;
+}
+
+TableLine line_of(const verify::Comparison& result) {
+  return {result.table,
+          result.source_rows,
+          result.target_rows,
+          result.missing,
+          result.extra,
+          result.differ,
+          "",
+          result.examples};
+}
+
+TableLine line_of(const verify::TableRecord& record,
+                  const std::vector<verify::DifferenceRecord>& found) {
+  TableLine line{
+      record.name,
+      record.source_rows,
+      record.target_rows,
+      record.missing,
+      record.extra,
+      record.differ,
+      fmt::format("{:016x} {} {:016x}", record.source_digest,
+                  record.source_digest == record.target_digest ? "=" : "≠", record.target_digest),
+      {}};
+  for (const verify::DifferenceRecord& one : found)
+    if (!one.shown.empty()) line.examples.push_back(one.shown);
+  return line;
+}
+
+[[noreturn]] void throw_nobody_follows() {
+  throw Error(
+      {.code = "LS-V503",
+       .exit = ExitCode::timed_out,
+       .what = "the running lockstep does not take up the verification",
+       .why = "it is not at the point of following (still copying, stopped, or apply is not there)",
+       .data = "nothing was compared",
+       .todo = "lockstep status; the request is taken up as soon as it follows"});
+}
+
+[[noreturn]] void throw_pass_failed(const verify::Pass& pass) {
+  throw Error({.code = "LS-V507",
+               .exit = ExitCode::stopped,
+               .what = "the verification ended before its end",
+               .why = pass.problem,
+               .data = "nothing is claimed; replication goes on",
+               .todo = "verify again once that is mended"});
+}
+
+// The pass of a running lockstep, from its request to its end.
+verify::Pass wait_for_pass(const std::string& path, postgres::Connection& target, std::int64_t id,
+                           Screen& screen) {
+  constexpr Milliseconds kTakenUpWithin{15'000};
+  const Deadline deadline(kTakenUpWithin);
+  for (int look = 1;; ++look) {
+    const auto pass = verify::read_pass(target, id);
+    check(pass.has_value(), "a pass that was asked for is on record");
+    if (verify::is_over(pass->state)) return *pass;
+    const bool waits = pass->state == verify::PassState::requested && deadline.passed();
+    if (waits || (look % 20 == 0 && !observe(path).running)) throw_nobody_follows();
+    std::uint64_t rows = 0;
+    std::string table;
+    for (const verify::TableRecord& record : verify::read_records(target, id)) {
+      rows += record.source_rows;
+      if (!record.done) table = record.name;
+    }
+    screen.progress(fmt::format("comparing {}: {} rows so far", table,
+                                grouped(static_cast<std::int64_t>(rows))));
+    std::this_thread::sleep_for(Milliseconds{50});
+  }
+}
+
+ExitCode verify_running(const std::string& path, const capture::Installed& installed,
+                        postgres::Connection& target, const std::vector<std::string>& tables,
+                        Screen& screen) {
+  static_cast<void>(ledger_of(target, installed.migration));
+  const std::int64_t id = verify::request_pass(target, installed.migration, tables);
+  const verify::Pass pass = wait_for_pass(path, target, id, screen);
+  screen.end_progress();
+  if (pass.state == verify::PassState::failed) throw_pass_failed(pass);
+  const std::vector<verify::TableRecord> records = verify::read_records(target, id);
+  std::optional<Position> oldest, newest;
+  for (const verify::TableRecord& record : records) {
+    if (record.oldest && (!oldest || record.oldest->seq < oldest->seq)) oldest = record.oldest;
+    if (record.newest && (!newest || record.newest->seq > newest->seq)) newest = record.newest;
+  }
+  if (oldest && newest)
+    screen.result(*oldest == *newest ? fmt::format("compared at {}", to_string(*oldest))
+                                     : fmt::format("compared while it is written, from {} to {}",
+                                                   to_string(*oldest), to_string(*newest)));
+  print_head(screen);
+  std::uint64_t rows = 0, different = 0;
+  for (const verify::TableRecord& record : records) {
+    print(line_of(record, verify::read_differences(target, id, record.id)), screen);
+    rows += record.source_rows;
+    different += record.different();
+  }
+  return print_end(rows, different, screen);
 }
 
 }  // namespace
@@ -85,10 +207,11 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
                  .todo = "lockstep run SOURCE TARGET starts one"});
   postgres::Connection target =
       postgres::Connection::open(postgres::parse_dsn(request.target), "verify");
+  if (observe(path).running)
+    return verify_running(path, *installed, target, request.tables, screen);
   const LedgerRow ledger = wait_for_rest(source, target, *installed);
   screen.result(fmt::format("comparing at {}", to_string(*ledger.position)));
-  screen.result(fmt::format("  {:<32} {:>14} {:>14} {:>9} {:>9} {:>9}", "table", "source rows",
-                            "target rows", "missing", "extra", "differ"));
+  print_head(screen);
   std::uint64_t rows = 0, different = 0;
   {
     const sqlite::Transaction view(source, sqlite::Transaction::Mode::deferred);
@@ -99,7 +222,7 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
             screen.progress(fmt::format("comparing {}: {} rows", table.plan.name(),
                                         grouped(static_cast<std::int64_t>(seen))));
           });
-      print(result, screen);
+      print(line_of(result), screen);
       rows += result.source_rows;
       different += result.missing + result.extra + result.differ;
     }
@@ -107,13 +230,7 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
   }
   const Position newest = capture::newest_position(source, installed->era);
   if (newest != *ledger.position) throw_not_at_rest(newest, ledger.position);
-  screen.result(different == 0 ? fmt::format("equal: {} rows, every column",
-                                             grouped(static_cast<std::int64_t>(rows)))
-                               : fmt::format("DIFFERENT: {} rows", different));
-  screen.json(
-      fmt::format(R"({{"type":"summary","equal":{},"rows":{},"different":{},"exit_code":{}}})",
-                  different == 0, rows, different, different == 0 ? 0 : 4));
-  return different == 0 ? ExitCode::done : ExitCode::different;
+  return print_end(rows, different, screen);
 }
 
 }  // namespace lockstep::ops

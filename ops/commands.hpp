@@ -49,7 +49,9 @@ struct WaitRequest {
 
 struct VerifyRequest {
   std::string source, target;
+  std::vector<std::string> tables;  ///< globs; empty: all
 };
+/// While a lockstep follows the source: a pass of it, at barriers. Else both sides at rest.
 [[nodiscard]] ExitCode command_verify(const VerifyRequest& request, Screen& screen);
 
 struct AssessRequest {
