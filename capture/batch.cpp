@@ -90,7 +90,9 @@ std::vector<Slice> BatchReader::next() {
   do {
     read_view();
   } while (gathers && !slice().end && spooled_.empty() && !full() && !gather.passed());
-  tail_.reading_->durability.after_view();
+  // In journal mode a view that is kept would keep writers waiting for the disk.
+  if (tail_.reading_->durability.needs_after_view()) view_.reset();
+  if (!view_) tail_.reading_->durability.after_view();
   LOCKSTEP_FAILPOINT("cap.synced");
   if (!spooled_.empty()) return unspooled();
   return std::exchange(slices_, {});

@@ -59,7 +59,7 @@ class BatchReader {
   [[nodiscard]] std::vector<Slice> next();
 
   /// The read transaction in which the batch comes to its end stays open, for take_view(). Not
-  /// where the end was spooled: that was long ago when it is sent.
+  /// where the end was spooled: that was long ago when it is sent. Not in rollback-journal mode.
   void keep_view() { keep_view_ = true; }
   /// After the last slice: the view of the source at the batch's end, if it was kept. The tail goes
   /// on with another connection.

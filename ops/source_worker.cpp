@@ -253,8 +253,7 @@ void SourceWorker::begin_batch() {
   }
   session.told_idle = false;
   session.batch_begun = false;
-  // In journal mode the sync comes behind the view: one of its own is tried then.
-  if (verifier_.wants_view() && tail_->in_wal_mode()) session.batch->keep_view();
+  if (verifier_.wants_view()) session.batch->keep_view();
   produce_batch();
 }
 
