@@ -124,6 +124,18 @@ TEST_CASE("writes that no trigger sees are found by verify", "[system]") {
   require_code(verified, 4);
 }
 
+TEST_CASE("a value that an index of PostgreSQL cannot hold stops it by name until the index goes",
+          "[system]") {
+  Followed source("longer", server().create_database("longer"));
+  source.write("CREATE INDEX a_u ON a(u, n)");
+  source.start_and_catch_up();
+  source.write("UPDATE a SET u = hex(randomblob(6000)) WHERE id = 2");
+  source.halts(7, "LS-T211", {"index", "drop the index"});
+  server().query("ALTER TABLE a DROP CONSTRAINT a_u_key; DROP INDEX a_u", "longer");
+  require_code(lockstep({"run", source.file(), source.dsn(), "--until", "caught-up"}), 0);
+  require_equal(source.file(), source.dsn());
+}
+
 TEST_CASE("the old way to rename a table does not keep the application from writing", "[system]") {
   Followed source("renamed", server().create_database("renamed"));
   source.start_and_catch_up();

@@ -142,7 +142,9 @@ class RandomSchema {
       case Habit::decimals:
         return dice_.chance(50) ? std::to_string(dice_.roll(9)) : dice_.pick(reals);
       case Habit::texts:
-        return dice_.chance(50) ? fmt::format("'w{}'", dice_.roll(30)) : dice_.pick(texts);
+        return dice_.chance(50) ? fmt::format("'{}{}{}'", dice_.chance(70) ? 'w' : 'W',
+                                              dice_.roll(20), dice_.chance(90) ? "" : " ")
+                                : dice_.pick(texts);
       case Habit::blobs:
         return dice_.chance(50) ? fmt::format("x'{:02x}'", dice_.roll(30)) : dice_.pick(blobs);
       case Habit::flags:
@@ -226,8 +228,8 @@ class RandomSchema {
       text += " NOT NULL";
       column.nulls = false;
     }
-    if (dice_.chance(12)) text += " UNIQUE";
-    if (dice_.chance(10)) text += dice_.chance(50) ? " COLLATE NOCASE" : " COLLATE RTRIM";
+    if (dice_.chance(18)) text += " UNIQUE";
+    if (dice_.chance(25)) text += dice_.chance(60) ? " COLLATE NOCASE" : " COLLATE RTRIM";
     if (dice_.chance(10)) {
       static const std::vector<std::string> checks{
           "{0} <> 'never'",     "length({0}) < 1000",     "{0} IS NULL OR {0} = {0}",
@@ -310,7 +312,7 @@ class RandomSchema {
       const std::string of = quote(table.columns[dice_.roll(table.columns.size())].name);
       terms += (i > 0 ? ", " : "") +
                (dice_.chance(20) ? fmt::format(fmt::runtime(dice_.pick(expressions)), of) : of);
-      if (dice_.chance(15)) terms += dice_.chance(50) ? " COLLATE NOCASE" : " COLLATE RTRIM";
+      if (dice_.chance(30)) terms += dice_.chance(50) ? " COLLATE NOCASE" : " COLLATE RTRIM";
       if (dice_.chance(25)) terms += " DESC";
     }
     std::string text =
