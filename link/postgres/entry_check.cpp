@@ -56,43 +56,6 @@ std::string described_key(const TablePlan& plan, const EntryView& entry) {
            "start over with --exclude for this table"});
 }
 
-[[noreturn]] void throw_too_large(const TablePlan& plan, const EntryView& entry,
-                                  const std::string& why) {
-  throw Error({.code = "LS-D413",
-               .exit = ExitCode::stopped,
-               .what = fmt::format("a row of {} is too large for PostgreSQL: {}", plan.name(),
-                                   described_key(plan, entry).substr(0, 200)),
-               .why = why,
-               .data = kSafe,
-               .todo = "make it smaller in the application and run lockstep again: it goes on from "
-                       "there; or start over with --exclude for this table"});
-}
-
-// PostgreSQL would refuse it as well, but without naming table and row.
-void check_sizes(const TablePlan& plan, const EntryView& entry) {
-  if (!entry.present) return;
-  const std::size_t count = plan.types.size();
-  RowSize row(count);
-  std::uint64_t key_bytes = 0;
-  ValueCursor values(entry.values);
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto value = values.next();
-    if (!value) return;
-    row.add(*value, plan.types[i] == ColumnType::numeric);
-    if (plan.is_key(i)) key_bytes += value->bytes.size() + 8;
-  }
-  if (count > kAlwaysFits && row.bytes() > kRowBytesMax)
-    throw_too_large(plan, entry,
-                    fmt::format("it has too many columns that are not NULL: up to {} bytes on a "
-                                "page, which has {} for it",
-                                row.bytes(), kRowBytesMax));
-  if (key_bytes > kIndexedBytesMax)
-    throw_too_large(plan, entry,
-                    fmt::format("its key has {} bytes; PostgreSQL indexes at most "
-                                "about {}",
-                                key_bytes, kIndexedBytesMax));
-}
-
 [[noreturn]] void throw_count(const TablePlan& plan) {
   throw Error(
       {.code = "LS-W501",
@@ -125,8 +88,7 @@ void check_entry(const TablePlan& plan, const EntryView& entry) {
                    .todo = "give the row a key and run lockstep again"});
   }
   if (values.next() || values.malformed()) throw_count(plan);
-  // Small rows of few columns, nearly all there are, fit.
-  if (entry.values.size() > kIndexedBytesMax / 2 || count > kAlwaysFits) check_sizes(plan, entry);
+  check_size(plan, entry);
 }
 
 bool key_fits(const TablePlan& plan, const EntryView& absent) {

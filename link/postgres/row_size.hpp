@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "model/row_stream.hpp"
+#include "model/shape.hpp"
 #include "model/value.hpp"
 
 namespace lockstep::postgres {
@@ -26,5 +28,9 @@ class RowSize {
  private:
   std::uint64_t bytes_;
 };
+
+/// Throws LS-D413 naming table and key if a present row, or its key, is larger than PostgreSQL can
+/// keep. Every value fits its column. PostgreSQL would refuse it as well, but name nothing.
+void check_size(const TablePlan& plan, const EntryView& entry);
 
 }  // namespace lockstep::postgres
