@@ -17,6 +17,8 @@ using sqlite::Database;
 using sqlite::Statement;
 using sqlite::Transaction;
 
+constexpr char kHold[] = "schema_hold", kHeld[] = "held", kAccepted[] = "accepted";
+
 // By name, not by what they should be called: a probe may be gone from the new shape, and a table
 // that was renamed took its triggers along.
 void drop_triggers(Database& database, std::uint32_t id) {
@@ -114,6 +116,24 @@ void keep_logging(Database& database, const TablePlan& plan) {
   present.shape = now;
   make_triggers(database, present);
   mark(database, plan.id);
+  transaction.commit();
+}
+
+SchemaHold schema_hold(Database& database) {
+  Statement find(database, fmt::format("SELECT value FROM {} WHERE name = ?", kMetaTable));
+  find.bind(1, std::string_view(kHold));
+  if (!find.step()) return SchemaHold::none;
+  return find.text(0) == kAccepted ? SchemaHold::accepted : SchemaHold::held;
+}
+
+void set_schema_hold(Database& database, SchemaHold hold) {
+  database.exec("PRAGMA synchronous=EXTRA");
+  Transaction transaction(database, Transaction::Mode::immediate);
+  if (hold == SchemaHold::none)
+    database.exec(fmt::format("DELETE FROM {} WHERE name = '{}'", kMetaTable, kHold));
+  else
+    database.exec(fmt::format("INSERT OR REPLACE INTO {}(name, value) VALUES ('{}', '{}')",
+                              kMetaTable, kHold, hold == SchemaHold::accepted ? kAccepted : kHeld));
   transaction.commit();
 }
 

@@ -1,8 +1,9 @@
 -- app: a Prisma application (scheduling, billing)
 -- orm: Prisma, TypeScript
 -- remark: Prisma writes DateTime as milliseconds since 1970
--- expect: User.createdAt timestamp without time zone
--- expect: User.emailVerified timestamp without time zone
+-- expect: User.createdAt timestamp(3) without time zone
+-- expect: User.emailVerified timestamp(3) without time zone
+-- expect: Booking.startTime timestamp(3) without time zone
 -- expect: Booking.paid boolean
 -- expect: Invoice.total numeric
 -- expect: Booking.metadata json
@@ -27,7 +28,7 @@ CREATE INDEX "_BookingToTag_B_index" ON "_BookingToTag"("B");
 CREATE TABLE "Tag" ("id" TEXT NOT NULL PRIMARY KEY, "label" TEXT NOT NULL);
 INSERT INTO "_prisma_migrations" VALUES ('0f6b3f4e-6f0a-4e0c-9e61-2d0f1f5f3a11','e3b0c442',1709290000123,'20240301_init',NULL,NULL,1709290000001,1);
 INSERT INTO "User" VALUES ('clt7u0000','ada@example.org','Ada','ADMIN',1709290001000,1709290000123,1709290000123),
-  ('clt7u0001','bob@example.org',NULL,'USER',NULL,-86400001,253402300799999);
+  ('clt7u0001','bob@example.org',NULL,'USER',NULL,1709290000124,253402300799999);
 INSERT INTO "Booking" VALUES (1,'b-1','clt7u0000',1709300000000,1,'{"guests":["x@example.org"],"n":1.0}',4.5),(2,'b-2',NULL,1709300000001,0,NULL,NULL);
 INSERT INTO "Invoice" VALUES ('i1',1,129.95,20.75,9007199254740993),('i2',1,100,0,0);
 INSERT INTO "Attachment" VALUES ('a1',x'89504e470d0a1a0a00','pixel.png');
@@ -35,6 +36,6 @@ INSERT INTO "Tag" VALUES ('t1','urgent'),('t2','später');
 INSERT INTO "_BookingToTag" VALUES (1,'t1'),(1,'t2');
 -- following
 INSERT INTO "Booking" ("uid","userId","startTime","paid","metadata") VALUES ('b-3','clt7u0001',1709400000999,0,'[]');
-UPDATE "User" SET "emailVerified" = 1709290009999, "updatedAt" = 1709290009999 WHERE id = 'clt7u0001';
+UPDATE "User" SET "emailVerified" = -86400001, "updatedAt" = 1709290009999 WHERE id = 'clt7u0001';
 DELETE FROM "_BookingToTag" WHERE "A" = 1 AND "B" = 't2';
 UPDATE "Invoice" SET total = 0.1 WHERE id = 'i2';
