@@ -129,11 +129,14 @@ SchemaHold schema_hold(Database& database) {
 void set_schema_hold(Database& database, SchemaHold hold) {
   database.exec("PRAGMA synchronous=EXTRA");
   Transaction transaction(database, Transaction::Mode::immediate);
-  if (hold == SchemaHold::none)
-    database.exec(fmt::format("DELETE FROM {} WHERE name = '{}'", kMetaTable, kHold));
-  else
-    database.exec(fmt::format("INSERT OR REPLACE INTO {}(name, value) VALUES ('{}', '{}')",
-                              kMetaTable, kHold, hold == SchemaHold::accepted ? kAccepted : kHeld));
+  Statement forget(database, fmt::format("DELETE FROM {} WHERE name = ?", kMetaTable));
+  forget.bind(1, std::string_view(kHold)).run();
+  if (hold != SchemaHold::none) {
+    Statement keep(database, fmt::format("INSERT INTO {}(name, value) VALUES (?, ?)", kMetaTable));
+    keep.bind(1, std::string_view(kHold))
+        .bind(2, std::string_view(hold == SchemaHold::accepted ? kAccepted : kHeld))
+        .run();
+  }
   transaction.commit();
 }
 
