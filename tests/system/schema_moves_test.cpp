@@ -197,6 +197,15 @@ TEST_CASE("a migration that is held is neither followed nor stopped at until it 
   static_cast<void>(source.awaits("LS-S317"));
   source.write("CREATE TABLE b(k TEXT PRIMARY KEY, n INT, note TEXT DEFAULT 'x')");
   source.write("INSERT OR REPLACE INTO b(k, n) SELECT k, n FROM b_old; DROP TABLE b_old");
+  // What is written meanwhile is logged, in the new table too.
+  REQUIRE(wait_until(
+      [&] {
+        return sqlite(source.file(),
+                      "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = "
+                      "'b'")
+                   .at(0) != "0";
+      },
+      20s));
   source.write_some();
   static_cast<void>(source.awaits("LS-S317"));
   CHECK(target_value(source,
