@@ -17,6 +17,8 @@ using sqlite::Database;
 using sqlite::Statement;
 using sqlite::Transaction;
 
+constexpr char kHold[] = "schema_hold", kHeld[] = "held", kAccepted[] = "accepted";
+
 // By name, not by what they should be called: a probe may be gone from the new shape, and a table
 // that was renamed took its triggers along.
 void drop_triggers(Database& database, std::uint32_t id) {
@@ -134,6 +136,27 @@ void keep_logging(Database& database, const TablePlan& plan) {
   present.shape = now;
   make_triggers(database, present);
   mark(database, plan.id);
+  transaction.commit();
+}
+
+SchemaHold schema_hold(Database& database) {
+  Statement find(database, fmt::format("SELECT value FROM {} WHERE name = ?", kMetaTable));
+  find.bind(1, std::string_view(kHold));
+  if (!find.step()) return SchemaHold::none;
+  return find.text(0) == kAccepted ? SchemaHold::accepted : SchemaHold::held;
+}
+
+void set_schema_hold(Database& database, SchemaHold hold) {
+  database.exec("PRAGMA synchronous=EXTRA");
+  Transaction transaction(database, Transaction::Mode::immediate);
+  Statement forget(database, fmt::format("DELETE FROM {} WHERE name = ?", kMetaTable));
+  forget.bind(1, std::string_view(kHold)).run();
+  if (hold != SchemaHold::none) {
+    Statement keep(database, fmt::format("INSERT INTO {}(name, value) VALUES (?, ?)", kMetaTable));
+    keep.bind(1, std::string_view(kHold))
+        .bind(2, std::string_view(hold == SchemaHold::accepted ? kAccepted : kHeld))
+        .run();
+  }
   transaction.commit();
 }
 

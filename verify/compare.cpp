@@ -43,7 +43,7 @@ void respell_instant(std::string& text) {
   constexpr std::size_t kMinuteBytes = 16, kSecondBytes = 19;
   if (text.size() < kMinuteBytes) return;
   if (text[10] == 'T') text[10] = ' ';
-  for (const std::string_view zone : {"Z", "+00:00", "+00"})
+  for (const std::string_view zone : {"Z", " +00:00", "+00:00", "+00"})
     if (text.size() >= kMinuteBytes + zone.size() && text.ends_with(zone)) {
       text.resize(text.size() - zone.size());
       break;
@@ -68,13 +68,18 @@ void respell(Value& value, ColumnType type) {
     respell_instant(value.bytes);
 }
 
+std::string target_term(std::string name, ColumnType type) {
+  if (type == ColumnType::timestamp_ms)
+    return fmt::format("(extract(epoch FROM {}) * 1000)::pg_catalog.int8", name);
+  return keeps_meaning_only(type) ? name + "::pg_catalog.text" : name;
+}
+
 // "C" orders text byte by byte, as BINARY does. Types that keep only a meaning come as PostgreSQL
 // spells them (ISO, UTC).
 std::string target_sql(const std::string& schema, const TablePlan& plan) {
   std::vector<std::string> columns, order;
   for (std::size_t i = 0; i < plan.types.size(); ++i)
-    columns.push_back(postgres::quoted(plan.shape.columns[i].name) +
-                      (keeps_meaning_only(plan.types[i]) ? "::pg_catalog.text" : ""));
+    columns.push_back(target_term(postgres::quoted(plan.shape.columns[i].name), plan.types[i]));
   for (const std::size_t key : plan.shape.key)
     order.push_back(postgres::quoted(plan.shape.columns[key].name) +
                     (plan.types[key] == ColumnType::text ? " COLLATE \"C\"" : ""));
@@ -94,6 +99,7 @@ Value target_value(const std::optional<std::string_view>& field, ColumnType type
   if (!field) return value;
   switch (type) {
     case ColumnType::bigint:
+    case ColumnType::timestamp_ms:
       value.kind = ValueClass::integer;
       value.integer = static_cast<std::int64_t>(big_endian(*field));
       break;

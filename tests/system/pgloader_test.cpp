@@ -30,7 +30,7 @@ const std::vector<Loss> kLosses{
     {"DATETIME in milliseconds",
      "CREATE TABLE t(id INTEGER PRIMARY KEY, at DATETIME); INSERT INTO t VALUES (1, "
      "1627303906122)",
-     "SELECT at FROM t", "1627303906122"},
+     "SELECT at FROM t", "2021-07-26 12:51:46.122"},
     {"U+0000 in a text",
      "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, "
      "'ab' || char(0) || 'cd')",
