@@ -271,7 +271,7 @@ void begin_snapshot(Connection& connection, const LedgerRow& row, const Position
       connection.query(
           "INSERT INTO lockstep.ledger_tables (migration, id, name, plan) VALUES ($1, $2::integer, "
           "$3, $4)",
-          {row.migration, std::to_string(plan.id), plan.name(), wire::encode_plan(plan)});
+          {row.migration, std::to_string(plan.id), plan.target_name(), wire::encode_plan(plan)});
       enter_parts(connection, row.migration, plan.id, split_points);
     }
   });

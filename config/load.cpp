@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/line_index.hpp"
+#include "config/rules.hpp"
 #include "config/schema_text.hpp"
 #include "config/validate.hpp"
 #include "model/error.hpp"
@@ -94,6 +95,7 @@ class Reader {
     list("/tables/include", settings.include);
     list("/tables/exclude", settings.exclude);
     expectations();
+    settings.rules = read_rules(document_, loaded_.lines, loaded_.problems);
     const json::json_pointer dsn("/target/dsn");
     loaded_.target_written_out =
         document_.contains(dsn) &&

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "model/rule.hpp"
+
 namespace lockstep::config {
 
 /// A table that has to be there before anything starts, with so many rows.
@@ -22,6 +24,8 @@ struct Settings {
   std::vector<std::string> include;  ///< globs
   std::vector<std::string> exclude;  ///< globs
   std::vector<ExpectedTable> expect;
+  /// What "columns", "tables.rename" and "tables.add" say; nothing if there is no file at all.
+  std::optional<RuleSet> rules{};
 };
 
 }  // namespace lockstep::config

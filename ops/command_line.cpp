@@ -102,6 +102,7 @@ void add_run(Commands& commands, Signals& signals) {
                                .tables = chosen(given.tables, given.settings.include),
                                .exclude = chosen(given.exclude, given.settings.exclude),
                                .expect = given.settings.expect,
+                               .rules = given.settings.rules,
                                .schema = schema_of(given),
                                .until_caught_up = !given.until.empty(),
                                .accept_target = given.accept_target};
@@ -128,7 +129,8 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
                               .endpoint = given.endpoint,
                               .tables = chosen(given.tables, given.settings.include),
                               .exclude = chosen(given.exclude, given.settings.exclude),
-                              .expect = given.settings.expect},
+                              .expect = given.settings.expect,
+                              .rules = given.settings.rules},
                              screen, signals);
     };
   });
@@ -244,6 +246,7 @@ void add_assess(Commands& commands) {
       request.choice.tables = chosen(given.tables, given.settings.include);
       request.choice.exclude = chosen(given.exclude, given.settings.exclude);
       request.choice.expect = given.settings.expect;
+      request.choice.rules = given.settings.rules.value_or(RuleSet());
       return command_assess(request, screen);
     };
   });

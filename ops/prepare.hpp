@@ -21,6 +21,7 @@ struct RunRequest {
   std::vector<std::string> tables;              ///< globs; empty: all
   std::vector<std::string> exclude;             ///< globs
   std::vector<config::ExpectedTable> expect{};  ///< looked at before a first start
+  std::optional<RuleSet> rules{};               ///< nothing: no configuration was given
   std::string schema;  ///< empty: the DSN's, else the one of the running migration, else public
   bool until_caught_up = false;
   bool accept_target = false;  ///< another database than before is the target from now on
@@ -51,6 +52,7 @@ struct CaptureRequest {
   std::vector<std::string> tables;              ///< globs; empty: all
   std::vector<std::string> exclude;             ///< globs
   std::vector<config::ExpectedTable> expect{};  ///< looked at before a first start
+  std::optional<RuleSet> rules{};               ///< nothing: no configuration was given
 };
 struct PreparedSource {
   std::string path;
