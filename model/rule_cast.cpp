@@ -245,6 +245,10 @@ std::string hex(std::string_view bytes) {
   return digits;
 }
 
+std::string hex_literal(std::string_view bytes) {
+  return "x'" + hex(bytes) + '\'';
+}
+
 ValueView to_uuid(const ValueView& value, std::string& scratch) {
   if (value.kind != ValueClass::blob || value.bytes.size() != 16) return value;
   scratch = hex(value.bytes);
@@ -263,11 +267,11 @@ ValueView to_literal(const ValueView& value, std::string& scratch) {
       scratch = decimal(value.real, "9e999");
       break;
     case ValueClass::blob:
-      scratch = fmt::format("x'{}'", hex(value.bytes));
+      scratch = hex_literal(value.bytes);
       break;
     case ValueClass::text:
       if (!is_text_of_postgres(value.bytes)) {
-        scratch = fmt::format("CAST(x'{}' AS TEXT)", hex(value.bytes));
+        scratch = fmt::format("CAST({} AS TEXT)", hex_literal(value.bytes));
         break;
       }
       scratch = "'";
