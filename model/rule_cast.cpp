@@ -246,7 +246,9 @@ std::string hex(std::string_view bytes) {
 }
 
 std::string hex_literal(std::string_view bytes) {
-  return "x'" + hex(bytes) + '\'';
+  std::string literal = "x'";
+  literal += hex(bytes);
+  return literal += '\'';
 }
 
 ValueView to_uuid(const ValueView& value, std::string& scratch) {
