@@ -312,6 +312,7 @@ void remove_ledger(Connection& connection, const std::string& migration) {
   in_transaction(connection, [&] {
     connection.query("DELETE FROM lockstep.ledger WHERE migration = $1", {migration});
     if (connection.exec("SELECT 1 FROM lockstep.ledger").rows() > 0) return;
+    connection.exec("DROP TABLE IF EXISTS lockstep.ledger_hooks");
     connection.exec("DROP TABLE lockstep.ledger_parts, lockstep.ledger_tables, lockstep.ledger");
     const Result left = connection.exec(
         "SELECT 1 FROM pg_class WHERE relnamespace = 'lockstep'::regnamespace LIMIT 1");

@@ -105,7 +105,8 @@ void add_run(Commands& commands, Signals& signals) {
                                .rules = given.settings.rules,
                                .schema = schema_of(given),
                                .until_caught_up = !given.until.empty(),
-                               .accept_target = given.accept_target};
+                               .accept_target = given.accept_target,
+                               .hooks = hooks_of(given.settings)};
       return command_run(request, screen, signals);
     };
   });
@@ -152,7 +153,8 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
                             .endpoint = given.endpoint,
                             .schema = schema_of(given),
                             .until_caught_up = !given.until.empty(),
-                            .accept_target = given.accept_target},
+                            .accept_target = given.accept_target,
+                            .hooks = hooks_of(given.settings)},
                            screen, signals);
     };
   });

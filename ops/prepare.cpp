@@ -152,14 +152,18 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
     // Row 0, which install made durable: a later one might not survive a power loss yet.
     const Position p0 = capture::first_position(reading, installed->era);
     apply::begin_snapshot(connection, *ledger, p0, tables_to_copy(reading, installed->tables));
+    ledger->phase = Phase::snapshot;
   }
+  if (ledger->phase == Phase::snapshot)
+    apply::run_hooks(connection, migration, schema, "after_schema", request.hooks.after_schema);
   return {path,
           migration,
           schema,
           std::move(*installed),
           std::move(connection),
           std::move(rows),
-          request.accept_target};
+          request.accept_target,
+          request.hooks};
 }
 
 PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
@@ -219,7 +223,11 @@ PreparedTarget prepare_target(const ApplyRequest& request, const wire::Welcome& 
                                                ? welcome.split_points[i]
                                                : std::vector<std::int64_t>()});
     apply::begin_snapshot(connection, *ledger, welcome.first, tables);
+    ledger->phase = Phase::snapshot;
   }
+  if (ledger->phase == Phase::snapshot)
+    apply::run_hooks(connection, welcome.migration, schema, "after_schema",
+                     request.hooks.after_schema);
   return {welcome.migration, schema, welcome.source_id, welcome.source, std::move(connection)};
 }
 

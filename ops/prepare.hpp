@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/hooks.hpp"
 #include "capture/install.hpp"
 #include "config/settings.hpp"
 #include "link/postgres/connection.hpp"
@@ -25,6 +26,7 @@ struct RunRequest {
   std::string schema;  ///< empty: the DSN's, else the one of the running migration, else public
   bool until_caught_up = false;
   bool accept_target = false;  ///< another database than before is the target from now on
+  apply::Hooks hooks{};
 };
 
 /// What a run needs to start or to go on.
@@ -36,6 +38,7 @@ struct Prepared {
   postgres::Connection connection;          ///< holds the migration's lock
   std::vector<std::int64_t> expected_rows;  ///< per table, from the census; empty when going on
   bool accept_target = false;
+  apply::Hooks hooks{};
 };
 
 /// Finds out whether this is a first run or goes on with an earlier one. First run: census, then
@@ -68,6 +71,7 @@ struct ApplyRequest {
   std::string schema;      ///< empty: the ledger's, else the DSN's, else public
   bool until_caught_up = false;
   bool accept_target = false;
+  apply::Hooks hooks{};
 };
 struct PreparedTarget {
   std::string migration;

@@ -169,6 +169,36 @@ TEST_CASE("capture alone applies the rules, apply needs none", "[system]") {
   require_code(lockstep({"verify", file, dsn}), 0);
 }
 
+TEST_CASE("hooks run once each, and one that fails is tried again", "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("app.db"), dsn = server().create_database("hooks");
+  sqlite(file, "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a')");
+  std::ofstream(folder.file("after.sql"))
+      << "INSERT INTO log SELECT 'snapshot ' || count(*) FROM t;\n"
+         "INSERT INTO log SELECT 'key ' || count(*) FROM pg_index WHERE indrelid = 't'::regclass";
+  const auto config = [&](const std::string& second) {
+    std::string text = R"x({"version": 1, "hooks": {"after_schema": [
+      "CREATE TABLE log(what text)", "INSERT INTO log SELECT 'schema ' || count(*) FROM t",
+      "SECOND"], "after_snapshot": [{"file": "after.sql"}]}})x";
+    text.replace(text.find("SECOND"), 6, second);
+    return write(folder, "hooks.json", text);
+  };
+  const Outcome failed =
+      lockstep({"run", file, dsn, "--config", config("INSERT INTO nowhere VALUES (1)"), "--until",
+                "caught-up"});
+  require_code(failed, 7);
+  CHECK_THAT(everything(failed),
+             Contains("LS-T232") && Contains("after_schema: entry 3") && Contains("nowhere"));
+  CHECK(rows_of("TABLE log", "hooks") == "schema 0| ");
+  const std::string good = config("SET LOCAL search_path TO public");
+  for (int again = 0; again < 2; ++again)
+    require_code(lockstep({"run", file, dsn, "--config", good, "--until", "caught-up"}), 0);
+  CHECK(rows_of("TABLE log", "hooks") == "schema 0| snapshot 1| key 1| ");
+  require_equal(file, dsn);
+  require_code(lockstep({"remove", file, dsn}), 0);
+  CHECK(rows_of("SELECT count(*) FROM pg_namespace WHERE nspname = 'lockstep'", "hooks") == "0| ");
+}
+
 TEST_CASE("the hostile database runs with the lines that assess prints, and nothing is lost",
           "[system]") {
   const TempDir folder;
