@@ -239,6 +239,8 @@ std::optional<std::string> moment_sql(const Moment& moment, Affinity affinity, C
 Translation translate_default(const TablePlan& plan, std::size_t column) {
   const Column& of = plan.shape.columns[column];
   if (of.default_sql.empty() || of.generated != Generated::no) return {};
+  if (column < plan.rules.columns.size() && plan.rules.columns[column].cast == Cast::literal)
+    return {{}, "a rule changes the column's values", {}};
   const auto tree = sqlite::read_expression(of.default_sql);
   if (!tree) return {{}, "it is not understood", {}};
   if (tree->kind == Kind::null) return {};

@@ -271,7 +271,7 @@ void begin_snapshot(Connection& connection, const LedgerRow& row, const Position
       connection.query(
           "INSERT INTO lockstep.ledger_tables (migration, id, name, plan) VALUES ($1, $2::integer, "
           "$3, $4)",
-          {row.migration, std::to_string(plan.id), plan.name(), wire::encode_plan(plan)});
+          {row.migration, std::to_string(plan.id), plan.target_name(), wire::encode_plan(plan)});
       enter_parts(connection, row.migration, plan.id, split_points);
     }
   });
@@ -312,6 +312,7 @@ void remove_ledger(Connection& connection, const std::string& migration) {
   in_transaction(connection, [&] {
     connection.query("DELETE FROM lockstep.ledger WHERE migration = $1", {migration});
     if (connection.exec("SELECT 1 FROM lockstep.ledger").rows() > 0) return;
+    connection.exec("DROP TABLE IF EXISTS lockstep.ledger_hooks");
     connection.exec("DROP TABLE lockstep.ledger_parts, lockstep.ledger_tables, lockstep.ledger");
     const Result left = connection.exec(
         "SELECT 1 FROM pg_class WHERE relnamespace = 'lockstep'::regnamespace LIMIT 1");

@@ -83,27 +83,28 @@ const TableSeen::ColumnSeen* find(const TableSeen& seen, const std::string& name
 void compare_columns(const TablePlan& plan, const TableSeen& seen,
                      std::vector<std::string>& found) {
   const auto say = [&](const std::string& text) {
-    found.push_back(fmt::format("{}.{}", plan.name(), text));
+    found.push_back(fmt::format("{}.{}", plan.target_name(), text));
   };
   for (std::size_t i = 0; i < plan.shape.columns.size(); ++i) {
     const Column& column = plan.shape.columns[i];
-    const TableSeen::ColumnSeen* there = find(seen, column.name);
+    const TableSeen::ColumnSeen* there = find(seen, plan.target_column(i));
     const bool not_null = column.not_null || plan.is_key(i);
     if (there == nullptr) {
-      say(column.name + " is gone");
+      say(plan.target_column(i) + " is gone");
       continue;
     }
     if (there->type != to_string(plan.types[i]))
-      say(fmt::format("{} is {}, it was made as {}", column.name, there->type,
+      say(fmt::format("{} is {}, it was made as {}", there->name, there->type,
                       to_string(plan.types[i])));
     if (there->not_null != not_null)
-      say(fmt::format("{} {}", column.name, not_null ? "lost its NOT NULL" : "became NOT NULL"));
-    if (there->generated) say(column.name + " became a generated column");
+      say(fmt::format("{} {}", there->name, not_null ? "lost its NOT NULL" : "became NOT NULL"));
+    if (there->generated) say(there->name + " became a generated column");
   }
   for (const TableSeen::ColumnSeen& column : seen.columns) {
-    const auto& columns = plan.shape.columns;
-    const bool known = std::any_of(columns.begin(), columns.end(),
-                                   [&](const Column& ours) { return ours.name == column.name; });
+    bool known = std::any_of(plan.rules.added.begin(), plan.rules.added.end(),
+                             [&](const AddedColumn& ours) { return ours.name == column.name; });
+    for (std::size_t i = 0; i < plan.shape.columns.size() && !known; ++i)
+      known = plan.target_column(i) == column.name;
     if (!known)
       say(fmt::format("{} ({}{}) is new, the source has no such column", column.name, column.type,
                       column.not_null ? " NOT NULL" : ""));
@@ -112,7 +113,7 @@ void compare_columns(const TablePlan& plan, const TableSeen& seen,
 
 std::vector<std::string> key_names(const TablePlan& plan) {
   std::vector<std::string> names;
-  for (const std::size_t column : plan.shape.key) names.push_back(plan.shape.columns[column].name);
+  for (const std::size_t column : plan.shape.key) names.push_back(plan.target_column(column));
   return names;
 }
 
@@ -121,7 +122,7 @@ std::vector<std::string> key_names(const TablePlan& plan) {
 std::vector<std::string> differences(const TablePlan& plan, bool indexed, const TableSeen& seen) {
   std::vector<std::string> found;
   const auto say = [&](const std::string& text) {
-    found.push_back(fmt::format("{} {}", plan.name(), text));
+    found.push_back(fmt::format("{} {}", plan.target_name(), text));
   };
   if (seen.kind == 0) {
     say("is gone: dropped, renamed or moved to another schema");
@@ -151,7 +152,7 @@ void check_target_tables(Connection& connection, const std::string& migration,
   std::vector<std::string> found;
   for (const LedgerTable& table : tables) {
     const std::vector<std::string> more =
-        differences(table.plan, table.indexed, seen[table.plan.name()]);
+        differences(table.plan, table.indexed, seen[table.plan.target_name()]);
     found.insert(found.end(), more.begin(), more.end());
   }
   if (found.empty()) return;

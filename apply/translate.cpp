@@ -108,7 +108,9 @@ class Translator {
   Term column(std::size_t number) {
     columns_.push_back(number);
     const Column& column = plan_.shape.columns[number];
-    Term term{postgres::quoted(column.name)};
+    if (plan_.is_converted(number))
+      throw Untranslated(fmt::format("a rule changes the values of {}", column.name));
+    Term term{postgres::quoted(plan_.target_column(number))};
     switch (plan_.types[number]) {
       case ColumnType::bigint:
         term.kind = TermKind::integer;
@@ -339,7 +341,9 @@ Translation translate_term(const TablePlan& plan, std::string_view sql,
 }
 
 Translation column_term(const TablePlan& plan, std::size_t column, const std::string& collation) {
-  const std::string name = postgres::quoted(plan.shape.columns[column].name);
+  const std::string name = postgres::quoted(plan.target_column(column));
+  if (plan.is_converted(column) && collation != "BINARY")
+    return {{}, "a rule changes its values, and SQLite compares them by " + collation, {}};
   if (plan.types[column] != ColumnType::text || collation == "BINARY") return {name, {}, {column}};
   try {
     return {fmt::format(R"(({}) COLLATE "C")", folded(name, collation)), {}, {column}};

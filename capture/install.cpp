@@ -117,6 +117,8 @@ std::optional<Installed> read_installed(Database& database) {
   while (tables.step()) installed.tables.push_back(wire::decode_plan(tables.text(0)));
   if (has_meta(database, "tables"))
     installed.choice = {parts(meta(database, "tables")), parts(meta(database, "exclude"))};
+  if (installed.choice && has_meta(database, "rules"))
+    installed.choice->rules = wire::decode_rules(meta(database, "rules"));
   return installed;
 }
 
@@ -144,6 +146,8 @@ void install(Database& database, const Installed& what) {
   if (what.choice) {
     set_meta(database, "tables", fmt::format("{}", fmt::join(what.choice->tables, "\n")));
     set_meta(database, "exclude", fmt::format("{}", fmt::join(what.choice->exclude, "\n")));
+    if (!what.choice->rules.empty())
+      set_meta(database, "rules", wire::encode_rules(what.choice->rules));
   }
   for (const TablePlan& plan : what.tables) install_table(database, plan);
   set_meta(database, "rowids_version", std::to_string(database.pragma_int("schema_version")));

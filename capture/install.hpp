@@ -16,6 +16,7 @@ inline constexpr int kSourceFormat = 1;  ///< of the three tables; capture/READM
 /// Which tables were asked for, as globs; no `tables`: all.
 struct TableChoice {
   std::vector<std::string> tables, exclude;
+  RuleSet rules{};  ///< of tables that are still to come as well
 };
 
 /// What the source says about itself.

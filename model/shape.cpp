@@ -44,6 +44,16 @@ ColumnSpelling TablePlan::spelling(std::size_t column) const {
   return column < spellings.size() ? spellings[column] : ColumnSpelling{};
 }
 
+const std::string& TablePlan::target_column(std::size_t column) const {
+  if (column < rules.columns.size() && !rules.columns[column].rename.empty())
+    return rules.columns[column].rename;
+  return shape.columns[column].name;
+}
+
+bool TablePlan::is_converted(std::size_t column) const {
+  return column < rules.columns.size() && rules.columns[column].changes_values();
+}
+
 bool TablePlan::is_key(std::size_t column) const {
   return std::find(shape.key.begin(), shape.key.end(), column) != shape.key.end();
 }

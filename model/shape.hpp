@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "model/rule.hpp"
+
 namespace lockstep {
 
 /// SQLite's column affinities (https://www.sqlite.org/datatype3.html, 3.1).
@@ -114,8 +116,16 @@ struct TablePlan {
   std::int64_t sequence = 0;                 ///< sqlite_sequence when planned; 0: none
   std::vector<std::string> carried_indexes;  ///< names of shape.indexes that PostgreSQL gets too
   std::vector<std::string> left_out;  ///< what it does not get, one sentence each; told to the user
+  TableRules rules{};                 ///< of the configuration; entries hold values after them
 
   [[nodiscard]] const std::string& name() const { return shape.name; }
+  /// The names on PostgreSQL.
+  [[nodiscard]] const std::string& target_name() const {
+    return rules.rename.empty() ? shape.name : rules.rename;
+  }
+  [[nodiscard]] const std::string& target_column(std::size_t column) const;
+  /// A rule changes its values: what the schema says of them is about others.
+  [[nodiscard]] bool is_converted(std::size_t column) const;
   [[nodiscard]] bool is_key(std::size_t column) const;
   [[nodiscard]] ColumnSpelling spelling(std::size_t column) const;
 };

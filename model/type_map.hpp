@@ -25,7 +25,9 @@ struct ColumnCensus {
   /// schema edited by hand leaves them behind.
   std::uint64_t whole_reals = 0;
   std::string whole_real_example{};
-  std::uint64_t bytes_max = 0;  ///< longest text or blob
+  std::uint64_t bytes_max = 0;     ///< longest text or blob
+  std::uint64_t cast_misfits = 0;  ///< values that the rule's cast leaves without a fit
+  std::string cast_misfit_example{};
   PromiseCensus promise{};
   Extremes extremes{};
 };

@@ -15,6 +15,7 @@
 #include "link/sqlite/statement.hpp"
 #include "ops/findings.hpp"
 #include "ops/names.hpp"
+#include "ops/rule_checks.hpp"
 #include "snapshot/census.hpp"
 #include "snapshot/plan.hpp"
 #include "snapshot/undecided.hpp"
@@ -109,20 +110,23 @@ std::string reading_problem(sqlite::Database& database, const TableShape& shape)
   }
 }
 
-TableCensus census_of(sqlite::Database& database, const TableShape& shape, std::uint64_t sample,
+TableCensus census_of(sqlite::Database& database, const TableFacts& facts, std::uint64_t sample,
                       Screen& screen) {
-  if (sample > 0) return snapshot::sample_census(database, shape, sample);
-  return snapshot::take_census(database, shape, {}, [&](std::uint64_t seen) {
+  const TableShape& shape = facts.shape;
+  if (sample > 0) return snapshot::sample_census(database, shape, sample, facts.rules);
+  const auto progress = [&](std::uint64_t seen) {
     screen.progress(fmt::format("reading every value of {}: {} rows", shape.name,
                                 grouped(static_cast<std::int64_t>(seen))));
-  });
+  };
+  return snapshot::take_census(database, shape, {}, progress, facts.rules);
 }
 
 // `facts` gets everything but the plan.
 snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, std::uint64_t sample,
                            Screen& screen, TableFacts& facts) {
   const TableShape& shape = facts.shape;
-  facts.shape_problems = snapshot::shape_problems(shape);
+  facts.shape_problems = snapshot::shape_problems(shape, facts.rules);
+  facts.rule_problems = snapshot::rule_problems(shape, facts.rules);
   facts.capture_problems = capture::capture_problems(shape);
   const std::string unreadable = reading_problem(database, shape);
   if (!unreadable.empty())
@@ -131,16 +135,16 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, std::ui
     facts.capture_problems = capture::lookup_problems(database, shape);
   snapshot::Planned planned;
   if (unreadable.empty()) {
-    facts.census = census_of(database, shape, sample, screen);
-    planned =
-        snapshot::plan_table(id, shape, facts.census, sqlite::read_sequence(database, shape.name));
+    facts.census = census_of(database, facts, sample, screen);
+    planned = snapshot::plan_table(id, shape, facts.census,
+                                   sqlite::read_sequence(database, shape.name), facts.rules);
     facts.data_problems = planned.problems;
     facts.left_out = planned.plan.left_out;
   } else {
     facts.census.columns.resize(shape.columns.size());
   }
   std::vector<std::string> problems = facts.shape_problems;
-  for (const auto* more : {&facts.capture_problems, &facts.data_problems})
+  for (const auto* more : {&facts.rule_problems, &facts.capture_problems, &facts.data_problems})
     problems.insert(problems.end(), more->begin(), more->end());
   planned.problems = std::move(problems);
   facts.carried = planned.problems.empty();
@@ -208,6 +212,7 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
     const auto id = static_cast<std::uint32_t>(assessment.plans.size() + 1);
     TableFacts& facts = assessment.tables.emplace_back();
     facts.shape = sqlite::read_shape(database, table.name);
+    facts.rules = rules_of(choice.rules, facts.shape);
     snapshot::Planned planned = plan_one(database, id, choice.sample, screen, facts);
     for (snapshot::Warning& warning : planned.warnings)
       if (facts.carried)
@@ -227,6 +232,7 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
   screen.end_progress();
   snapshot::settle_undecided(assessment.plans, undecided);
   check_expectations(choice.expect, assessment);
+  check_rules(choice, all, assessment);
   if (assessment.plans.empty() && assessment.refusals.empty())
     throw_no_table("there is no table to follow", "the source has none, or all are left out");
   return assessment;
@@ -273,8 +279,8 @@ void print_assessment(const Assessment& assessment, Screen& screen) {
   }
   for (const Finding& finding : all_findings(assessment)) {
     if (finding.severity != Severity::blocker) continue;
-    screen.result(
-        fmt::format("decide    {} {}: {}", finding.code, finding.place(), finding.decide_flag));
+    screen.result(fmt::format("decide    {} {}: {}   or {}", finding.code, finding.place(),
+                              finding.decide_config, finding.decide_flag));
     screen.json(finding_json(finding));
   }
 }

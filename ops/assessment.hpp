@@ -29,7 +29,9 @@ struct TableFacts {
   TableShape shape;
   TableCensus census;
   bool carried = false;
+  TableRules rules;
   std::vector<std::string> shape_problems;    ///< names, number of columns
+  std::vector<std::string> rule_problems;     ///< rules that may not stand there
   std::vector<std::string> capture_problems;  ///< changes that cannot be seen
   std::vector<std::string> data_problems;     ///< values that PostgreSQL cannot hold
   std::vector<std::string> left_out;
@@ -51,11 +53,12 @@ struct TableChoice {
   std::vector<std::string> tables;   ///< globs; empty: all
   std::vector<std::string> exclude;  ///< globs
   std::vector<config::ExpectedTable> expect{};
+  RuleSet rules{};
   std::uint64_t sample = 0;  ///< rows of each table that are read; 0: all
 };
 
 /// Throws LS-S330 if no table is left, or a glob names nothing, LS-A113 if an expected table is not
-/// as expected.
+/// as expected, LS-A107 if a rule names nothing or two tables would have one name.
 [[nodiscard]] Assessment assess(sqlite::Database& database, const TableChoice& choice,
                                 Screen& screen);
 

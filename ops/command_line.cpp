@@ -102,9 +102,11 @@ void add_run(Commands& commands, Signals& signals) {
                                .tables = chosen(given.tables, given.settings.include),
                                .exclude = chosen(given.exclude, given.settings.exclude),
                                .expect = given.settings.expect,
+                               .rules = given.settings.rules,
                                .schema = schema_of(given),
                                .until_caught_up = !given.until.empty(),
-                               .accept_target = given.accept_target};
+                               .accept_target = given.accept_target,
+                               .hooks = hooks_of(given.settings)};
       return command_run(request, screen, signals);
     };
   });
@@ -128,7 +130,8 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
                               .endpoint = given.endpoint,
                               .tables = chosen(given.tables, given.settings.include),
                               .exclude = chosen(given.exclude, given.settings.exclude),
-                              .expect = given.settings.expect},
+                              .expect = given.settings.expect,
+                              .rules = given.settings.rules},
                              screen, signals);
     };
   });
@@ -150,7 +153,8 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
                             .endpoint = given.endpoint,
                             .schema = schema_of(given),
                             .until_caught_up = !given.until.empty(),
-                            .accept_target = given.accept_target},
+                            .accept_target = given.accept_target,
+                            .hooks = hooks_of(given.settings)},
                            screen, signals);
     };
   });
@@ -244,6 +248,7 @@ void add_assess(Commands& commands) {
       request.choice.tables = chosen(given.tables, given.settings.include);
       request.choice.exclude = chosen(given.exclude, given.settings.exclude);
       request.choice.expect = given.settings.expect;
+      request.choice.rules = given.settings.rules.value_or(RuleSet());
       return command_assess(request, screen);
     };
   });

@@ -58,6 +58,14 @@ std::vector<apply::TableToCopy> tables_to_copy(Database& reading,
   return tables;
 }
 
+template <class Request>
+TableChoice choice_of(const Request& request) {
+  return {.tables = request.tables,
+          .exclude = request.exclude,
+          .expect = request.expect,
+          .rules = request.rules.value_or(RuleSet())};
+}
+
 Assessment assess_or_refuse(Database& reading, const TableChoice& choice, Screen& screen) {
   Assessment assessment = assess(reading, choice, screen);
   print_assessment(assessment, screen);
@@ -85,15 +93,15 @@ struct FirstRun {
 FirstRun start(const RunRequest& request, const std::string& path, const std::string& migration,
                const std::string& schema, Connection& connection, Screen& screen) {
   Database reading = Database::open(path, OpenMode::read_only);
-  Assessment assessment =
-      assess_or_refuse(reading, {request.tables, request.exclude, request.expect}, screen);
+  Assessment assessment = assess_or_refuse(reading, choice_of(request), screen);
   const auto entered = apply::read_ledger(connection, migration, apply::RowLock::none);
   refuse_taken_names(connection, schema, assessment.plans);
   FirstRun first;
   first.rows = assessment.rows;
   first.installed = first_install(
       reading, migration, entered ? entered->source_id : to_string(capture::random_era(reading)),
-      std::move(assessment.plans), {request.tables, request.exclude});
+      std::move(assessment.plans),
+      {request.tables, request.exclude, request.rules.value_or(RuleSet())});
   first.installed.target = connection.dsn().without_secrets();
   first.installed.target_schema = schema;
   // The ledger comes first: a source with triggers and no ledger would be nobody's.
@@ -124,7 +132,7 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
       apply::read_ledger(connection, migration, apply::RowLock::none);
   check_together(installed, ledger, path);
   if (installed) {
-    refuse_changed_choice(request.tables, request.exclude, schema, *installed);
+    refuse_changed_choice(request.tables, request.exclude, schema, request.rules, *installed);
     follow_changed_schema(path, *installed, screen);
   }
   refuse_other_migrations(connection, migration, schema);
@@ -144,14 +152,18 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
     // Row 0, which install made durable: a later one might not survive a power loss yet.
     const Position p0 = capture::first_position(reading, installed->era);
     apply::begin_snapshot(connection, *ledger, p0, tables_to_copy(reading, installed->tables));
+    ledger->phase = Phase::snapshot;
   }
+  if (ledger->phase == Phase::snapshot)
+    apply::run_hooks(connection, migration, schema, "after_schema", request.hooks.after_schema);
   return {path,
           migration,
           schema,
           std::move(*installed),
           std::move(connection),
           std::move(rows),
-          request.accept_target};
+          request.accept_target,
+          request.hooks};
 }
 
 PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
@@ -159,14 +171,15 @@ PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
   Database reading = Database::open(path, OpenMode::read_only);
   std::optional<capture::Installed> installed = capture::read_installed(reading);
   if (installed) {
-    refuse_changed_choice(request.tables, request.exclude, installed->target_schema, *installed);
+    refuse_changed_choice(request.tables, request.exclude, installed->target_schema, request.rules,
+                          *installed);
     follow_changed_schema(path, *installed, screen);
     return {path, std::move(*installed), {}};
   }
-  Assessment assessment =
-      assess_or_refuse(reading, {request.tables, request.exclude, request.expect}, screen);
+  Assessment assessment = assess_or_refuse(reading, choice_of(request), screen);
   installed = first_install(reading, migration_name(path), to_string(capture::random_era(reading)),
-                            std::move(assessment.plans), {request.tables, request.exclude});
+                            std::move(assessment.plans),
+                            {request.tables, request.exclude, request.rules.value_or(RuleSet())});
   Database writing = Database::open(path, OpenMode::read_write);
   capture::install(writing, *installed);
   return {path, std::move(*installed), std::move(assessment.rows)};
@@ -193,7 +206,7 @@ PreparedTarget prepare_target(const ApplyRequest& request, const wire::Welcome& 
   if (ledger) {
     check_together(installed, ledger, welcome.source);
     apply::create_ledger(connection);  // what an older lockstep did not have in it
-    refuse_changed_choice({}, {}, schema, installed);
+    refuse_changed_choice({}, {}, schema, std::nullopt, installed);
   }
   refuse_other_migrations(connection, welcome.migration, schema);
   if (!ledger) {
@@ -210,7 +223,11 @@ PreparedTarget prepare_target(const ApplyRequest& request, const wire::Welcome& 
                                                ? welcome.split_points[i]
                                                : std::vector<std::int64_t>()});
     apply::begin_snapshot(connection, *ledger, welcome.first, tables);
+    ledger->phase = Phase::snapshot;
   }
+  if (ledger->phase == Phase::snapshot)
+    apply::run_hooks(connection, welcome.migration, schema, "after_schema",
+                     request.hooks.after_schema);
   return {welcome.migration, schema, welcome.source_id, welcome.source, std::move(connection)};
 }
 

@@ -30,7 +30,7 @@ constexpr Milliseconds kStands{1'000};
 std::vector<std::string> unfollowed(Database& database, const capture::Installed& installed) {
   std::vector<std::string> names;
   if (!installed.choice) return names;
-  const auto& [tables, exclude] = *installed.choice;
+  const auto& [tables, exclude, rules] = *installed.choice;
   for (const sqlite::TableName& table : sqlite::list_tables(database)) {
     if (table.kind != sqlite::TableKind::ordinary) continue;
     if (matches_any(table.name, exclude) || matches_any(table.name, {"_litestream_*"})) continue;
@@ -44,15 +44,24 @@ std::vector<std::string> unfollowed(Database& database, const capture::Installed
   return names;
 }
 
-snapshot::Planned plan_as_it_is(Database& database, const TableShape& shape, std::uint32_t id) {
+snapshot::Planned plan_as_it_is(Database& database, const TableShape& shape, std::uint32_t id,
+                                const TableRules& rules) {
   snapshot::Planned planned;
-  planned.problems = snapshot::shape_problems(shape);
+  planned.problems = snapshot::shape_problems(shape, rules);
+  for (std::string& problem : snapshot::rule_problems(shape, rules))
+    planned.problems.push_back(std::move(problem));
   std::vector<std::string> capture = capture::capture_problems(shape);
   if (capture.empty()) capture = capture::lookup_problems(database, shape);
   planned.problems.insert(planned.problems.end(), capture.begin(), capture.end());
   if (!planned.problems.empty()) return planned;
-  const TableCensus census = snapshot::take_census(database, shape, {}, [](std::uint64_t) {});
-  return snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, shape.name));
+  const TableCensus census = snapshot::take_census(
+      database, shape, {}, [](std::uint64_t) {}, rules);
+  return snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, shape.name),
+                              rules);
+}
+
+TableRules rules_for(const capture::Installed& installed, const TableShape& shape) {
+  return installed.choice ? rules_of(installed.choice->rules, shape) : TableRules();
 }
 
 std::string what_changed(const ShapeChange& change) {
@@ -67,7 +76,8 @@ std::string what_changed(const ShapeChange& change) {
   return fmt::format("{}; the table is read anew", fmt::join(parts, ", "));
 }
 
-void look_at_table(Database& database, const TablePlan& plan, bool accepted, SchemaMoves& moves) {
+void look_at_table(Database& database, const capture::Installed& installed, const TablePlan& plan,
+                   bool accepted, SchemaMoves& moves) {
   const auto asks = [&](const std::string& what) {
     moves.asks.push_back({plan.name(), fmt::format("table {}: {}", plan.name(), what), true});
   };
@@ -81,7 +91,7 @@ void look_at_table(Database& database, const TablePlan& plan, bool accepted, Sch
   if (!change.altered.empty()) return asks(fmt::format("{}", fmt::join(change.altered, "; ")));
   if (!change.can_be_followed() && !accepted)
     return asks(fmt::format("column {} was dropped or renamed", fmt::join(change.dropped, ", ")));
-  snapshot::Planned planned = plan_as_it_is(database, now, plan.id);
+  snapshot::Planned planned = plan_as_it_is(database, now, plan.id, rules_for(installed, now));
   if (!planned.problems.empty()) return asks(fmt::format("{}", fmt::join(planned.problems, "; ")));
   moves.step.changed.push_back(carry_decisions(plan, std::move(planned.plan)));
   moves.notes.push_back({"LS-S316", plan.name(), what_changed(change)});
@@ -97,7 +107,7 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
   for (const TablePlan& plan : installed.tables) {
     if (!drifted.contains(plan.name())) continue;
     if (there.contains(plan.name())) {
-      look_at_table(database, plan, accepted, moves);
+      look_at_table(database, installed, plan, accepted, moves);
     } else if (accepted) {
       moves.step.dropped.push_back(plan.id);
       moves.notes.push_back({"LS-S316", plan.name(),
@@ -113,7 +123,8 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
 void look_at_new(Database& database, const capture::Installed& installed, SchemaMoves& moves) {
   std::uint32_t id = capture::next_table_id(database);
   for (const std::string& name : unfollowed(database, installed)) {
-    snapshot::Planned planned = plan_as_it_is(database, sqlite::read_shape(database, name), id);
+    const TableShape shape = sqlite::read_shape(database, name);
+    snapshot::Planned planned = plan_as_it_is(database, shape, id, rules_for(installed, shape));
     if (!planned.problems.empty()) {
       moves.notes.push_back({"LS-S315", name,
                              fmt::format("{} is a new table and is not followed: {}", name,

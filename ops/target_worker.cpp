@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "apply/hooks.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/identity.hpp"
 #include "model/failpoint.hpp"
@@ -233,6 +234,9 @@ void TargetWorker::follow(const std::stop_token& stop) {
   if (ledger_.phase == Phase::indexing) build_keys(stop);
   if (stop.stop_requested()) return;
   const bool keyed = ledger_.phase == Phase::streaming;
+  if (keyed)
+    apply::run_hooks(*connection_, options_.migration, options_.schema, "after_snapshot",
+                     options_.after_snapshot);
   make_applier();
   // Before `follow`: behind it, capture would take this for the ack of its first batch.
   if (keyed) acknowledge();

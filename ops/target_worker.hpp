@@ -32,6 +32,7 @@ struct TargetOptions {
   wire::Credit window{.bytes = 16u << 20, .messages = 128};  ///< what may be on its way to us
   Milliseconds answer_patience{10'000};                      ///< for the welcome
   bool accept_target = false;  ///< whatever database it is, it is the target from now on
+  std::vector<std::string> after_snapshot{};  ///< the hook
 };
 
 class TargetWorker {

@@ -26,7 +26,8 @@ std::string describe_row(const sqlite::Statement& row, const TableShape& shape,
 
 class Counter {
  public:
-  explicit Counter(const TableShape& shape) : shape_(shape) {
+  Counter(const TableShape& shape, const TableRules& rules)
+      : shape_(shape), rules_(rules), carried_(rules, shape.key) {
     census_.columns.resize(shape.columns.size());
     for (const Column& column : shape.columns) promises_.push_back(promise_of(column));
   }
@@ -35,7 +36,7 @@ class Counter {
     ++census_.rows;
     std::size_t bytes = 0;
     for (std::size_t i = 0; i < census_.columns.size(); ++i)
-      bytes += count_value(row, i, row.value(static_cast<int>(i)));
+      bytes += count_value(row, i, carried_(i, row.value(static_cast<int>(i))));
     census_.bytes += bytes;
     if (census_.columns.size() > postgres::kAlwaysFits) measure(row);
     return bytes;
@@ -63,6 +64,8 @@ class Counter {
     column.extremes.see(value);
     if (column.count[slot]++ == 0 && value.kind != ValueClass::null)
       column.example[slot] = describe_row(row, shape_, i);
+    if (i < rules_.columns.size() && rules_.columns[i].cast != Cast::none)
+      count_misfit(row, i, value);
     if (value.kind == ValueClass::real && shape_.columns[i].affinity == Affinity::numeric &&
         postgres::misfit_of(value, ColumnType::numeric) == postgres::Misfit::whole_real &&
         column.whole_reals++ == 0)
@@ -85,7 +88,16 @@ class Counter {
     return value.bytes.size();
   }
 
+  void count_misfit(const sqlite::Statement& row, std::size_t i, const ValueView& value) {
+    if (postgres::misfit_of(value, type_of(rules_.columns[i].cast)) == postgres::Misfit::none)
+      return;
+    if (census_.columns[i].cast_misfits++ == 0)
+      census_.columns[i].cast_misfit_example = describe_row(row, shape_, i);
+  }
+
   const TableShape& shape_;
+  const TableRules& rules_;
+  RuleReader carried_;
   std::vector<Promise> promises_;
   TableCensus census_;
 };
@@ -95,11 +107,11 @@ struct Part {
   std::optional<std::int64_t> until;
 };
 
-TableCensus count_part(sqlite::Database& database, const TableShape& shape,
+TableCensus count_part(sqlite::Database& database, const TableShape& shape, const TableRules& rules,
                        const sqlite::SliceLimits& limits, const Part& part,
                        const std::function<void(std::uint64_t)>& progress) {
   sqlite::Scan scan(database, shape, part.after, limits, part.until);
-  Counter counter(shape);
+  Counter counter(shape, rules);
   const sqlite::Scan::Visit visit = [&](const sqlite::Statement& row) {
     return counter.count(row);
   };
@@ -138,6 +150,8 @@ void add(TableCensus& sum, const TableCensus& part) {
     column.nul_texts += other.nul_texts;
     column.invalid_texts += other.invalid_texts;
     if (column.bad_text_example.empty()) column.bad_text_example = other.bad_text_example;
+    column.cast_misfits += other.cast_misfits;
+    if (column.cast_misfit_example.empty()) column.cast_misfit_example = other.cast_misfit_example;
     column.whole_reals += other.whole_reals;
     if (column.whole_real_example.empty()) column.whole_real_example = other.whole_real_example;
     column.bytes_max = std::max(column.bytes_max, other.bytes_max);
@@ -149,11 +163,11 @@ void add(TableCensus& sum, const TableCensus& part) {
 }  // namespace
 
 TableCensus sample_census(sqlite::Database& database, const TableShape& shape,
-                          std::uint64_t rows_max) {
+                          std::uint64_t rows_max, const TableRules& rules) {
   constexpr std::size_t kSliceBytesMax = std::size_t{1} << 40;
   const sqlite::SliceLimits limits{.bytes_max = kSliceBytesMax};
   sqlite::Scan scan(database, shape, std::nullopt, limits);
-  Counter counter(shape);
+  Counter counter(shape, rules);
   bool more = true;
   while (more && scan.rows() < rows_max)
     more = scan.slice([&](const sqlite::Statement& row) {
@@ -167,20 +181,21 @@ TableCensus sample_census(sqlite::Database& database, const TableShape& shape,
 
 TableCensus take_census(sqlite::Database& database, const TableShape& shape,
                         const sqlite::SliceLimits& limits,
-                        const std::function<void(std::uint64_t)>& progress) {
+                        const std::function<void(std::uint64_t)>& progress,
+                        const TableRules& rules) {
   sqlite::SliceLimits wide = limits;
   wide.bytes_max = std::size_t{1} << 40;  // nothing is kept: only time bounds a slice
   const std::optional<std::int64_t> middle = middle_rowid(database, shape);
-  if (!middle) return count_part(database, shape, wide, {}, progress);
+  if (!middle) return count_part(database, shape, rules, wide, {}, progress);
 
   std::atomic<std::uint64_t> beyond{0};
   std::future<TableCensus> second = std::async(std::launch::async, [&] {
     sqlite::Database own = sqlite::Database::open(database.path(), sqlite::OpenMode::read_only);
     const Part part{std::vector{Value(ValueView{.kind = ValueClass::integer, .integer = *middle})},
                     std::nullopt};
-    return count_part(own, shape, wide, part, [&](std::uint64_t rows) { beyond = rows; });
+    return count_part(own, shape, rules, wide, part, [&](std::uint64_t rows) { beyond = rows; });
   });
-  TableCensus census = count_part(database, shape, wide, {std::nullopt, middle},
+  TableCensus census = count_part(database, shape, rules, wide, {std::nullopt, middle},
                                   [&](std::uint64_t rows) { progress(rows + beyond); });
   add(census, second.get());
   return census;

@@ -19,9 +19,10 @@ constexpr std::size_t kLumpBytes = 128u << 10;
 
 std::string copy_sql(const std::string& schema, const TablePlan& table) {
   std::vector<std::string> columns;
-  for (const Column& column : table.shape.columns) columns.push_back(postgres::quoted(column.name));
+  for (std::size_t i = 0; i < table.types.size(); ++i)
+    columns.push_back(postgres::quoted(table.target_column(i)));
   return fmt::format("COPY {} ({}) FROM STDIN (FORMAT binary)",
-                     postgres::qualified(schema, table.name()), fmt::join(columns, ", "));
+                     postgres::qualified(schema, table.target_name()), fmt::join(columns, ", "));
 }
 
 [[noreturn]] void throw_not_whole(const TablePlan& table, const std::string& why) {

@@ -11,9 +11,8 @@
 #include "link/postgres/copy.hpp"
 #include "link/postgres/names.hpp"
 #include "link/postgres/numeric.hpp"
-#include "link/sqlite/shape.hpp"
-#include "link/sqlite/statement.hpp"
 #include "model/value.hpp"
+#include "verify/source_rows.hpp"
 
 namespace lockstep::verify {
 
@@ -21,16 +20,6 @@ namespace {
 
 constexpr std::size_t kExamplesMax = 5;
 constexpr std::uint64_t kRowsPerProgress = 4'096;
-
-std::string source_sql(const TablePlan& plan) {
-  std::vector<std::string> columns, order;
-  for (std::size_t i = 0; i < plan.shape.columns.size(); ++i)
-    columns.push_back(sqlite::source_name(plan.shape, i));
-  for (const std::size_t key : plan.shape.key)
-    order.push_back(sqlite::source_name(plan.shape, key) + " COLLATE BINARY");
-  return fmt::format("SELECT {} FROM {} ORDER BY {}", fmt::join(columns, ", "),
-                     sqlite::quoted(plan.name()), fmt::join(order, ", "));
-}
 
 bool keeps_meaning_only(ColumnType type) {
   return type == ColumnType::boolean || type == ColumnType::date || type == ColumnType::timestamp ||
@@ -79,12 +68,12 @@ std::string target_term(std::string name, ColumnType type) {
 std::string target_sql(const std::string& schema, const TablePlan& plan) {
   std::vector<std::string> columns, order;
   for (std::size_t i = 0; i < plan.types.size(); ++i)
-    columns.push_back(target_term(postgres::quoted(plan.shape.columns[i].name), plan.types[i]));
+    columns.push_back(target_term(postgres::quoted(plan.target_column(i)), plan.types[i]));
   for (const std::size_t key : plan.shape.key)
-    order.push_back(postgres::quoted(plan.shape.columns[key].name) +
+    order.push_back(postgres::quoted(plan.target_column(key)) +
                     (plan.types[key] == ColumnType::text ? " COLLATE \"C\"" : ""));
   return fmt::format("COPY (SELECT {} FROM {} ORDER BY {}) TO STDOUT (FORMAT binary)",
-                     fmt::join(columns, ", "), postgres::qualified(schema, plan.name()),
+                     fmt::join(columns, ", "), postgres::qualified(schema, plan.target_name()),
                      fmt::join(order, ", "));
 }
 
@@ -211,17 +200,14 @@ Comparison compare_table(sqlite::Database& source, postgres::Connection& target,
   Comparison result;
   result.table = plan.name();
   Comparer comparer(plan, result);
-  sqlite::Statement source_rows(source, source_sql(plan));
+  SourceRows source_rows(source, plan);
   postgres::CopyOut target_rows(target, target_sql(schema, plan));
   std::vector<std::optional<std::string_view>> fields;
   Row left(plan.types.size()), right(plan.types.size());
 
   const auto next_source = [&] {
-    if (!source_rows.step()) return false;
-    for (std::size_t i = 0; i < left.size(); ++i) {
-      left[i] = Value(source_rows.value(static_cast<int>(i)));
-      respell(left[i], plan.types[i]);
-    }
+    if (!source_rows.next(left)) return false;
+    for (std::size_t i = 0; i < left.size(); ++i) respell(left[i], plan.types[i]);
     if (++result.source_rows % kRowsPerProgress == 0) progress(result.source_rows);
     return true;
   };

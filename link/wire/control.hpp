@@ -103,6 +103,11 @@ struct BatchEnd {
 [[nodiscard]] std::string encode_credit(Credit credit);
 [[nodiscard]] Credit decode_credit(std::string_view body);
 
+/// All rules of a configuration, as the source remembers them. Exact; decode_rules() throws
+/// LS-W504.
+[[nodiscard]] std::string encode_rules(const RuleSet& rules);
+[[nodiscard]] RuleSet decode_rules(std::string_view json);
+
 /// A table plan as JSON text, also kept in the ledger and in the source's _lockstep_tables.
 [[nodiscard]] std::string encode_plan(const TablePlan& plan);
 [[nodiscard]] TablePlan decode_plan(std::string_view json);

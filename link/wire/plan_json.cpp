@@ -256,11 +256,13 @@ std::vector<std::string> texts_from_json(const JsonReader& from) {
 
 Json plan_to_json(const TablePlan& plan) {
   check(plan.types.size() == plan.shape.columns.size(), "a plan has one type per column");
-  return {{"id", plan.id},
-          {"shape", shape_to_json(plan)},
-          {"sequence", plan.sequence},
-          {"carried_indexes", texts_to_json(plan.carried_indexes)},
-          {"left_out", texts_to_json(plan.left_out)}};
+  Json json{{"id", plan.id},
+            {"shape", shape_to_json(plan)},
+            {"sequence", plan.sequence},
+            {"carried_indexes", texts_to_json(plan.carried_indexes)},
+            {"left_out", texts_to_json(plan.left_out)}};
+  if (Json rules = rules_to_json(plan.rules); !rules.empty()) json["rules"] = std::move(rules);
+  return json;
 }
 
 TablePlan plan_from_json(std::string_view body_of, const Json& json) {
@@ -271,6 +273,8 @@ TablePlan plan_from_json(std::string_view body_of, const Json& json) {
   plan.sequence = from.integer("sequence");
   plan.carried_indexes = texts_from_json(from.member("carried_indexes"));
   plan.left_out = texts_from_json(from.member("left_out"));
+  if (from.has("rules"))
+    plan.rules = rules_from_json(from.member("rules"), plan.shape.columns.size());
   return plan;
 }
 
