@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "model/existing_target.hpp"
+
 namespace lockstep {
 
 /// SQLite's column affinities (https://www.sqlite.org/datatype3.html, 3.1).
@@ -110,6 +112,9 @@ struct TablePlan {
   std::int64_t sequence = 0;                 ///< sqlite_sequence when planned; 0: none
   std::vector<std::string> carried_indexes;  ///< names of shape.indexes that PostgreSQL gets too
   std::vector<std::string> left_out;  ///< what it does not get, one sentence each; told to the user
+  /// The table was there: `types` say how its values travel, this what they become. Nothing: it is
+  /// lockstep's own.
+  std::optional<ExistingTarget> existing{};
 
   [[nodiscard]] const std::string& name() const { return shape.name; }
   [[nodiscard]] bool is_key(std::size_t column) const;

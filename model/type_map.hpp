@@ -27,6 +27,8 @@ struct ColumnCensus {
   std::string whole_real_example{};
   std::uint64_t bytes_max = 0;  ///< longest text or blob
   PromiseCensus promise{};
+  std::uint64_t target_misfits = 0;  ///< values that the column on the target cannot hold
+  std::string target_misfit_example{};
   Extremes extremes{};
 };
 

@@ -16,6 +16,7 @@
 #include "ops/findings.hpp"
 #include "ops/names.hpp"
 #include "snapshot/census.hpp"
+#include "snapshot/existing.hpp"
 #include "snapshot/plan.hpp"
 #include "snapshot/undecided.hpp"
 
@@ -100,16 +101,25 @@ std::string reading_problem(sqlite::Database& database, const TableShape& shape)
 }
 
 TableCensus census_of(sqlite::Database& database, const TableShape& shape, std::uint64_t sample,
-                      Screen& screen) {
-  if (sample > 0) return snapshot::sample_census(database, shape, sample);
-  return snapshot::take_census(database, shape, {}, [&](std::uint64_t seen) {
-    screen.progress(fmt::format("reading every value of {}: {} rows", shape.name,
-                                grouped(static_cast<std::int64_t>(seen))));
-  });
+                      Screen& screen, const snapshot::TargetTypes& targets) {
+  if (sample > 0) return snapshot::sample_census(database, shape, sample, targets);
+  return snapshot::take_census(
+      database, shape, {},
+      [&](std::uint64_t seen) {
+        screen.progress(fmt::format("reading every value of {}: {} rows", shape.name,
+                                    grouped(static_cast<std::int64_t>(seen))));
+      },
+      targets);
+}
+
+const CatalogTable* table_there(const TableChoice& choice, const std::string& name) {
+  if (choice.there == nullptr) return nullptr;
+  const auto found = choice.there->find(name);
+  return found == choice.there->end() ? nullptr : &found->second;
 }
 
 // `facts` gets everything but the plan.
-snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, std::uint64_t sample,
+snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const TableChoice& choice,
                            Screen& screen, TableFacts& facts) {
   const TableShape& shape = facts.shape;
   facts.shape_problems = snapshot::shape_problems(shape);
@@ -121,9 +131,14 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, std::ui
     facts.capture_problems = capture::lookup_problems(database, shape);
   snapshot::Planned planned;
   if (unreadable.empty()) {
-    facts.census = census_of(database, shape, sample, screen);
-    planned =
-        snapshot::plan_table(id, shape, facts.census, sqlite::read_sequence(database, shape.name));
+    const CatalogTable* there = table_there(choice, shape.name);
+    facts.census = census_of(
+        database, shape, choice.sample, screen,
+        there != nullptr ? snapshot::target_types(shape, *there) : snapshot::TargetTypes());
+    const std::int64_t sequence = sqlite::read_sequence(database, shape.name);
+    planned = there != nullptr ? snapshot::plan_existing(id, shape, facts.census, sequence, *there,
+                                                         choice.silent)
+                               : snapshot::plan_table(id, shape, facts.census, sequence);
     facts.data_problems = planned.problems;
     facts.left_out = planned.plan.left_out;
   } else {
@@ -196,7 +211,7 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
     const auto id = static_cast<std::uint32_t>(assessment.plans.size() + 1);
     TableFacts& facts = assessment.tables.emplace_back();
     facts.shape = sqlite::read_shape(database, table.name);
-    snapshot::Planned planned = plan_one(database, id, choice.sample, screen, facts);
+    snapshot::Planned planned = plan_one(database, id, choice, screen, facts);
     for (snapshot::Warning& warning : planned.warnings)
       if (facts.carried)
         assessment.warnings.push_back(
@@ -205,8 +220,9 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
       assessment.refusals.push_back({table.name, std::move(planned.problems)});
       continue;
     }
-    for (std::string& sentence : apply::left_out(planned.plan))
-      planned.plan.left_out.push_back(std::move(sentence));
+    if (!planned.plan.existing)
+      for (std::string& sentence : apply::left_out(planned.plan))
+        planned.plan.left_out.push_back(std::move(sentence));
     facts.left_out = planned.plan.left_out;
     assessment.plans.push_back(std::move(planned.plan));
     undecided.push_back(std::move(planned.undecided));

@@ -7,11 +7,13 @@
 #include <filesystem>
 #include <utility>
 
+#include "apply/existing.hpp"
 #include "apply/ledger.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/identity.hpp"
 #include "link/postgres/names.hpp"
 #include "ops/assessment.hpp"
+#include "ops/existing_rows.hpp"
 #include "ops/migration_lock.hpp"
 #include "ops/names.hpp"
 #include "ops/refusals.hpp"
@@ -85,15 +87,25 @@ struct FirstRun {
 FirstRun start(const RunRequest& request, const std::string& path, const std::string& migration,
                const std::string& schema, Connection& connection, Screen& screen) {
   Database reading = Database::open(path, OpenMode::read_only);
-  Assessment assessment =
-      assess_or_refuse(reading, {request.tables, request.exclude, request.expect}, screen);
+  const auto there = apply::read_catalog(connection, schema);
+  std::vector<std::string> exclude = request.exclude;
+  for (std::string& skipped : rows_to_skip(reading, connection, schema, there, request, screen))
+    exclude.push_back(std::move(skipped));
+  Assessment assessment = assess_or_refuse(reading,
+                                           {.tables = request.tables,
+                                            .exclude = exclude,
+                                            .expect = request.expect,
+                                            .there = &there,
+                                            .silent = apply::may_be_silent(connection)},
+                                           screen);
+  settle_existing_rows(connection, schema, request.on_existing_row, assessment.plans, screen);
   const auto entered = apply::read_ledger(connection, migration, apply::RowLock::none);
   refuse_taken_names(connection, schema, assessment.plans);
   FirstRun first;
   first.rows = assessment.rows;
   first.installed = first_install(
       reading, migration, entered ? entered->source_id : to_string(capture::random_era(reading)),
-      std::move(assessment.plans), {request.tables, request.exclude});
+      std::move(assessment.plans), {request.tables, exclude});
   first.installed.target = connection.dsn().without_secrets();
   first.installed.target_schema = schema;
   // The ledger comes first: a source with triggers and no ledger would be nobody's.

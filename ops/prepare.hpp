@@ -23,7 +23,8 @@ struct RunRequest {
   std::vector<config::ExpectedTable> expect{};  ///< looked at before a first start
   std::string schema;  ///< empty: the DSN's, else the one of the running migration, else public
   bool until_caught_up = false;
-  bool accept_target = false;  ///< another database than before is the target from now on
+  bool accept_target = false;     ///< another database than before is the target from now on
+  std::string on_existing_row{};  ///< fail, update or skip; empty: see ops/existing_rows.hpp
 };
 
 /// What a run needs to start or to go on.

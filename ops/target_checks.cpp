@@ -21,7 +21,7 @@ bool may_be_the_tables(const Error& error) {
 }  // namespace
 
 void TargetWorker::check_tables() {
-  apply::check_target_tables(*connection_, options_.migration, options_.schema, tables_);
+  apply::check_target_tables(*connection_, options_.migration, options_.schema, tables_, silent_);
   checked_at_ = steady_now();
 }
 

@@ -20,8 +20,11 @@ constexpr std::size_t kLumpBytes = 128u << 10;
 std::string copy_sql(const std::string& schema, const TablePlan& table) {
   std::vector<std::string> columns;
   for (const Column& column : table.shape.columns) columns.push_back(postgres::quoted(column.name));
+  // Where constraints are, rows that never existed together would meet them.
   return fmt::format("COPY {} ({}) FROM STDIN (FORMAT binary)",
-                     postgres::qualified(schema, table.name()), fmt::join(columns, ", "));
+                     table.existing ? postgres::copy_table(schema, table.id)
+                                    : postgres::qualified(schema, table.name()),
+                     fmt::join(columns, ", "));
 }
 
 [[noreturn]] void throw_not_whole(const TablePlan& table, const std::string& why) {
