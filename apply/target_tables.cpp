@@ -168,9 +168,9 @@ std::vector<std::string> differences(const TablePlan& plan, bool indexed, const 
   return found;
 }
 
-void check_target_tables(Connection& connection, const std::string& migration,
-                         const std::string& schema, const std::vector<LedgerTable>& tables,
-                         bool silent) {
+std::vector<std::string> tables_differ(Connection& connection, const std::string& migration,
+                                       const std::string& schema,
+                                       const std::vector<LedgerTable>& tables, bool silent) {
   const Result rows = connection.query(kSeen, {migration, schema});
   std::map<std::string, TableSeen> seen;
   for (int row = 0; row < rows.rows(); ++row) add(seen[std::string(rows.value(row, 0))], rows, row);
@@ -180,6 +180,13 @@ void check_target_tables(Connection& connection, const std::string& migration,
         differences(table.plan, table.indexed, seen[table.plan.name()], silent);
     found.insert(found.end(), more.begin(), more.end());
   }
+  return found;
+}
+
+void check_target_tables(Connection& connection, const std::string& migration,
+                         const std::string& schema, const std::vector<LedgerTable>& tables,
+                         bool silent) {
+  std::vector<std::string> found = tables_differ(connection, migration, schema, tables, silent);
   if (found.empty()) return;
   constexpr std::size_t kShownMax = 10;
   const std::size_t more = found.size() - std::min(found.size(), kShownMax);

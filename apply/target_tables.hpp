@@ -36,6 +36,13 @@ struct TableSeen {
 [[nodiscard]] std::vector<std::string> differences(const TablePlan& plan, bool indexed,
                                                    const TableSeen& seen, bool silent);
 
+/// Every difference of the ledger's tables. One round trip.
+[[nodiscard]] std::vector<std::string> tables_differ(postgres::Connection& connection,
+                                                     const std::string& migration,
+                                                     const std::string& schema,
+                                                     const std::vector<LedgerTable>& tables,
+                                                     bool silent);
+
 /// Throws LS-T214 (exit 7) naming every difference. One round trip, outside a transaction or in
 /// one. `tables` are the ledger's.
 void check_target_tables(postgres::Connection& connection, const std::string& migration,

@@ -83,6 +83,7 @@ class TargetWorker {
   void check_tables();
   void check_tables_if_due();
   [[nodiscard]] Error explained(const Error& error);
+  [[nodiscard]] bool may_lack_a_partition() const;
   void progressed();
   void ping();
 

@@ -150,4 +150,286 @@ TEST_CASE("tables that manage.py migrate made are followed without any configura
   CHECK(value("SELECT count(*) FROM pg_namespace WHERE nspname = 'lockstep'", name) == "0");
 }
 
+// Rails writes ON DELETE CASCADE and SET NULL into the database, Prisma ON UPDATE CASCADE as well.
+// SQLite obeys only if the application asks for it; here it does not, and parents are replaced.
+constexpr char kCascadeSource[] = R"(
+PRAGMA journal_mode = WAL;
+CREATE TABLE "schema_migrations" ("version" varchar NOT NULL PRIMARY KEY);
+CREATE TABLE "authors" ("id" integer PRIMARY KEY AUTOINCREMENT NOT NULL, "name" varchar, "slug" varchar NOT NULL);
+CREATE UNIQUE INDEX "index_authors_on_slug" ON "authors" ("slug");
+CREATE TABLE "posts" ("id" integer PRIMARY KEY AUTOINCREMENT NOT NULL, "author_id" integer NOT NULL, "title" varchar,
+  "created_at" datetime(6) NOT NULL, CONSTRAINT "fk" FOREIGN KEY ("author_id") REFERENCES "authors" ("id") ON DELETE CASCADE);
+CREATE TABLE "User" ("id" TEXT NOT NULL PRIMARY KEY, "email" TEXT NOT NULL, "active" BOOLEAN NOT NULL DEFAULT true);
+CREATE UNIQUE INDEX "User_email_key" ON "User"("email");
+CREATE TABLE "Post" ("id" TEXT NOT NULL PRIMARY KEY, "authorId" TEXT, "score" REAL NOT NULL,
+  CONSTRAINT "Post_authorId_fkey" FOREIGN KEY ("authorId") REFERENCES "User" ("id") ON DELETE SET NULL ON UPDATE CASCADE);
+INSERT INTO schema_migrations VALUES ('20240101');
+INSERT INTO authors VALUES (1, 'a', 'one'), (2, 'b', 'two');
+INSERT INTO posts VALUES (1, 1, 'p', '2024-01-02 03:04:05.123456'), (2, 2, 'q', '2024-01-02 03:04:05.000000'), (3, 99, 'orphan', '2024-01-02 03:04:05.000000');
+INSERT INTO "User" VALUES ('u1', 'x@x', 1), ('u2', 'y@y', 0);
+INSERT INTO "Post" VALUES ('p1', 'u1', 0.5), ('p2', 'u2', 1.5);
+)";
+constexpr char kCascadeTarget[] = R"(
+CREATE TABLE schema_migrations (version varchar NOT NULL PRIMARY KEY);
+CREATE TABLE authors (id bigserial PRIMARY KEY, name varchar, slug varchar NOT NULL);
+CREATE UNIQUE INDEX index_authors_on_slug ON authors (slug);
+CREATE TABLE posts (id bigserial PRIMARY KEY, author_id bigint NOT NULL, title varchar, created_at timestamp(6) NOT NULL,
+  CONSTRAINT fk_rails_1 FOREIGN KEY (author_id) REFERENCES authors (id) ON DELETE CASCADE);
+CREATE INDEX index_posts_on_author_id ON posts (author_id);
+CREATE TABLE "User" (id text PRIMARY KEY, email text NOT NULL, active boolean NOT NULL DEFAULT true);
+CREATE UNIQUE INDEX "User_email_key" ON "User" (email);
+CREATE TABLE "Post" (id text PRIMARY KEY, "authorId" text, score double precision NOT NULL,
+  CONSTRAINT "Post_authorId_fkey" FOREIGN KEY ("authorId") REFERENCES "User" (id) ON DELETE SET NULL ON UPDATE CASCADE);
+CREATE TABLE elsewhere (id int PRIMARY KEY, author_id bigint REFERENCES authors ON DELETE CASCADE);
+)";
+
+TEST_CASE("no child disappears when its parent is replaced, superuser or not", "[system]") {
+  const bool super = GENERATE(false, true);
+  const std::string name = super ? "cascade_super" : "cascade";
+  const TempDir folder;
+  const std::string file = folder.file("app.db");
+  sqlite(file, kCascadeSource);
+  const std::string dsn = super ? server().create_database(name) : owned_database(name);
+  server().query(super ? kCascadeTarget : fmt::format("SET ROLE keeper; {}", kCascadeTarget), name);
+  const std::string before = shape_there(name);
+  const auto following = start_lockstep({"run", file, dsn, "--quiet"});
+  require_caught_up(*following, file);
+  server().query("INSERT INTO elsewhere VALUES (1, 1), (2, 2)", name);
+  const auto children = [&] {
+    return value(
+        "SELECT (SELECT count(*) FROM posts) || ' ' || (SELECT count(*) FROM \"Post\" WHERE "
+        "\"authorId\" IS NOT NULL) || ' ' || (SELECT count(*) FROM elsewhere)",
+        name);
+  };
+  CHECK(children() == "3 2 2");
+  // Two parents exchange a unique value: the batch is done by delete and insert.
+  sqlite(file,
+         "PRAGMA foreign_keys = OFF; BEGIN; UPDATE authors SET slug = 'x' WHERE id = 1; UPDATE "
+         "authors SET slug = 'one' WHERE id = 2;"
+         "UPDATE authors SET slug = 'two' WHERE id = 1; UPDATE \"User\" SET email = 'z' WHERE id = "
+         "'u1';"
+         "UPDATE \"User\" SET email = 'x@x' WHERE id = 'u2'; UPDATE \"User\" SET email = 'y@y' "
+         "WHERE id = 'u1'; COMMIT;");
+  require_caught_up(*following, file);
+  CHECK(children() == "3 2 2");
+  // A parent that goes alone, as SQLite lets it, and one that gets another key.
+  sqlite(file,
+         "PRAGMA foreign_keys = OFF; DELETE FROM authors WHERE id = 1; UPDATE \"User\" SET id = "
+         "'u9' WHERE id = 'u2'");
+  require_caught_up(*following, file);
+  CHECK(children() == "3 2 2");
+  CHECK(value("SELECT \"authorId\" FROM \"Post\" WHERE id = 'p2'", name) == "u2");
+  require_code(lockstep({"verify", file, dsn}), 0);
+  if (!super) {
+    // A foreign key that comes back meanwhile would act: it is seen, by name.
+    server().query(
+        "ALTER TABLE posts ADD CONSTRAINT again FOREIGN KEY (author_id) REFERENCES authors ON "
+        "DELETE CASCADE NOT VALID",
+        name);
+    sqlite(file, "UPDATE posts SET title = 't'");
+    const ExitStatus stopped = following->wait_or_throw(30s);
+    INFO(following->error_output());
+    CHECK(stopped == ExitStatus{.code = 7});
+    CHECK_THAT(following->error_output(), Catch::Contains("LS-T214") && Catch::Contains("again"));
+    server().query("ALTER TABLE posts DROP CONSTRAINT again", name);
+    require_code(lockstep({"run", file, dsn, "--until", "caught-up"}), 0);
+  } else {
+    following->signal(SIGTERM);
+    CHECK(following->wait_or_throw(20s) == ExitStatus{.code = 143});
+  }
+  sqlite(file, "INSERT INTO \"User\" VALUES ('u2', 'back', 1)");
+  require_code(lockstep({"run", file, dsn, "--until", "caught-up"}), 0);
+  const Outcome removed = lockstep({"remove", file, dsn});
+  require_code(removed, 0);
+  if (super) {
+    CHECK(shape_there(name) == before);
+    return;
+  }
+  // Rows without a parent: back, but not validated, and said so; the others as they were.
+  CHECK_THAT(everything(removed), Catch::Contains("LS-T232") && Catch::Contains("fk_rails_1"));
+  CHECK(value("SELECT string_agg(conname || convalidated, ' ' ORDER BY conname) FROM pg_constraint "
+              "WHERE contype = 'f'",
+              name) == "Post_authorId_fkeytrue elsewhere_author_id_fkeyfalse fk_rails_1false");
+}
+
+TEST_CASE("each difference of a table that was there is named, at once, before anything is done",
+          "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("app.db");
+  sqlite(file,
+         "CREATE TABLE t(id INTEGER PRIMARY KEY, missing TEXT, small INT, short VARCHAR(3), money "
+         "DECIMAL, at DATETIME, doc TEXT,"
+         " must TEXT, made TEXT, odd TEXT, fine TEXT, wide REAL, pad TEXT, u TEXT);"
+         "INSERT INTO t VALUES (1, 'x', 40000, 'abcd', 1.234, '2024-01-02 03:04:05.1234', "
+         "'{\"a\":\"\\u0000\"}', NULL, 'm', 'o', 'f', 0.1, 'ab', 'v');"
+         "CREATE TABLE keyless(a TEXT); CREATE TABLE other(a INT, b INT, PRIMARY KEY (a, b)); "
+         "CREATE TABLE seen(a INTEGER PRIMARY KEY)");
+  const std::string dsn = owned_database("differences");
+  server().query(
+      "SET ROLE keeper; CREATE TABLE t(id bigint PRIMARY KEY, small smallint, short varchar(3), "
+      "money numeric(5,2), at timestamp(3),"
+      " doc jsonb, must text NOT NULL, made text GENERATED ALWAYS AS ('x') STORED, odd inet, fine "
+      "text, wide real, pad char(4),"
+      " u varchar(9) UNIQUE, stranger text NOT NULL, guest text DEFAULT 'g');"
+      "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+      "CREATE TRIGGER touch BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f();"
+      "CREATE TABLE keyless(a text); CREATE TABLE other(a bigint PRIMARY KEY, b bigint); CREATE "
+      "VIEW seen AS SELECT 1::bigint AS a",
+      "differences");
+  const Outcome refused = lockstep({"run", file, dsn});
+  require_code(refused, 3);
+  INFO(everything(refused));
+  for (const char* sentence :
+       {"column missing is missing there",
+        "column small is smallint there, and 1 value(s) do not fit: id=1, 40000",
+        "column short is character varying(3) there", "more digits behind the point",
+        "its fraction has more digits", "no JSON that jsonb takes",
+        "column must is NOT NULL there, and NULL in 1 row(s)", "column made is generated there",
+        "column odd is inet there", "not the same as a number of four bytes", "pads with blanks",
+        "column stranger is there only, NOT NULL and without default", "trigger touch",
+        "no primary key on the source", "no unique index over just the source's key (a, b)",
+        "it is no table (relkind v)"}) {
+    INFO(sentence);
+    CHECK(refused.output.find(sentence) != std::string::npos);
+  }
+  CHECK(sqlite(file, "SELECT count(*) FROM sqlite_master WHERE name LIKE '%lockstep%'")[0] == "0");
+  CHECK(value("SELECT count(*) FROM pg_namespace WHERE nspname = 'lockstep'", "differences") ==
+        "0");
+}
+
+TEST_CASE("rows that are there already: refused with counts, replaced, or left alone", "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("app.db");
+  sqlite(file,
+         "CREATE TABLE alembic_version(version_num VARCHAR(32) NOT NULL, PRIMARY KEY "
+         "(version_num)); INSERT INTO alembic_version VALUES ('new');"
+         "CREATE TABLE a(id INTEGER PRIMARY KEY, v TEXT); CREATE TABLE b(id INTEGER PRIMARY KEY, v "
+         "TEXT);"
+         "INSERT INTO a VALUES (1, 'source'); INSERT INTO b VALUES (1, 'source')");
+  const std::string dsn = server().create_database("rows_there");
+  server().query(
+      "CREATE TABLE alembic_version(version_num varchar(32) PRIMARY KEY); INSERT INTO "
+      "alembic_version VALUES ('old');"
+      "CREATE TABLE a(id int PRIMARY KEY, v text); CREATE TABLE b(id int PRIMARY KEY, v text); "
+      "INSERT INTO a VALUES (1, 'mine'), (2, 'too')",
+      "rows_there");
+  const Outcome refused = lockstep({"run", file, dsn, "--until", "caught-up"});
+  require_code(refused, 3);
+  CHECK_THAT(refused.error_output, Catch::Contains("LS-T206") && Catch::Contains("a (2 rows)"));
+  CHECK(value("SELECT version_num FROM alembic_version", "rows_there") == "old");
+
+  require_code(lockstep({"run", file, dsn, "--until", "caught-up", "--on-existing-row", "skip"}),
+               0);
+  CHECK(value("SELECT count(*) FROM a WHERE v IN ('mine', 'too')", "rows_there") == "2");
+  CHECK(value("SELECT v FROM b", "rows_there") == "source");
+  CHECK(value("SELECT version_num FROM alembic_version", "rows_there") == "new");
+  // It stays left out.
+  sqlite(file, "UPDATE a SET v = 'later'; UPDATE b SET v = 'later'");
+  require_code(lockstep({"run", file, dsn, "--until", "caught-up"}), 0);
+  CHECK(value("SELECT count(*) FROM a WHERE v IN ('mine', 'too')", "rows_there") == "2");
+  CHECK(value("SELECT v FROM b", "rows_there") == "later");
+  require_code(lockstep({"remove", file, dsn}), 0);
+
+  require_code(lockstep({"run", file, dsn, "--until", "caught-up", "--on-existing-row", "update"}),
+               0);
+  CHECK(value("SELECT string_agg(id || v, ' ') FROM a", "rows_there") == "1later");
+  require_code(lockstep({"verify", file, dsn}), 0);
+}
+
+TEST_CASE(
+    "partitions: rows move with their partition column, and one without a partition waits by name",
+    "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("app.db");
+  sqlite(file,
+         "PRAGMA journal_mode = WAL; CREATE TABLE trades(id INTEGER PRIMARY KEY, day DATE NOT "
+         "NULL, price REAL);"
+         "CREATE TABLE bare(id INTEGER PRIMARY KEY, day DATE NOT NULL);"
+         "INSERT INTO trades VALUES (1, '2024-01-02', 1.5), (2, '2025-01-02', 2.5)");
+  const std::string dsn = owned_database("partitions");
+  server().query(
+      "SET ROLE keeper; CREATE TABLE trades(id bigint, day date NOT NULL, price double precision, "
+      "PRIMARY KEY (id, day)) PARTITION BY RANGE (day);"
+      "CREATE TABLE trades_24 PARTITION OF trades FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');"
+      "CREATE TABLE trades_25 PARTITION OF trades FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');"
+      "CREATE TABLE bare(id bigint, day date NOT NULL) PARTITION BY RANGE (day)",
+      "partitions");
+  const Outcome refused = lockstep({"run", file, dsn});
+  require_code(refused, 3);
+  CHECK_THAT(refused.output, Catch::Contains("LS-T208"));
+  const auto following = start_lockstep({"run", file, dsn, "--quiet", "--exclude", "bare"});
+  require_caught_up(*following, file);
+  sqlite(file,
+         "UPDATE trades SET day = '2025-06-07' WHERE id = 1; INSERT INTO trades VALUES (3, "
+         "'2024-03-04', NULL)");
+  require_caught_up(*following, file);
+  CHECK(value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM trades_25", "partitions") ==
+        "1 2");
+  CHECK(value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM trades_24", "partitions") == "3");
+  sqlite(file, "INSERT INTO trades VALUES (4, '2026-01-01', 0.5)");
+  nlohmann::json seen;
+  CHECK(wait_until(
+      [&] {
+        seen = nlohmann::json::parse(lockstep({"status", file, "--json"}).output)["awaited"];
+        return seen.is_object() && seen["code"] == "LS-T222";
+      },
+      20s, 20ms));
+  INFO(seen.dump() << following->error_output());
+  REQUIRE(following->running());
+  server().query(
+      "SET ROLE keeper; CREATE TABLE trades_26 PARTITION OF trades FOR VALUES FROM ('2026-01-01') "
+      "TO ('2027-01-01')",
+      "partitions");
+  require_caught_up(*following, file);
+  CHECK(value("SELECT id FROM trades_26", "partitions") == "4");
+  following->signal(SIGTERM);
+  CHECK(following->wait_or_throw(20s) == ExitStatus{.code = 143});
+  require_code(lockstep({"verify", file, dsn}), 0);
+}
+
+TEST_CASE("rows that never existed together do not meet in the copy, and a kill takes nothing",
+          "[system]") {
+  const std::string at = GENERATE(as<std::string>{}, "snap.last_chunk=kill", "apply.rows_done=kill",
+                                  "apply.committed=kill");
+  const std::string name = "killed_" + at.substr(0, at.find('=')).substr(5);
+  const TempDir folder;
+  const std::string file = folder.file("app.db");
+  sqlite(file,
+         "PRAGMA journal_mode = WAL; CREATE TABLE a(id INTEGER PRIMARY KEY, u TEXT UNIQUE NOT "
+         "NULL); CREATE TABLE b(id INTEGER PRIMARY KEY, a_id INT REFERENCES a);"
+         "INSERT INTO a VALUES (1, 'one'), (2, 'two'); INSERT INTO b VALUES (1, 1), (2, 2)");
+  const std::string dsn = owned_database(name);
+  server().query(
+      "SET ROLE keeper; CREATE TABLE a(id int PRIMARY KEY, u varchar(20) UNIQUE NOT NULL); CREATE "
+      "TABLE b(id int PRIMARY KEY, a_id int REFERENCES a ON DELETE CASCADE)",
+      name);
+  const std::string gate = folder.file("gate");
+  ProcessOptions options;
+  // The application writes behind the last chunk: the unique values move on to other rows.
+  options.environment.emplace_back("LOCKSTEP_FAILPOINTS=snap.chunk_committed=block:" + gate +
+                                   "@2;" + at);
+  const auto following = start_lockstep({"run", file, dsn, "--quiet"}, options);
+  REQUIRE(wait_until(
+      [&] {
+        return value(
+                   "SELECT count(*) FROM pg_tables WHERE schemaname = 'lockstep' AND tablename "
+                   "LIKE 'copy\\_%'",
+                   name) == "2" &&
+               value("SELECT sum(rows) FROM lockstep.ledger_parts", name) == "4";
+      },
+      20s, 20ms));
+  CHECK(value("SELECT count(*) FROM a", name) == "0");
+  sqlite(file,
+         "BEGIN; DELETE FROM a WHERE id = 1; UPDATE a SET u = 'one' WHERE id = 2; INSERT INTO a "
+         "VALUES (3, 'two'); COMMIT");
+  std::ofstream(gate).put('x');
+  CHECK(following->wait_or_throw(30s).signal == SIGKILL);
+  const std::string rows = value("SELECT count(*) FROM a", name);
+  CHECK(rows == (at.starts_with("apply.committed") ? "2" : "0"));
+  require_code(lockstep({"run", file, dsn, "--until", "caught-up"}), 0);
+  require_code(lockstep({"verify", file, dsn}), 0);
+  require_equal(file, dsn);
+  CHECK(value("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'copy\\_%'", name) == "0");
+}
+
 }  // namespace lockstep::test
