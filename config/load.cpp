@@ -94,6 +94,7 @@ class Reader {
     list("/tables/include", settings.include);
     list("/tables/exclude", settings.exclude);
     expectations();
+    text("/snapshot/on_existing_row", settings.on_existing_row);
     const json::json_pointer dsn("/target/dsn");
     loaded_.target_written_out =
         document_.contains(dsn) &&

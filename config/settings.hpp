@@ -22,6 +22,7 @@ struct Settings {
   std::vector<std::string> include;  ///< globs
   std::vector<std::string> exclude;  ///< globs
   std::vector<ExpectedTable> expect;
+  std::string on_existing_row;  ///< fail, update or skip
 };
 
 }  // namespace lockstep::config

@@ -111,7 +111,9 @@ void add_run(Commands& commands, Signals& signals) {
                                .schema = schema_of(given),
                                .until_caught_up = !given.until.empty(),
                                .accept_target = given.accept_target,
-                               .on_existing_row = given.on_existing_row};
+                               .on_existing_row = !given.on_existing_row.empty()
+                                                      ? given.on_existing_row
+                                                      : given.settings.on_existing_row};
       return command_run(request, screen, signals);
     };
   });

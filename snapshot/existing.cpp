@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "model/row_stream.hpp"
+#include "model/spelling.hpp"
 
 namespace lockstep::snapshot {
 
@@ -72,6 +73,17 @@ Promise promise_of(const TargetType& type) {
                                                                          : Promise::none;
 }
 
+// A unique column without values has to keep to some spelling: that of the ORMs.
+std::uint64_t usual_spellings(Promise promise, const Column& column) {
+  const auto bit = [](const auto& parsed) { return std::uint64_t{1} << parsed.value().spelling; };
+  if (promise == Promise::instant)
+    return bit(parse_instant("2000-01-01 00:00:00.123456")) |
+           bit(parse_instant("2000-01-01 00:00:00"));
+  if (column.declared_type.find("32") != std::string::npos)
+    return bit(parse_uuid("6ba7b8109dad41d180b400c04fd430c8"));
+  return bit(parse_uuid("6ba7b810-9dad-41d1-80b4-00c04fd430c8"));
+}
+
 class Meeting {
  public:
   Meeting(Planned& planned, const TableCensus& census, const CatalogTable& there, bool silent)
@@ -86,6 +98,7 @@ class Meeting {
     for (const CatalogColumn& each : there_.columns) extra(each);
     keys();
     uniques();
+    unique_here_only();
     foreign_keys();
   }
 
@@ -177,7 +190,10 @@ class Meeting {
     if (!why.empty()) blocks(fmt::format("column {}: {}", plan_.shape.columns[i].name, why));
     plan_.types[i] = carrier(type, found);
     if (promise == Promise::instant || promise == Promise::uuid)
-      plan_.spellings[i] = {found.spellings, unique};
+      plan_.spellings[i] = {found.spellings == 0 && unique
+                                ? usual_spellings(promise, plan_.shape.columns[i])
+                                : found.spellings,
+                            unique};
     if (type.kind == TargetKind::timestamptz && plan_.types[i] == ColumnType::timestamp)
       tells(fmt::format("column {} is {} there; times without an offset are taken for UTC",
                         plan_.shape.columns[i].name, plan_.existing->columns[i].type));
@@ -224,6 +240,20 @@ class Meeting {
       if (!plan_.shape.column_named(column))
         planned_.problems.push_back(fmt::format(
             "LS-T208 it is partitioned there by {}, which the source does not have", column));
+  }
+
+  // What the source keeps unique the target may keep as well, or not: the ORM decided.
+  void unique_here_only() {
+    for (const Index& index : plan_.shape.indexes) {
+      if (!index.unique || index.partial || index.origin == IndexOrigin::primary_key) continue;
+      Names own;
+      for (const IndexTerm& term : index.terms)
+        if (term.column) own.insert(plan_.shape.columns[*term.column].name);
+      if (own.size() != index.terms.size()) continue;
+      const bool there = std::any_of(there_.unique_keys.begin(), there_.unique_keys.end(),
+                                     [&](const auto& unique) { return as_set(unique) == own; });
+      if (!there) tells(fmt::format("({}) is unique on the source only", fmt::join(own, ", ")));
+    }
   }
 
   // Proof that no two rows collapse: the source keeps the same columns, or fewer, unique.
