@@ -47,6 +47,11 @@ SELECT c.relname, pg_catalog.json_build_object(
       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = x.indkey[n])), '[]')
     FROM pg_catalog.pg_index AS x WHERE x.indrelid = c.oid AND x.indisunique AND x.indimmediate
     AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL),
+  'deferrable_keys', (SELECT coalesce(pg_catalog.json_agg((SELECT pg_catalog.json_agg(a.attname)
+      FROM pg_catalog.generate_series(0, x.indnkeyatts - 1) AS n
+      JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = x.indkey[n])), '[]')
+    FROM pg_catalog.pg_index AS x WHERE x.indrelid = c.oid AND x.indisunique AND NOT x.indimmediate
+    AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL),
   'partition_key', (SELECT coalesce(pg_catalog.json_agg(a.attname), '[]')
     FROM pg_catalog.pg_partitioned_table AS p
     CROSS JOIN LATERAL pg_catalog.unnest(p.partattrs::int2[]) AS k(attnum)
@@ -84,6 +89,7 @@ CatalogTable table_from(const Json& json) {
   }
   table.key = json.at("key").get<std::vector<std::string>>();
   table.unique_keys = json.at("unique_keys").get<std::vector<std::vector<std::string>>>();
+  table.deferrable_keys = json.at("deferrable_keys").get<std::vector<std::vector<std::string>>>();
   table.partition_key = json.at("partition_key").get<std::vector<std::string>>();
   table.triggers = json.at("triggers").get<std::vector<std::string>>();
   table.firing_triggers = json.at("firing").get<std::vector<std::string>>();

@@ -45,6 +45,8 @@ struct CatalogTable {
   std::vector<std::string> key;  ///< of the primary key, in order
   std::vector<std::vector<std::string>>
       unique_keys;  ///< whole, immediate ones; the primary key too
+  /// Of DEFERRABLE constraints, which session_replication_role switches off.
+  std::vector<std::vector<std::string>> deferrable_keys;
   std::vector<std::string> partition_key;
   std::vector<std::string> triggers;         ///< enabled, and silent under session_replication_role
   std::vector<std::string> firing_triggers;  ///< ALWAYS or REPLICA

@@ -257,26 +257,30 @@ class Meeting {
   }
 
   // Proof that no two rows collapse: the source keeps the same columns, or fewer, unique.
+  bool proven(const Names& columns) {
+    if (contains(columns, key_)) return true;
+    return std::any_of(plan_.shape.indexes.begin(), plan_.shape.indexes.end(),
+                       [&](const Index& index) {
+                         if (!index.unique || index.partial) return false;
+                         Names own;
+                         for (const IndexTerm& term : index.terms)
+                           if (term.column) own.insert(plan_.shape.columns[*term.column].name);
+                         return own.size() == index.terms.size() && contains(columns, own);
+                       });
+  }
+
   void uniques() {
-    for (const auto& unique : there_.unique_keys) {
-      const Names columns = as_set(unique);
-      bool proven = contains(columns, key_);
-      for (const Index& index : plan_.shape.indexes) {
-        if (!index.unique || index.partial) continue;
-        Names own;
-        bool plain = true;
-        for (const IndexTerm& term : index.terms) {
-          plain = plain && term.column.has_value();
-          if (term.column) own.insert(plan_.shape.columns[*term.column].name);
-        }
-        proven = proven || (plain && contains(columns, own));
-      }
-      if (!proven)
+    for (const auto& unique : there_.unique_keys)
+      if (!proven(as_set(unique)))
         tells(
             fmt::format("({}) is unique there only: two rows that agree in it will stop it "
                         "(LS-T210)",
                         fmt::join(unique, ", ")));
-    }
+    for (const auto& unique : there_.deferrable_keys)
+      if (!proven(as_set(unique)))
+        tells(fmt::format("({}) is unique there only, and DEFERRABLE: {}", fmt::join(unique, ", "),
+                          silent_ ? "nothing checks it while lockstep follows"
+                                  : "two rows that agree in it will stop it"));
   }
 
   void foreign_keys() {

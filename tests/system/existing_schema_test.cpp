@@ -22,7 +22,7 @@ TEST_CASE("each difference of a table that was there is named, at once, before a
       "money numeric(5,2), at timestamp(3),"
       " doc jsonb, must text NOT NULL, made text GENERATED ALWAYS AS ('x') STORED, odd inet, fine "
       "text, wide real, pad char(4),"
-      " u varchar(9) UNIQUE, stranger text NOT NULL, guest text DEFAULT 'g');"
+      " u varchar(9) UNIQUE DEFERRABLE, stranger text NOT NULL, guest text DEFAULT 'g');"
       "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
       "CREATE TRIGGER touch BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f();"
       "CREATE TABLE keyless(a text); CREATE TABLE other(a bigint PRIMARY KEY, b bigint); CREATE "
@@ -62,12 +62,15 @@ TEST_CASE("rows that are there already: refused with counts, replaced, or left a
   server().query(
       "CREATE TABLE alembic_version(version_num varchar(32) PRIMARY KEY); INSERT INTO "
       "alembic_version VALUES ('old');"
-      "CREATE TABLE a(id int PRIMARY KEY, v text); CREATE TABLE b(id int PRIMARY KEY, v text); "
+      "CREATE TABLE a(id int PRIMARY KEY, v text); CREATE TABLE b(id int PRIMARY KEY, v text "
+      "UNIQUE DEFERRABLE); "
       "INSERT INTO a VALUES (1, 'mine'), (2, 'too')",
       "rows_there");
   const Outcome refused = lockstep({"run", file, dsn, "--until", "caught-up"});
   require_code(refused, 3);
   CHECK_THAT(refused.error_output, Catch::Contains("LS-T206") && Catch::Contains("a (2 rows)"));
+  CHECK_THAT(refused.output,
+             Catch::Contains("(v) is unique there only, and DEFERRABLE: nothing checks it"));
   CHECK(value("SELECT version_num FROM alembic_version", "rows_there") == "old");
 
   require_code(lockstep({"run", file, dsn, "--until", "caught-up", "--on-existing-row", "skip"}),
