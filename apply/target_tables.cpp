@@ -45,7 +45,7 @@ WHERE NOT g.tgisinternal AND g.tgenabled <> 'D'
 UNION ALL
 SELECT o.name, 'f', f.conname::text, false, false, false, 0
 FROM ours AS o JOIN pg_catalog.pg_constraint AS f ON f.conrelid = o.oid OR f.confrelid = o.oid
-WHERE f.contype = 'f'
+WHERE f.contype = 'f' AND (f.confdeltype IN ('c', 'n', 'd') OR f.confupdtype IN ('c', 'n', 'd'))
 UNION ALL
 SELECT o.name, 'r', r.rulename::text, false, false, false, 0
 FROM ours AS o JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = o.oid

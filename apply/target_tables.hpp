@@ -25,8 +25,9 @@ struct TableSeen {
     std::string name;
     bool ordinary = true;  ///< does not fire while session_replication_role is replica
   };
-  std::vector<TriggerSeen> triggers;      ///< enabled ones, and not those of foreign keys
-  std::vector<std::string> foreign_keys;  ///< its own, and those that reference it
+  std::vector<TriggerSeen> triggers;  ///< enabled ones, and not those of foreign keys
+  /// Its own, and those that reference it, if they change rows: CASCADE, SET NULL, SET DEFAULT.
+  std::vector<std::string> foreign_keys;
   std::vector<std::string> rules;
 };
 
