@@ -225,7 +225,9 @@ std::optional<std::string> moment_sql(const Moment& moment, Affinity affinity, C
     return std::nullopt;
   if (moment.format == "%Y-%m-%d" && type == ColumnType::date)
     return fmt::format("({} AT TIME ZONE 'UTC')::date", kNow);
-  if (moment.format == "%Y-%m-%d %H:%M:%S" && type == ColumnType::timestamp)
+  // Into milliseconds SQLite would put a text; who counts them writes them itself.
+  if (moment.format == "%Y-%m-%d %H:%M:%S" &&
+      (type == ColumnType::timestamp || type == ColumnType::timestamp_ms))
     return fmt::format("date_trunc('second', {} AT TIME ZONE 'UTC')", kNow);
   const auto format = char_format(moment.format);
   if (!format || type != ColumnType::text) return std::nullopt;

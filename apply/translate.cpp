@@ -82,6 +82,8 @@ class Translator {
       case Kind::between:
         return between(from);
       case Kind::is_null:
+        if (const auto json = json_column(from.operands[0]))
+          return truth_term(fmt::format("({} {})", *json, from.text));
         return truth_term(fmt::format("({} {})", value(from.operands[0]).sql, from.text));
       case Kind::collate:
         return collated(from);
@@ -132,6 +134,7 @@ class Translator {
       case ColumnType::date:
       case ColumnType::timestamp:
       case ColumnType::timestamptz:
+      case ColumnType::timestamp_ms:
       case ColumnType::uuid:
       case ColumnType::json:
         // SQLite compares how these are spelled, PostgreSQL what they mean.
@@ -160,6 +163,15 @@ class Translator {
     Term term{std::move(sql), TermKind::boolean};
     term.high = 1;
     return term;
+  }
+
+  // Such a column takes nothing but JSON; whether it is NULL does not hang on its spelling.
+  std::optional<std::string> json_column(const Expression& from) {
+    if (from.kind != Kind::name) return std::nullopt;
+    const auto number = plan_.shape.column_named(from.text);
+    if (!number || plan_.types[*number] != ColumnType::json) return std::nullopt;
+    columns_.push_back(*number);
+    return postgres::quoted(plan_.shape.columns[*number].name);
   }
 
   Term named(const Expression& from) {
@@ -249,6 +261,9 @@ class Translator {
   }
 
   Term call(const Expression& from) {
+    if (from.text == "json_valid" && from.operands.size() == 1)
+      if (const auto json = json_column(from.operands[0]))
+        return truth_term(fmt::format("({} IS NOT NULL OR NULL)", *json));
     std::vector<Term> arguments;
     for (const Expression& argument : from.operands) arguments.push_back(inner(argument));
     return called(from.text, arguments);

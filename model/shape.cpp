@@ -86,6 +86,8 @@ std::string_view to_string(ColumnType type) {
       return "date";
     case ColumnType::timestamp:
       return "timestamp without time zone";
+    case ColumnType::timestamp_ms:
+      return "timestamp(3) without time zone";
     case ColumnType::timestamptz:
       return "timestamp with time zone";
     case ColumnType::uuid:
@@ -100,7 +102,7 @@ std::optional<ColumnType> parse_column_type(std::string_view text) {
   for (const ColumnType type :
        {ColumnType::bigint, ColumnType::double_precision, ColumnType::text, ColumnType::bytea,
         ColumnType::numeric, ColumnType::boolean, ColumnType::date, ColumnType::timestamp,
-        ColumnType::timestamptz, ColumnType::uuid, ColumnType::json})
+        ColumnType::timestamptz, ColumnType::timestamp_ms, ColumnType::uuid, ColumnType::json})
     if (to_string(type) == text) return type;
   return std::nullopt;
 }

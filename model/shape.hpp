@@ -28,6 +28,8 @@ struct Column {
   Generated generated = Generated::no;
   std::string default_sql;  ///< as written in CREATE TABLE; empty: none
   std::string collation = "BINARY";
+  /// A CHECK lets nothing in but JSON, which is how Django says JSON. Known where SQLite is read.
+  bool json_checked = false;
   /// Not declared: the rowid of a table without a key. Always the last column. In SQL on the SQLite
   /// side sqlite::source_name() spells it.
   bool is_rowid = false;
@@ -76,7 +78,8 @@ struct TableShape {
 /// What a column becomes on PostgreSQL: one type per storage class; numeric for integers and reals
 /// side by side, as SQLite's NUMERIC affinity keeps them; and what the application needs there,
 /// where every value means the same in it: boolean for 0 and 1, the others for texts
-/// (model/spelling). timestamp is the one without, timestamptz the one with time zone.
+/// (model/spelling). timestamp is the one without, timestamptz the one with time zone; timestamp_ms
+/// has three digits, no zone, and holds what SQLite has as integers: milliseconds since 1970 (UTC).
 enum class ColumnType : std::uint8_t {
   bigint = 1,
   double_precision = 2,
@@ -88,7 +91,8 @@ enum class ColumnType : std::uint8_t {
   timestamp = 8,
   timestamptz = 9,
   uuid = 10,
-  json = 11
+  json = 11,
+  timestamp_ms = 12
 };
 
 /// How the texts of a column are spelled whose type keeps only what they mean.

@@ -81,7 +81,12 @@ struct RemoveRequest {
 /// has to decide something. Touches nothing.
 [[nodiscard]] ExitCode command_ddl_status(const std::string& source, Screen& screen);
 /// Dropped and renamed columns and tables are followed too; by the next run, on the target.
+/// While a lockstep runs, it is asked to do that, where the schema was held.
 [[nodiscard]] ExitCode command_ddl_accept(const std::string& source, Screen& screen);
+
+/// From now on schema changes are neither followed nor stopped at, until they are accepted; also
+/// while a lockstep runs.
+[[nodiscard]] ExitCode command_ddl_hold(const std::string& source, Screen& screen);
 
 struct RolesRequest {
   RoleNames roles;

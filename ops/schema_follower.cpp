@@ -184,6 +184,41 @@ void look_at_new(Database& database, const capture::Installed& installed, Schema
                .retry = Retry::new_session});
 }
 
+capture::SchemaHold hold_of(const std::string& path) {
+  Database database = Database::open(path, OpenMode::read_only);
+  return capture::schema_hold(database);
+}
+
+void set_hold(const std::string& path, capture::SchemaHold hold) {
+  Database database = Database::open(path, OpenMode::read_write);
+  capture::set_schema_hold(database, hold);
+}
+
+// In the middle of a migration: no state of it is looked at, but what is written is logged where it
+// can be. Tables that come back without triggers are marked, so nothing is lost.
+void wait_for_the_end(const std::string& path, const capture::Installed& installed) {
+  std::vector<capture::Drift> found;
+  std::size_t unknown = 0;
+  {
+    Database reading = Database::open(path, OpenMode::read_only);
+    found = capture::drift(reading, installed.tables);
+    unknown = unfollowed(reading, installed).size();
+  }
+  if (found.empty() && unknown == 0) return;
+  Database writing = Database::open(path, OpenMode::read_write);
+  for (const capture::Drift& each : found)
+    for (const TablePlan& plan : installed.tables)
+      if (plan.name() == each.table) capture::keep_logging(writing, plan);
+  throw Error({.code = "LS-S317",
+               .exit = ExitCode::precondition,
+               .what = "the source's schema has changed, and lockstep ddl hold is on",
+               .why = found.empty() ? "there are new tables" : found.front().what,
+               .data = "the application goes on and its changes go on being logged; the target "
+                       "stays at the last state before",
+               .todo = "after the migration: lockstep ddl accept SOURCE",
+               .retry = Retry::new_session});
+}
+
 std::int64_t schema_version(const std::string& path) {
   return Database::open(path, OpenMode::read_only).pragma_int("schema_version");
 }
@@ -204,19 +239,7 @@ void put_in_place(const SchemaMoves& moves, Database& reading, capture::Installe
   if (!moves.step.empty()) installed.tables = now->tables;
 }
 
-}  // namespace
-
-SchemaMoves look_at_schema(const std::string& path, const capture::Installed& installed,
-                           bool new_tables, bool accepted) {
-  Database reading = Database::open(path, OpenMode::read_only);
-  SchemaMoves moves;
-  moves.schema_version = reading.pragma_int("schema_version");
-  look_at_followed(reading, installed, accepted, moves);
-  if (new_tables) look_at_new(reading, installed, moves);
-  return moves;
-}
-
-std::vector<Note> follow_schema(const std::string& path, capture::Installed& installed,
+std::vector<Note> follow_freely(const std::string& path, capture::Installed& installed,
                                 bool new_tables, bool accepted) {
   for (int attempt = 0; attempt < kTries; ++attempt) {
     const SchemaMoves moves = look_at_schema(path, installed, new_tables, accepted);
@@ -236,6 +259,31 @@ std::vector<Note> follow_schema(const std::string& path, capture::Installed& ins
     return moves.notes;
   }
   throw_never_rests();
+}
+
+}  // namespace
+
+SchemaMoves look_at_schema(const std::string& path, const capture::Installed& installed,
+                           bool new_tables, bool accepted) {
+  Database reading = Database::open(path, OpenMode::read_only);
+  SchemaMoves moves;
+  moves.schema_version = reading.pragma_int("schema_version");
+  look_at_followed(reading, installed, accepted, moves);
+  if (new_tables) look_at_new(reading, installed, moves);
+  return moves;
+}
+
+std::vector<Note> follow_schema(const std::string& path, capture::Installed& installed,
+                                bool new_tables, bool accepted) {
+  const capture::SchemaHold hold = hold_of(path);
+  if (hold == capture::SchemaHold::held && !accepted) {
+    wait_for_the_end(path, installed);
+    return {};
+  }
+  std::vector<Note> notes =
+      follow_freely(path, installed, new_tables, accepted || hold == capture::SchemaHold::accepted);
+  if (hold != capture::SchemaHold::none) set_hold(path, capture::SchemaHold::none);
+  return notes;
 }
 
 bool NewTables::due(std::int64_t schema_version, const capture::Installed& installed) {

@@ -44,7 +44,7 @@ void respell_instant(std::string& text) {
   constexpr std::size_t kMinuteBytes = 16, kSecondBytes = 19;
   if (text.size() < kMinuteBytes) return;
   if (text[10] == 'T') text[10] = ' ';
-  for (const std::string_view zone : {"Z", "+00:00", "+00"})
+  for (const std::string_view zone : {"Z", " +00:00", "+00:00", "+00"})
     if (text.size() >= kMinuteBytes + zone.size() && text.ends_with(zone)) {
       text.resize(text.size() - zone.size());
       break;
@@ -85,12 +85,17 @@ void respell(Value& value, const TablePlan& plan, std::size_t column) {
     respell_instant(value.bytes);
 }
 
+std::string target_term(std::string name, ColumnType type) {
+  if (type == ColumnType::timestamp_ms)
+    return fmt::format("(extract(epoch FROM {}) * 1000)::pg_catalog.int8", name);
+  return keeps_meaning_only(type) ? name + "::pg_catalog.text" : name;
+}
+
 // A table that was there has types of its own: what they hold comes back in those that it went in.
 std::string shown_column(const TablePlan& plan, std::size_t column) {
   std::string shown = postgres::quoted(plan.shape.columns[column].name);
   if (plan.existing) shown += fmt::format("::{}", to_string(plan.types[column]));
-  if (keeps_meaning_only(plan.types[column])) shown += "::pg_catalog.text";
-  return shown;
+  return target_term(std::move(shown), plan.types[column]);
 }
 
 // "C" orders text byte by byte, as BINARY does. Types that keep only a meaning come as PostgreSQL
@@ -118,6 +123,7 @@ Value target_value(const std::optional<std::string_view>& field, ColumnType type
   if (!field) return value;
   switch (type) {
     case ColumnType::bigint:
+    case ColumnType::timestamp_ms:
       value.kind = ValueClass::integer;
       value.integer = static_cast<std::int64_t>(big_endian(*field));
       break;

@@ -22,6 +22,7 @@ enum class Misfit {
   not_date,
   not_timestamp,
   not_timestamptz,
+  not_milliseconds,
   not_uuid,
   not_json,
   other_spelling,  ///< see ColumnSpelling; not found by misfit_of()
@@ -33,9 +34,9 @@ enum class Misfit {
 
 /// bigint takes integer, double precision real (with infinities, never a NaN SQLite could not
 /// have), text valid UTF-8 text without NUL, bytea blob, numeric what fits_numeric() says, boolean
-/// the integers 0 and 1, date, timestamp (no zone written), timestamptz (zone 0 written), uuid and
-/// json the texts of model/spelling; NULL fits every column. Anything else is a misfit: nothing is
-/// converted.
+/// the integers 0 and 1, timestamp_ms integers of the years 1 to 9999, date, timestamp (no zone
+/// written), timestamptz (zone 0 written), uuid and json the texts of model/spelling; NULL fits
+/// every column. Anything else is a misfit: nothing is converted.
 [[nodiscard]] Misfit misfit_of(const ValueView& value, ColumnType type);
 
 /// True for well-formed UTF-8 as PostgreSQL means it (no surrogates, no overlong forms, at most

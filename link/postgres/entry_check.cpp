@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "link/postgres/encode.hpp"
+#include "link/postgres/row_size.hpp"
 #include "model/error.hpp"
 #include "model/spelling.hpp"
 
@@ -97,6 +98,7 @@ void check_entry(const TablePlan& plan, const EntryView& entry) {
                    .todo = "give the row a key and run lockstep again"});
   }
   if (values.next() || values.malformed()) throw_count(plan);
+  check_size(plan, entry);
 }
 
 bool key_fits(const TablePlan& plan, const EntryView& absent) {

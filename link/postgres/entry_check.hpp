@@ -8,8 +8,9 @@
 namespace lockstep::postgres {
 
 /// Throws LS-D401 naming table, key and column if a value does not fit its column's type, LS-D412
-/// if a key is NULL, LS-W501 if the entry has another number of values than it should. Nothing is
-/// ever converted.
+/// if a key is NULL, LS-D413 if a key
+/// or row is larger than PostgreSQL can keep, LS-W501 if the entry has another number of values
+/// than it should. Nothing is ever converted.
 void check_entry(const TablePlan& plan, const EntryView& entry);
 
 /// False if the target cannot have a row with the key of this absent entry, because a key value is
