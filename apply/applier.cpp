@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "apply/existing.hpp"
 #include "apply/ledger.hpp"
 #include "apply/merge.hpp"
 #include "link/postgres/encode.hpp"
@@ -125,6 +126,13 @@ const TablePlan& Applier::plan(std::uint32_t table) const {
                .todo = "source and target belong to different migrations: check both paths"});
 }
 
+std::vector<TablePlan> Applier::existing_plans() const {
+  std::vector<TablePlan> plans;
+  for (const auto& [id, plan] : tables_)
+    if (plan.existing) plans.push_back(plan);
+  return plans;
+}
+
 void Applier::begin(const wire::BatchBegin& batch) {
   staging_.reset();
   connection_.abort();
@@ -161,6 +169,7 @@ void Applier::take(const EntryView& entry) {
 
 void Applier::start_staging() {
   connection_.exec("BEGIN");
+  if (options_.silent) connection_.exec(kBeSilent);
   LOCKSTEP_FAILPOINT("apply.begun");
   staging_ =
       std::make_unique<Staging>(connection_, options_.schema, options_.limits.copy_lump_bytes);
@@ -212,7 +221,9 @@ Applied Applier::end(const wire::BatchEnd& batch) {
                  .data = "nothing of it was applied",
                  .todo = "nothing; the session starts again by itself",
                  .retry = Retry::new_session});
-  if (plan_change_ && !staging_) start_staging();
+  // The batch that makes the copy consistent may be empty; it fills the tables all the same.
+  const bool fills = options_.becomes_consistent && !existing_plans().empty();
+  if ((plan_change_ || fills) && !staging_) start_staging();
   return staging_ ? finish_staging() : finish_small();
 }
 
@@ -236,6 +247,8 @@ Applied Applier::finish_staging() {
   // As late as can be: it keeps readers of these tables out until the commit.
   if (plan_change_) begin_plan_change(connection_, *plan_change_);
   const bool fell_back = staging_->merge(options_.keyed);
+  if (options_.becomes_consistent)
+    fill_existing(connection_, options_.schema, existing_plans(), options_.silent);
   if (plan_change_) end_plan_change(connection_, options_.migration, *plan_change_);
   LOCKSTEP_FAILPOINT("apply.rows_done");
   staging_.reset();
@@ -256,13 +269,14 @@ std::map<std::string, std::string> Applier::statements_for(bool delete_and_inser
       {advance_name(), advance_sql(options_.migration, options_.becomes_consistent)}};
   for (const StoredEntry& entry : stored_) {
     const TablePlan& table = plan(entry.table);
-    if (delete_and_insert || !entry.present)
+    const bool replaced = delete_and_insert || !is_upserted(table);
+    if (replaced || !entry.present)
       statements.emplace(fmt::format("lockstep_d{}", table.id),
                          delete_row_sql(options_.schema, table));
-    if (delete_and_insert && entry.present)
+    if (replaced && entry.present)
       statements.emplace(fmt::format("lockstep_i{}", table.id),
                          insert_row_sql(options_.schema, table));
-    if (!delete_and_insert && entry.present)
+    if (!replaced && entry.present)
       statements.emplace(fmt::format("lockstep_u{}", table.id),
                          upsert_row_sql(options_.schema, table));
   }
@@ -293,17 +307,21 @@ void Applier::run_entry(Pipeline& pipeline, const StoredEntry& entry, char verb,
 // it has done anything.
 Pipeline::Outcome Applier::run_small(bool delete_and_insert) {
   const std::map<std::string, std::string> statements = statements_for(delete_and_insert);
+  const auto replaced = [&](const StoredEntry& entry) {
+    return delete_and_insert || !is_upserted(plan(entry.table));
+  };
   Pipeline pipeline(connection_);
   for (const auto& [name, sql] : statements) pipeline.prepare(name, sql);
   pipeline.exec("BEGIN");
+  if (options_.silent) pipeline.exec(kBeSilent);
   LOCKSTEP_FAILPOINT("apply.begun");
   run_advance(pipeline);
   LOCKSTEP_FAILPOINT("apply.pos_set");
   for (const StoredEntry& entry : stored_)
-    if (delete_and_insert || !entry.present) run_entry(pipeline, entry, 'd', true);
+    if (replaced(entry) || !entry.present) run_entry(pipeline, entry, 'd', true);
   LOCKSTEP_FAILPOINT("apply.half_rows");
   for (const StoredEntry& entry : stored_)
-    if (entry.present) run_entry(pipeline, entry, delete_and_insert ? 'i' : 'u', false);
+    if (entry.present) run_entry(pipeline, entry, replaced(entry) ? 'i' : 'u', false);
   LOCKSTEP_FAILPOINT("apply.rows_done");
   pipeline.commit();
   Pipeline::Outcome outcome = pipeline.finish();

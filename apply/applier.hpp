@@ -33,6 +33,7 @@ struct ApplierOptions {
   bool keyed = true;  ///< false while the target has no keys yet: merge by delete and insert
   bool becomes_consistent = false;  ///< this is the batch that ends the snapshot
   ApplierLimits limits{};
+  bool silent = false;  ///< this session may_be_silent(): triggers and foreign keys do not act
 };
 
 struct Applied {
@@ -84,6 +85,7 @@ class Applier {
   };
 
   [[nodiscard]] const TablePlan& plan(std::uint32_t table) const;
+  [[nodiscard]] std::vector<TablePlan> existing_plans() const;
   void take(const EntryView& entry);
   void start_staging();
   void keep_latest();

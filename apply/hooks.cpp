@@ -24,7 +24,7 @@ constexpr char kTable[] =
 
 [[noreturn]] void throw_failed(const std::string& name, std::size_t number, const std::string& why,
                                Retry retry) {
-  throw Error({.code = "LS-T232",
+  throw Error({.code = "LS-T233",
                .exit = ExitCode::stopped,
                .what = fmt::format("hooks.{}: entry {} failed on the target", name, number),
                .why = why,

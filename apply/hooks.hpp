@@ -15,7 +15,7 @@ struct Hooks {
 
 /// Runs those statements of hook `name` ("after_schema") that the ledger does not say were run,
 /// each in a transaction of its own together with its entry in the ledger, without a
-/// statement_timeout; names without a schema are those of `schema`. Throws LS-T232 (exit 7) naming
+/// statement_timeout; names without a schema are those of `schema`. Throws LS-T233 (exit 7) naming
 /// hook and number if one fails: nothing of it stays, and the next run tries it again. An entry of
 /// a configuration may hold several statements.
 void run_hooks(postgres::Connection& connection, const std::string& migration,

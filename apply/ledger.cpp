@@ -5,6 +5,7 @@
 #include <array>
 #include <map>
 
+#include "apply/existing.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/names.hpp"
 #include "link/wire/control.hpp"
@@ -233,6 +234,12 @@ std::vector<LedgerTable> read_tables(Connection& connection, const std::string& 
   return in_order;
 }
 
+std::vector<TablePlan> plans_of(const std::vector<apply::LedgerTable>& tables) {
+  std::vector<TablePlan> plans;
+  for (const apply::LedgerTable& table : tables) plans.push_back(table.plan);
+  return plans;
+}
+
 std::optional<Position> newest_seen(const std::vector<LedgerTable>& tables) {
   std::optional<Position> newest;
   for (const LedgerTable& table : tables)
@@ -255,6 +262,8 @@ void enter_ledger(Connection& connection, const std::string& migration,
 
 void begin_snapshot(Connection& connection, const LedgerRow& row, const Position& p0,
                     const std::vector<TableToCopy>& tables) {
+  const bool silent = may_be_silent(connection);
+  std::vector<TablePlan> plans;
   in_transaction(connection, [&] {
     const Result moved = connection.query(
         "UPDATE lockstep.ledger SET phase = 'snapshot', era = $2::uuid, seq = $3::bigint, identity "
@@ -267,18 +276,20 @@ void begin_snapshot(Connection& connection, const LedgerRow& row, const Position
             .rows() == 0)
       connection.exec(fmt::format("CREATE SCHEMA {}", postgres::quoted(row.target_schema)));
     for (const auto& [plan, split_points] : tables) {
-      connection.exec(create_table_sql(row.target_schema, plan));
+      if (!plan.existing) connection.exec(create_table_sql(row.target_schema, plan));
       connection.query(
           "INSERT INTO lockstep.ledger_tables (migration, id, name, plan) VALUES ($1, $2::integer, "
           "$3, $4)",
           {row.migration, std::to_string(plan.id), plan.target_name(), wire::encode_plan(plan)});
       enter_parts(connection, row.migration, plan.id, split_points);
+      plans.push_back(plan);
     }
+    make_way(connection, row.migration, row.target_schema, plans, silent);
   });
 }
 
 void move_phase(Connection& connection, const std::string& migration, Phase from, Phase to,
-                bool consistent) {
+                bool consistent, const std::function<void()>& also) {
   in_transaction(connection, [&] {
     const Result moved = connection.query(
         "UPDATE lockstep.ledger SET phase = $3, consistent = consistent OR $4::boolean, updated = "
@@ -286,7 +297,7 @@ void move_phase(Connection& connection, const std::string& migration, Phase from
         "WHERE migration = $1 AND phase = $2 AND role = 'replica'",
         {migration, std::string(to_string(from)), std::string(to_string(to)),
          std::string(consistent ? "true" : "false")});
-    if (moved.affected() == 1) return;
+    if (moved.affected() == 1) return also ? also() : void();
     throw Error(
         {.code = "LS-R704",
          .exit = ExitCode::busy,
@@ -313,6 +324,7 @@ void remove_ledger(Connection& connection, const std::string& migration) {
     connection.query("DELETE FROM lockstep.ledger WHERE migration = $1", {migration});
     if (connection.exec("SELECT 1 FROM lockstep.ledger").rows() > 0) return;
     connection.exec("DROP TABLE IF EXISTS lockstep.ledger_hooks");
+    connection.exec("DROP TABLE IF EXISTS lockstep.ledger_foreign_keys");
     connection.exec("DROP TABLE lockstep.ledger_parts, lockstep.ledger_tables, lockstep.ledger");
     const Result left = connection.exec(
         "SELECT 1 FROM pg_class WHERE relnamespace = 'lockstep'::regnamespace LIMIT 1");

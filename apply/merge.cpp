@@ -64,20 +64,51 @@ std::string on_conflict(const TablePlan& plan) {
   return fmt::format(" ON CONFLICT ({}) DO UPDATE SET {}", key, fmt::join(updates, ", "));
 }
 
-std::string delete_using(const std::string& schema, const TablePlan& plan) {
-  return fmt::format("DELETE FROM {} AS t USING {} AS s WHERE {}",
-                     qualified(schema, plan.target_name()), staging_name(plan),
-                     same_key(plan, "t", "s"));
+std::string destination(const std::string& schema, const TablePlan& plan, Into into) {
+  return into == Into::copy && plan.existing ? postgres::copy_table(schema, plan.id)
+                                             : qualified(schema, plan.target_name());
+}
+
+std::string delete_using(const std::string& schema, const TablePlan& plan,
+                         Into into = Into::table) {
+  return fmt::format("DELETE FROM {} AS t USING {} AS s WHERE {}", destination(schema, plan, into),
+                     staging_name(plan), same_key(plan, "t", "s"));
+}
+
+// What is assigned converts by itself and exactly; only a text needs to be told that it is a time.
+std::string assigned(const TablePlan& plan, std::size_t column, std::string value) {
+  if (!plan.existing || plan.existing->columns[column].holds.kind != TargetKind::time) return value;
+  return fmt::format("{}::{}", value, plan.existing->columns[column].type);
+}
+
+// GENERATED ALWAYS AS IDENTITY takes the source's numbers only so. Without an identity it says
+// nothing.
+std::string_view overriding(const TablePlan& plan) {
+  return plan.existing ? "OVERRIDING SYSTEM VALUE " : "";
+}
+
+std::string insert_from(const std::string& schema, const TablePlan& plan, const std::string& from) {
+  std::vector<std::string> values = columns_of(plan);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = assigned(plan, i, values[i]);
+  return fmt::format("INSERT INTO {} AS t ({}) {}SELECT {} FROM {}", qualified(schema, plan.name()),
+                     fmt::join(columns_of(plan), ", "), overriding(plan), fmt::join(values, ", "),
+                     from);
 }
 
 }  // namespace
 
+bool is_upserted(const TablePlan& plan) {
+  return !plan.existing || plan.existing->upserts;
+}
+
 std::string insert_row_sql(const std::string& schema, const TablePlan& plan) {
   std::vector<std::string> parameters;
   for (std::size_t i = 0; i < plan.types.size(); ++i)
-    parameters.push_back(fmt::format("${}::{}", i + 1, to_string(plan.types[i])));
-  return fmt::format("INSERT INTO {} ({}) VALUES ({})", qualified(schema, plan.target_name()),
-                     fmt::join(columns_of(plan), ", "), fmt::join(parameters, ", "));
+    parameters.push_back(
+        assigned(plan, i, fmt::format("${}::{}", i + 1, to_string(plan.types[i]))));
+  return fmt::format("INSERT INTO {} ({}) {}VALUES ({})", qualified(schema, plan.target_name()),
+                     fmt::join(columns_of(plan), ", "), overriding(plan),
+                     fmt::join(parameters, ", "));
 }
 
 std::string upsert_row_sql(const std::string& schema, const TablePlan& plan) {
@@ -147,15 +178,25 @@ std::string merge_upsert_changed_sql(const std::string& schema, const TablePlan&
                      fmt::join(present, ", "), fmt::join(proposed, ", "));
 }
 
-std::string merge_delete_touched_sql(const std::string& schema, const TablePlan& plan) {
-  return delete_using(schema, plan);
+std::string merge_delete_touched_sql(const std::string& schema, const TablePlan& plan, Into into) {
+  return delete_using(schema, plan, into);
 }
 
-std::string merge_insert_sql(const std::string& schema, const TablePlan& plan) {
-  const std::string columns = fmt::format("{}", fmt::join(columns_of(plan), ", "));
-  return fmt::format("INSERT INTO {0} AS t ({1}) SELECT {1} FROM {2} WHERE {3}",
-                     qualified(schema, plan.target_name()), columns, staging_name(plan),
+std::string merge_delete_all_sql(const std::string& schema, const TablePlan& plan, Into into) {
+  return "DELETE FROM " + destination(schema, plan, into);
+}
+
+std::string merge_insert_sql(const std::string& schema, const TablePlan& plan, Into into) {
+  if (into == Into::copy && plan.existing)
+    return fmt::format("INSERT INTO {0} ({1}) SELECT {1} FROM {2} WHERE {3}",
+                       destination(schema, plan, into), fmt::join(columns_of(plan), ", "),
+                       staging_name(plan), present_name(plan));
+  return fmt::format("{} WHERE {}", insert_from(schema, plan, staging_name(plan)),
                      present_name(plan));
+}
+
+std::string fill_sql(const std::string& schema, const TablePlan& plan) {
+  return insert_from(schema, plan, postgres::copy_table(schema, plan.id));
 }
 
 }  // namespace lockstep::apply

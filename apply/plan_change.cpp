@@ -16,12 +16,6 @@ namespace {
 using postgres::qualified;
 using postgres::quoted;
 
-std::vector<TablePlan> plans_of(const std::vector<LedgerTable>& tables) {
-  std::vector<TablePlan> plans;
-  for (const LedgerTable& table : tables) plans.push_back(table.plan);
-  return plans;
-}
-
 bool not_null(const TablePlan& plan, std::size_t column) {
   return plan.shape.columns[column].not_null || plan.is_key(column);
 }
@@ -127,6 +121,7 @@ PlanChange plan_change(const std::string& schema, const std::vector<LedgerTable>
     }
     if (wire::encode_plan(*was) == wire::encode_plan(plan)) continue;
     change.plans.push_back(plan);
+    if (was->existing) continue;  // never ours to alter: ops stops before it would have to be
     change_columns(schema, *was, plan, change);
     if (keyed)
       change_indexes(schema, key_statements(schema, *was, plans_before),

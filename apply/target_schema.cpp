@@ -232,6 +232,7 @@ KeyStatements key_statements(const std::string& schema, const TablePlan& plan,
   KeyStatements statements;
   // Every table's names are given out in the same order each time, so a rerun finds the same ones.
   for (const TablePlan& each : plans) {
+    if (each.existing) continue;  // has its own
     const std::string name = names.next(each.target_name(), "", "pkey");
     const std::string table = qualified(schema, each.target_name());
     KeyStatements own{{index_statement(name, true, table, key_names(each))},

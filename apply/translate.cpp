@@ -171,9 +171,10 @@ class Translator {
   std::optional<std::string> json_column(const Expression& from) {
     if (from.kind != Kind::name) return std::nullopt;
     const auto number = plan_.shape.column_named(from.text);
-    if (!number || plan_.types[*number] != ColumnType::json) return std::nullopt;
+    if (!number || plan_.types[*number] != ColumnType::json || plan_.is_converted(*number))
+      return std::nullopt;
     columns_.push_back(*number);
-    return postgres::quoted(plan_.shape.columns[*number].name);
+    return postgres::quoted(plan_.target_column(*number));
   }
 
   Term named(const Expression& from) {

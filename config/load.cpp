@@ -98,6 +98,7 @@ class Reader {
     hooks("/hooks/after_schema", settings.after_schema);
     hooks("/hooks/after_snapshot", settings.after_snapshot);
     settings.rules = read_rules(document_, loaded_.lines, loaded_.problems);
+    text("/snapshot/on_existing_row", settings.on_existing_row);
     const json::json_pointer dsn("/target/dsn");
     loaded_.target_written_out =
         document_.contains(dsn) &&

@@ -33,6 +33,7 @@ struct Settings {
   /// What "columns", "tables.rename" and "tables.add" say; nothing if there is no file at all.
   std::optional<RuleSet> rules{};
   std::vector<HookEntry> after_schema{}, after_snapshot{};
+  std::string on_existing_row;  ///< fail, update or skip
 };
 
 }  // namespace lockstep::config

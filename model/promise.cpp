@@ -72,30 +72,6 @@ ColumnType type_of(Promise promise, const PromiseCensus& census) {
   return ColumnType::uuid;
 }
 
-/// Why the values together keep a column from its type; empty: they do not.
-std::string obstacle(Promise promise, const PromiseCensus& census, Distinction distinction) {
-  if (promise == Promise::json && distinction != Distinction::none)
-    return "it is in an index, and json has no order";
-  const bool several = std::popcount(census.spellings) > 1;
-  if (promise == Promise::uuid || promise == Promise::uuid_text)
-    return several ? "its UUIDs are spelled in several ways" : "";
-  if (promise != Promise::instant) return "";
-  if (census.milliseconds > 0)
-    return census.spellings != 0 ? "some values are numbers and some are texts" : "";
-  if (!several) return "";
-  if ((census.spellings & kWithoutZone) != 0 && (census.spellings & ~kWithoutZone) != 0)
-    return "some values have a zone and some have none";
-  // Python leaves out an empty fraction: with 0 or 6 digits each instant still has one spelling.
-  const unsigned only = 63U - static_cast<unsigned>(std::countl_zero(census.spellings | 1));
-  const bool as_python =
-      census.spellings == (std::uint64_t{1} << only | std::uint64_t{1} << (only & ~7U)) &&
-      (only & 7) < 7 && census.empty_fractions == 0;
-  if (distinction == Distinction::key) return "it is in the key, and spelled in several ways";
-  if (distinction == Distinction::unique && !as_python)
-    return "it is in a unique index, and spelled in several ways";
-  return "";
-}
-
 }  // namespace
 
 Promise promise_of(const Column& column) {
@@ -174,6 +150,29 @@ Distinction distinction_of(const TableShape& shape, std::size_t column) {
   return found;
 }
 
+std::string_view obstacle(Promise promise, const PromiseCensus& census, Distinction distinction) {
+  if (promise == Promise::json && distinction != Distinction::none)
+    return "it is in an index, and json has no order";
+  const bool several = std::popcount(census.spellings) > 1;
+  if (promise == Promise::uuid || promise == Promise::uuid_text)
+    return several ? "its UUIDs are spelled in several ways" : "";
+  if (promise != Promise::instant) return "";
+  if (census.milliseconds > 0)
+    return census.spellings != 0 ? "some values are numbers and some are texts" : "";
+  if (!several) return "";
+  if ((census.spellings & kWithoutZone) != 0 && (census.spellings & ~kWithoutZone) != 0)
+    return "some values have a zone and some have none";
+  // Python leaves out an empty fraction: with 0 or 6 digits each instant still has one spelling.
+  const unsigned only = 63U - static_cast<unsigned>(std::countl_zero(census.spellings | 1));
+  const bool as_python =
+      census.spellings == (std::uint64_t{1} << only | std::uint64_t{1} << (only & ~7U)) &&
+      (only & 7) < 7 && census.empty_fractions == 0;
+  if (distinction == Distinction::key) return "it is in the key, and spelled in several ways";
+  if (distinction == Distinction::unique && !as_python)
+    return "it is in a unique index, and spelled in several ways";
+  return "";
+}
+
 Usable usable_type(const Column& column, const PromiseCensus& census, Distinction distinction) {
   Usable usable;
   const Promise promise = promise_of(column);
@@ -190,8 +189,8 @@ Usable usable_type(const Column& column, const PromiseCensus& census, Distinctio
         fmt::format("not {}: {}; correct such rows before the copy, or leave the column "
                     "as it is",
                     wanted(promise), census.broken_by));
-  if (const std::string why = obstacle(promise, census, distinction); !why.empty())
-    return stays(why);
+  if (const std::string_view why = obstacle(promise, census, distinction); !why.empty())
+    return stays(std::string(why));
   usable.type = type_of(promise, census);
   usable.spelling = {census.spellings,
                      distinction == Distinction::key || distinction == Distinction::unique};

@@ -52,6 +52,11 @@ enum class Distinction : std::uint8_t {
 
 [[nodiscard]] Distinction distinction_of(const TableShape& shape, std::size_t column);
 
+/// Why the values together cannot have the type that the promise is worth, though each of them
+/// keeps it (two spellings of one value in a unique index); empty: they can.
+[[nodiscard]] std::string_view obstacle(Promise promise, const PromiseCensus& census,
+                                        Distinction distinction);
+
 /// The type that the promise is worth, where every value keeps it and none meets another.
 [[nodiscard]] Usable usable_type(const Column& column, const PromiseCensus& census,
                                  Distinction distinction);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/existing_target.hpp"
 #include "model/rule.hpp"
 
 namespace lockstep {
@@ -117,6 +118,9 @@ struct TablePlan {
   std::vector<std::string> carried_indexes;  ///< names of shape.indexes that PostgreSQL gets too
   std::vector<std::string> left_out;  ///< what it does not get, one sentence each; told to the user
   TableRules rules{};                 ///< of the configuration; entries hold values after them
+  /// The table was there: `types` say how its values travel, this what they become. Nothing: it is
+  /// lockstep's own.
+  std::optional<ExistingTarget> existing{};
 
   [[nodiscard]] const std::string& name() const { return shape.name; }
   /// The names on PostgreSQL.

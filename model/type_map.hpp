@@ -29,6 +29,8 @@ struct ColumnCensus {
   std::uint64_t cast_misfits = 0;  ///< values that the rule's cast leaves without a fit
   std::string cast_misfit_example{};
   PromiseCensus promise{};
+  std::uint64_t target_misfits = 0;  ///< values that the column on the target cannot hold
+  std::string target_misfit_example{};
   Extremes extremes{};
 };
 

@@ -17,6 +17,7 @@
 #include "ops/names.hpp"
 #include "ops/rule_checks.hpp"
 #include "snapshot/census.hpp"
+#include "snapshot/existing.hpp"
 #include "snapshot/plan.hpp"
 #include "snapshot/undecided.hpp"
 
@@ -111,18 +112,30 @@ std::string reading_problem(sqlite::Database& database, const TableShape& shape)
 }
 
 TableCensus census_of(sqlite::Database& database, const TableFacts& facts, std::uint64_t sample,
-                      Screen& screen) {
+                      Screen& screen, const snapshot::TargetTypes& targets) {
   const TableShape& shape = facts.shape;
-  if (sample > 0) return snapshot::sample_census(database, shape, sample, facts.rules);
+  if (sample > 0) return snapshot::sample_census(database, shape, sample, facts.rules, targets);
   const auto progress = [&](std::uint64_t seen) {
     screen.progress(fmt::format("reading every value of {}: {} rows", shape.name,
                                 grouped(static_cast<std::int64_t>(seen))));
   };
-  return snapshot::take_census(database, shape, {}, progress, facts.rules);
+  return snapshot::take_census(database, shape, {}, progress, facts.rules, targets);
+}
+
+const CatalogTable* table_there(const TableChoice& choice, const std::string& name) {
+  if (choice.there == nullptr) return nullptr;
+  const auto found = choice.there->find(name);
+  return found == choice.there->end() ? nullptr : &found->second;
+}
+
+bool has_rules(const TableRules& rules) {
+  return !rules.rename.empty() || !rules.added.empty() ||
+         std::any_of(rules.columns.begin(), rules.columns.end(),
+                     [](const ColumnRule& rule) { return !rule.empty(); });
 }
 
 // `facts` gets everything but the plan.
-snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, std::uint64_t sample,
+snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const TableChoice& choice,
                            Screen& screen, TableFacts& facts) {
   const TableShape& shape = facts.shape;
   facts.shape_problems = snapshot::shape_problems(shape, facts.rules);
@@ -135,9 +148,19 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, std::ui
     facts.capture_problems = capture::lookup_problems(database, shape);
   snapshot::Planned planned;
   if (unreadable.empty()) {
-    facts.census = census_of(database, facts, sample, screen);
-    planned = snapshot::plan_table(id, shape, facts.census,
-                                   sqlite::read_sequence(database, shape.name), facts.rules);
+    const CatalogTable* there =
+        table_there(choice, facts.rules.rename.empty() ? shape.name : facts.rules.rename);
+    if (there != nullptr && has_rules(facts.rules))
+      facts.rule_problems.push_back(
+          "it is on the target already, and the configuration has rules for it: either, not both");
+    facts.census = census_of(
+        database, facts, choice.sample, screen,
+        there != nullptr ? snapshot::target_types(shape, *there) : snapshot::TargetTypes());
+    const std::int64_t sequence = sqlite::read_sequence(database, shape.name);
+    planned =
+        there != nullptr
+            ? snapshot::plan_existing(id, shape, facts.census, sequence, *there, choice.silent)
+            : snapshot::plan_table(id, shape, facts.census, sequence, facts.rules);
     facts.data_problems = planned.problems;
     facts.left_out = planned.plan.left_out;
   } else {
@@ -213,7 +236,7 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
     TableFacts& facts = assessment.tables.emplace_back();
     facts.shape = sqlite::read_shape(database, table.name);
     facts.rules = rules_of(choice.rules, facts.shape);
-    snapshot::Planned planned = plan_one(database, id, choice.sample, screen, facts);
+    snapshot::Planned planned = plan_one(database, id, choice, screen, facts);
     for (snapshot::Warning& warning : planned.warnings)
       if (facts.carried)
         assessment.warnings.push_back(
@@ -222,8 +245,9 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
       assessment.refusals.push_back({table.name, std::move(planned.problems)});
       continue;
     }
-    for (std::string& sentence : apply::left_out(planned.plan))
-      planned.plan.left_out.push_back(std::move(sentence));
+    if (!planned.plan.existing)
+      for (std::string& sentence : apply::left_out(planned.plan))
+        planned.plan.left_out.push_back(std::move(sentence));
     facts.left_out = planned.plan.left_out;
     assessment.plans.push_back(std::move(planned.plan));
     undecided.push_back(std::move(planned.undecided));

@@ -2,11 +2,13 @@
 // by name.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "config/settings.hpp"
 #include "link/sqlite/database.hpp"
+#include "model/existing_target.hpp"
 #include "model/shape.hpp"
 #include "model/type_map.hpp"
 #include "ops/screen.hpp"
@@ -55,6 +57,10 @@ struct TableChoice {
   std::vector<config::ExpectedTable> expect{};
   RuleSet rules{};
   std::uint64_t sample = 0;  ///< rows of each table that are read; 0: all
+  /// Tables that are on the target already: their types win where every value fits. Nothing: the
+  /// target is not known.
+  const std::map<std::string, CatalogTable>* there = nullptr;
+  bool silent = false;  ///< apply::may_be_silent()
 };
 
 /// Throws LS-S330 if no table is left, or a glob names nothing, LS-A113 if an expected table is not

@@ -94,6 +94,12 @@ void add_run(Commands& commands, Signals& signals) {
   add_until(*run, arguments);
   add_choice_of_tables(*run, arguments);
   add_choice_of_target(*run, arguments);
+  run->add_option("--on-existing-row", arguments.on_existing_row,
+                  "rows that are in the target's tables before the copy: fail (default, but not "
+                  "for the frameworks' own tables), update (the source's take their place), skip "
+                  "(such tables are not followed)")
+      ->check(CLI::IsMember({"fail", "update", "skip"}))
+      ->type_name("WHAT");
   run->callback([&commands, &signals] {
     commands.chosen = [&](Screen& screen) {
       const Arguments& given = commands.arguments;
@@ -106,6 +112,9 @@ void add_run(Commands& commands, Signals& signals) {
                                .schema = schema_of(given),
                                .until_caught_up = !given.until.empty(),
                                .accept_target = given.accept_target,
+                               .on_existing_row = !given.on_existing_row.empty()
+                                                      ? given.on_existing_row
+                                                      : given.settings.on_existing_row,
                                .hooks = hooks_of(given.settings)};
       return command_run(request, screen, signals);
     };

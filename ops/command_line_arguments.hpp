@@ -14,7 +14,7 @@ namespace lockstep::ops {
 /// Everything that any command's flags fill in.
 struct Arguments {
   std::string source, target, source_flag, target_flag;
-  std::string tables, exclude, schema, until;
+  std::string tables, exclude, schema, until, on_existing_row;
   TypedEndpoint endpoint;
   KeysRequest keys;
   AssessRequest assess;

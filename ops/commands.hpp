@@ -100,10 +100,17 @@ struct SchemaRequest {
   std::string source;                ///< as typed
   std::vector<std::string> tables;   ///< globs; empty: all
   std::vector<std::string> exclude;  ///< globs
-  std::string schema = "public";
+  std::string schema{};              ///< empty: TARGET's, else public
+  std::string target{};              ///< as typed; not of generate
+  bool yes = false;                  ///< of apply: nobody is asked
 };
 /// Prints the DDL of what a run would make on PostgreSQL; reads the source, connects to nothing.
 [[nodiscard]] ExitCode command_schema_generate(const SchemaRequest& request, Screen& screen);
+/// Where the target's tables are other than the source's, each by name and whether it keeps a run
+/// from starting. Reads both sides, every value. Exit 4 if anything differs.
+[[nodiscard]] ExitCode command_schema_diff(const SchemaRequest& request, Screen& screen);
+/// Makes the tables that are not there, with keys, indexes and foreign keys, in one transaction.
+[[nodiscard]] ExitCode command_schema_apply(const SchemaRequest& request, Screen& screen);
 
 /// Runs the demo script; `arguments` are passed on. Does not return if it could be started.
 [[nodiscard]] ExitCode command_demo(const std::vector<std::string>& arguments);

@@ -7,11 +7,13 @@
 #include <filesystem>
 #include <utility>
 
+#include "apply/existing.hpp"
 #include "apply/ledger.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/identity.hpp"
 #include "link/postgres/names.hpp"
 #include "ops/assessment.hpp"
+#include "ops/existing_rows.hpp"
 #include "ops/migration_lock.hpp"
 #include "ops/names.hpp"
 #include "ops/refusals.hpp"
@@ -93,7 +95,14 @@ struct FirstRun {
 FirstRun start(const RunRequest& request, const std::string& path, const std::string& migration,
                const std::string& schema, Connection& connection, Screen& screen) {
   Database reading = Database::open(path, OpenMode::read_only);
-  Assessment assessment = assess_or_refuse(reading, choice_of(request), screen);
+  const auto there = apply::read_catalog(connection, schema);
+  TableChoice choice = choice_of(request);
+  for (std::string& skipped : rows_to_skip(reading, connection, schema, there, request, screen))
+    choice.exclude.push_back(std::move(skipped));
+  choice.there = &there;
+  choice.silent = apply::may_be_silent(connection);
+  Assessment assessment = assess_or_refuse(reading, choice, screen);
+  settle_existing_rows(connection, schema, request.on_existing_row, assessment.plans, screen);
   const auto entered = apply::read_ledger(connection, migration, apply::RowLock::none);
   refuse_taken_names(connection, schema, assessment.plans);
   FirstRun first;
@@ -101,7 +110,7 @@ FirstRun start(const RunRequest& request, const std::string& path, const std::st
   first.installed = first_install(
       reading, migration, entered ? entered->source_id : to_string(capture::random_era(reading)),
       std::move(assessment.plans),
-      {request.tables, request.exclude, request.rules.value_or(RuleSet())});
+      {request.tables, choice.exclude, request.rules.value_or(RuleSet())});
   first.installed.target = connection.dsn().without_secrets();
   first.installed.target_schema = schema;
   // The ledger comes first: a source with triggers and no ledger would be nobody's.

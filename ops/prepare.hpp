@@ -25,7 +25,8 @@ struct RunRequest {
   std::optional<RuleSet> rules{};               ///< nothing: no configuration was given
   std::string schema;  ///< empty: the DSN's, else the one of the running migration, else public
   bool until_caught_up = false;
-  bool accept_target = false;  ///< another database than before is the target from now on
+  bool accept_target = false;     ///< another database than before is the target from now on
+  std::string on_existing_row{};  ///< fail, update or skip; empty: see ops/existing_rows.hpp
   apply::Hooks hooks{};
 };
 

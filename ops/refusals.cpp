@@ -73,6 +73,7 @@ void refuse_taken_names(Connection& connection, const std::string& schema,
                         const std::vector<TablePlan>& plans) {
   std::vector<std::string> taken;
   for (const TablePlan& plan : plans) {
+    if (plan.existing) continue;
     std::vector<std::string> names{plan.target_name()};
     names.insert(names.end(), plan.carried_indexes.begin(), plan.carried_indexes.end());
     for (const std::string& name : names) {

@@ -76,6 +76,28 @@ std::string what_changed(const ShapeChange& change) {
   return fmt::format("{}; the table is read anew", fmt::join(parts, ", "));
 }
 
+// The target's table is not lockstep's: what it would have to be altered for stops.
+void look_at_existing(const TablePlan& plan, const TableShape& now, const ShapeChange& change,
+                      SchemaMoves& moves) {
+  std::vector<std::string> names, before;
+  for (const Column& column : now.columns) names.push_back(column.name);
+  for (const Column& column : plan.shape.columns) before.push_back(column.name);
+  if (names != before) {
+    moves.asks.push_back(
+        {plan.name(),
+         fmt::format("table {}: its columns changed, and the table on the target was not made by "
+                     "lockstep: migrate it there too, then lockstep remove SOURCE TARGET, empty "
+                     "the table or --on-existing-row update, and run again",
+                     plan.name()),
+         true});
+    return;
+  }
+  TablePlan same = plan;
+  same.shape = now;
+  moves.step.changed.push_back(std::move(same));
+  moves.notes.push_back({"LS-S316", plan.name(), what_changed(change)});
+}
+
 void look_at_table(Database& database, const capture::Installed& installed, const TablePlan& plan,
                    bool accepted, SchemaMoves& moves) {
   const auto asks = [&](const std::string& what) {
@@ -91,6 +113,7 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
   if (!change.altered.empty()) return asks(fmt::format("{}", fmt::join(change.altered, "; ")));
   if (!change.can_be_followed() && !accepted)
     return asks(fmt::format("column {} was dropped or renamed", fmt::join(change.dropped, ", ")));
+  if (plan.existing) return look_at_existing(plan, now, change, moves);
   snapshot::Planned planned = plan_as_it_is(database, now, plan.id, rules_for(installed, now));
   if (!planned.problems.empty()) return asks(fmt::format("{}", fmt::join(planned.problems, "; ")));
   moves.step.changed.push_back(carry_decisions(plan, std::move(planned.plan)));

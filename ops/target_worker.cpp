@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "apply/existing.hpp"
 #include "apply/hooks.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/identity.hpp"
@@ -127,6 +128,7 @@ void TargetWorker::connect() {
          .data = "nothing more is applied: without the ledger nobody knows what the tables hold",
          .todo = "lockstep remove SOURCE, drop the copied tables, then run again"});
   ledger_ = *ledger;
+  silent_ = apply::may_be_silent(*connection_);
   tables_ = apply::read_tables(*connection_, options_.migration);
   if (ledger_.phase != Phase::installing) check_tables();
   show_tables();
@@ -308,7 +310,9 @@ void TargetWorker::note_idle(const Position& position) {
   progressed();
   if (ledger_.phase == Phase::catchup) {
     // Nothing changed since P0: the copy is the state at P0.
-    apply::move_phase(*connection_, options_.migration, Phase::catchup, Phase::indexing, true);
+    apply::move_phase(*connection_, options_.migration, Phase::catchup, Phase::indexing, true, [&] {
+      apply::fill_existing(*connection_, options_.schema, apply::plans_of(tables_), silent_);
+    });
     ledger_.phase = Phase::indexing;
     return;
   }

@@ -84,6 +84,7 @@ class TargetWorker {
   void check_tables();
   void check_tables_if_due();
   [[nodiscard]] Error explained(const Error& error);
+  [[nodiscard]] bool may_lack_a_partition() const;
   void progressed();
   void ping();
 
@@ -104,6 +105,7 @@ class TargetWorker {
   std::uint64_t next_session_;
   SteadyTime last_sent_{};
   int own_backend_ = 0;   // of the connection before, which the server may still believe in
+  bool silent_ = false;   // triggers and foreign keys of the target do not act in our sessions
   bool blocked_ = false;  // the last failure was the server's answer: a new session is no progress
   SteadyTime checked_at_{};  // the tables
 };

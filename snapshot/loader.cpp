@@ -21,8 +21,11 @@ std::string copy_sql(const std::string& schema, const TablePlan& table) {
   std::vector<std::string> columns;
   for (std::size_t i = 0; i < table.types.size(); ++i)
     columns.push_back(postgres::quoted(table.target_column(i)));
+  // Where constraints are, rows that never existed together would meet them.
   return fmt::format("COPY {} ({}) FROM STDIN (FORMAT binary)",
-                     postgres::qualified(schema, table.target_name()), fmt::join(columns, ", "));
+                     table.existing ? postgres::copy_table(schema, table.id)
+                                    : postgres::qualified(schema, table.target_name()),
+                     fmt::join(columns, ", "));
 }
 
 [[noreturn]] void throw_not_whole(const TablePlan& table, const std::string& why) {

@@ -12,6 +12,7 @@
 #include "link/postgres/names.hpp"
 #include "link/postgres/numeric.hpp"
 #include "model/value.hpp"
+#include "verify/json_meaning.hpp"
 #include "verify/source_rows.hpp"
 
 namespace lockstep::verify {
@@ -50,8 +51,24 @@ void respell_uuid(std::string& text) {
     if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
 }
 
-void respell(Value& value, ColumnType type) {
+// HH:MM is HH:MM:SS, and zeros at the end of a fraction say nothing.
+void respell_time(std::string& text) {
+  constexpr std::size_t kMinuteBytes = 5;
+  if (text.size() == kMinuteBytes) text += ":00";
+  if (text.find('.') == std::string::npos) return;
+  while (text.back() == '0') text.pop_back();
+  if (text.back() == '.') text.pop_back();
+}
+
+bool there_is(const TablePlan& plan, std::size_t column, TargetKind kind) {
+  return plan.existing && plan.existing->columns[column].holds.kind == kind;
+}
+
+void respell(Value& value, const TablePlan& plan, std::size_t column) {
+  const ColumnType type = plan.types[column];
   if (value.kind != ValueClass::text) return;
+  if (there_is(plan, column, TargetKind::time)) respell_time(value.bytes);
+  if (there_is(plan, column, TargetKind::jsonb)) value.bytes = json_meaning(value.bytes);
   if (type == ColumnType::uuid) respell_uuid(value.bytes);
   if (type == ColumnType::timestamp || type == ColumnType::timestamptz)
     respell_instant(value.bytes);
@@ -63,14 +80,21 @@ std::string target_term(std::string name, ColumnType type) {
   return keeps_meaning_only(type) ? name + "::pg_catalog.text" : name;
 }
 
+// A table that was there has types of its own: what they hold comes back in those that it went in.
+std::string shown_column(const TablePlan& plan, std::size_t column) {
+  std::string shown = postgres::quoted(plan.target_column(column));
+  if (plan.existing) shown += fmt::format("::{}", to_string(plan.types[column]));
+  return target_term(std::move(shown), plan.types[column]);
+}
+
 // "C" orders text byte by byte, as BINARY does. Types that keep only a meaning come as PostgreSQL
 // spells them (ISO, UTC).
 std::string target_sql(const std::string& schema, const TablePlan& plan) {
   std::vector<std::string> columns, order;
-  for (std::size_t i = 0; i < plan.types.size(); ++i)
-    columns.push_back(target_term(postgres::quoted(plan.target_column(i)), plan.types[i]));
+  for (std::size_t i = 0; i < plan.types.size(); ++i) columns.push_back(shown_column(plan, i));
   for (const std::size_t key : plan.shape.key)
     order.push_back(postgres::quoted(plan.target_column(key)) +
+                    (there_is(plan, key, TargetKind::time) ? "::text" : "") +
                     (plan.types[key] == ColumnType::text ? " COLLATE \"C\"" : ""));
   return fmt::format("COPY (SELECT {} FROM {} ORDER BY {}) TO STDOUT (FORMAT binary)",
                      fmt::join(columns, ", "), postgres::qualified(schema, plan.target_name()),
@@ -207,15 +231,18 @@ Comparison compare_table(sqlite::Database& source, postgres::Connection& target,
 
   const auto next_source = [&] {
     if (!source_rows.next(left)) return false;
-    for (std::size_t i = 0; i < left.size(); ++i) respell(left[i], plan.types[i]);
+    for (std::size_t i = 0; i < left.size(); ++i) respell(left[i], plan, i);
     if (++result.source_rows % kRowsPerProgress == 0) progress(result.source_rows);
     return true;
   };
   const auto next_target = [&] {
     if (!target_rows.next(fields)) return false;
     check(fields.size() == right.size(), "the server sends the columns that were asked for");
-    for (std::size_t i = 0; i < right.size(); ++i)
+    for (std::size_t i = 0; i < right.size(); ++i) {
       right[i] = target_value(fields[i], plan.types[i]);
+      if (there_is(plan, i, TargetKind::jsonb) && right[i].kind == ValueClass::text)
+        right[i].bytes = json_meaning(right[i].bytes);
+    }
     ++result.target_rows;
     return true;
   };

@@ -202,6 +202,10 @@ std::string_view to_string(Misfit misfit) {
     case Misfit::other_spelling:
       return "spelled otherwise than the column's values were; a unique column would take both "
              "spellings for one value";
+    case Misfit::null_refused:
+      return "it is NULL, and the column on the target is NOT NULL";
+    case Misfit::not_in_target:
+      return "the column on the target cannot hold it as it is";
   }
   return "?";
 }

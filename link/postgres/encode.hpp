@@ -25,7 +25,9 @@ enum class Misfit {
   not_milliseconds,
   not_uuid,
   not_json,
-  other_spelling  ///< see ColumnSpelling; not found by misfit_of()
+  other_spelling,  ///< see ColumnSpelling; not found by misfit_of()
+  null_refused,    ///< NULL in a NOT NULL column of a table that was there; neither
+  not_in_target    ///< misfit_of_target() says why; neither
 };
 
 [[nodiscard]] std::string_view to_string(Misfit misfit);

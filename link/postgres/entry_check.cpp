@@ -17,6 +17,11 @@ constexpr char kSafe[] =
 Misfit misfit_in(const TablePlan& plan, std::size_t column, const ValueView& value) {
   const ColumnType type = plan.types[column];
   const Misfit misfit = misfit_of(value, type);
+  if (misfit == Misfit::none && plan.existing) {
+    const ExistingColumn& there = plan.existing->columns[column];
+    if (value.kind == ValueClass::null && there.not_null) return Misfit::null_refused;
+    if (!misfit_of_target(value, there.holds).empty()) return Misfit::not_in_target;
+  }
   if (misfit != Misfit::none || value.kind != ValueClass::text) return misfit;
   return admits(plan.spelling(column), type, value.bytes) ? Misfit::none : Misfit::other_spelling;
 }
@@ -38,10 +43,15 @@ std::string described_key(const TablePlan& plan, const EntryView& entry) {
 
 [[noreturn]] void throw_misfit(const TablePlan& plan, const EntryView& entry, std::size_t column,
                                const ValueView& value, Misfit misfit) {
-  const std::string why = misfit == Misfit::wrong_class
-                              ? fmt::format("it is {}, the column was decided to be {}",
-                                            to_string(value.kind), to_string(plan.types[column]))
-                              : std::string(to_string(misfit));
+  std::string why(to_string(misfit));
+  if (misfit == Misfit::wrong_class)
+    why = fmt::format("it is {}, the column was decided to be {}", to_string(value.kind),
+                      to_string(plan.types[column]));
+  if (misfit == Misfit::not_in_target) {
+    const ExistingColumn& there = plan.existing->columns[column];
+    why = fmt::format("{}: the column on the target is {}", misfit_of_target(value, there.holds),
+                      there.type);
+  }
   throw Error(
       {.code = "LS-D401",
        .exit = ExitCode::stopped,

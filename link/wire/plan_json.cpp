@@ -252,6 +252,38 @@ std::vector<std::string> texts_from_json(const JsonReader& from) {
   return texts;
 }
 
+Json existing_to_json(const ExistingTarget& existing) {
+  Json columns = Json::array();
+  for (const ExistingColumn& column : existing.columns)
+    columns.push_back({{"type", column.type}, {"not_null", column.not_null}});
+  return {{"columns", std::move(columns)},       {"extra", texts_to_json(existing.extra)},
+          {"key", texts_to_json(existing.key)},  {"upserts", existing.upserts},
+          {"partitioned", existing.partitioned}, {"replaces_rows", existing.replaces_rows}};
+}
+
+ExistingTarget existing_from_json(const JsonReader& from, const TableShape& shape) {
+  ExistingTarget existing;
+  const Json& columns = from.member("columns").array();
+  if (columns.size() != shape.columns.size())
+    throw_unfit(from.body_of(), "\"existing\" has another number of columns");
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const JsonReader column(from.body_of(), columns[i]);
+    ExistingColumn& added = existing.columns.emplace_back();
+    added.name = shape.columns[i].name;
+    added.type = column.string("type");
+    added.not_null = column.boolean("not_null");
+    const auto holds = parse_target_type(added.type);
+    if (!holds) throw_unfit(from.body_of(), "\"existing\" has a type that is not known");
+    added.holds = *holds;
+  }
+  existing.extra = texts_from_json(from.member("extra"));
+  existing.key = texts_from_json(from.member("key"));
+  existing.upserts = from.boolean("upserts");
+  existing.partitioned = from.boolean("partitioned");
+  existing.replaces_rows = from.boolean("replaces_rows");
+  return existing;
+}
+
 }  // namespace
 
 Json plan_to_json(const TablePlan& plan) {
@@ -262,6 +294,7 @@ Json plan_to_json(const TablePlan& plan) {
             {"carried_indexes", texts_to_json(plan.carried_indexes)},
             {"left_out", texts_to_json(plan.left_out)}};
   if (Json rules = rules_to_json(plan.rules); !rules.empty()) json["rules"] = std::move(rules);
+  if (plan.existing) json["existing"] = existing_to_json(*plan.existing);
   return json;
 }
 
@@ -275,6 +308,7 @@ TablePlan plan_from_json(std::string_view body_of, const Json& json) {
   plan.left_out = texts_from_json(from.member("left_out"));
   if (from.has("rules"))
     plan.rules = rules_from_json(from.member("rules"), plan.shape.columns.size());
+  if (from.has("existing")) plan.existing = existing_from_json(from.member("existing"), plan.shape);
   return plan;
 }
 

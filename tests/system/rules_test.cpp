@@ -188,7 +188,7 @@ TEST_CASE("hooks run once each, and one that fails is tried again", "[system]") 
                 "caught-up"});
   require_code(failed, 7);
   CHECK_THAT(everything(failed),
-             Contains("LS-T232") && Contains("after_schema: entry 3") && Contains("nowhere"));
+             Contains("LS-T233") && Contains("after_schema: entry 3") && Contains("nowhere"));
   CHECK(rows_of("TABLE log", "hooks") == "schema 0| ");
   const std::string good = config("SET LOCAL search_path TO public");
   for (int again = 0; again < 2; ++again)

@@ -58,8 +58,10 @@ TEST_CASE("a configuration file says source, target and tables, with comments", 
     "target": { "dsn": "service=shop", "schema": "shop" }, /* both
     lines */
     "tables": { "include": ["*"], "exclude": ["a,b", "*_fts*"],
-                "expect": ["orders", {"table": "users", "rows_min": 1, "rows_max": 9}] } })");
+                "expect": ["orders", {"table": "users", "rows_min": 1, "rows_max": 9}] },
+    "snapshot": { "on_existing_row": "update" } })");
   REQUIRE(loaded.problems.empty());
+  CHECK(loaded.settings.on_existing_row == "update");
   CHECK(loaded.settings.source == "db.sqlite3");
   CHECK(loaded.settings.target == "service=shop");
   CHECK(loaded.settings.schema == "shop");
