@@ -90,9 +90,9 @@ std::string_view overriding(const TablePlan& plan) {
 std::string insert_from(const std::string& schema, const TablePlan& plan, const std::string& from) {
   std::vector<std::string> values = columns_of(plan);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = assigned(plan, i, values[i]);
-  return fmt::format("INSERT INTO {} AS t ({}) {}SELECT {} FROM {}", qualified(schema, plan.name()),
-                     fmt::join(columns_of(plan), ", "), overriding(plan), fmt::join(values, ", "),
-                     from);
+  return fmt::format("INSERT INTO {} AS t ({}) {}SELECT {} FROM {}",
+                     qualified(schema, plan.target_name()), fmt::join(columns_of(plan), ", "),
+                     overriding(plan), fmt::join(values, ", "), from);
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ Copied copy_first_rows(sqlite::Database& source, postgres::Connection& target,
   constexpr std::size_t kLump = 256u << 10;
   target.exec(apply::create_table_sql(schema, plan));
   postgres::CopyIn copy(target, fmt::format("COPY {} FROM STDIN (FORMAT binary)",
-                                            postgres::qualified(schema, plan.name())));
+                                            postgres::qualified(schema, plan.target_name())));
   sqlite::Scan scan(source, shape, std::nullopt, {});
   Copied copied;
   std::string lump;

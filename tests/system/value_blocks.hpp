@@ -98,7 +98,7 @@ inline Block headed(const std::string& line) {
 }
 
 inline Expected expected(const std::string& line) {
-  static const std::regex pattern{R"(--= (\w+)\.(\w+) ([a-z ]+): (.*))"};
+  static const std::regex pattern{R"(--= (\w+)\.(\w+) ([a-z0-9() ]+): (.*))"};
   std::smatch found;
   if (!std::regex_match(line, found, pattern)) throw std::runtime_error("not understood: " + line);
   return {.table = found[1], .column = found[2], .type = found[3], .values = values_of(found[4])};
