@@ -94,6 +94,8 @@ class Reader {
     list("/tables/include", settings.include);
     list("/tables/exclude", settings.exclude);
     expectations();
+    text("/on_bad_value", settings.on_bad_value);
+    columns();
     const json::json_pointer dsn("/target/dsn");
     loaded_.target_written_out =
         document_.contains(dsn) &&
@@ -126,6 +128,12 @@ class Reader {
       if (given.is_object() && given.contains("rows_max")) expected.rows_max = given["rows_max"];
       loaded_.settings.expect.push_back(std::move(expected));
     }
+  }
+
+  void columns() {
+    if (!document_.contains("columns")) return;
+    for (const auto& [name, column] : document_["columns"].items())
+      loaded_.settings.columns.push_back({name, column.value("on_bad_value", "")});
   }
 
   const json& document_;

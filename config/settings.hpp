@@ -15,6 +15,12 @@ struct ExpectedTable {
   std::optional<std::int64_t> rows_max;
 };
 
+/// What is said of one column.
+struct ColumnSetting {
+  std::string column;        ///< "table.column"
+  std::string on_bad_value;  ///< "stop", "quarantine"
+};
+
 struct Settings {
   std::string source;  ///< as people write a path; relative to the file's folder
   std::string target;  ///< as people write a DSN
@@ -22,6 +28,8 @@ struct Settings {
   std::vector<std::string> include;  ///< globs
   std::vector<std::string> exclude;  ///< globs
   std::vector<ExpectedTable> expect;
+  std::string on_bad_value;  ///< of every column that `columns` does not name
+  std::vector<ColumnSetting> columns;
 };
 
 }  // namespace lockstep::config

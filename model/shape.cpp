@@ -44,6 +44,10 @@ ColumnSpelling TablePlan::spelling(std::size_t column) const {
   return column < spellings.size() ? spellings[column] : ColumnSpelling{};
 }
 
+OnBadValue TablePlan::on_bad_value_of(std::size_t column) const {
+  return column < on_bad_value.size() ? on_bad_value[column] : OnBadValue::stop;
+}
+
 bool TablePlan::is_key(std::size_t column) const {
   return std::find(shape.key.begin(), shape.key.end(), column) != shape.key.end();
 }

@@ -102,6 +102,11 @@ void show(const config::Loaded& loaded, Screen& screen) {
   shown.key("tables.include", settings.include, json::array({"*"}));
   shown.key("tables.exclude", settings.exclude, json::array());
   shown.key("tables.expect", expected(settings.expect), json::array());
+  shown.key("on_bad_value", settings.on_bad_value, "stop");
+  json columns = json::object();
+  for (const config::ColumnSetting& column : settings.columns)
+    if (!column.on_bad_value.empty()) columns[column.column]["on_bad_value"] = column.on_bad_value;
+  shown.key("columns", columns, json::object());
 }
 
 }  // namespace
