@@ -65,13 +65,13 @@ std::vector<QuarantinedRow> read_quarantine(Connection& connection, const std::s
     QuarantinedRow& one = rows.emplace_back();
     one.number = read.integer(row, 0);
     one.row = {.table = static_cast<std::uint32_t>(read.integer(row, 1)),
-               .table_name = read.value(row, 2),
-               .key = read.value(row, 3),
-               .column = read.value(row, 4),
-               .value = read.value(row, 5),
+               .table_name = std::string(read.value(row, 2)),
+               .key = std::string(read.value(row, 3)),
+               .column = std::string(read.value(row, 4)),
+               .value = std::string(read.value(row, 5)),
                .bytes = static_cast<std::uint64_t>(read.integer(row, 6)),
-               .code = read.value(row, 7),
-               .reason = read.value(row, 8)};
+               .code = std::string(read.value(row, 7)),
+               .reason = std::string(read.value(row, 8))};
     one.position = read.value(row, 9);
     one.since = read.value(row, 10);
     one.skipped = read.boolean(row, 11);
@@ -81,6 +81,7 @@ std::vector<QuarantinedRow> read_quarantine(Connection& connection, const std::s
 
 std::int64_t set_skipped(Connection& connection, const std::string& migration,
                          const std::vector<std::int64_t>& numbers, bool skipped) {
+  if (numbers.empty()) return 0;
   return connection
       .query(
           "UPDATE lockstep.quarantine SET state = $3 WHERE migration = $1 AND number = "

@@ -109,7 +109,7 @@ TableCensus census_of(sqlite::Database& database, const TableShape& shape, std::
 }
 
 // `facts` gets everything but the plan.
-snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, std::uint64_t sample,
+snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const TableChoice& choice,
                            Screen& screen, TableFacts& facts) {
   const TableShape& shape = facts.shape;
   facts.shape_problems = snapshot::shape_problems(shape);
@@ -121,9 +121,10 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, std::ui
     facts.capture_problems = capture::lookup_problems(database, shape);
   snapshot::Planned planned;
   if (unreadable.empty()) {
-    facts.census = census_of(database, shape, sample, screen);
+    facts.census = census_of(database, shape, choice.sample, screen);
     planned =
-        snapshot::plan_table(id, shape, facts.census, sqlite::read_sequence(database, shape.name));
+        snapshot::plan_table(id, shape, facts.census, sqlite::read_sequence(database, shape.name),
+                             choices_for(choice.on_bad_value, shape, nullptr, OnBadValue::stop));
     facts.data_problems = planned.problems;
     facts.left_out = planned.plan.left_out;
   } else {
@@ -173,6 +174,13 @@ void check_expectations(const std::vector<config::ExpectedTable>& expect,
 
 }  // namespace
 
+void refuse_unknown_columns(const BadValuePolicy& policy,
+                            const std::vector<const TableShape*>& shapes) {
+  for (const std::string& name : unknown_columns(policy, shapes))
+    throw_no_table(fmt::format("no column is called {}", name),
+                   "\"columns\" names TABLE.COLUMN of tables that are followed");
+}
+
 Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen& screen) {
   refuse_utf16(database);
   Assessment assessment;
@@ -196,7 +204,7 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
     const auto id = static_cast<std::uint32_t>(assessment.plans.size() + 1);
     TableFacts& facts = assessment.tables.emplace_back();
     facts.shape = sqlite::read_shape(database, table.name);
-    snapshot::Planned planned = plan_one(database, id, choice.sample, screen, facts);
+    snapshot::Planned planned = plan_one(database, id, choice, screen, facts);
     for (snapshot::Warning& warning : planned.warnings)
       if (facts.carried)
         assessment.warnings.push_back(
@@ -215,6 +223,9 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
   screen.end_progress();
   snapshot::settle_undecided(assessment.plans, undecided);
   check_expectations(choice.expect, assessment);
+  std::vector<const TableShape*> shapes;
+  for (const TableFacts& table : assessment.tables) shapes.push_back(&table.shape);
+  refuse_unknown_columns(choice.on_bad_value, shapes);
   if (assessment.plans.empty() && assessment.refusals.empty())
     throw_no_table("there is no table to follow", "the source has none, or all are left out");
   return assessment;

@@ -7,6 +7,7 @@
 
 #include "config/settings.hpp"
 #include "link/sqlite/database.hpp"
+#include "model/bad_value.hpp"
 #include "model/shape.hpp"
 #include "model/type_map.hpp"
 #include "ops/screen.hpp"
@@ -50,12 +51,17 @@ struct TableChoice {
   std::vector<std::string> exclude;  ///< globs
   std::vector<config::ExpectedTable> expect{};
   std::uint64_t sample = 0;  ///< rows of each table that are read; 0: all
+  BadValuePolicy on_bad_value{};
 };
 
-/// Throws LS-S330 if no table is left, or a glob names nothing, LS-A113 if an expected table is not
-/// as expected.
+/// Throws LS-S330 if no table is left, or a glob or a column's name names nothing, LS-A113 if an
+/// expected table is not as expected.
 [[nodiscard]] Assessment assess(sqlite::Database& database, const TableChoice& choice,
                                 Screen& screen);
+
+/// LS-S330 if the policy names a column that none of them has.
+void refuse_unknown_columns(const BadValuePolicy& policy,
+                            const std::vector<const TableShape*>& shapes);
 
 /// Prints what is skipped, what is left out and what is refused, in text or JSON.
 void print_assessment(const Assessment& assessment, Screen& screen);

@@ -10,6 +10,7 @@
 #include "config/settings.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/wire/control.hpp"
+#include "model/bad_value.hpp"
 #include "ops/endpoint.hpp"
 #include "ops/screen.hpp"
 
@@ -24,6 +25,7 @@ struct RunRequest {
   std::string schema;  ///< empty: the DSN's, else the one of the running migration, else public
   bool until_caught_up = false;
   bool accept_target = false;  ///< another database than before is the target from now on
+  BadValuePolicy on_bad_value{};
 };
 
 /// What a run needs to start or to go on.
@@ -51,6 +53,7 @@ struct CaptureRequest {
   std::vector<std::string> tables;              ///< globs; empty: all
   std::vector<std::string> exclude;             ///< globs
   std::vector<config::ExpectedTable> expect{};  ///< looked at before a first start
+  BadValuePolicy on_bad_value{};
 };
 struct PreparedSource {
   std::string path;

@@ -11,6 +11,7 @@
 #include "capture/triggers.hpp"
 #include "link/sqlite/shape.hpp"
 #include "link/sqlite/sql_text.hpp"
+#include "model/bad_value.hpp"
 #include "model/shape_change.hpp"
 #include "ops/names.hpp"
 #include "snapshot/census.hpp"
@@ -44,7 +45,9 @@ std::vector<std::string> unfollowed(Database& database, const capture::Installed
   return names;
 }
 
-snapshot::Planned plan_as_it_is(Database& database, const TableShape& shape, std::uint32_t id) {
+// `before` is the plan in force, or nullptr.
+snapshot::Planned plan_as_it_is(Database& database, const TableShape& shape, std::uint32_t id,
+                                const TablePlan* before, OnBadValue otherwise) {
   snapshot::Planned planned;
   planned.problems = snapshot::shape_problems(shape);
   std::vector<std::string> capture = capture::capture_problems(shape);
@@ -52,7 +55,8 @@ snapshot::Planned plan_as_it_is(Database& database, const TableShape& shape, std
   planned.problems.insert(planned.problems.end(), capture.begin(), capture.end());
   if (!planned.problems.empty()) return planned;
   const TableCensus census = snapshot::take_census(database, shape, {}, [](std::uint64_t) {});
-  return snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, shape.name));
+  return snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, shape.name),
+                              choices_for({}, shape, before, otherwise));
 }
 
 std::string what_changed(const ShapeChange& change) {
@@ -67,7 +71,8 @@ std::string what_changed(const ShapeChange& change) {
   return fmt::format("{}; the table is read anew", fmt::join(parts, ", "));
 }
 
-void look_at_table(Database& database, const TablePlan& plan, bool accepted, SchemaMoves& moves) {
+void look_at_table(Database& database, const TablePlan& plan, OnBadValue otherwise, bool accepted,
+                   SchemaMoves& moves) {
   const auto asks = [&](const std::string& what) {
     moves.asks.push_back({plan.name(), fmt::format("table {}: {}", plan.name(), what), true});
   };
@@ -81,7 +86,7 @@ void look_at_table(Database& database, const TablePlan& plan, bool accepted, Sch
   if (!change.altered.empty()) return asks(fmt::format("{}", fmt::join(change.altered, "; ")));
   if (!change.can_be_followed() && !accepted)
     return asks(fmt::format("column {} was dropped or renamed", fmt::join(change.dropped, ", ")));
-  snapshot::Planned planned = plan_as_it_is(database, now, plan.id);
+  snapshot::Planned planned = plan_as_it_is(database, now, plan.id, &plan, otherwise);
   if (!planned.problems.empty()) return asks(fmt::format("{}", fmt::join(planned.problems, "; ")));
   moves.step.changed.push_back(carry_decisions(plan, std::move(planned.plan)));
   moves.notes.push_back({"LS-S316", plan.name(), what_changed(change)});
@@ -97,7 +102,7 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
   for (const TablePlan& plan : installed.tables) {
     if (!drifted.contains(plan.name())) continue;
     if (there.contains(plan.name())) {
-      look_at_table(database, plan, accepted, moves);
+      look_at_table(database, plan, installed.on_bad_value, accepted, moves);
     } else if (accepted) {
       moves.step.dropped.push_back(plan.id);
       moves.notes.push_back({"LS-S316", plan.name(),
@@ -113,7 +118,8 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
 void look_at_new(Database& database, const capture::Installed& installed, SchemaMoves& moves) {
   std::uint32_t id = capture::next_table_id(database);
   for (const std::string& name : unfollowed(database, installed)) {
-    snapshot::Planned planned = plan_as_it_is(database, sqlite::read_shape(database, name), id);
+    snapshot::Planned planned = plan_as_it_is(database, sqlite::read_shape(database, name), id,
+                                              nullptr, installed.on_bad_value);
     if (!planned.problems.empty()) {
       moves.notes.push_back({"LS-S315", name,
                              fmt::format("{} is a new table and is not followed: {}", name,

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "link/postgres/names.hpp"
 #include "link/sqlite/sql_text.hpp"
 #include "model/row_stream.hpp"
+#include "snapshot/majority.hpp"
 
 namespace lockstep::snapshot {
 
@@ -71,6 +73,22 @@ void add_type(Planned& planned, std::size_t column, ColumnType of_class,
   if (!usable.why_not.empty()) plan.left_out.push_back(usable.why_not);
 }
 
+// False unless its owner has chosen that odd values wait in the quarantine.
+bool add_majority_type(Planned& planned, std::size_t column, const TableCensus& census) {
+  if (planned.plan.on_bad_value_of(column) != OnBadValue::quarantine) return false;
+  const Column& declared = planned.plan.shape.columns[column];
+  const auto use = planned.plan.is_key(column) ? ColumnUse::key : ColumnUse::plain;
+  const auto majority = majority_type(declared, census.columns[column], use);
+  if (!majority) return false;
+  add_type(planned, column, majority->type, census);
+  planned.warnings.push_back(
+      {"LS-D402",
+       fmt::format("column {} becomes {}; {} row(s) do not fit and wait in quarantine ({})",
+                   declared.name, to_string(planned.plan.types[column]), majority->odd,
+                   majority->example)});
+  return true;
+}
+
 }  // namespace
 
 std::vector<std::string> shape_problems(const TableShape& shape) {
@@ -87,8 +105,9 @@ std::vector<std::string> shape_problems(const TableShape& shape) {
 }
 
 Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus& census,
-                   std::int64_t sequence) {
+                   std::int64_t sequence, std::vector<OnBadValue> on_bad_value) {
   Planned planned;
+  planned.plan.on_bad_value = std::move(on_bad_value);
   planned.plan.id = id;
   planned.plan.shape = shape;
   planned.plan.sequence = sequence;
@@ -102,7 +121,7 @@ Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus&
     const auto type = decide_type(shape.columns[i], census.columns[i], use, why);
     if (type)
       add_type(planned, i, *type, census);
-    else
+    else if (!add_majority_type(planned, i, census))
       planned.problems.push_back(why);
   }
   for (const std::size_t key : shape.key) {

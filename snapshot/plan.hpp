@@ -26,8 +26,11 @@ struct Planned {
 /// Checks the schema alone: names, number of columns, a key.
 [[nodiscard]] std::vector<std::string> shape_problems(const TableShape& shape);
 
-/// Decides types and which indexes PostgreSQL gets. `sequence` is sqlite_sequence's number.
+/// Decides types and which indexes PostgreSQL gets. `sequence` is sqlite_sequence's number. Where
+/// `on_bad_value` (one per column; shorter: stop) says quarantine, values of the odd class are no
+/// problem but a warning LS-D402.
 [[nodiscard]] Planned plan_table(std::uint32_t id, const TableShape& shape,
-                                 const TableCensus& census, std::int64_t sequence);
+                                 const TableCensus& census, std::int64_t sequence,
+                                 std::vector<OnBadValue> on_bad_value = {});
 
 }  // namespace lockstep::snapshot
