@@ -50,7 +50,9 @@ std::string values_of(const std::vector<Value>& values) {
 ColumnCensus census(std::array<std::uint64_t, 5> count) {
   ColumnCensus found;
   found.count = count;
-  found.example = {"", "an integer", "a real", "a text", "a blob"};
+  const std::array<std::string, 5> examples{"", "an integer", "a real", "a text", "a blob"};
+  for (std::size_t i = 0; i < count.size(); ++i)
+    if (count[i] > 0) found.example[i] = examples[i];
   return found;
 }
 
@@ -149,6 +151,7 @@ TEST_CASE("the class of most values decides, and of equals the declared one", "[
   texts.bad_text_example = "a bad text";
   CHECK(majority("TEXT", texts) == "text 3 a bad text");
   texts.count[1] = 20;
+  texts.example[1] = "an integer";
   CHECK(majority("TEXT", texts) == "bigint 9 a text");
 }
 
