@@ -121,10 +121,10 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const T
     facts.capture_problems = capture::lookup_problems(database, shape);
   snapshot::Planned planned;
   if (unreadable.empty()) {
+    facts.on_bad_value = choices_for(choice.on_bad_value, shape, nullptr, OnBadValue::stop);
     facts.census = census_of(database, shape, choice.sample, screen);
-    planned =
-        snapshot::plan_table(id, shape, facts.census, sqlite::read_sequence(database, shape.name),
-                             choices_for(choice.on_bad_value, shape, nullptr, OnBadValue::stop));
+    planned = snapshot::plan_table(id, shape, facts.census,
+                                   sqlite::read_sequence(database, shape.name), facts.on_bad_value);
     facts.data_problems = planned.problems;
     facts.left_out = planned.plan.left_out;
   } else {

@@ -34,6 +34,7 @@ struct TableFacts {
   std::vector<std::string> capture_problems;  ///< changes that cannot be seen
   std::vector<std::string> data_problems;     ///< values that PostgreSQL cannot hold
   std::vector<std::string> left_out;
+  std::vector<OnBadValue> on_bad_value{};  ///< one per column; empty: stop
 };
 
 struct Assessment {

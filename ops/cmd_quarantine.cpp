@@ -91,13 +91,14 @@ std::string key_text(const QuarantinedRow& each, const KeyNames& names) {
   return text;
 }
 
+// Its class stands beside it.
 std::string whole_value(const Value& value) {
-  if (value.kind == ValueClass::text) return fmt::format("'{}'", printable(value.bytes));
+  if (value.kind == ValueClass::text) return printable(value.bytes);
   if (value.kind != ValueClass::blob) return describe(value.view());
   std::string hex;
   for (const char byte : value.bytes)
     hex += fmt::format("{:02x}", static_cast<unsigned char>(byte));
-  return fmt::format("x'{}'", hex);
+  return hex;
 }
 
 bool chosen(const QuarantineRequest& request, const QuarantinedRow& each, const KeyNames& names) {
