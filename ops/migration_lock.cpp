@@ -45,20 +45,30 @@ std::optional<Holder> find_holder(Connection& connection, const std::string& sch
   return Holder{std::string(found.value(0, 0)), std::string(found.value(0, 1))};
 }
 
-// True if the holder's application_name says it is a process of this host, and that process is
-// gone.
-bool process_is_gone(const Holder& holder) {
+// The process that opened a session, if its application_name says that it is one of this host.
+std::optional<pid_t> process_of(std::string_view application_name) {
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
   const std::string marker = fmt::format(" {}:", host.data());
-  const std::size_t at = holder.application_name.rfind(marker);
-  if (at == std::string::npos) return false;
-  const std::string_view digits =
-      std::string_view(holder.application_name).substr(at + marker.size());
+  const std::size_t at = application_name.rfind(marker);
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::string_view digits = application_name.substr(at + marker.size());
   pid_t pid = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), pid);
-  if (error != std::errc{} || pid <= 0) return false;
-  return ::kill(pid, 0) != 0 && errno == ESRCH;
+  if (error != std::errc{} || pid <= 0) return std::nullopt;
+  return pid;
+}
+
+bool process_is_gone(const Holder& holder) {
+  const auto pid = process_of(holder.application_name);
+  return pid && ::kill(*pid, 0) != 0 && errno == ESRCH;
+}
+
+// A session for part of the work: whoever leads the work has none when it begins anew.
+bool is_own_helper(const Holder& holder) {
+  const bool helps = holder.application_name.starts_with("lockstep copy-") ||
+                     holder.application_name.starts_with("lockstep index ");
+  return helps && process_of(holder.application_name) == ::getpid();
 }
 
 // The name too: after a failover the number may be somebody else's.
@@ -91,6 +101,17 @@ void take_migration_lock(Connection& connection, const std::string& schema, int 
                  .data = "nothing was touched",
                  .todo = "let it run, or stop it first; another source needs --schema of its own",
                  .retry = left_behind ? Retry::new_session : Retry::never});
+  }
+}
+
+void end_left_behind(Connection& connection) {
+  const Result sessions = connection.exec(
+      "SELECT pid, application_name FROM pg_stat_activity WHERE datname = current_database() AND "
+      "usename = current_user AND application_name LIKE 'lockstep %' AND pid <> pg_backend_pid()");
+  for (int row = 0; row < sessions.rows(); ++row) {
+    const Holder holder{std::string(sessions.value(row, 0)), std::string(sessions.value(row, 1))};
+    if (process_is_gone(holder) || is_own_helper(holder))
+      connection.query("SELECT pg_terminate_backend($1::integer)", {holder.backend_pid});
   }
 }
 

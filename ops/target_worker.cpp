@@ -110,6 +110,7 @@ void TargetWorker::connect() {
     connection_.emplace(std::move(fresh));
     LOCKSTEP_FAILPOINT("apply.reconnect");
   }
+  end_left_behind(*connection_);
   // A lock that others hold for long is told, not waited for in silence.
   connection_->exec(fmt::format("SET lock_timeout = {}", kLockPatience.count()));
   // FOR UPDATE: a commit whose answer was lost may still be on its way in the old backend.

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "tests/support/postgres_proxy.hpp"
 #include "tests/system/followed.hpp"
@@ -196,6 +197,30 @@ TEST_CASE("a commit that waits for a standby which never comes is settled after 
   both.caught_up();
   both.stop();
   saw_fault("A2", "GO: also while COMMIT waits for a synchronous standby");
+}
+
+TEST_CASE(
+    "what a lost session of the copy has locked is freed, though the server notices nothing") {
+  PostgresProxy proxy(server().folder().string() + "/.s.PGSQL.5432");
+  static_cast<void>(server().create_database("unheard"));
+  Followed both("unheard", through(proxy, "unheard"));
+  const std::string go = both.in_folder("go");
+  const auto follower =
+      start_lockstep({"run", both.file(), both.dsn(), "--until", "caught-up"},
+                     {.environment = {"LOCKSTEP_FAILPOINTS=snap.chunk_written=block:" + go}});
+  const std::string amid_chunk =
+      "SELECT pid FROM pg_stat_activity WHERE datname = 'unheard' AND application_name LIKE "
+      "'lockstep copy-%' AND state = 'idle in transaction'";
+  REQUIRE(wait_until([&] { return !server().value(amid_chunk).empty(); }, 20s));
+  const std::string pid = server().value(amid_chunk);
+  proxy.cut_clients();
+  std::ofstream(go).close();
+  // The old process holds a lock on the table until somebody ends it: no key could be built.
+  const ExitStatus ended = follower->wait_or_throw(40s);
+  INFO(follower->error_output());
+  CHECK(ended == ExitStatus{.code = 0});
+  CHECK(server().value("SELECT count(*) FROM pg_stat_activity WHERE pid = " + pid) == "0");
+  require_equal(both.file(), both.dsn());
 }
 
 TEST_CASE("of two appliers the one that was stopped finds its place taken") {
