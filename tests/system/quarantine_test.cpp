@@ -1,11 +1,15 @@
 // Values that PostgreSQL cannot hold, and an owner who chose that their rows wait aside: run,
 // status, verify and the quarantine's own commands, through kill -9 and as two processes.
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
-#include "tests/support/fault.hpp"
+#include "tests/support/seed.hpp"
 #include "tests/system/world.hpp"
 
 namespace lockstep::test {
@@ -72,6 +76,50 @@ constexpr char kOdd[] =
 bool has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
+
+/// A value of the quarantine as SQLite spells it.
+std::string literal(const json& value) {
+  const std::string kind = value[0];
+  if (kind == "integer") return value[1].dump();
+  if (kind == "real") {
+    const std::string bits = value[1];
+    const auto number =
+        std::bit_cast<double>(static_cast<std::uint64_t>(std::stoull(bits, nullptr, 16)));
+    if (std::isinf(number)) return number > 0 ? "9e999" : "-9e999";
+    return fmt::format("{:.17e}", number);
+  }
+  if (kind == "blob") return "x'" + value[1].get<std::string>() + "'";
+  if (value[1].is_object()) return "CAST(x'" + value[1]["hex"].get<std::string>() + "' AS TEXT)";
+  std::string text = value[1];
+  for (std::size_t at = 0; (at = text.find('\'', at)) != std::string::npos; at += 2)
+    text.insert(at, 1, '\'');
+  return "'" + text + "'";
+}
+
+/// Deletes each listed row of `file` by its key; how many rows that were.
+int delete_listed(const std::string& file, const std::vector<json>& rows) {
+  int deleted = 0;
+  for (const json& row : rows) {
+    const std::string table = row["table"];
+    std::vector<std::string> key = sqlite(
+        file, "SELECT name FROM pragma_table_info('" + table + "') WHERE pk > 0 ORDER BY pk");
+    if (key.empty()) key = {"rowid"};
+    std::string where;
+    for (std::size_t i = 0; i < key.size(); ++i) {
+      const std::string column = "\"" + key[i] + "\"", value = literal(row["key"][i]);
+      where += fmt::format("{}{} = {} AND typeof({}) = typeof({})", i == 0 ? "" : " AND ", column,
+                           value, column, value);
+    }
+    deleted += std::stoi(
+        sqlite(file, fmt::format("DELETE FROM \"{}\" WHERE {}; SELECT changes()", table, where))
+            .at(0));
+  }
+  return deleted;
+}
+
+/// What PostgreSQL cannot have at all: names, NULL in a key, a column without a name, 2,000
+/// columns.
+constexpr char kNotCarried[] = "a_table_with*,empty_col_name,pg_sys_cols,pk_null,wide_cols";
 
 }  // namespace
 
@@ -237,6 +285,49 @@ TEST_CASE("kill -9 anywhere loses nothing that waits, and holds nothing twice", 
   REQUIRE(rows.size() == 3);
   shop.require_equal_without(copying ? "id IN (7, 8, 9)" : "id IN (8, 9, 20)");
   shop.require_verified(9);
+}
+
+TEST_CASE("of a hostile application each value is equal or in quarantine, keys of any class too",
+          "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("torture.db");
+  const std::string dsn = server().create_database("torture");
+  sqlite(file, contents(LOCKSTEP_SOURCE_DIR "/tests/data/torture_public.sql"));
+  sqlite(file, "PRAGMA journal_mode = WAL");
+  auto following =
+      start_lockstep({"run", file, dsn, "--exclude", kNotCarried, "--on-bad-value", "quarantine"});
+  Process workload({"python3", LOCKSTEP_SOURCE_DIR "/tests/data/workload_public.py", file, "--seed",
+                    std::to_string(test_seed()), "--txns", "300", "--writers", "2", "--sleep",
+                    "1"});
+  CHECK(workload.wait_or_throw(120s) == ExitStatus{.code = 0});
+  INFO(workload.output() << workload.error_output());
+  require_caught_up(*following, file);
+  following->signal(SIGTERM);
+  CHECK(following->wait_or_throw(20s) == ExitStatus{.code = 143});
+  require_code(lockstep({"verify", file, dsn}), 9);
+
+  const Outcome listed = lockstep({"quarantine", "list", file, "--json"});
+  require_code(listed, 0);
+  std::vector<json> rows;
+  std::istringstream lines{listed.output};
+  for (std::string line; std::getline(lines, line);)
+    if (json object = json::parse(line); object["type"] == "quarantined")
+      rows.push_back(std::move(object));
+  CHECK(rows.size() > 40);
+  std::string tables;
+  for (const auto& row : server().query("SELECT name FROM lockstep.ledger_tables", "torture"))
+    tables += (tables.empty() ? "" : ",") + row.front().value();
+  CHECK(has(tables, "pk_text"));
+  // The judge knows no quarantine. A key is one row: each entry takes just one.
+  const std::string judge = folder.file("judge.db");
+  sqlite(file, "PRAGMA wal_checkpoint(TRUNCATE)");
+  std::filesystem::copy_file(file, judge);
+  require_code(lockstep({"remove", judge}), 0);
+  for (const std::string& trigger :
+       sqlite(judge, "SELECT name FROM sqlite_master WHERE type = 'trigger'"))
+    sqlite(judge, fmt::format("DROP TRIGGER \"{}\"", trigger));
+  CHECK(delete_listed(judge, rows) == static_cast<int>(rows.size()));
+  require_equal(judge, dsn, {"--tables", tables});
 }
 
 TEST_CASE("as two processes capture has the choice and apply keeps the rows", "[system]") {
