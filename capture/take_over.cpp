@@ -36,6 +36,23 @@ void make_triggers(Database& database, const TablePlan& plan) {
   for (const Trigger& trigger : triggers_for(plan.id, plan.shape)) database.exec(trigger.sql);
 }
 
+// PRAGMA legacy_alter_table=ON renames a table and leaves our probes looking for the old name: each
+// write of the application would fail. What the probes would have logged is not missed: a renamed
+// table is followed only after it was read anew.
+void drop_broken_probes(Database& database, const TablePlan& plan) {
+  std::vector<std::string> names;
+  {
+    Statement broken(database,
+                     "SELECT name FROM main.sqlite_master WHERE type = 'trigger' AND name LIKE ?1 "
+                     "ESCAPE '\\' AND tbl_name <> ?2 AND instr(sql, ?3)");
+    broken.bind(1, std::string_view(fmt::format("\\_lockstep\\_{}\\_%", plan.id)))
+        .bind(2, std::string_view(plan.name()))
+        .bind(3, std::string_view(" FROM " + sqlite::quoted(plan.name()) + " "));
+    while (broken.step()) names.emplace_back(broken.text(0));
+  }
+  for (const std::string& name : names) database.exec("DROP TRIGGER " + sqlite::quoted(name));
+}
+
 // The change table has as many key columns as the widest key.
 void widen_change_table(Database& database, const std::vector<TablePlan>& plans) {
   Statement counted(database, "SELECT count(*) FROM pragma_table_info(?)");
@@ -91,8 +108,11 @@ void keep_logging(Database& database, const TablePlan& plan) {
   Transaction transaction(database, Transaction::Mode::immediate);
   const auto tables = sqlite::list_tables(database);
   if (std::none_of(tables.begin(), tables.end(),
-                   [&](const sqlite::TableName& table) { return table.name == plan.name(); }))
+                   [&](const sqlite::TableName& table) { return table.name == plan.name(); })) {
+    drop_broken_probes(database, plan);
+    transaction.commit();
     return;
+  }
   const TableShape now = sqlite::read_shape(database, plan.name());
   if (now.key.size() != plan.shape.key.size()) return;
   for (std::size_t i = 0; i < now.key.size(); ++i)

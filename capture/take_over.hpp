@@ -27,7 +27,8 @@ struct SchemaStep {
                              const SchemaStep& step);
 
 /// Puts the triggers back on a table whose shape cannot be followed, if its key is still there: its
-/// changes go on being logged while a person decides. Nothing of the plan changes.
+/// changes go on being logged while a person decides. Nothing of the plan changes. Of a table that
+/// was renamed it drops triggers that would make each write fail (PRAGMA legacy_alter_table=ON).
 void keep_logging(sqlite::Database& database, const TablePlan& plan);
 
 /// An id that no table of this source ever had.

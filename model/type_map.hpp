@@ -35,6 +35,8 @@ struct TableCensus {
   std::uint64_t bytes = 0;  ///< of the values; a number counts as 8
   bool whole = true;        ///< false: only the first rows were read
   std::vector<ColumnCensus> columns;
+  std::uint64_t row_bytes_max = 0;  ///< on a page of PostgreSQL; 0: too few columns to matter
+  std::string widest_row{};
 };
 
 enum class ColumnUse { key, plain };

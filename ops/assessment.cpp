@@ -72,6 +72,16 @@ std::string skipped_virtual(const std::string& name, const std::vector<sqlite::T
       shadows > 0 ? fmt::format(", with the {} tables it keeps its data in", shadows) : "");
 }
 
+std::vector<std::string> names_of(sqlite::Database& database, std::string_view type) {
+  sqlite::Statement rows(database,
+                         "SELECT name FROM sqlite_master WHERE type = ?1 AND name NOT LIKE "
+                         "'\\_lockstep\\_%' ESCAPE '\\' ORDER BY name");
+  rows.bind(1, type);
+  std::vector<std::string> names;
+  while (rows.step()) names.push_back(rows.text(0));
+  return names;
+}
+
 // Frameworks are told by the tables in which they keep their own state.
 std::vector<std::string> frameworks_of(const std::vector<sqlite::TableName>& all) {
   const auto has = [&](std::string_view name) {
@@ -189,6 +199,8 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
   check_globs(all, choice.tables);
   check_globs(all, choice.exclude);
   assessment.frameworks = frameworks_of(all);
+  assessment.views = names_of(database, "view");
+  assessment.triggers = names_of(database, "trigger");
   for (const sqlite::TableName& table : all) {
     if (matches_any(table.name, choice.exclude)) continue;
     if (!choice.tables.empty() && !matches_any(table.name, choice.tables)) continue;
@@ -241,7 +253,13 @@ void print_assessment(const Assessment& assessment, Screen& screen) {
         fmt::format("note      made by {}; these tables are carried like all others", framework));
     screen.json(dump({{"type", "framework"}, {"what", framework}}));
   }
-  for (const std::string& skipped : assessment.skipped) {
+  std::vector<std::string> all_skipped = assessment.skipped;
+  if (!assessment.views.empty())
+    all_skipped.push_back(fmt::format("views: {}", fmt::join(assessment.views, ", ")));
+  if (!assessment.triggers.empty())
+    all_skipped.push_back(fmt::format("triggers: {}; what they change is carried like all changes",
+                                      fmt::join(assessment.triggers, ", ")));
+  for (const std::string& skipped : all_skipped) {
     screen.result("skipped   " + skipped);
     screen.json(dump({{"type", "skipped"}, {"what", skipped}}));
   }

@@ -43,7 +43,9 @@ struct Assessment {
   std::vector<Refusal> refusals;
   std::vector<TableWarning> warnings;
   std::vector<std::string> skipped;  ///< virtual tables with their shadow tables, one sentence each
-  std::vector<TableFacts> tables;    ///< in name order
+  std::vector<std::string> views;    ///< the application's, by name
+  std::vector<std::string> triggers;    ///< likewise; they go on working in SQLite only
+  std::vector<TableFacts> tables;       ///< in name order
   std::vector<std::string> frameworks;  ///< whose bookkeeping tables are there, one sentence each
 };
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "link/postgres/encode.hpp"
+#include "link/postgres/row_size.hpp"
 
 namespace lockstep::snapshot {
 
@@ -36,12 +37,26 @@ class Counter {
     for (std::size_t i = 0; i < census_.columns.size(); ++i)
       bytes += count_value(row, i, row.value(static_cast<int>(i)));
     census_.bytes += bytes;
+    if (census_.columns.size() > postgres::kAlwaysFits) measure(row);
     return bytes;
   }
 
   TableCensus take() { return std::move(census_); }
 
  private:
+  void measure(const sqlite::Statement& row) {
+    postgres::RowSize size(shape_.columns.size());
+    for (std::size_t i = 0; i < shape_.columns.size(); ++i)
+      size.add(row.value(static_cast<int>(i)), shape_.columns[i].affinity == Affinity::numeric);
+    if (size.bytes() <= census_.row_bytes_max) return;
+    census_.row_bytes_max = size.bytes();
+    census_.widest_row.clear();
+    for (const std::size_t key : shape_.key)
+      census_.widest_row +=
+          fmt::format("{}{}={}", census_.widest_row.empty() ? "" : ", ", shape_.columns[key].name,
+                      describe(row.value(static_cast<int>(key))));
+  }
+
   std::size_t count_value(const sqlite::Statement& row, std::size_t i, const ValueView& value) {
     ColumnCensus& column = census_.columns[i];
     const auto slot = static_cast<std::size_t>(value.kind);
@@ -109,6 +124,10 @@ std::optional<std::int64_t> middle_rowid(sqlite::Database& database, const Table
 void add(TableCensus& sum, const TableCensus& part) {
   sum.rows += part.rows;
   sum.bytes += part.bytes;
+  if (part.row_bytes_max > sum.row_bytes_max) {
+    sum.row_bytes_max = part.row_bytes_max;
+    sum.widest_row = part.widest_row;
+  }
   for (std::size_t i = 0; i < sum.columns.size(); ++i) {
     ColumnCensus& column = sum.columns[i];
     const ColumnCensus& other = part.columns[i];

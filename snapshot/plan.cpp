@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "link/postgres/names.hpp"
+#include "link/postgres/row_size.hpp"
 #include "link/sqlite/sql_text.hpp"
 #include "model/row_stream.hpp"
 #include "snapshot/majority.hpp"
@@ -14,8 +15,7 @@ namespace lockstep::snapshot {
 
 namespace {
 
-// A btree tuple of PostgreSQL holds 2704 bytes; the rest of the tuple and other columns need some.
-constexpr std::uint64_t kIndexedBytesMax = 2'600;
+using postgres::kIndexedBytesMax;
 
 std::uint64_t indexed_bytes(const std::vector<std::size_t>& columns, const TableShape& shape,
                             const TableCensus& census) {
@@ -136,6 +136,11 @@ Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus&
     planned.problems.push_back(
         fmt::format("its longest key has {} bytes; PostgreSQL indexes at most about {}", bytes,
                     kIndexedBytesMax));
+  if (census.row_bytes_max > postgres::kRowBytesMax)
+    planned.problems.push_back(fmt::format(
+        "row {} has too many columns that are not NULL: it takes up to {} bytes on a page of "
+        "PostgreSQL, which has {} for it",
+        census.widest_row, census.row_bytes_max, postgres::kRowBytesMax));
   if (shape.keyed_by_rowid)
     planned.warnings.push_back(
         {"LS-S305",

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "link/postgres/encode.hpp"
+#include "link/postgres/row_size.hpp"
 #include "model/error.hpp"
 #include "model/spelling.hpp"
 
@@ -98,6 +99,7 @@ std::optional<BadValue> check_entry(const TablePlan& plan, const EntryView& entr
                    .todo = "give the row a key and run lockstep again"});
   }
   if (values.next() || values.malformed()) throw_count(plan);
+  if (!bad) check_size(plan, entry);  // a row that waits is on no page
   return bad;
 }
 

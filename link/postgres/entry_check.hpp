@@ -19,8 +19,9 @@ struct BadValue {
 
 /// Nothing if every value fits. If some do not and all of their columns choose quarantine, the
 /// first of them: the row has to wait there. Throws LS-D401 naming table, key and column if one of
-/// the columns does not, LS-D412 if a key is NULL, LS-W501 if the entry has another number of
-/// values than it should. Nothing is ever converted.
+/// the columns does not, LS-D412 if a key is NULL, LS-D413 if a key or row is larger than
+/// PostgreSQL can keep, LS-W501 if the entry has another number of values than it should. Nothing
+/// is ever converted.
 [[nodiscard]] std::optional<BadValue> check_entry(const TablePlan& plan, const EntryView& entry);
 
 /// False if the target cannot have a row with the key of this absent entry, because a key value is
