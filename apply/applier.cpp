@@ -103,7 +103,9 @@ Parameters advance_parameters(const wire::BatchBegin& batch, const wire::BatchEn
 
 Applier::Applier(postgres::Connection& connection, const std::vector<TablePlan>& tables,
                  ApplierOptions options)
-    : connection_(connection), options_(std::move(options)) {
+    : connection_(connection),
+      options_(std::move(options)),
+      quarantine_(connection_, options_.migration) {
   for (const TablePlan& table : tables) tables_.emplace(table.id, table);
   // A session that ended may have left the connection, and on it statements and staging of the same
   // names, for tables of another shape.
@@ -142,6 +144,7 @@ void Applier::begin(const wire::BatchBegin& batch) {
   entries_ = 0;
   bytes_.clear();
   stored_.clear();
+  quarantine_.begin();
 }
 
 void Applier::entries(std::string_view fragment) {
@@ -152,8 +155,24 @@ void Applier::entries(std::string_view fragment) {
 void Applier::take(const EntryView& entry) {
   const TablePlan& table = plan(entry.table);
   ++entries_;
-  if (!entry.present && !postgres::key_fits(table, entry)) return;
-  postgres::check_entry(table, entry);
+  if (entry.present || postgres::key_fits(table, entry)) {
+    if (const auto bad = postgres::check_entry(table, entry)) return hold(table, entry, *bad);
+    put(table, entry);
+  }
+  quarantine_.passes(table, entry);
+}
+
+// The target has no such row meanwhile. Where the key itself does not fit it never had one.
+void Applier::hold(const TablePlan& table, const EntryView& entry, const postgres::BadValue& bad) {
+  const EntryView absent{entry.table, false, quarantine_.hold(table, entry, bad)};
+  if (postgres::key_fits(table, absent)) put(table, absent);
+  if (!quarantine_.full()) return;
+  if (!staging_) start_staging();
+  staging_->close();
+  quarantine_.write();
+}
+
+void Applier::put(const TablePlan& table, const EntryView& entry) {
   if (staging_) {
     staging_->put(table, entry, slice_);
     return;
@@ -186,6 +205,7 @@ void Applier::reset(const wire::BatchReset& reset) {
   const TablePlan& table = plan(reset.table);
   if (!staging_) start_staging();
   staging_->reset(table);
+  quarantine_.reset(table);
 }
 
 // Of the entries of one key only the last counts: in a small batch that is found here.
@@ -221,9 +241,10 @@ Applied Applier::end(const wire::BatchEnd& batch) {
                  .data = "nothing of it was applied",
                  .todo = "nothing; the session starts again by itself",
                  .retry = Retry::new_session});
-  // The batch that makes the copy consistent may be empty; it fills the tables all the same.
+  // The batch that makes the copy consistent may be empty; it fills the tables all the same. Rows
+  // that go into the quarantine or leave it are rare: one way of writing them is enough.
   const bool fills = options_.becomes_consistent && !existing_plans().empty();
-  if ((plan_change_ || fills) && !staging_) start_staging();
+  if ((plan_change_ || fills || quarantine_.touched()) && !staging_) start_staging();
   return staging_ ? finish_staging() : finish_small();
 }
 
@@ -250,6 +271,7 @@ Applied Applier::finish_staging() {
   if (options_.becomes_consistent)
     fill_existing(connection_, options_.schema, existing_plans(), options_.silent);
   if (plan_change_) end_plan_change(connection_, options_.migration, *plan_change_);
+  quarantine_.finish(end_.to);
   LOCKSTEP_FAILPOINT("apply.rows_done");
   staging_.reset();
   return settle(connection_.commit(), fell_back);
@@ -353,6 +375,7 @@ Applied Applier::settle(CommitOutcome outcome, bool fell_back) {
   if (outcome == CommitOutcome::committed) {
     LOCKSTEP_FAILPOINT("apply.committed");
     plan_change_.reset();
+    quarantine_.committed();
     return {end_.to, static_cast<std::uint64_t>(end_.to.seq - batch_.from.seq), entries_,
             fell_back};
   }

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "apply/existing.hpp"
+#include "apply/quarantine.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/names.hpp"
 #include "link/wire/control.hpp"
@@ -63,6 +64,26 @@ constexpr char kCreate[] =
     " PRIMARY KEY (migration, id, part)"
     ");"
     "COMMIT";
+
+constexpr char kCreateQuarantine[] =
+    "CREATE TABLE IF NOT EXISTS lockstep.quarantine ("
+    " number bigint GENERATED ALWAYS AS IDENTITY UNIQUE,"
+    " migration text NOT NULL REFERENCES lockstep.ledger ON DELETE CASCADE,"
+    " id integer NOT NULL,"
+    " name text NOT NULL,"
+    " key text NOT NULL,"
+    " key_digest bytea NOT NULL,"
+    " column_name text NOT NULL,"
+    " value text NOT NULL,"
+    " bytes bigint NOT NULL,"
+    " code text NOT NULL,"
+    " reason text NOT NULL,"
+    " position text,"
+    " since timestamptz NOT NULL DEFAULT now(),"
+    " state text NOT NULL DEFAULT 'held' CHECK (state IN ('held', 'skipped')),"
+    " stale boolean NOT NULL DEFAULT false,"
+    " PRIMARY KEY (migration, id, key_digest)"
+    ")";
 
 constexpr char kColumns[] =
     "migration, source_id, target_schema, phase, consistent, era, seq, identity, batches, changes, "
@@ -169,10 +190,12 @@ void create_ledger(Connection& connection) {
                    "'lockstep.ledger_parts'::regclass AND attname = 'as_of')")
              .boolean(0, 0))
       connection.exec("ALTER TABLE lockstep.ledger_parts ADD COLUMN IF NOT EXISTS as_of text");
+    if (!quarantine_exists(connection)) connection.exec(kCreateQuarantine);
     return;
   }
   try {
     connection.exec(kCreate);
+    connection.exec(kCreateQuarantine);
   } catch (const Error&) {
     connection.abort();
     throw;
@@ -325,6 +348,7 @@ void remove_ledger(Connection& connection, const std::string& migration) {
     if (connection.exec("SELECT 1 FROM lockstep.ledger").rows() > 0) return;
     connection.exec("DROP TABLE IF EXISTS lockstep.ledger_hooks");
     connection.exec("DROP TABLE IF EXISTS lockstep.ledger_foreign_keys");
+    connection.exec("DROP TABLE IF EXISTS lockstep.quarantine");
     connection.exec("DROP TABLE lockstep.ledger_parts, lockstep.ledger_tables, lockstep.ledger");
     const Result left = connection.exec(
         "SELECT 1 FROM pg_class WHERE relnamespace = 'lockstep'::regnamespace LIMIT 1");

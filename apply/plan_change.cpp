@@ -158,7 +158,8 @@ void end_plan_change(postgres::Connection& connection, const std::string& migrat
         {migration, std::to_string(plan.id)});
   }
   for (const std::uint32_t id : change.forgotten)
-    for (const char* table : {"lockstep.ledger_parts", "lockstep.ledger_tables"})
+    for (const char* table :
+         {"lockstep.quarantine", "lockstep.ledger_parts", "lockstep.ledger_tables"})
       connection.query(
           fmt::format("DELETE FROM {} WHERE migration = $1 AND id = $2::integer", table),
           {migration, std::to_string(id)});

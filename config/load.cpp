@@ -99,6 +99,8 @@ class Reader {
     hooks("/hooks/after_snapshot", settings.after_snapshot);
     settings.rules = read_rules(document_, loaded_.lines, loaded_.problems);
     text("/snapshot/on_existing_row", settings.on_existing_row);
+    text("/on_bad_value", settings.on_bad_value);
+    columns();
     const json::json_pointer dsn("/target/dsn");
     loaded_.target_written_out =
         document_.contains(dsn) &&
@@ -138,6 +140,12 @@ class Reader {
       if (given.is_object() && given.contains("rows_max")) expected.rows_max = given["rows_max"];
       loaded_.settings.expect.push_back(std::move(expected));
     }
+  }
+
+  void columns() {
+    if (!document_.contains("columns")) return;
+    for (const auto& [name, column] : document_["columns"].items())
+      loaded_.settings.columns.push_back({name, column.value("on_bad_value", "")});
   }
 
   const json& document_;

@@ -23,6 +23,12 @@ struct HookEntry {
   std::string file;  ///< not empty: `sql` is read from it by whoever knows the folder
 };
 
+/// What is said of one column.
+struct ColumnSetting {
+  std::string column;        ///< "table.column"
+  std::string on_bad_value;  ///< "stop", "quarantine"
+};
+
 struct Settings {
   std::string source;  ///< as people write a path; relative to the file's folder
   std::string target;  ///< as people write a DSN
@@ -34,6 +40,8 @@ struct Settings {
   std::optional<RuleSet> rules{};
   std::vector<HookEntry> after_schema{}, after_snapshot{};
   std::string on_existing_row;  ///< fail, update or skip
+  std::string on_bad_value;     ///< of every column that `columns` does not name
+  std::vector<ColumnSetting> columns;
 };
 
 }  // namespace lockstep::config

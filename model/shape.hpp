@@ -103,6 +103,12 @@ struct ColumnSpelling {
   bool operator==(const ColumnSpelling&) const = default;
 };
 
+/// What is done with a row whose value does not fit (model/bad_value).
+enum class OnBadValue : std::uint8_t {
+  stop,       ///< nothing more is applied until the value is mended
+  quarantine  ///< the row waits in lockstep.quarantine and is absent from the target
+};
+
 /// As PostgreSQL's format_type() has it.
 [[nodiscard]] std::string_view to_string(ColumnType type);
 [[nodiscard]] std::optional<ColumnType> parse_column_type(std::string_view text);
@@ -114,6 +120,7 @@ struct TablePlan {
   TableShape shape;
   std::vector<ColumnType> types;             ///< one per column
   std::vector<ColumnSpelling> spellings;     ///< one per column; shorter: unknown, not bound
+  std::vector<OnBadValue> on_bad_value{};    ///< one per column; shorter: stop
   std::int64_t sequence = 0;                 ///< sqlite_sequence when planned; 0: none
   std::vector<std::string> carried_indexes;  ///< names of shape.indexes that PostgreSQL gets too
   std::vector<std::string> left_out;  ///< what it does not get, one sentence each; told to the user
@@ -132,6 +139,7 @@ struct TablePlan {
   [[nodiscard]] bool is_converted(std::size_t column) const;
   [[nodiscard]] bool is_key(std::size_t column) const;
   [[nodiscard]] ColumnSpelling spelling(std::size_t column) const;
+  [[nodiscard]] OnBadValue on_bad_value_of(std::size_t column) const;
 };
 
 }  // namespace lockstep

@@ -148,6 +148,7 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const T
     facts.capture_problems = capture::lookup_problems(database, shape);
   snapshot::Planned planned;
   if (unreadable.empty()) {
+    facts.on_bad_value = choices_for(choice.on_bad_value, shape, nullptr, OnBadValue::stop);
     const CatalogTable* there =
         table_there(choice, facts.rules.rename.empty() ? shape.name : facts.rules.rename);
     if (there != nullptr && has_rules(facts.rules))
@@ -157,10 +158,11 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const T
         database, facts, choice.sample, screen,
         there != nullptr ? snapshot::target_types(shape, *there) : snapshot::TargetTypes());
     const std::int64_t sequence = sqlite::read_sequence(database, shape.name);
-    planned =
-        there != nullptr
-            ? snapshot::plan_existing(id, shape, facts.census, sequence, *there, choice.silent)
-            : snapshot::plan_table(id, shape, facts.census, sequence, facts.rules);
+    planned = there != nullptr ? snapshot::plan_existing(id, shape, facts.census, sequence, *there,
+                                                         choice.silent)
+                               : snapshot::plan_table(id, shape, facts.census, sequence,
+                                                      facts.rules, facts.on_bad_value);
+    planned.plan.on_bad_value = facts.on_bad_value;
     facts.data_problems = planned.problems;
     facts.left_out = planned.plan.left_out;
   } else {
@@ -210,6 +212,13 @@ void check_expectations(const std::vector<config::ExpectedTable>& expect,
 
 }  // namespace
 
+void refuse_unknown_columns(const BadValuePolicy& policy,
+                            const std::vector<const TableShape*>& shapes) {
+  for (const std::string& name : unknown_columns(policy, shapes))
+    throw_no_table(fmt::format("no column is called {}", name),
+                   "\"columns\" names TABLE.COLUMN of tables that are followed");
+}
+
 Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen& screen) {
   refuse_utf16(database);
   Assessment assessment;
@@ -257,6 +266,9 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
   snapshot::settle_undecided(assessment.plans, undecided);
   check_expectations(choice.expect, assessment);
   check_rules(choice, all, assessment);
+  std::vector<const TableShape*> shapes;
+  for (const TableFacts& table : assessment.tables) shapes.push_back(&table.shape);
+  refuse_unknown_columns(choice.on_bad_value, shapes);
   if (assessment.plans.empty() && assessment.refusals.empty())
     throw_no_table("there is no table to follow", "the source has none, or all are left out");
   return assessment;

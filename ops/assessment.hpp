@@ -8,6 +8,7 @@
 
 #include "config/settings.hpp"
 #include "link/sqlite/database.hpp"
+#include "model/bad_value.hpp"
 #include "model/existing_target.hpp"
 #include "model/shape.hpp"
 #include "model/type_map.hpp"
@@ -37,6 +38,7 @@ struct TableFacts {
   std::vector<std::string> capture_problems;  ///< changes that cannot be seen
   std::vector<std::string> data_problems;     ///< values that PostgreSQL cannot hold
   std::vector<std::string> left_out;
+  std::vector<OnBadValue> on_bad_value{};  ///< one per column; empty: stop
 };
 
 struct Assessment {
@@ -61,12 +63,18 @@ struct TableChoice {
   /// target is not known.
   const std::map<std::string, CatalogTable>* there = nullptr;
   bool silent = false;  ///< apply::may_be_silent()
+  BadValuePolicy on_bad_value{};
 };
 
-/// Throws LS-S330 if no table is left, or a glob names nothing, LS-A113 if an expected table is not
-/// as expected, LS-A107 if a rule names nothing or two tables would have one name.
+/// Throws LS-S330 if no table is left, or a glob or a column's name names nothing, LS-A113 if an
+/// expected table is not as expected, LS-A107 if a rule names nothing or two tables would have one
+/// name.
 [[nodiscard]] Assessment assess(sqlite::Database& database, const TableChoice& choice,
                                 Screen& screen);
+
+/// LS-S330 if the policy names a column that none of them has.
+void refuse_unknown_columns(const BadValuePolicy& policy,
+                            const std::vector<const TableShape*>& shapes);
 
 /// Prints what is skipped, what is left out and what is refused, in text or JSON.
 void print_assessment(const Assessment& assessment, Screen& screen);

@@ -118,7 +118,7 @@ ExitCode command_apply(const ApplyRequest& request, Screen& screen, Signals& sig
   wire::Context context;
   Ending ending;
   const auto welcome = meet_capture(context, to, screen, signals, ending);
-  if (!welcome) return exit_code(ending);
+  if (!welcome) return exit_code(ending, {});
   PreparedTarget prepared = prepare_target(request, *welcome, screen);
   Board board(first_status(prepared));
   screen.note(fmt::format("following {} into {} (schema {})", prepared.source,
@@ -135,9 +135,11 @@ ExitCode command_apply(const ApplyRequest& request, Screen& screen, Signals& sig
                                              : "stopped by an error",
                             status.phase, grouped(status.rows_copied),
                             grouped(status.changes_applied), grouped(status.backlog)));
+  if (const std::string waiting = quarantine_text(status); !waiting.empty())
+    screen.result(fmt::format("absent    {}: lockstep quarantine list TARGET", waiting));
   screen.result(
       fmt::format("stays     schema lockstep and the copied tables in {}", status.target));
-  return exit_code(ending);
+  return exit_code(ending, status);
 }
 
 }  // namespace lockstep::ops

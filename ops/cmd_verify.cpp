@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "apply/ledger.hpp"
+#include "apply/quarantine.hpp"
 #include "capture/install.hpp"
 #include "ops/commands.hpp"
 #include "ops/names.hpp"
@@ -59,6 +62,8 @@ void print(const verify::Comparison& result, Screen& screen) {
                             grouped(static_cast<std::int64_t>(result.target_rows)), result.missing,
                             result.extra, result.differ));
   for (const std::string& example : result.examples) screen.result("    " + example);
+  if (result.quarantined > 0)
+    screen.result(fmt::format("    {} row(s) in quarantine", result.quarantined));
   const nlohmann::json object{{"type", "table"},
                               {"table", result.table},
                               {"source_rows", result.source_rows},
@@ -66,8 +71,40 @@ void print(const verify::Comparison& result, Screen& screen) {
                               {"missing", result.missing},
                               {"extra", result.extra},
                               {"differ", result.differ},
+                              {"quarantined", result.quarantined},
                               {"examples", result.examples}};
   screen.json(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+std::map<std::uint32_t, verify::QuarantinedKeys> quarantined_keys(postgres::Connection& target,
+                                                                  const std::string& migration) {
+  std::map<std::uint32_t, verify::QuarantinedKeys> keys;
+  for (apply::QuarantinedRow& each : apply::read_quarantine(target, migration))
+    keys[each.row.table].insert(std::move(each.row.key));
+  return keys;
+}
+
+void conclude(std::uint64_t rows, std::uint64_t different, std::uint64_t quarantined,
+              Screen& screen) {
+  const auto count = [](std::uint64_t number) {
+    return grouped(static_cast<std::int64_t>(number));
+  };
+  if (different > 0)
+    screen.result(fmt::format("DIFFERENT: {} rows", different));
+  else if (quarantined > 0)
+    screen.result(fmt::format("equal but for {} row(s) in quarantine: {} rows, every column",
+                              count(quarantined), count(rows - quarantined)));
+  else
+    screen.result(fmt::format("equal: {} rows, every column", count(rows)));
+  const int code = different > 0 ? 4 : quarantined > 0 ? 9 : 0;
+  screen.json(nlohmann::json{
+      {"type", "summary"},
+      {"equal", different + quarantined == 0},
+      {"rows", rows},
+      {"different", different},
+      {"quarantined", quarantined},
+      {"exit_code",
+       code}}.dump());
 }
 
 }  // namespace
@@ -89,31 +126,31 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
   screen.result(fmt::format("comparing at {}", to_string(*ledger.position)));
   screen.result(fmt::format("  {:<32} {:>14} {:>14} {:>9} {:>9} {:>9}", "table", "source rows",
                             "target rows", "missing", "extra", "differ"));
-  std::uint64_t rows = 0, different = 0;
+  std::uint64_t rows = 0, different = 0, quarantined = 0;
   {
     const sqlite::Transaction view(source, sqlite::Transaction::Mode::deferred);
     target.exec("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
+    auto waiting = quarantined_keys(target, installed->migration);
     for (const apply::LedgerTable& table : apply::read_tables(target, installed->migration)) {
       const verify::Comparison result = verify::compare_table(
-          source, target, ledger.target_schema, table.plan, [&](std::uint64_t seen) {
+          source, target, ledger.target_schema, table.plan,
+          [&](std::uint64_t seen) {
             screen.progress(fmt::format("comparing {}: {} rows", table.plan.name(),
                                         grouped(static_cast<std::int64_t>(seen))));
-          });
+          },
+          std::move(waiting[table.plan.id]));
       print(result, screen);
       rows += result.source_rows;
+      quarantined += result.quarantined;
       different += result.missing + result.extra + result.differ;
     }
     target.abort();
   }
   const Position newest = capture::newest_position(source, installed->era);
   if (newest != *ledger.position) throw_not_at_rest(newest, ledger.position);
-  screen.result(different == 0 ? fmt::format("equal: {} rows, every column",
-                                             grouped(static_cast<std::int64_t>(rows)))
-                               : fmt::format("DIFFERENT: {} rows", different));
-  screen.json(
-      fmt::format(R"({{"type":"summary","equal":{},"rows":{},"different":{},"exit_code":{}}})",
-                  different == 0, rows, different, different == 0 ? 0 : 4));
-  return different == 0 ? ExitCode::done : ExitCode::different;
+  conclude(rows, different, quarantined, screen);
+  if (different > 0) return ExitCode::different;
+  return quarantined > 0 ? ExitCode::waived : ExitCode::done;
 }
 
 }  // namespace lockstep::ops

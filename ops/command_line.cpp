@@ -11,6 +11,7 @@
 #include "ops/command_line_arguments.hpp"
 #include "ops/command_line_config.hpp"
 #include "ops/command_line_ddl.hpp"
+#include "ops/command_line_quarantine.hpp"
 #include "ops/command_line_roles.hpp"
 #include "ops/command_line_schema.hpp"
 #include "ops/command_line_wire.hpp"
@@ -54,6 +55,12 @@ void add_choice_of_tables(CLI::App& command, Arguments& arguments) {
   command.add_option("--tables", arguments.tables, "only these tables; * and ? match")
       ->type_name("GLOB,...");
   command.add_option("--exclude", arguments.exclude, "without these tables")->type_name("GLOB,...");
+  command
+      .add_option(
+          "--on-bad-value", arguments.on_bad_value,
+          "a value that does not fit its column: stop (the default), or quarantine: its row "
+          "waits aside")
+      ->type_name("stop|quarantine");
 }
 
 void add_until(CLI::App& command, Arguments& arguments) {
@@ -115,7 +122,8 @@ void add_run(Commands& commands, Signals& signals) {
                                .on_existing_row = !given.on_existing_row.empty()
                                                       ? given.on_existing_row
                                                       : given.settings.on_existing_row,
-                               .hooks = hooks_of(given.settings)};
+                               .hooks = hooks_of(given.settings),
+                               .on_bad_value = on_bad_value_of(given)};
       return command_run(request, screen, signals);
     };
   });
@@ -140,7 +148,8 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
                               .tables = chosen(given.tables, given.settings.include),
                               .exclude = chosen(given.exclude, given.settings.exclude),
                               .expect = given.settings.expect,
-                              .rules = given.settings.rules},
+                              .rules = given.settings.rules,
+                              .on_bad_value = on_bad_value_of(given)},
                              screen, signals);
     };
   });
@@ -258,6 +267,7 @@ void add_assess(Commands& commands) {
       request.choice.exclude = chosen(given.exclude, given.settings.exclude);
       request.choice.expect = given.settings.expect;
       request.choice.rules = given.settings.rules.value_or(RuleSet());
+      request.choice.on_bad_value = on_bad_value_of(given);
       return command_assess(request, screen);
     };
   });
@@ -340,8 +350,9 @@ int run_command_line(int argc, char** argv, Signals& signals) {
       "app.db\n"
       "  lockstep remove app.db\n\nExit codes: 0 done, 2 usage, 3 precondition not met, 4 "
       "different, 5 unreachable, "
-      "6 timed out,\n7 stopped half-way (run again), 8 another lockstep is at work, 130/143 "
-      "stopped by a signal");
+      "6 timed out,\n7 stopped half-way (run again), 8 another lockstep is at work, 9 done, but "
+      "rows "
+      "are in quarantine,\n130/143 stopped by a signal");
   add_run(commands, signals);
   add_capture_and_apply(commands, signals);
   add_status_and_wait(commands, signals);
@@ -351,6 +362,7 @@ int run_command_line(int argc, char** argv, Signals& signals) {
   add_roles(commands.app, commands.arguments.json, commands.chosen);
   add_schema(commands.app, commands.arguments.json, commands.chosen);
   add_ddl(commands.app, commands.arguments.json, commands.chosen);
+  add_quarantine(commands.app, commands.arguments.json, commands.chosen);
   add_demo(commands);
   add_keys(commands.app, commands.arguments.keys, [&commands] {
     commands.arguments.json = commands.arguments.keys.json;

@@ -2,6 +2,7 @@
 // person must read.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -87,6 +88,18 @@ struct RemoveRequest {
 /// From now on schema changes are neither followed nor stopped at, until they are accepted; also
 /// while a lockstep runs.
 [[nodiscard]] ExitCode command_ddl_hold(const std::string& source, Screen& screen);
+/// Rows that wait in quarantine. Without rows, tables and key: all of them.
+struct QuarantineRequest {
+  enum class What { list, show, retry, skip };
+  What what = What::list;
+  std::string source;               ///< as typed; may be empty if `target` is not
+  std::string target;               ///< as typed; empty: the one the source knows
+  std::vector<std::int64_t> rows;   ///< numbers
+  std::vector<std::string> tables;  ///< globs
+  std::string key;                  ///< as printed, or exact as in JSON
+  bool all = false;                 ///< skip asks for it where nothing is named
+};
+[[nodiscard]] ExitCode command_quarantine(const QuarantineRequest& request, Screen& screen);
 
 struct RolesRequest {
   RoleNames roles;

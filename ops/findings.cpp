@@ -7,6 +7,7 @@
 
 #include "ops/names.hpp"
 #include "ops/progress.hpp"
+#include "snapshot/majority.hpp"
 
 namespace lockstep::ops {
 
@@ -129,6 +130,18 @@ Finding name_finding(const TableFacts& table, const std::string& problem, std::s
   return finding;
 }
 
+// Where its owner lets odd values wait in the quarantine.
+std::optional<Proposal> majority_proposal(const TableFacts& table, std::size_t column) {
+  if (column >= table.on_bad_value.size() || table.on_bad_value[column] == OnBadValue::stop)
+    return std::nullopt;
+  const auto most = snapshot::majority_type(
+      table.shape.columns[column], table.census.columns[column], use_of(table.shape, column));
+  if (!most) return std::nullopt;
+  return Proposal{
+      std::string(to_string(most->type)),
+      fmt::format("as most values; {} go to quarantine ({})", most->odd, most->example)};
+}
+
 }  // namespace
 
 std::string_view to_string(Severity severity) {
@@ -201,7 +214,7 @@ Proposal proposal_for(const TableFacts& table, std::size_t column) {
     return {std::string(to_string(type_of(table.rules.columns[column].cast))),
             "by its rule " + describe(table.rules.columns[column])};
   const auto type = decide_type(shape, census, use_of(table.shape, column), why);
-  if (!type) return {"", why};
+  if (!type) return majority_proposal(table, column).value_or(Proposal{"", why});
   std::string found;
   for (const ValueClass kind : kClasses)
     if (const std::uint64_t count = count_of(census, kind); count > 0)

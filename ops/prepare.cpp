@@ -42,6 +42,35 @@ void follow_changed_schema(const std::string& path, capture::Installed& installe
   for (const Note& note : follow_schema(path, installed, true)) screen.note(note);
 }
 
+// A choice of what to do with values is no rule about them: each start may make another one.
+void follow_choices(const std::string& path, const BadValuePolicy& policy,
+                    capture::Installed& installed) {
+  bool differs = false;
+  for (TablePlan& plan : installed.tables) {
+    auto choices = choices_for(policy, plan.shape, &plan, installed.on_bad_value);
+    for (std::size_t i = 0; i < choices.size(); ++i)
+      differs = differs || choices[i] != plan.on_bad_value_of(i);
+    plan.on_bad_value = std::move(choices);
+  }
+  const OnBadValue later = policy.all.value_or(installed.on_bad_value);
+  differs = differs || later != installed.on_bad_value;
+  installed.on_bad_value = later;
+  if (!differs) return;
+  Database writing = Database::open(path, OpenMode::read_write);
+  capture::keep_choices(writing, installed);
+}
+
+// A table may wait for such a choice to be followed, and a column for its table.
+void follow_source(const std::string& path, const BadValuePolicy& policy,
+                   capture::Installed& installed, Screen& screen) {
+  follow_choices(path, policy, installed);
+  follow_changed_schema(path, installed, screen);
+  follow_choices(path, policy, installed);
+  std::vector<const TableShape*> shapes;
+  for (const TablePlan& plan : installed.tables) shapes.push_back(&plan.shape);
+  refuse_unknown_columns(policy, shapes);
+}
+
 // It is the person's server; but "durable" is then only a word, and the ledger's with it.
 void warn_of_unsafe_settings(Connection& connection, Screen& screen) {
   const std::vector<std::string> settings = postgres::unsafe_settings(connection);
@@ -65,7 +94,8 @@ TableChoice choice_of(const Request& request) {
   return {.tables = request.tables,
           .exclude = request.exclude,
           .expect = request.expect,
-          .rules = request.rules.value_or(RuleSet())};
+          .rules = request.rules.value_or(RuleSet()),
+          .on_bad_value = request.on_bad_value};
 }
 
 Assessment assess_or_refuse(Database& reading, const TableChoice& choice, Screen& screen) {
@@ -111,6 +141,7 @@ FirstRun start(const RunRequest& request, const std::string& path, const std::st
       reading, migration, entered ? entered->source_id : to_string(capture::random_era(reading)),
       std::move(assessment.plans),
       {request.tables, choice.exclude, request.rules.value_or(RuleSet())});
+  first.installed.on_bad_value = request.on_bad_value.all.value_or(OnBadValue::stop);
   first.installed.target = connection.dsn().without_secrets();
   first.installed.target_schema = schema;
   // The ledger comes first: a source with triggers and no ledger would be nobody's.
@@ -142,7 +173,7 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
   check_together(installed, ledger, path);
   if (installed) {
     refuse_changed_choice(request.tables, request.exclude, schema, request.rules, *installed);
-    follow_changed_schema(path, *installed, screen);
+    follow_source(path, request.on_bad_value, *installed, screen);
   }
   refuse_other_migrations(connection, migration, schema);
 
@@ -182,13 +213,14 @@ PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
   if (installed) {
     refuse_changed_choice(request.tables, request.exclude, installed->target_schema, request.rules,
                           *installed);
-    follow_changed_schema(path, *installed, screen);
+    follow_source(path, request.on_bad_value, *installed, screen);
     return {path, std::move(*installed), {}};
   }
   Assessment assessment = assess_or_refuse(reading, choice_of(request), screen);
   installed = first_install(reading, migration_name(path), to_string(capture::random_era(reading)),
                             std::move(assessment.plans),
                             {request.tables, request.exclude, request.rules.value_or(RuleSet())});
+  installed->on_bad_value = request.on_bad_value.all.value_or(OnBadValue::stop);
   Database writing = Database::open(path, OpenMode::read_write);
   capture::install(writing, *installed);
   return {path, std::move(*installed), std::move(assessment.rows)};

@@ -11,6 +11,7 @@
 #include "config/settings.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/wire/control.hpp"
+#include "model/bad_value.hpp"
 #include "ops/endpoint.hpp"
 #include "ops/screen.hpp"
 
@@ -28,6 +29,7 @@ struct RunRequest {
   bool accept_target = false;     ///< another database than before is the target from now on
   std::string on_existing_row{};  ///< fail, update or skip; empty: see ops/existing_rows.hpp
   apply::Hooks hooks{};
+  BadValuePolicy on_bad_value{};
 };
 
 /// What a run needs to start or to go on.
@@ -57,6 +59,7 @@ struct CaptureRequest {
   std::vector<std::string> exclude;             ///< globs
   std::vector<config::ExpectedTable> expect{};  ///< looked at before a first start
   std::optional<RuleSet> rules{};               ///< nothing: no configuration was given
+  BadValuePolicy on_bad_value{};
 };
 struct PreparedSource {
   std::string path;

@@ -11,6 +11,7 @@
 #include "capture/triggers.hpp"
 #include "link/sqlite/shape.hpp"
 #include "link/sqlite/sql_text.hpp"
+#include "model/bad_value.hpp"
 #include "model/shape_change.hpp"
 #include "ops/names.hpp"
 #include "snapshot/census.hpp"
@@ -44,8 +45,11 @@ std::vector<std::string> unfollowed(Database& database, const capture::Installed
   return names;
 }
 
+// `before` is the plan in force, or nullptr.
 snapshot::Planned plan_as_it_is(Database& database, const TableShape& shape, std::uint32_t id,
-                                const TableRules& rules) {
+                                const TablePlan* before, const capture::Installed& installed) {
+  const TableRules rules =
+      installed.choice ? rules_of(installed.choice->rules, shape) : TableRules();
   snapshot::Planned planned;
   planned.problems = snapshot::shape_problems(shape, rules);
   for (std::string& problem : snapshot::rule_problems(shape, rules))
@@ -56,12 +60,8 @@ snapshot::Planned plan_as_it_is(Database& database, const TableShape& shape, std
   if (!planned.problems.empty()) return planned;
   const TableCensus census = snapshot::take_census(
       database, shape, {}, [](std::uint64_t) {}, rules);
-  return snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, shape.name),
-                              rules);
-}
-
-TableRules rules_for(const capture::Installed& installed, const TableShape& shape) {
-  return installed.choice ? rules_of(installed.choice->rules, shape) : TableRules();
+  return snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, shape.name), rules,
+                              choices_for({}, shape, before, installed.on_bad_value));
 }
 
 std::string what_changed(const ShapeChange& change) {
@@ -114,7 +114,7 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
   if (!change.can_be_followed() && !accepted)
     return asks(fmt::format("column {} was dropped or renamed", fmt::join(change.dropped, ", ")));
   if (plan.existing) return look_at_existing(plan, now, change, moves);
-  snapshot::Planned planned = plan_as_it_is(database, now, plan.id, rules_for(installed, now));
+  snapshot::Planned planned = plan_as_it_is(database, now, plan.id, &plan, installed);
   if (!planned.problems.empty()) return asks(fmt::format("{}", fmt::join(planned.problems, "; ")));
   moves.step.changed.push_back(carry_decisions(plan, std::move(planned.plan)));
   moves.notes.push_back({"LS-S316", plan.name(), what_changed(change)});
@@ -146,8 +146,8 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
 void look_at_new(Database& database, const capture::Installed& installed, SchemaMoves& moves) {
   std::uint32_t id = capture::next_table_id(database);
   for (const std::string& name : unfollowed(database, installed)) {
-    const TableShape shape = sqlite::read_shape(database, name);
-    snapshot::Planned planned = plan_as_it_is(database, shape, id, rules_for(installed, shape));
+    snapshot::Planned planned =
+        plan_as_it_is(database, sqlite::read_shape(database, name), id, nullptr, installed);
     if (!planned.problems.empty()) {
       moves.notes.push_back({"LS-S315", name,
                              fmt::format("{} is a new table and is not followed: {}", name,

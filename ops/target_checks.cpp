@@ -40,6 +40,8 @@ void TargetWorker::check_tables() {
 
 void TargetWorker::check_tables_if_due() {
   if (!connection_->idle() || steady_now() - checked_at_ < kTablesEvery) return;
+  // Somebody may have skipped rows meanwhile.
+  if (applier_) show_quarantine(apply::count_quarantine(*connection_, options_.migration));
   // Which tables have their keys is not known while they are built.
   if (ledger_.phase == apply::Phase::streaming)
     tables_ = apply::read_tables(*connection_, options_.migration);

@@ -30,6 +30,11 @@ void TargetWorker::make_applier() {
       apply::ApplierOptions{options_.migration, options_.schema, keyed, !keyed, options_.applier,
                             silent_});
   if (plans_change_) applier_->change_plans_with_next_batch(std::move(change));
+  show_quarantine(applier_->quarantined());
+}
+
+void TargetWorker::show_quarantine(const apply::QuarantineCounts& counts) {
+  board_.quarantine(counts.held, counts.skipped);
 }
 
 void TargetWorker::show_tables() {

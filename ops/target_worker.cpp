@@ -288,6 +288,7 @@ void TargetWorker::dispatch(const Message& message) {
 
 void TargetWorker::finish_batch(const Message& message) {
   const apply::Applied applied = applier_->end(wire::decode_batch_end(message.body));
+  show_quarantine(applier_->quarantined());
   progressed();
   if (std::exchange(plans_change_, false)) {
     tables_ = apply::read_tables(*connection_, options_.migration);

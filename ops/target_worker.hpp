@@ -70,6 +70,7 @@ class TargetWorker {
   void meet_plans(std::vector<TablePlan> plans);
   void make_applier();
   void show_tables();
+  void show_quarantine(const apply::QuarantineCounts& counts);
   void finish_batch(const wire::Message& message);
   void acknowledge();
   void note_idle(const Position& position);

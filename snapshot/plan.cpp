@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "link/postgres/names.hpp"
 #include "link/postgres/row_size.hpp"
 #include "link/sqlite/sql_text.hpp"
 #include "model/row_stream.hpp"
+#include "snapshot/majority.hpp"
 
 namespace lockstep::snapshot {
 
@@ -81,6 +83,22 @@ void add_type(Planned& planned, std::size_t column, ColumnType of_class,
   plan.types.push_back(usable.type.value_or(of_class));
   plan.spellings.push_back(usable.spelling);
   if (!usable.why_not.empty()) plan.left_out.push_back(usable.why_not);
+}
+
+// False unless its owner has chosen that odd values wait in the quarantine.
+bool add_majority_type(Planned& planned, std::size_t column, const TableCensus& census) {
+  if (planned.plan.on_bad_value_of(column) != OnBadValue::quarantine) return false;
+  const Column& declared = planned.plan.shape.columns[column];
+  const auto use = planned.plan.is_key(column) ? ColumnUse::key : ColumnUse::plain;
+  const auto majority = majority_type(declared, census.columns[column], use);
+  if (!majority) return false;
+  add_type(planned, column, majority->type, census);
+  planned.warnings.push_back(
+      {"LS-D402",
+       fmt::format("column {} becomes {}; {} row(s) do not fit and wait in quarantine ({})",
+                   declared.name, to_string(planned.plan.types[column]), majority->odd,
+                   majority->example)});
+  return true;
 }
 
 }  // namespace
@@ -161,8 +179,10 @@ void tell_rules(Planned& planned) {
 }  // namespace
 
 Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus& census,
-                   std::int64_t sequence, const TableRules& rules) {
+                   std::int64_t sequence, const TableRules& rules,
+                   std::vector<OnBadValue> on_bad_value) {
   Planned planned;
+  planned.plan.on_bad_value = std::move(on_bad_value);
   planned.plan.id = id;
   planned.plan.shape = shape;
   planned.plan.sequence = sequence;
@@ -183,7 +203,7 @@ Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus&
       planned.plan.spellings.emplace_back();
     } else if (type)
       add_type(planned, i, *type, census);
-    else
+    else if (!add_majority_type(planned, i, census))
       planned.problems.push_back(why);
   }
   for (const std::size_t key : shape.key) {

@@ -32,9 +32,11 @@ struct Planned {
                                                      const TableRules& rules);
 
 /// Decides types and which indexes PostgreSQL gets. `census` was taken with the same `rules`.
-/// `sequence` is sqlite_sequence's number.
+/// `sequence` is sqlite_sequence's number. Where `on_bad_value` (one per column; shorter: stop)
+/// says quarantine, values of the odd class are no problem but a warning LS-D402.
 [[nodiscard]] Planned plan_table(std::uint32_t id, const TableShape& shape,
                                  const TableCensus& census, std::int64_t sequence,
-                                 const TableRules& rules = {});
+                                 const TableRules& rules = {},
+                                 std::vector<OnBadValue> on_bad_value = {});
 
 }  // namespace lockstep::snapshot

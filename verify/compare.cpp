@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <bit>
+#include <cmath>
 #include <compare>
 #include <optional>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "link/postgres/copy.hpp"
 #include "link/postgres/names.hpp"
 #include "link/postgres/numeric.hpp"
+#include "link/wire/control.hpp"
 #include "model/value.hpp"
 #include "verify/json_meaning.hpp"
 #include "verify/source_rows.hpp"
@@ -195,6 +197,10 @@ class Comparer {
     ++result_.missing;
     example(key_of(source) + ": on the source only");
   }
+  void not_there(const std::string& key) {
+    ++result_.differ;
+    example(key + ": in quarantine, but not on the source");
+  }
   void extra(const Row& target) {
     ++result_.extra;
     example(key_of(target) + ": on the target only");
@@ -216,11 +222,22 @@ class Comparer {
   Comparison& result_;
 };
 
+// As the quarantine has it: -0.0 and 0.0 are one key.
+std::string key_text(const TablePlan& plan, const Row& row) {
+  std::vector<Value> key;
+  for (const std::size_t column : plan.shape.key) {
+    key.push_back(row[column]);
+    if (key.back().kind == ValueClass::real && std::abs(key.back().real) <= 0) key.back().real = 0;
+  }
+  return wire::encode_key(key);
+}
+
 }  // namespace
 
 Comparison compare_table(sqlite::Database& source, postgres::Connection& target,
                          const std::string& schema, const TablePlan& plan,
-                         const std::function<void(std::uint64_t)>& progress) {
+                         const std::function<void(std::uint64_t)>& progress,
+                         QuarantinedKeys quarantined) {
   Comparison result;
   result.table = plan.name();
   Comparer comparer(plan, result);
@@ -230,9 +247,12 @@ Comparison compare_table(sqlite::Database& source, postgres::Connection& target,
   Row left(plan.types.size()), right(plan.types.size());
 
   const auto next_source = [&] {
-    if (!source_rows.next(left)) return false;
+    do {
+      if (!source_rows.next(left)) return false;
+      if (++result.source_rows % kRowsPerProgress == 0) progress(result.source_rows);
+    } while (!quarantined.empty() && quarantined.erase(key_text(plan, left)) > 0 &&
+             ++result.quarantined > 0);
     for (std::size_t i = 0; i < left.size(); ++i) respell(left[i], plan, i);
-    if (++result.source_rows % kRowsPerProgress == 0) progress(result.source_rows);
     return true;
   };
   const auto next_target = [&] {
@@ -262,6 +282,7 @@ Comparison compare_table(sqlite::Database& source, postgres::Connection& target,
     if (order <= 0) on_source = next_source();
     if (order >= 0) on_target = next_target();
   }
+  for (const std::string& key : quarantined) comparer.not_there(key);
   return result;
 }
 

@@ -116,5 +116,8 @@ struct BatchEnd {
 /// cursor.
 [[nodiscard]] std::string encode_key(const std::vector<Value>& key);
 [[nodiscard]] std::vector<Value> decode_key(std::string_view json);
+/// One of these pairs.
+[[nodiscard]] std::string encode_value(const Value& value);
+[[nodiscard]] Value decode_value(std::string_view json);
 
 }  // namespace lockstep::wire

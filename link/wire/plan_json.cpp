@@ -7,6 +7,7 @@
 
 #include "link/wire/control.hpp"
 #include "link/wire/json.hpp"
+#include "model/bad_value.hpp"
 #include "model/row_stream.hpp"
 #include "model/spelling.hpp"
 
@@ -68,6 +69,12 @@ ColumnSpelling spelling_from_json(const JsonReader& column, ColumnType type) {
   }
   spelling.bound = column.boolean("spelling_bound");
   return spelling;
+}
+
+OnBadValue choice_from_json(const JsonReader& column) {
+  if (!column.has("on_bad_value")) return OnBadValue::stop;
+  // A choice of a newer lockstep is none of ours: then nothing goes on without being asked.
+  return parse_on_bad_value(column.string("on_bad_value")).value_or(OnBadValue::stop);
 }
 
 Json column_to_json(const Column& column, ColumnType type, const ColumnSpelling& spelling) {
@@ -139,8 +146,11 @@ Index index_from_json(const JsonReader& from, std::size_t columns) {
 Json shape_to_json(const TablePlan& plan) {
   const TableShape& shape = plan.shape;
   Json columns = Json::array();
-  for (std::size_t i = 0; i < shape.columns.size(); ++i)
+  for (std::size_t i = 0; i < shape.columns.size(); ++i) {
     columns.push_back(column_to_json(shape.columns[i], plan.types[i], plan.spelling(i)));
+    const OnBadValue choice = plan.on_bad_value_of(i);
+    if (choice != OnBadValue::stop) columns.back()["on_bad_value"] = std::string(to_string(choice));
+  }
   Json indexes = Json::array();
   for (const Index& index : shape.indexes) indexes.push_back(index_to_json(index));
   Json json{{"name", exact_text(shape.name)},
@@ -166,6 +176,7 @@ void read_columns(const JsonReader& from, TablePlan& plan) {
     if (!type) throw_unfit(from.body_of(), "\"type\" is none that is known");
     plan.types.push_back(*type);
     plan.spellings.push_back(spelling_from_json(column, *type));
+    plan.on_bad_value.push_back(choice_from_json(column));
   }
 }
 
@@ -331,6 +342,14 @@ std::string encode_plan(const TablePlan& plan) {
 
 TablePlan decode_plan(std::string_view json) {
   return plan_from_json("table plan", parse_json("table plan", json));
+}
+
+std::string encode_value(const Value& value) {
+  return dump_json(value_to_json(value));
+}
+
+Value decode_value(std::string_view json) {
+  return value_from_json("value", parse_json("value", json));
 }
 
 std::string encode_key(const std::vector<Value>& key) {
