@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "apply/existing.hpp"
 #include "apply/ledger.hpp"
 #include "apply/merge.hpp"
 #include "link/postgres/encode.hpp"
@@ -102,7 +103,9 @@ Parameters advance_parameters(const wire::BatchBegin& batch, const wire::BatchEn
 
 Applier::Applier(postgres::Connection& connection, const std::vector<TablePlan>& tables,
                  ApplierOptions options)
-    : connection_(connection), options_(std::move(options)) {
+    : connection_(connection),
+      options_(std::move(options)),
+      quarantine_(connection_, options_.migration) {
   for (const TablePlan& table : tables) tables_.emplace(table.id, table);
   // A session that ended may have left the connection, and on it statements and staging of the same
   // names, for tables of another shape.
@@ -125,6 +128,13 @@ const TablePlan& Applier::plan(std::uint32_t table) const {
                .todo = "source and target belong to different migrations: check both paths"});
 }
 
+std::vector<TablePlan> Applier::existing_plans() const {
+  std::vector<TablePlan> plans;
+  for (const auto& [id, plan] : tables_)
+    if (plan.existing) plans.push_back(plan);
+  return plans;
+}
+
 void Applier::begin(const wire::BatchBegin& batch) {
   staging_.reset();
   connection_.abort();
@@ -134,6 +144,7 @@ void Applier::begin(const wire::BatchBegin& batch) {
   entries_ = 0;
   bytes_.clear();
   stored_.clear();
+  quarantine_.begin();
 }
 
 void Applier::entries(std::string_view fragment) {
@@ -144,8 +155,24 @@ void Applier::entries(std::string_view fragment) {
 void Applier::take(const EntryView& entry) {
   const TablePlan& table = plan(entry.table);
   ++entries_;
-  if (!entry.present && !postgres::key_fits(table, entry)) return;
-  postgres::check_entry(table, entry);
+  if (entry.present || postgres::key_fits(table, entry)) {
+    if (const auto bad = postgres::check_entry(table, entry)) return hold(table, entry, *bad);
+    put(table, entry);
+  }
+  quarantine_.passes(table, entry);
+}
+
+// The target has no such row meanwhile. Where the key itself does not fit it never had one.
+void Applier::hold(const TablePlan& table, const EntryView& entry, const postgres::BadValue& bad) {
+  const EntryView absent{entry.table, false, quarantine_.hold(table, entry, bad)};
+  if (postgres::key_fits(table, absent)) put(table, absent);
+  if (!quarantine_.full()) return;
+  if (!staging_) start_staging();
+  staging_->close();
+  quarantine_.write();
+}
+
+void Applier::put(const TablePlan& table, const EntryView& entry) {
   if (staging_) {
     staging_->put(table, entry, slice_);
     return;
@@ -161,6 +188,7 @@ void Applier::take(const EntryView& entry) {
 
 void Applier::start_staging() {
   connection_.exec("BEGIN");
+  if (options_.silent) connection_.exec(kBeSilent);
   LOCKSTEP_FAILPOINT("apply.begun");
   staging_ =
       std::make_unique<Staging>(connection_, options_.schema, options_.limits.copy_lump_bytes);
@@ -177,6 +205,7 @@ void Applier::reset(const wire::BatchReset& reset) {
   const TablePlan& table = plan(reset.table);
   if (!staging_) start_staging();
   staging_->reset(table);
+  quarantine_.reset(table);
 }
 
 // Of the entries of one key only the last counts: in a small batch that is found here.
@@ -212,7 +241,10 @@ Applied Applier::end(const wire::BatchEnd& batch) {
                  .data = "nothing of it was applied",
                  .todo = "nothing; the session starts again by itself",
                  .retry = Retry::new_session});
-  if (plan_change_ && !staging_) start_staging();
+  // The batch that makes the copy consistent may be empty; it fills the tables all the same. Rows
+  // that go into the quarantine or leave it are rare: one way of writing them is enough.
+  const bool fills = options_.becomes_consistent && !existing_plans().empty();
+  if ((plan_change_ || fills || quarantine_.touched()) && !staging_) start_staging();
   return staging_ ? finish_staging() : finish_small();
 }
 
@@ -236,7 +268,10 @@ Applied Applier::finish_staging() {
   // As late as can be: it keeps readers of these tables out until the commit.
   if (plan_change_) begin_plan_change(connection_, *plan_change_);
   const bool fell_back = staging_->merge(options_.keyed);
+  if (options_.becomes_consistent)
+    fill_existing(connection_, options_.schema, existing_plans(), options_.silent);
   if (plan_change_) end_plan_change(connection_, options_.migration, *plan_change_);
+  quarantine_.finish(end_.to);
   LOCKSTEP_FAILPOINT("apply.rows_done");
   staging_.reset();
   return settle(connection_.commit(), fell_back);
@@ -256,13 +291,14 @@ std::map<std::string, std::string> Applier::statements_for(bool delete_and_inser
       {advance_name(), advance_sql(options_.migration, options_.becomes_consistent)}};
   for (const StoredEntry& entry : stored_) {
     const TablePlan& table = plan(entry.table);
-    if (delete_and_insert || !entry.present)
+    const bool replaced = delete_and_insert || !is_upserted(table);
+    if (replaced || !entry.present)
       statements.emplace(fmt::format("lockstep_d{}", table.id),
                          delete_row_sql(options_.schema, table));
-    if (delete_and_insert && entry.present)
+    if (replaced && entry.present)
       statements.emplace(fmt::format("lockstep_i{}", table.id),
                          insert_row_sql(options_.schema, table));
-    if (!delete_and_insert && entry.present)
+    if (!replaced && entry.present)
       statements.emplace(fmt::format("lockstep_u{}", table.id),
                          upsert_row_sql(options_.schema, table));
   }
@@ -293,17 +329,21 @@ void Applier::run_entry(Pipeline& pipeline, const StoredEntry& entry, char verb,
 // it has done anything.
 Pipeline::Outcome Applier::run_small(bool delete_and_insert) {
   const std::map<std::string, std::string> statements = statements_for(delete_and_insert);
+  const auto replaced = [&](const StoredEntry& entry) {
+    return delete_and_insert || !is_upserted(plan(entry.table));
+  };
   Pipeline pipeline(connection_);
   for (const auto& [name, sql] : statements) pipeline.prepare(name, sql);
   pipeline.exec("BEGIN");
+  if (options_.silent) pipeline.exec(kBeSilent);
   LOCKSTEP_FAILPOINT("apply.begun");
   run_advance(pipeline);
   LOCKSTEP_FAILPOINT("apply.pos_set");
   for (const StoredEntry& entry : stored_)
-    if (delete_and_insert || !entry.present) run_entry(pipeline, entry, 'd', true);
+    if (replaced(entry) || !entry.present) run_entry(pipeline, entry, 'd', true);
   LOCKSTEP_FAILPOINT("apply.half_rows");
   for (const StoredEntry& entry : stored_)
-    if (entry.present) run_entry(pipeline, entry, delete_and_insert ? 'i' : 'u', false);
+    if (entry.present) run_entry(pipeline, entry, replaced(entry) ? 'i' : 'u', false);
   LOCKSTEP_FAILPOINT("apply.rows_done");
   pipeline.commit();
   Pipeline::Outcome outcome = pipeline.finish();
@@ -335,6 +375,7 @@ Applied Applier::settle(CommitOutcome outcome, bool fell_back) {
   if (outcome == CommitOutcome::committed) {
     LOCKSTEP_FAILPOINT("apply.committed");
     plan_change_.reset();
+    quarantine_.committed();
     return {end_.to, static_cast<std::uint64_t>(end_.to.seq - batch_.from.seq), entries_,
             fell_back};
   }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "apply/plan_change.hpp"
+#include "apply/quarantine.hpp"
 #include "apply/staging.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/wire/control.hpp"
@@ -33,6 +34,7 @@ struct ApplierOptions {
   bool keyed = true;  ///< false while the target has no keys yet: merge by delete and insert
   bool becomes_consistent = false;  ///< this is the batch that ends the snapshot
   ApplierLimits limits{};
+  bool silent = false;  ///< this session may_be_silent(): triggers and foreign keys do not act
 };
 
 struct Applied {
@@ -43,6 +45,9 @@ struct Applied {
       false;  ///< a unique conflict was met and the batch was done by delete and insert
 };
 
+/// A row with a value that its column cannot hold waits in the quarantine if the column's plan says
+/// so, from the same transaction on.
+///
 /// Feed it one batch: begin(), then entries(), next_slice() and reset() as they come, end(). Only
 /// end() commits; destroying the applier or starting another batch before that leaves nothing on
 /// the target. Throws Error: LS-D401 (a value that its column cannot hold; nothing of the batch is
@@ -71,6 +76,9 @@ class Applier {
   /// The applier was made with the plans behind it: the next batch that commits brings it about.
   void change_plans_with_next_batch(PlanChange change) { plan_change_ = std::move(change); }
 
+  /// Rows in quarantine, as of the last commit.
+  [[nodiscard]] const QuarantineCounts& quarantined() const { return quarantine_.counts(); }
+
   /// From the next batch on.
   void set_keyed(bool keyed) { options_.keyed = keyed; }
   void set_becomes_consistent(bool becomes) { options_.becomes_consistent = becomes; }
@@ -84,7 +92,10 @@ class Applier {
   };
 
   [[nodiscard]] const TablePlan& plan(std::uint32_t table) const;
+  [[nodiscard]] std::vector<TablePlan> existing_plans() const;
   void take(const EntryView& entry);
+  void hold(const TablePlan& table, const EntryView& entry, const postgres::BadValue& bad);
+  void put(const TablePlan& table, const EntryView& entry);
   void start_staging();
   void keep_latest();
   [[nodiscard]] Applied finish_small();
@@ -107,6 +118,7 @@ class Applier {
   std::string bytes_;
   std::vector<StoredEntry> stored_;
   std::unique_ptr<Staging> staging_;
+  Quarantine quarantine_;
   std::optional<PlanChange> plan_change_;
   std::set<std::string> prepared_;
 };

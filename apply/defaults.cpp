@@ -225,7 +225,9 @@ std::optional<std::string> moment_sql(const Moment& moment, Affinity affinity, C
     return std::nullopt;
   if (moment.format == "%Y-%m-%d" && type == ColumnType::date)
     return fmt::format("({} AT TIME ZONE 'UTC')::date", kNow);
-  if (moment.format == "%Y-%m-%d %H:%M:%S" && type == ColumnType::timestamp)
+  // Into milliseconds SQLite would put a text; who counts them writes them itself.
+  if (moment.format == "%Y-%m-%d %H:%M:%S" &&
+      (type == ColumnType::timestamp || type == ColumnType::timestamp_ms))
     return fmt::format("date_trunc('second', {} AT TIME ZONE 'UTC')", kNow);
   const auto format = char_format(moment.format);
   if (!format || type != ColumnType::text) return std::nullopt;
@@ -237,6 +239,8 @@ std::optional<std::string> moment_sql(const Moment& moment, Affinity affinity, C
 Translation translate_default(const TablePlan& plan, std::size_t column) {
   const Column& of = plan.shape.columns[column];
   if (of.default_sql.empty() || of.generated != Generated::no) return {};
+  if (column < plan.rules.columns.size() && plan.rules.columns[column].cast == Cast::literal)
+    return {{}, "a rule changes the column's values", {}};
   const auto tree = sqlite::read_expression(of.default_sql);
   if (!tree) return {{}, "it is not understood", {}};
   if (tree->kind == Kind::null) return {};

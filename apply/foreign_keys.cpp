@@ -49,16 +49,16 @@ bool are_unique(const TablePlan& parent, const Columns& columns) {
       });
 }
 
-std::string quoted_list(const TableShape& shape, const Columns& columns) {
+std::string quoted_list(const TablePlan& plan, const Columns& columns) {
   std::vector<std::string> names;
   for (const std::size_t column : columns)
-    names.push_back(postgres::quoted(shape.columns[column].name));
+    names.push_back(postgres::quoted(plan.target_column(column)));
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
 std::string free_name(const TablePlan& plan, const Columns& columns, std::set<std::string>& taken) {
-  std::string stem = plan.name();
-  for (const std::size_t column : columns) stem += "_" + plan.shape.columns[column].name;
+  std::string stem = plan.target_name();
+  for (const std::size_t column : columns) stem += "_" + plan.target_column(column);
   for (int attempt = 0;; ++attempt) {
     const std::string tail = attempt == 0 ? "_fkey" : fmt::format("_fkey{}", attempt);
     std::size_t bytes = std::min(stem.size(), postgres::kNameBytesMax - tail.size());
@@ -87,16 +87,18 @@ ForeignKeySql one(const std::string& schema, const TablePlan& plan, const sqlite
   for (std::size_t i = 0; i < columns->size(); ++i) {
     if (plan.types[(*columns)[i]] != parent->types[(*referenced)[i]])
       return {{}, {}, "the types differ on both sides"};
+    if (plan.is_converted((*columns)[i]) != parent->is_converted((*referenced)[i]))
+      return {{}, {}, "a rule changes the values of one side"};
     if (parent->shape.columns[(*referenced)[i]].collation != "BINARY" &&
         parent->types[(*referenced)[i]] == ColumnType::text)
       return {{}, {}, "SQLite compares it by another collation"};
   }
-  const std::string table = postgres::qualified(schema, plan.name());
+  const std::string table = postgres::qualified(schema, plan.target_name());
   const std::string name = postgres::quoted(free_name(plan, *columns, taken));
   std::string add = fmt::format(
       "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({})", table, name,
-      quoted_list(plan.shape, *columns), postgres::qualified(schema, parent->name()),
-      quoted_list(parent->shape, *referenced));
+      quoted_list(plan, *columns), postgres::qualified(schema, parent->target_name()),
+      quoted_list(*parent, *referenced));
   for (const auto& [when, action] :
        {std::pair("UPDATE", &key.on_update), std::pair("DELETE", &key.on_delete)}) {
     static constexpr std::string_view kActions[] = {"CASCADE", "RESTRICT", "SET NULL",

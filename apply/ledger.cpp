@@ -5,6 +5,8 @@
 #include <array>
 #include <map>
 
+#include "apply/existing.hpp"
+#include "apply/quarantine.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/names.hpp"
 #include "link/wire/control.hpp"
@@ -62,6 +64,26 @@ constexpr char kCreate[] =
     " PRIMARY KEY (migration, id, part)"
     ");"
     "COMMIT";
+
+constexpr char kCreateQuarantine[] =
+    "CREATE TABLE IF NOT EXISTS lockstep.quarantine ("
+    " number bigint GENERATED ALWAYS AS IDENTITY UNIQUE,"
+    " migration text NOT NULL REFERENCES lockstep.ledger ON DELETE CASCADE,"
+    " id integer NOT NULL,"
+    " name text NOT NULL,"
+    " key text NOT NULL,"
+    " key_digest bytea NOT NULL,"
+    " column_name text NOT NULL,"
+    " value text NOT NULL,"
+    " bytes bigint NOT NULL,"
+    " code text NOT NULL,"
+    " reason text NOT NULL,"
+    " position text,"
+    " since timestamptz NOT NULL DEFAULT now(),"
+    " state text NOT NULL DEFAULT 'held' CHECK (state IN ('held', 'skipped')),"
+    " stale boolean NOT NULL DEFAULT false,"
+    " PRIMARY KEY (migration, id, key_digest)"
+    ")";
 
 constexpr char kColumns[] =
     "migration, source_id, target_schema, phase, consistent, era, seq, identity, batches, changes, "
@@ -168,10 +190,12 @@ void create_ledger(Connection& connection) {
                    "'lockstep.ledger_parts'::regclass AND attname = 'as_of')")
              .boolean(0, 0))
       connection.exec("ALTER TABLE lockstep.ledger_parts ADD COLUMN IF NOT EXISTS as_of text");
+    if (!quarantine_exists(connection)) connection.exec(kCreateQuarantine);
     return;
   }
   try {
     connection.exec(kCreate);
+    connection.exec(kCreateQuarantine);
   } catch (const Error&) {
     connection.abort();
     throw;
@@ -233,6 +257,12 @@ std::vector<LedgerTable> read_tables(Connection& connection, const std::string& 
   return in_order;
 }
 
+std::vector<TablePlan> plans_of(const std::vector<apply::LedgerTable>& tables) {
+  std::vector<TablePlan> plans;
+  for (const apply::LedgerTable& table : tables) plans.push_back(table.plan);
+  return plans;
+}
+
 std::optional<Position> newest_seen(const std::vector<LedgerTable>& tables) {
   std::optional<Position> newest;
   for (const LedgerTable& table : tables)
@@ -255,6 +285,8 @@ void enter_ledger(Connection& connection, const std::string& migration,
 
 void begin_snapshot(Connection& connection, const LedgerRow& row, const Position& p0,
                     const std::vector<TableToCopy>& tables) {
+  const bool silent = may_be_silent(connection);
+  std::vector<TablePlan> plans;
   in_transaction(connection, [&] {
     const Result moved = connection.query(
         "UPDATE lockstep.ledger SET phase = 'snapshot', era = $2::uuid, seq = $3::bigint, identity "
@@ -267,18 +299,20 @@ void begin_snapshot(Connection& connection, const LedgerRow& row, const Position
             .rows() == 0)
       connection.exec(fmt::format("CREATE SCHEMA {}", postgres::quoted(row.target_schema)));
     for (const auto& [plan, split_points] : tables) {
-      connection.exec(create_table_sql(row.target_schema, plan));
+      if (!plan.existing) connection.exec(create_table_sql(row.target_schema, plan));
       connection.query(
           "INSERT INTO lockstep.ledger_tables (migration, id, name, plan) VALUES ($1, $2::integer, "
           "$3, $4)",
-          {row.migration, std::to_string(plan.id), plan.name(), wire::encode_plan(plan)});
+          {row.migration, std::to_string(plan.id), plan.target_name(), wire::encode_plan(plan)});
       enter_parts(connection, row.migration, plan.id, split_points);
+      plans.push_back(plan);
     }
+    make_way(connection, row.migration, row.target_schema, plans, silent);
   });
 }
 
 void move_phase(Connection& connection, const std::string& migration, Phase from, Phase to,
-                bool consistent) {
+                bool consistent, const std::function<void()>& also) {
   in_transaction(connection, [&] {
     const Result moved = connection.query(
         "UPDATE lockstep.ledger SET phase = $3, consistent = consistent OR $4::boolean, updated = "
@@ -286,7 +320,7 @@ void move_phase(Connection& connection, const std::string& migration, Phase from
         "WHERE migration = $1 AND phase = $2 AND role = 'replica'",
         {migration, std::string(to_string(from)), std::string(to_string(to)),
          std::string(consistent ? "true" : "false")});
-    if (moved.affected() == 1) return;
+    if (moved.affected() == 1) return also ? also() : void();
     throw Error(
         {.code = "LS-R704",
          .exit = ExitCode::busy,
@@ -315,6 +349,9 @@ void remove_ledger(Connection& connection, const std::string& migration) {
     connection.exec(
         "DROP TABLE IF EXISTS lockstep.verify_differences, lockstep.verify_tables, "
         "lockstep.verify_passes");
+    connection.exec("DROP TABLE IF EXISTS lockstep.ledger_hooks");
+    connection.exec("DROP TABLE IF EXISTS lockstep.ledger_foreign_keys");
+    connection.exec("DROP TABLE IF EXISTS lockstep.quarantine");
     connection.exec("DROP TABLE lockstep.ledger_parts, lockstep.ledger_tables, lockstep.ledger");
     const Result left = connection.exec(
         "SELECT 1 FROM pg_class WHERE relnamespace = 'lockstep'::regnamespace LIMIT 1");

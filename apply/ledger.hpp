@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -74,6 +75,7 @@ enum class RowLock { none, for_update };
 /// still show the old position. Call it outside a transaction: the lock goes with the statement.
 [[nodiscard]] std::optional<LedgerRow> read_ledger(postgres::Connection& connection,
                                                    const std::string& migration, RowLock lock);
+[[nodiscard]] std::vector<TablePlan> plans_of(const std::vector<LedgerTable>& tables);
 /// The newest change that chunks were read after; nothing before the first chunk.
 [[nodiscard]] std::optional<Position> newest_seen(const std::vector<LedgerTable>& tables);
 /// Every migration this database is the target of, by name; for status and for refusals.
@@ -89,9 +91,9 @@ void enter_ledger(postgres::Connection& connection, const std::string& migration
 void begin_snapshot(postgres::Connection& connection, const LedgerRow& row, const Position& p0,
                     const std::vector<TableToCopy>& tables);
 /// Phase `from` to `to` by compare-and-set; LS-R704 if somebody else moved it. `consistent` is set,
-/// never taken back.
+/// never taken back. `also` is done in the same transaction.
 void move_phase(postgres::Connection& connection, const std::string& migration, Phase from,
-                Phase to, bool consistent);
+                Phase to, bool consistent, const std::function<void()>& also = {});
 /// The caller's transaction: marks keys and indexes of a table as built.
 void mark_indexed(postgres::Connection& connection, const std::string& migration,
                   std::uint32_t table);

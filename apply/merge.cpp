@@ -17,20 +17,26 @@ using postgres::quoted;
 
 std::vector<std::string> columns_of(const TablePlan& plan) {
   std::vector<std::string> names;
-  for (const Column& column : plan.shape.columns) names.push_back(quoted(column.name));
+  for (std::size_t i = 0; i < plan.types.size(); ++i)
+    names.push_back(quoted(plan.target_column(i)));
   return names;
 }
 
 std::vector<std::string> key_of(const TablePlan& plan) {
   std::vector<std::string> names;
   for (const std::size_t column : plan.shape.key)
-    names.push_back(quoted(plan.shape.columns[column].name));
+    names.push_back(quoted(plan.target_column(column)));
   return names;
 }
 
 // A name of ours that no column has.
 std::string own_name(const TablePlan& plan, std::string name) {
-  while (plan.shape.column_named(name)) name += '_';
+  const auto taken = [&] {
+    for (std::size_t i = 0; i < plan.types.size(); ++i)
+      if (plan.target_column(i) == name) return true;
+    return false;
+  };
+  while (taken()) name += '_';
   return quoted(name);
 }
 std::string present_name(const TablePlan& plan) {
@@ -52,25 +58,57 @@ std::string on_conflict(const TablePlan& plan) {
   for (std::size_t i = 0; i < plan.shape.columns.size(); ++i)
     // PostgreSQL takes 0.0 and -0.0 for one key: then the spelling is what changes.
     if (!plan.is_key(i) || plan.types[i] == ColumnType::double_precision)
-      updates.push_back(fmt::format("{0} = EXCLUDED.{0}", quoted(plan.shape.columns[i].name)));
+      updates.push_back(fmt::format("{0} = EXCLUDED.{0}", quoted(plan.target_column(i))));
   const std::string key = fmt::format("{}", fmt::join(key_of(plan), ", "));
   if (updates.empty()) return fmt::format(" ON CONFLICT ({}) DO NOTHING", key);
   return fmt::format(" ON CONFLICT ({}) DO UPDATE SET {}", key, fmt::join(updates, ", "));
 }
 
-std::string delete_using(const std::string& schema, const TablePlan& plan) {
-  return fmt::format("DELETE FROM {} AS t USING {} AS s WHERE {}", qualified(schema, plan.name()),
+std::string destination(const std::string& schema, const TablePlan& plan, Into into) {
+  return into == Into::copy && plan.existing ? postgres::copy_table(schema, plan.id)
+                                             : qualified(schema, plan.target_name());
+}
+
+std::string delete_using(const std::string& schema, const TablePlan& plan,
+                         Into into = Into::table) {
+  return fmt::format("DELETE FROM {} AS t USING {} AS s WHERE {}", destination(schema, plan, into),
                      staging_name(plan), same_key(plan, "t", "s"));
+}
+
+// What is assigned converts by itself and exactly; only a text needs to be told that it is a time.
+std::string assigned(const TablePlan& plan, std::size_t column, std::string value) {
+  if (!plan.existing || plan.existing->columns[column].holds.kind != TargetKind::time) return value;
+  return fmt::format("{}::{}", value, plan.existing->columns[column].type);
+}
+
+// GENERATED ALWAYS AS IDENTITY takes the source's numbers only so. Without an identity it says
+// nothing.
+std::string_view overriding(const TablePlan& plan) {
+  return plan.existing ? "OVERRIDING SYSTEM VALUE " : "";
+}
+
+std::string insert_from(const std::string& schema, const TablePlan& plan, const std::string& from) {
+  std::vector<std::string> values = columns_of(plan);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = assigned(plan, i, values[i]);
+  return fmt::format("INSERT INTO {} AS t ({}) {}SELECT {} FROM {}",
+                     qualified(schema, plan.target_name()), fmt::join(columns_of(plan), ", "),
+                     overriding(plan), fmt::join(values, ", "), from);
 }
 
 }  // namespace
 
+bool is_upserted(const TablePlan& plan) {
+  return !plan.existing || plan.existing->upserts;
+}
+
 std::string insert_row_sql(const std::string& schema, const TablePlan& plan) {
   std::vector<std::string> parameters;
   for (std::size_t i = 0; i < plan.types.size(); ++i)
-    parameters.push_back(fmt::format("${}::{}", i + 1, to_string(plan.types[i])));
-  return fmt::format("INSERT INTO {} ({}) VALUES ({})", qualified(schema, plan.name()),
-                     fmt::join(columns_of(plan), ", "), fmt::join(parameters, ", "));
+    parameters.push_back(
+        assigned(plan, i, fmt::format("${}::{}", i + 1, to_string(plan.types[i]))));
+  return fmt::format("INSERT INTO {} ({}) {}VALUES ({})", qualified(schema, plan.target_name()),
+                     fmt::join(columns_of(plan), ", "), overriding(plan),
+                     fmt::join(parameters, ", "));
 }
 
 std::string upsert_row_sql(const std::string& schema, const TablePlan& plan) {
@@ -80,9 +118,9 @@ std::string upsert_row_sql(const std::string& schema, const TablePlan& plan) {
 std::string delete_row_sql(const std::string& schema, const TablePlan& plan) {
   std::vector<std::string> terms;
   for (std::size_t i = 0; i < plan.shape.key.size(); ++i)
-    terms.push_back(fmt::format("{} = ${}::{}", quoted(plan.shape.columns[plan.shape.key[i]].name),
+    terms.push_back(fmt::format("{} = ${}::{}", quoted(plan.target_column(plan.shape.key[i])),
                                 i + 1, to_string(plan.types[plan.shape.key[i]])));
-  return fmt::format("DELETE FROM {} WHERE {}", qualified(schema, plan.name()),
+  return fmt::format("DELETE FROM {} WHERE {}", qualified(schema, plan.target_name()),
                      fmt::join(terms, " AND "));
 }
 
@@ -94,7 +132,7 @@ std::string create_staging_sql(const TablePlan& plan) {
   std::vector<std::string> columns{present_name(plan) + " boolean", slice_name(plan) + " integer"};
   for (std::size_t i = 0; i < plan.types.size(); ++i)
     columns.push_back(
-        fmt::format("{} {}", quoted(plan.shape.columns[i].name), to_string(plan.types[i])));
+        fmt::format("{} {}", quoted(plan.target_column(i)), to_string(plan.types[i])));
   return fmt::format("CREATE TEMPORARY TABLE IF NOT EXISTS {} ({}) ON COMMIT DELETE ROWS",
                      staging_name(plan), fmt::join(columns, ", "));
 }
@@ -122,7 +160,7 @@ std::string merge_upsert_sql(const std::string& schema, const TablePlan& plan) {
 std::string merge_delete_missing_sql(const std::string& schema, const TablePlan& plan) {
   return fmt::format(
       "DELETE FROM {} AS t WHERE NOT EXISTS (SELECT 1 FROM {} AS s WHERE {} AND s.{})",
-      qualified(schema, plan.name()), staging_name(plan), same_key(plan, "t", "s"),
+      qualified(schema, plan.target_name()), staging_name(plan), same_key(plan, "t", "s"),
       present_name(plan));
 }
 
@@ -140,15 +178,25 @@ std::string merge_upsert_changed_sql(const std::string& schema, const TablePlan&
                      fmt::join(present, ", "), fmt::join(proposed, ", "));
 }
 
-std::string merge_delete_touched_sql(const std::string& schema, const TablePlan& plan) {
-  return delete_using(schema, plan);
+std::string merge_delete_touched_sql(const std::string& schema, const TablePlan& plan, Into into) {
+  return delete_using(schema, plan, into);
 }
 
-std::string merge_insert_sql(const std::string& schema, const TablePlan& plan) {
-  const std::string columns = fmt::format("{}", fmt::join(columns_of(plan), ", "));
-  return fmt::format("INSERT INTO {0} AS t ({1}) SELECT {1} FROM {2} WHERE {3}",
-                     qualified(schema, plan.name()), columns, staging_name(plan),
+std::string merge_delete_all_sql(const std::string& schema, const TablePlan& plan, Into into) {
+  return "DELETE FROM " + destination(schema, plan, into);
+}
+
+std::string merge_insert_sql(const std::string& schema, const TablePlan& plan, Into into) {
+  if (into == Into::copy && plan.existing)
+    return fmt::format("INSERT INTO {0} ({1}) SELECT {1} FROM {2} WHERE {3}",
+                       destination(schema, plan, into), fmt::join(columns_of(plan), ", "),
+                       staging_name(plan), present_name(plan));
+  return fmt::format("{} WHERE {}", insert_from(schema, plan, staging_name(plan)),
                      present_name(plan));
+}
+
+std::string fill_sql(const std::string& schema, const TablePlan& plan) {
+  return insert_from(schema, plan, postgres::copy_table(schema, plan.id));
 }
 
 }  // namespace lockstep::apply

@@ -7,6 +7,15 @@
 
 namespace lockstep::apply {
 
+/// Where rows go. Until the copy is consistent, those of a table that was there wait in another one
+/// (postgres::copy_table), which has no constraints: rows that never existed together can meet.
+enum class Into { table, copy };
+
+/// False for a partitioned table whose unique keys hold more than the source's key: there is
+/// nothing for ON CONFLICT to go by, its rows are deleted and inserted. Then they find their
+/// partition anew, too.
+[[nodiscard]] bool is_upserted(const TablePlan& plan);
+
 /// INSERT of one row: every column a parameter, in shape order.
 [[nodiscard]] std::string insert_row_sql(const std::string& schema, const TablePlan& plan);
 /// The same, updating the row that has the key already.
@@ -34,8 +43,14 @@ namespace lockstep::apply {
 /// Always right, whatever the constraints: delete every touched key, then insert every row found.
 /// The batch leads to a state that the source really had, so this order cannot meet a unique
 /// conflict.
-[[nodiscard]] std::string merge_delete_touched_sql(const std::string& schema,
-                                                   const TablePlan& plan);
-[[nodiscard]] std::string merge_insert_sql(const std::string& schema, const TablePlan& plan);
+[[nodiscard]] std::string merge_delete_touched_sql(const std::string& schema, const TablePlan& plan,
+                                                   Into into = Into::table);
+[[nodiscard]] std::string merge_delete_all_sql(const std::string& schema, const TablePlan& plan,
+                                               Into into = Into::table);
+[[nodiscard]] std::string merge_insert_sql(const std::string& schema, const TablePlan& plan,
+                                           Into into = Into::table);
+
+/// Of a table that was there: from where its rows waited into it, which is empty.
+[[nodiscard]] std::string fill_sql(const std::string& schema, const TablePlan& plan);
 
 }  // namespace lockstep::apply

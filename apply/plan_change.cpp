@@ -16,12 +16,6 @@ namespace {
 using postgres::qualified;
 using postgres::quoted;
 
-std::vector<TablePlan> plans_of(const std::vector<LedgerTable>& tables) {
-  std::vector<TablePlan> plans;
-  for (const LedgerTable& table : tables) plans.push_back(table.plan);
-  return plans;
-}
-
 bool not_null(const TablePlan& plan, std::size_t column) {
   return plan.shape.columns[column].not_null || plan.is_key(column);
 }
@@ -35,13 +29,14 @@ std::string_view filler(ColumnType type) {
 
 void change_columns(const std::string& schema, const TablePlan& before, const TablePlan& now,
                     PlanChange& change) {
-  const std::string table = qualified(schema, now.name());
+  const std::string table = qualified(schema, now.target_name());
   const std::string alter = fmt::format("ALTER TABLE {} ", table);
-  for (const Column& column : before.shape.columns)
-    if (!now.shape.column_named(column.name))
-      change.before.push_back(fmt::format("{}DROP COLUMN {}", alter, quoted(column.name)));
+  for (std::size_t i = 0; i < before.shape.columns.size(); ++i)
+    if (!now.shape.column_named(before.shape.columns[i].name))
+      change.before.push_back(
+          fmt::format("{}DROP COLUMN {}", alter, quoted(before.target_column(i))));
   for (std::size_t i = 0; i < now.shape.columns.size(); ++i) {
-    const std::string name = quoted(now.shape.columns[i].name);
+    const std::string name = quoted(now.target_column(i));
     const auto was = before.shape.column_named(now.shape.columns[i].name);
     if (!was) {
       std::string add = fmt::format("{}ADD COLUMN {} {}", alter, name, to_string(now.types[i]));
@@ -72,7 +67,7 @@ std::map<std::string, IndexStatement> by_name(const KeyStatements& keys) {
 void change_indexes(const std::string& schema, const KeyStatements& before,
                     const KeyStatements& now, const TablePlan& plan, PlanChange& change) {
   const auto old = by_name(before), present = by_name(now);
-  const std::string table = qualified(schema, plan.name());
+  const std::string table = qualified(schema, plan.target_name());
   const auto constraint_of = [](const KeyStatements& keys, const std::string& name) {
     return std::find_if(
         keys.constraints.begin(), keys.constraints.end(), [&](const std::string& sql) {
@@ -126,6 +121,7 @@ PlanChange plan_change(const std::string& schema, const std::vector<LedgerTable>
     }
     if (wire::encode_plan(*was) == wire::encode_plan(plan)) continue;
     change.plans.push_back(plan);
+    if (was->existing) continue;  // never ours to alter: ops stops before it would have to be
     change_columns(schema, *was, plan, change);
     if (keyed)
       change_indexes(schema, key_statements(schema, *was, plans_before),
@@ -149,12 +145,12 @@ void end_plan_change(postgres::Connection& connection, const std::string& migrat
     connection.query(
         "UPDATE lockstep.ledger_tables SET name = $3, plan = $4 WHERE migration = $1 AND id = "
         "$2::integer",
-        {migration, std::to_string(plan.id), plan.name(), wire::encode_plan(plan)});
+        {migration, std::to_string(plan.id), plan.target_name(), wire::encode_plan(plan)});
   for (const TablePlan& plan : change.added) {
     connection.query(
         "INSERT INTO lockstep.ledger_tables (migration, id, name, plan, indexed) VALUES ($1, "
         "$2::integer, $3, $4, $5::boolean)",
-        {migration, std::to_string(plan.id), plan.name(), wire::encode_plan(plan),
+        {migration, std::to_string(plan.id), plan.target_name(), wire::encode_plan(plan),
          std::string(change.keyed ? "true" : "false")});
     connection.query(
         "INSERT INTO lockstep.ledger_parts (migration, id, part, copied) VALUES ($1, $2::integer, "
@@ -162,7 +158,8 @@ void end_plan_change(postgres::Connection& connection, const std::string& migrat
         {migration, std::to_string(plan.id)});
   }
   for (const std::uint32_t id : change.forgotten)
-    for (const char* table : {"lockstep.ledger_parts", "lockstep.ledger_tables"})
+    for (const char* table :
+         {"lockstep.quarantine", "lockstep.ledger_parts", "lockstep.ledger_tables"})
       connection.query(
           fmt::format("DELETE FROM {} WHERE migration = $1 AND id = $2::integer", table),
           {migration, std::to_string(id)});

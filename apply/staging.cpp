@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "apply/merge.hpp"
 #include "link/postgres/encode.hpp"
 #include "link/postgres/names.hpp"
 #include "model/failpoint.hpp"
@@ -107,7 +106,7 @@ bool Staging::merge(bool keyed) {
     if (slices_ > 0) connection_.exec(keep_latest_sql(*plan));
   }
   if (!keyed) {
-    merge_replace();
+    merge_replace(Into::copy);
     return false;
   }
   connection_.exec("SAVEPOINT lockstep_merge");
@@ -118,26 +117,35 @@ bool Staging::merge(bool keyed) {
     if (error.foreign() != kUniqueViolation) throw;
   }
   connection_.exec("ROLLBACK TO SAVEPOINT lockstep_merge");
-  merge_replace();
+  merge_replace(Into::table);
   return true;
 }
 
 void Staging::merge_upsert() {
-  for (const TablePlan* plan : staged_)
-    connection_.exec(is_whole(plan) ? merge_delete_missing_sql(schema_, *plan)
-                                    : merge_delete_absent_sql(schema_, *plan));
+  for (const TablePlan* plan : staged_) {
+    if (!is_upserted(*plan))
+      connection_.exec(is_whole(plan) ? merge_delete_all_sql(schema_, *plan)
+                                      : merge_delete_touched_sql(schema_, *plan));
+    else
+      connection_.exec(is_whole(plan) ? merge_delete_missing_sql(schema_, *plan)
+                                      : merge_delete_absent_sql(schema_, *plan));
+  }
   LOCKSTEP_FAILPOINT("apply.half_rows");
-  for (const TablePlan* plan : staged_)
-    connection_.exec(is_whole(plan) ? merge_upsert_changed_sql(schema_, *plan)
-                                    : merge_upsert_sql(schema_, *plan));
+  for (const TablePlan* plan : staged_) {
+    if (!is_upserted(*plan))
+      connection_.exec(merge_insert_sql(schema_, *plan));
+    else
+      connection_.exec(is_whole(plan) ? merge_upsert_changed_sql(schema_, *plan)
+                                      : merge_upsert_sql(schema_, *plan));
+  }
 }
 
-void Staging::merge_replace() {
+void Staging::merge_replace(Into into) {
   for (const TablePlan* plan : staged_)
-    connection_.exec(is_whole(plan) ? "DELETE FROM " + postgres::qualified(schema_, plan->name())
-                                    : merge_delete_touched_sql(schema_, *plan));
+    connection_.exec(is_whole(plan) ? merge_delete_all_sql(schema_, *plan, into)
+                                    : merge_delete_touched_sql(schema_, *plan, into));
   LOCKSTEP_FAILPOINT("apply.half_rows");
-  for (const TablePlan* plan : staged_) connection_.exec(merge_insert_sql(schema_, *plan));
+  for (const TablePlan* plan : staged_) connection_.exec(merge_insert_sql(schema_, *plan, into));
 }
 
 }  // namespace lockstep::apply

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/merge.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/postgres/copy.hpp"
 #include "model/row_stream.hpp"
@@ -39,7 +40,7 @@ class Staging {
   void open(const TablePlan& plan);
   void flush();
   void merge_upsert();
-  void merge_replace();
+  void merge_replace(Into into);
   [[nodiscard]] bool is_whole(const TablePlan* plan) const;
 
   postgres::Connection& connection_;

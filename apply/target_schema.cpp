@@ -29,7 +29,7 @@ class Names {
  public:
   explicit Names(const std::vector<TablePlan>& plans) {
     for (const TablePlan& plan : plans) {
-      taken_.insert(plan.name());
+      taken_.insert(plan.target_name());
       for (const Index& index : plan.shape.indexes)
         if (index.origin == IndexOrigin::created && carried(plan, index)) taken_.insert(index.name);
     }
@@ -56,17 +56,28 @@ class Names {
   std::set<std::string> taken_;
 };
 
-std::vector<std::string> key_names(const TableShape& shape) {
+std::vector<std::string> key_names(const TablePlan& plan) {
   std::vector<std::string> names;
-  for (const std::size_t column : shape.key) names.push_back(quoted(shape.columns[column].name));
+  for (const std::size_t column : plan.shape.key)
+    names.push_back(quoted(plan.target_column(column)));
   return names;
 }
 
 // The column that SQLite numbers by itself: the INTEGER PRIMARY KEY, or the rowid of a table
 // without a key.
-std::optional<std::size_t> counting_column(const TableShape& shape) {
-  if (shape.keyed_by_rowid) return shape.key.front();
-  return shape.rowid_alias;
+std::optional<std::size_t> counting_column(const TablePlan& plan) {
+  const TableShape& shape = plan.shape;
+  const auto counts = shape.keyed_by_rowid ? shape.key.front() : shape.rowid_alias;
+  if (counts && plan.types[*counts] != ColumnType::bigint) return std::nullopt;
+  return counts;
+}
+
+std::string constant_sql(const AddedColumn& column) {
+  if (column.type == ColumnType::boolean) return column.value.integer == 1 ? "true" : "false";
+  if (column.type == ColumnType::double_precision)
+    return postgres::literal(fmt::format("{}", column.value.real));
+  return postgres::literal(column.type == ColumnType::text ? column.value.bytes
+                                                           : fmt::to_string(column.value.integer));
 }
 
 IndexStatement index_statement(const std::string& name, bool unique, const std::string& table,
@@ -100,7 +111,7 @@ IndexSpelling spelling(const TablePlan& plan, const Index& index) {
                                         : translate_term(plan, term.expression, term.collation);
     if (one.sql.empty()) return fail(term.expression, one.why);
     spelled.plain =
-        spelled.plain && term.column && one.sql == quoted(plan.shape.columns[*term.column].name);
+        spelled.plain && term.column && one.sql == quoted(plan.target_column(*term.column));
     spelled.terms.push_back(one.sql);
   }
   if (!index.partial) return spelled;
@@ -126,13 +137,14 @@ void add_index(KeyStatements& statements, const std::string& schema, const Table
   for (std::size_t i = 0; i < terms.size(); ++i) {
     const IndexTerm& term = index.terms[i];
     if (index.origin == IndexOrigin::created && term.descending) terms[i] += " DESC";
-    if (term.column) columns.push_back(plan.shape.columns[*term.column].name);
+    if (term.column) columns.push_back(plan.target_column(*term.column));
   }
-  const std::string table = qualified(schema, plan.name());
-  const std::string name = index.origin == IndexOrigin::created
-                               ? index.name
-                               : names.next(plan.name(), fmt::format("{}", fmt::join(columns, "_")),
-                                            spelled.plain ? "key" : "folded_key");
+  const std::string table = qualified(schema, plan.target_name());
+  const std::string name =
+      index.origin == IndexOrigin::created
+          ? index.name
+          : names.next(plan.target_name(), fmt::format("{}", fmt::join(columns, "_")),
+                       spelled.plain ? "key" : "folded_key");
   IndexStatement statement = index_statement(name, index.unique, table, terms);
   if (!spelled.where.empty()) statement.sql += " WHERE " + spelled.where;
   statements.indexes.push_back(std::move(statement));
@@ -149,7 +161,7 @@ void add_checks(KeyStatements& statements, const std::string& schema, const Tabl
     const bool named =
         postgres::relation_name_problem(check.name).empty() && taken.insert(check.name).second;
     statements.checks.push_back(fmt::format(
-        "ALTER TABLE {} ADD {}CHECK {}", qualified(schema, plan.name()),
+        "ALTER TABLE {} ADD {}CHECK {}", qualified(schema, plan.target_name()),
         named ? fmt::format("CONSTRAINT {} ", quoted(check.name)) : "",
         condition.sql.front() == '(' ? condition.sql : fmt::format("({})", condition.sql)));
   }
@@ -161,16 +173,20 @@ std::string create_table_sql(const std::string& schema, const TablePlan& plan) {
   std::vector<std::string> columns;
   for (std::size_t i = 0; i < plan.shape.columns.size(); ++i) {
     const Column& column = plan.shape.columns[i];
-    std::string text = fmt::format("{} {}", quoted(column.name), to_string(plan.types[i]));
+    std::string text =
+        fmt::format("{} {}", quoted(plan.target_column(i)), to_string(plan.types[i]));
     if (column.not_null || plan.is_key(i)) text += " NOT NULL";
     // The application inserts without a key there; after a cutover it must find the next number.
-    if (counting_column(plan.shape) == i)
+    if (counting_column(plan) == i)
       text += " GENERATED BY DEFAULT AS IDENTITY";
     else if (const Translation given = translate_default(plan, i); !given.sql.empty())
       text += " DEFAULT " + given.sql;
     columns.push_back(std::move(text));
   }
-  return fmt::format("CREATE TABLE {} ({})", qualified(schema, plan.name()),
+  for (const AddedColumn& column : plan.rules.added)
+    columns.push_back(fmt::format("{} {} NOT NULL DEFAULT {}", quoted(column.name),
+                                  to_string(column.type), constant_sql(column)));
+  return fmt::format("CREATE TABLE {} ({})", qualified(schema, plan.target_name()),
                      fmt::join(columns, ", "));
 }
 
@@ -216,9 +232,10 @@ KeyStatements key_statements(const std::string& schema, const TablePlan& plan,
   KeyStatements statements;
   // Every table's names are given out in the same order each time, so a rerun finds the same ones.
   for (const TablePlan& each : plans) {
-    const std::string name = names.next(each.name(), "", "pkey");
-    const std::string table = qualified(schema, each.name());
-    KeyStatements own{{index_statement(name, true, table, key_names(each.shape))},
+    if (each.existing) continue;  // has its own
+    const std::string name = names.next(each.target_name(), "", "pkey");
+    const std::string table = qualified(schema, each.target_name());
+    KeyStatements own{{index_statement(name, true, table, key_names(each))},
                       {constraint_sql(name, "PRIMARY KEY", table)},
                       {}};
     for (const Index& index : each.shape.indexes)
@@ -231,10 +248,10 @@ KeyStatements key_statements(const std::string& schema, const TablePlan& plan,
 }
 
 std::string sequence_sql(const std::string& schema, const TablePlan& plan) {
-  const auto counting = counting_column(plan.shape);
+  const auto counting = counting_column(plan);
   if (!counting) return {};
-  const std::string& column = plan.shape.columns[*counting].name;
-  const std::string table = qualified(schema, plan.name());
+  const std::string& column = plan.target_column(*counting);
+  const std::string table = qualified(schema, plan.target_name());
   // A table without rows leaves the sequence alone unless sqlite_sequence remembers a number.
   return fmt::format(
       "SELECT setval(pg_get_serial_sequence({}, {}), top) FROM (SELECT greatest(max({}), {}) AS "

@@ -13,8 +13,8 @@ namespace {
 using postgres::Connection;
 using postgres::Result;
 
-// One row per item, so that no name can be misread: t table, c column, k key column, g trigger, r
-// rule.
+// One row per item, so that no name can be misread: t table, c column, k key column, g trigger, f
+// foreign key of it or into it, r rule.
 constexpr char kSeen[] = R"(
 WITH ours AS (
   SELECT t.name, c.* FROM lockstep.ledger_tables AS t
@@ -39,13 +39,17 @@ FROM ours AS o JOIN pg_catalog.pg_constraint AS p ON p.conrelid = o.oid AND p.co
 CROSS JOIN LATERAL pg_catalog.unnest(p.conkey) WITH ORDINALITY AS k(attnum, place)
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = o.oid AND a.attnum = k.attnum
 UNION ALL
-SELECT o.name, 'g', g.tgname::text, false, false, false, 0
+SELECT o.name, 'g', g.tgname::text, g.tgenabled = 'O', false, false, 0
 FROM ours AS o JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = o.oid
-WHERE NOT g.tgisinternal AND g.tgenabled IN ('O', 'A')
+WHERE NOT g.tgisinternal AND g.tgenabled <> 'D'
+UNION ALL
+SELECT o.name, 'f', f.conname::text, false, false, false, 0
+FROM ours AS o JOIN pg_catalog.pg_constraint AS f ON f.conrelid = o.oid OR f.confrelid = o.oid
+WHERE f.contype = 'f' AND (f.confdeltype IN ('c', 'n', 'd') OR f.confupdtype IN ('c', 'n', 'd'))
 UNION ALL
 SELECT o.name, 'r', r.rulename::text, false, false, false, 0
 FROM ours AS o JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = o.oid
-WHERE o.relkind = 'r' AND r.ev_enabled IN ('O', 'A')
+WHERE o.relkind IN ('r', 'p') AND r.ev_enabled <> 'D'
 ORDER BY 1, 2, 7)";
 
 void add(TableSeen& seen, const Result& rows, int row) {
@@ -66,8 +70,11 @@ void add(TableSeen& seen, const Result& rows, int row) {
     case 'k':
       seen.key.push_back(text);
       return;
-    case 'g':
-      seen.triggers.push_back(text);
+    case 'g':  // ENABLE REPLICA fires in our sessions if they are replicas, ALWAYS in all
+      seen.triggers.push_back({text, rows.boolean(row, 3)});
+      return;
+    case 'f':
+      seen.foreign_keys.push_back(text);
       return;
     default:
       seen.rules.push_back(text);
@@ -83,77 +90,104 @@ const TableSeen::ColumnSeen* find(const TableSeen& seen, const std::string& name
 void compare_columns(const TablePlan& plan, const TableSeen& seen,
                      std::vector<std::string>& found) {
   const auto say = [&](const std::string& text) {
-    found.push_back(fmt::format("{}.{}", plan.name(), text));
+    found.push_back(fmt::format("{}.{}", plan.target_name(), text));
   };
   for (std::size_t i = 0; i < plan.shape.columns.size(); ++i) {
     const Column& column = plan.shape.columns[i];
-    const TableSeen::ColumnSeen* there = find(seen, column.name);
-    const bool not_null = column.not_null || plan.is_key(i);
+    const TableSeen::ColumnSeen* there = find(seen, plan.target_column(i));
+    const std::string type =
+        plan.existing ? plan.existing->columns[i].type : std::string(to_string(plan.types[i]));
+    const bool not_null =
+        plan.existing ? plan.existing->columns[i].not_null : column.not_null || plan.is_key(i);
     if (there == nullptr) {
-      say(column.name + " is gone");
+      say(plan.target_column(i) + " is gone");
       continue;
     }
-    if (there->type != to_string(plan.types[i]))
-      say(fmt::format("{} is {}, it was made as {}", column.name, there->type,
-                      to_string(plan.types[i])));
+    if (there->type != type)
+      say(fmt::format("{} is {}, it was made as {}", there->name, there->type, type));
     if (there->not_null != not_null)
-      say(fmt::format("{} {}", column.name, not_null ? "lost its NOT NULL" : "became NOT NULL"));
-    if (there->generated) say(column.name + " became a generated column");
+      say(fmt::format("{} {}", there->name, not_null ? "lost its NOT NULL" : "became NOT NULL"));
+    if (there->generated) say(there->name + " became a generated column");
   }
   for (const TableSeen::ColumnSeen& column : seen.columns) {
-    const auto& columns = plan.shape.columns;
-    const bool known = std::any_of(columns.begin(), columns.end(),
-                                   [&](const Column& ours) { return ours.name == column.name; });
-    if (!known)
+    bool known = std::any_of(plan.rules.added.begin(), plan.rules.added.end(),
+                             [&](const AddedColumn& ours) { return ours.name == column.name; });
+    for (std::size_t i = 0; i < plan.shape.columns.size() && !known; ++i)
+      known = plan.target_column(i) == column.name;
+    const bool was_there =
+        plan.existing && std::find(plan.existing->extra.begin(), plan.existing->extra.end(),
+                                   column.name) != plan.existing->extra.end();
+    if (!known && !was_there)
       say(fmt::format("{} ({}{}) is new, the source has no such column", column.name, column.type,
                       column.not_null ? " NOT NULL" : ""));
   }
 }
 
 std::vector<std::string> key_names(const TablePlan& plan) {
+  if (plan.existing) return plan.existing->key;
   std::vector<std::string> names;
-  for (const std::size_t column : plan.shape.key) names.push_back(plan.shape.columns[column].name);
+  for (const std::size_t column : plan.shape.key) names.push_back(plan.target_column(column));
   return names;
 }
 
 }  // namespace
 
-std::vector<std::string> differences(const TablePlan& plan, bool indexed, const TableSeen& seen) {
+std::vector<std::string> differences(const TablePlan& plan, bool indexed, const TableSeen& seen,
+                                     bool silent) {
   std::vector<std::string> found;
   const auto say = [&](const std::string& text) {
-    found.push_back(fmt::format("{} {}", plan.name(), text));
+    found.push_back(fmt::format("{} {}", plan.target_name(), text));
   };
   if (seen.kind == 0) {
     say("is gone: dropped, renamed or moved to another schema");
     return found;
   }
-  if (seen.kind != 'r') {
+  const bool partitioned = plan.existing && plan.existing->partitioned;
+  if (seen.kind != (partitioned ? 'p' : 'r')) {
     say(fmt::format("is no ordinary table any more (relkind {})", seen.kind));
     return found;
   }
   compare_columns(plan, seen, found);
-  if (indexed && seen.key != key_names(plan)) say("lost its primary key, or has another");
-  for (const std::string& trigger : seen.triggers)
-    say(fmt::format("has a trigger {}, which can change rows", trigger));
+  if ((indexed || plan.existing) && seen.key != key_names(plan))
+    say("lost its primary key, or has another");
+  for (const auto& [trigger, ordinary] : seen.triggers)
+    // An ORM's own may stay where they do not fire for us; what we made nobody else writes to.
+    if (!(silent && ordinary && plan.existing))
+      say(fmt::format("has a trigger {}, which can change rows", trigger));
+  if (!silent)
+    for (const std::string& key : seen.foreign_keys)
+      say(
+          fmt::format("has a foreign key {} (or is referenced by it), which would act by itself: "
+                      "our role may not set session_replication_role",
+                      key));
   for (const std::string& rule : seen.rules)
     say(fmt::format("has a rule {}, which can change rows", rule));
   if (seen.row_security) say("has row level security that hides rows from lockstep's role");
   if (seen.unlogged) say("became UNLOGGED: a crash of the server would empty it");
-  if (seen.has_children) say("has child tables (inheritance), whose rows show up in it");
+  if (seen.has_children && !partitioned)
+    say("has child tables (inheritance), whose rows show up in it");
   return found;
 }
 
-void check_target_tables(Connection& connection, const std::string& migration,
-                         const std::string& schema, const std::vector<LedgerTable>& tables) {
+std::vector<std::string> tables_differ(Connection& connection, const std::string& migration,
+                                       const std::string& schema,
+                                       const std::vector<LedgerTable>& tables, bool silent) {
   const Result rows = connection.query(kSeen, {migration, schema});
   std::map<std::string, TableSeen> seen;
   for (int row = 0; row < rows.rows(); ++row) add(seen[std::string(rows.value(row, 0))], rows, row);
   std::vector<std::string> found;
   for (const LedgerTable& table : tables) {
     const std::vector<std::string> more =
-        differences(table.plan, table.indexed, seen[table.plan.name()]);
+        differences(table.plan, table.indexed, seen[table.plan.target_name()], silent);
     found.insert(found.end(), more.begin(), more.end());
   }
+  return found;
+}
+
+void check_target_tables(Connection& connection, const std::string& migration,
+                         const std::string& schema, const std::vector<LedgerTable>& tables,
+                         bool silent) {
+  std::vector<std::string> found = tables_differ(connection, migration, schema, tables, silent);
   if (found.empty()) return;
   constexpr std::size_t kShownMax = 10;
   const std::size_t more = found.size() - std::min(found.size(), kShownMax);

@@ -20,20 +20,35 @@ struct TableSeen {
   bool has_children = false;
   bool row_security = false;  ///< it applies to us
   std::vector<ColumnSeen> columns;
-  std::vector<std::string> key;       ///< of the primary key, in order
-  std::vector<std::string> triggers;  ///< enabled ones, and not those of foreign keys
+  std::vector<std::string> key;  ///< of the primary key, in order
+  struct TriggerSeen {
+    std::string name;
+    bool ordinary = true;  ///< does not fire while session_replication_role is replica
+  };
+  std::vector<TriggerSeen> triggers;  ///< enabled ones, and not those of foreign keys
+  /// Its own, and those that reference it, if they change rows: CASCADE, SET NULL, SET DEFAULT.
+  std::vector<std::string> foreign_keys;
   std::vector<std::string> rules;
 };
 
 /// What would make the table hold something else than the source, or refuse it; each a sentence
-/// that names the table. `indexed`: its primary key must be there. Pure.
+/// that names the table. `indexed`: its primary key must be there. `silent`: our sessions set
+/// session_replication_role. Pure.
 [[nodiscard]] std::vector<std::string> differences(const TablePlan& plan, bool indexed,
-                                                   const TableSeen& seen);
+                                                   const TableSeen& seen, bool silent);
+
+/// Every difference of the ledger's tables. One round trip.
+[[nodiscard]] std::vector<std::string> tables_differ(postgres::Connection& connection,
+                                                     const std::string& migration,
+                                                     const std::string& schema,
+                                                     const std::vector<LedgerTable>& tables,
+                                                     bool silent);
 
 /// Throws LS-T214 (exit 7) naming every difference. One round trip, outside a transaction or in
 /// one. `tables` are the ledger's.
 void check_target_tables(postgres::Connection& connection, const std::string& migration,
-                         const std::string& schema, const std::vector<LedgerTable>& tables);
+                         const std::string& schema, const std::vector<LedgerTable>& tables,
+                         bool silent);
 
 /// LS-T213 (Retry::same_session) for a lock that was not granted in time: who holds the copied
 /// tables or the ledger, prepared transactions included. A guess where nobody is found any more.

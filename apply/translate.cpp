@@ -82,6 +82,8 @@ class Translator {
       case Kind::between:
         return between(from);
       case Kind::is_null:
+        if (const auto json = json_column(from.operands[0]))
+          return truth_term(fmt::format("({} {})", *json, from.text));
         return truth_term(fmt::format("({} {})", value(from.operands[0]).sql, from.text));
       case Kind::collate:
         return collated(from);
@@ -106,7 +108,9 @@ class Translator {
   Term column(std::size_t number) {
     columns_.push_back(number);
     const Column& column = plan_.shape.columns[number];
-    Term term{postgres::quoted(column.name)};
+    if (plan_.is_converted(number))
+      throw Untranslated(fmt::format("a rule changes the values of {}", column.name));
+    Term term{postgres::quoted(plan_.target_column(number))};
     switch (plan_.types[number]) {
       case ColumnType::bigint:
         term.kind = TermKind::integer;
@@ -132,6 +136,7 @@ class Translator {
       case ColumnType::date:
       case ColumnType::timestamp:
       case ColumnType::timestamptz:
+      case ColumnType::timestamp_ms:
       case ColumnType::uuid:
       case ColumnType::json:
         // SQLite compares how these are spelled, PostgreSQL what they mean.
@@ -160,6 +165,16 @@ class Translator {
     Term term{std::move(sql), TermKind::boolean};
     term.high = 1;
     return term;
+  }
+
+  // Such a column takes nothing but JSON; whether it is NULL does not hang on its spelling.
+  std::optional<std::string> json_column(const Expression& from) {
+    if (from.kind != Kind::name) return std::nullopt;
+    const auto number = plan_.shape.column_named(from.text);
+    if (!number || plan_.types[*number] != ColumnType::json || plan_.is_converted(*number))
+      return std::nullopt;
+    columns_.push_back(*number);
+    return postgres::quoted(plan_.target_column(*number));
   }
 
   Term named(const Expression& from) {
@@ -249,6 +264,9 @@ class Translator {
   }
 
   Term call(const Expression& from) {
+    if (from.text == "json_valid" && from.operands.size() == 1)
+      if (const auto json = json_column(from.operands[0]))
+        return truth_term(fmt::format("({} IS NOT NULL OR NULL)", *json));
     std::vector<Term> arguments;
     for (const Expression& argument : from.operands) arguments.push_back(inner(argument));
     return called(from.text, arguments);
@@ -324,7 +342,9 @@ Translation translate_term(const TablePlan& plan, std::string_view sql,
 }
 
 Translation column_term(const TablePlan& plan, std::size_t column, const std::string& collation) {
-  const std::string name = postgres::quoted(plan.shape.columns[column].name);
+  const std::string name = postgres::quoted(plan.target_column(column));
+  if (plan.is_converted(column) && collation != "BINARY")
+    return {{}, "a rule changes its values, and SQLite compares them by " + collation, {}};
   if (plan.types[column] != ColumnType::text || collation == "BINARY") return {name, {}, {column}};
   try {
     return {fmt::format(R"(({}) COLLATE "C")", folded(name, collation)), {}, {column}};

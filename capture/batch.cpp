@@ -229,13 +229,15 @@ void BatchReader::read_resets(const Deadline& deadline) {
     std::string& entries = slice().entries;
     const TablePlan& plan = tail_.plan(at->first);
     const auto columns = static_cast<int>(plan.shape.columns.size());
+    RuleReader carried(plan.rules, plan.shape.key);
     const auto visit = [&](const Statement& row) {
       for (const std::size_t column : plan.shape.key)
         if (row.is_null(static_cast<int>(column))) throw_null_key(plan, column);
       const std::size_t before = entries.size();
       EntryWriter entry(entries);
       entry.begin(plan.id, true);
-      for (int column = 0; column < columns; ++column) entry.put(row.value(column));
+      for (int column = 0; column < columns; ++column)
+        entry.put(carried(static_cast<std::size_t>(column), row.value(column)));
       entry.end();
       ++entries_;
       return entries.size() - before;
@@ -265,12 +267,15 @@ void BatchReader::append_entry(std::string& out, const Rounds::Key& key) {
   bool present = row.step();
   for (std::size_t i = 0; present && i < values.size(); ++i)
     present = same_key(row.value(static_cast<int>(plan.shape.key[i])), values[i]);
+  RuleReader carried(plan.rules, plan.shape.key);
   EntryWriter entry(out);
   entry.begin(plan.id, present);
   if (present) {
-    for (int column = 0; column < row.columns(); ++column) entry.put(row.value(column));
+    for (int column = 0; column < row.columns(); ++column)
+      entry.put(carried(static_cast<std::size_t>(column), row.value(column)));
   } else {
-    for (const ValueView& value : values) entry.put(value);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      entry.put(carried(plan.shape.key[i], values[i]));
   }
   entry.end();
   ++entries_;

@@ -10,6 +10,7 @@
 #include "link/sqlite/shape.hpp"
 #include "link/sqlite/statement.hpp"
 #include "link/wire/control.hpp"
+#include "model/bad_value.hpp"
 
 namespace lockstep::capture {
 
@@ -50,6 +51,12 @@ std::vector<std::string> parts(const std::string& lines) {
 void set_meta(Database& database, std::string_view name, std::string_view value) {
   Statement insert(database, fmt::format("INSERT INTO {}(name, value) VALUES (?, ?)", kMetaTable));
   insert.bind(1, name).bind(2, value).run();
+}
+
+void keep_default_choice(Database& database, OnBadValue choice) {
+  Statement forget(database, fmt::format("DELETE FROM {} WHERE name = 'on_bad_value'", kMetaTable));
+  forget.run();
+  if (choice != OnBadValue::stop) set_meta(database, "on_bad_value", to_string(choice));
 }
 
 void must_search(Database& database, const TablePlan& plan) {
@@ -117,6 +124,10 @@ std::optional<Installed> read_installed(Database& database) {
   while (tables.step()) installed.tables.push_back(wire::decode_plan(tables.text(0)));
   if (has_meta(database, "tables"))
     installed.choice = {parts(meta(database, "tables")), parts(meta(database, "exclude"))};
+  if (installed.choice && has_meta(database, "rules"))
+    installed.choice->rules = wire::decode_rules(meta(database, "rules"));
+  installed.on_bad_value =
+      parse_on_bad_value(meta(database, "on_bad_value")).value_or(OnBadValue::stop);
   return installed;
 }
 
@@ -144,9 +155,26 @@ void install(Database& database, const Installed& what) {
   if (what.choice) {
     set_meta(database, "tables", fmt::format("{}", fmt::join(what.choice->tables, "\n")));
     set_meta(database, "exclude", fmt::format("{}", fmt::join(what.choice->exclude, "\n")));
+    if (!what.choice->rules.empty())
+      set_meta(database, "rules", wire::encode_rules(what.choice->rules));
   }
+  keep_default_choice(database, what.on_bad_value);
   for (const TablePlan& plan : what.tables) install_table(database, plan);
   set_meta(database, "rowids_version", std::to_string(database.pragma_int("schema_version")));
+  transaction.commit();
+}
+
+void keep_choices(Database& database, const Installed& what) {
+  database.exec("PRAGMA synchronous=EXTRA");
+  Transaction transaction(database, Transaction::Mode::immediate);
+  Statement update(database, fmt::format("UPDATE {} SET plan = ? WHERE id = ?", kTablesTable));
+  for (const TablePlan& plan : what.tables) {
+    update.reset();
+    update.bind(1, std::string_view(wire::encode_plan(plan)))
+        .bind(2, static_cast<std::int64_t>(plan.id))
+        .run();
+  }
+  keep_default_choice(database, what.on_bad_value);
   transaction.commit();
 }
 

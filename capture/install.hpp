@@ -16,6 +16,7 @@ inline constexpr int kSourceFormat = 1;  ///< of the three tables; capture/READM
 /// Which tables were asked for, as globs; no `tables`: all.
 struct TableChoice {
   std::vector<std::string> tables, exclude;
+  RuleSet rules{};  ///< of tables that are still to come as well
 };
 
 /// What the source says about itself.
@@ -28,6 +29,7 @@ struct Installed {
   std::vector<TablePlan> tables;
   /// Nothing if an older lockstep installed it: then new tables are not followed.
   std::optional<TableChoice> choice = {};
+  OnBadValue on_bad_value = OnBadValue::stop;  ///< of columns that are made later
 };
 
 /// Nothing if the source has no lockstep tables. Throws LS-S326 if a lockstep of another format
@@ -38,6 +40,11 @@ struct Installed {
 /// probe is a SEARCH (LS-S327 names the table if not). Call only if read_installed() found nothing.
 /// `database` is read_write.
 void install(sqlite::Database& database, const Installed& what);
+
+/// Plans of the same tables with other choices (TablePlan::on_bad_value), and the choice for later
+/// columns. One IMMEDIATE transaction, synchronous=EXTRA.
+/// `database` is read_write.
+void keep_choices(sqlite::Database& database, const Installed& what);
 
 /// Takes every trigger and table of ours out in one IMMEDIATE transaction, triggers first. Returns
 /// how many objects went; 0 if there were none. Needs nothing but the file.

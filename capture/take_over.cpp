@@ -17,6 +17,8 @@ using sqlite::Database;
 using sqlite::Statement;
 using sqlite::Transaction;
 
+constexpr char kHold[] = "schema_hold", kHeld[] = "held", kAccepted[] = "accepted";
+
 // By name, not by what they should be called: a probe may be gone from the new shape, and a table
 // that was renamed took its triggers along.
 void drop_triggers(Database& database, std::uint32_t id) {
@@ -34,6 +36,23 @@ void drop_triggers(Database& database, std::uint32_t id) {
 void make_triggers(Database& database, const TablePlan& plan) {
   drop_triggers(database, plan.id);
   for (const Trigger& trigger : triggers_for(plan.id, plan.shape)) database.exec(trigger.sql);
+}
+
+// PRAGMA legacy_alter_table=ON renames a table and leaves our probes looking for the old name: each
+// write of the application would fail. What the probes would have logged is not missed: a renamed
+// table is followed only after it was read anew.
+void drop_broken_probes(Database& database, const TablePlan& plan) {
+  std::vector<std::string> names;
+  {
+    Statement broken(database,
+                     "SELECT name FROM main.sqlite_master WHERE type = 'trigger' AND name LIKE ?1 "
+                     "ESCAPE '\\' AND tbl_name <> ?2 AND instr(sql, ?3)");
+    broken.bind(1, std::string_view(fmt::format("\\_lockstep\\_{}\\_%", plan.id)))
+        .bind(2, std::string_view(plan.name()))
+        .bind(3, std::string_view(" FROM " + sqlite::quoted(plan.name()) + " "));
+    while (broken.step()) names.emplace_back(broken.text(0));
+  }
+  for (const std::string& name : names) database.exec("DROP TRIGGER " + sqlite::quoted(name));
 }
 
 // The change table has as many key columns as the widest key.
@@ -91,8 +110,11 @@ void keep_logging(Database& database, const TablePlan& plan) {
   Transaction transaction(database, Transaction::Mode::immediate);
   const auto tables = sqlite::list_tables(database);
   if (std::none_of(tables.begin(), tables.end(),
-                   [&](const sqlite::TableName& table) { return table.name == plan.name(); }))
+                   [&](const sqlite::TableName& table) { return table.name == plan.name(); })) {
+    drop_broken_probes(database, plan);
+    transaction.commit();
     return;
+  }
   const TableShape now = sqlite::read_shape(database, plan.name());
   if (now.key.size() != plan.shape.key.size()) return;
   for (std::size_t i = 0; i < now.key.size(); ++i)
@@ -114,6 +136,27 @@ void keep_logging(Database& database, const TablePlan& plan) {
   present.shape = now;
   make_triggers(database, present);
   mark(database, plan.id);
+  transaction.commit();
+}
+
+SchemaHold schema_hold(Database& database) {
+  Statement find(database, fmt::format("SELECT value FROM {} WHERE name = ?", kMetaTable));
+  find.bind(1, std::string_view(kHold));
+  if (!find.step()) return SchemaHold::none;
+  return find.text(0) == kAccepted ? SchemaHold::accepted : SchemaHold::held;
+}
+
+void set_schema_hold(Database& database, SchemaHold hold) {
+  database.exec("PRAGMA synchronous=EXTRA");
+  Transaction transaction(database, Transaction::Mode::immediate);
+  Statement forget(database, fmt::format("DELETE FROM {} WHERE name = ?", kMetaTable));
+  forget.bind(1, std::string_view(kHold)).run();
+  if (hold != SchemaHold::none) {
+    Statement keep(database, fmt::format("INSERT INTO {}(name, value) VALUES (?, ?)", kMetaTable));
+    keep.bind(1, std::string_view(kHold))
+        .bind(2, std::string_view(hold == SchemaHold::accepted ? kAccepted : kHeld))
+        .run();
+  }
   transaction.commit();
 }
 

@@ -27,8 +27,20 @@ struct SchemaStep {
                              const SchemaStep& step);
 
 /// Puts the triggers back on a table whose shape cannot be followed, if its key is still there: its
-/// changes go on being logged while a person decides. Nothing of the plan changes.
+/// changes go on being logged while a person decides. Nothing of the plan changes. Of a table that
+/// was renamed it drops triggers that would make each write fail (PRAGMA legacy_alter_table=ON).
 void keep_logging(sqlite::Database& database, const TablePlan& plan);
+
+/// A migration that a person brackets (`lockstep ddl hold`): meanwhile nothing of the schema is
+/// followed. Kept in the source's _lockstep_meta.
+enum class SchemaHold : std::uint8_t {
+  none,
+  held,
+  accepted  ///< what it led to may be followed, whatever it is
+};
+[[nodiscard]] SchemaHold schema_hold(sqlite::Database& database);
+/// One IMMEDIATE transaction. `database` is read_write.
+void set_schema_hold(sqlite::Database& database, SchemaHold hold);
 
 /// An id that no table of this source ever had.
 [[nodiscard]] std::uint32_t next_table_id(sqlite::Database& database);

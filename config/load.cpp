@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/line_index.hpp"
+#include "config/rules.hpp"
 #include "config/schema_text.hpp"
 #include "config/validate.hpp"
 #include "model/error.hpp"
@@ -94,6 +95,12 @@ class Reader {
     list("/tables/include", settings.include);
     list("/tables/exclude", settings.exclude);
     expectations();
+    hooks("/hooks/after_schema", settings.after_schema);
+    hooks("/hooks/after_snapshot", settings.after_snapshot);
+    settings.rules = read_rules(document_, loaded_.lines, loaded_.problems);
+    text("/snapshot/on_existing_row", settings.on_existing_row);
+    text("/on_bad_value", settings.on_bad_value);
+    columns();
     const json::json_pointer dsn("/target/dsn");
     loaded_.target_written_out =
         document_.contains(dsn) &&
@@ -116,6 +123,13 @@ class Reader {
     for (const json& glob : document_[pointer])
       expand(pointer_to(path, std::to_string(out.size())), glob, out.emplace_back());
   }
+  void hooks(const std::string& path, std::vector<HookEntry>& out) {
+    const json::json_pointer pointer(path);
+    if (!document_.contains(pointer)) return;
+    for (const json& entry : document_[pointer])
+      out.push_back(entry.is_string() ? HookEntry{entry.get<std::string>(), ""}
+                                      : HookEntry{"", entry["file"].get<std::string>()});
+  }
   void expectations() {
     const json::json_pointer pointer("/tables/expect");
     if (!document_.contains(pointer)) return;
@@ -126,6 +140,12 @@ class Reader {
       if (given.is_object() && given.contains("rows_max")) expected.rows_max = given["rows_max"];
       loaded_.settings.expect.push_back(std::move(expected));
     }
+  }
+
+  void columns() {
+    if (!document_.contains("columns")) return;
+    for (const auto& [name, column] : document_["columns"].items())
+      loaded_.settings.columns.push_back({name, column.value("on_bad_value", "")});
   }
 
   const json& document_;

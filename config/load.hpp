@@ -8,17 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "config/problem.hpp"
 #include "config/settings.hpp"
 
 namespace lockstep::config {
-
-/// One thing wrong with the file.
-struct Problem {
-  std::string path;  ///< JSON pointer, "/tables/exclude/0"; empty: the whole file
-  int line = 0;      ///< from 1
-  std::string what;
-  std::string todo;  ///< may be empty
-};
 
 struct Loaded {
   Settings settings;  ///< complete if `problems` is empty

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "model/rule.hpp"
+
 namespace lockstep::config {
 
 /// A table that has to be there before anything starts, with so many rows.
@@ -15,6 +17,18 @@ struct ExpectedTable {
   std::optional<std::int64_t> rows_max;
 };
 
+/// SQL for the target: a text, or the file that has it.
+struct HookEntry {
+  std::string sql;
+  std::string file;  ///< not empty: `sql` is read from it by whoever knows the folder
+};
+
+/// What is said of one column.
+struct ColumnSetting {
+  std::string column;        ///< "table.column"
+  std::string on_bad_value;  ///< "stop", "quarantine"
+};
+
 struct Settings {
   std::string source;  ///< as people write a path; relative to the file's folder
   std::string target;  ///< as people write a DSN
@@ -22,6 +36,12 @@ struct Settings {
   std::vector<std::string> include;  ///< globs
   std::vector<std::string> exclude;  ///< globs
   std::vector<ExpectedTable> expect;
+  /// What "columns", "tables.rename" and "tables.add" say; nothing if there is no file at all.
+  std::optional<RuleSet> rules{};
+  std::vector<HookEntry> after_schema{}, after_snapshot{};
+  std::string on_existing_row;  ///< fail, update or skip
+  std::string on_bad_value;     ///< of every column that `columns` does not name
+  std::vector<ColumnSetting> columns;
 };
 
 }  // namespace lockstep::config

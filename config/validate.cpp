@@ -64,6 +64,8 @@ const json& schema_at(const json& schema, const std::vector<std::string>& path) 
       at = &(*at)["properties"][step];
     else if (at->contains("items"))
       at = &(*at)["items"];
+    else if (at->contains("additionalProperties") && (*at)["additionalProperties"].is_object())
+      at = &(*at)["additionalProperties"];
     else
       return nothing;
   }

@@ -13,6 +13,8 @@ namespace lockstep {
 namespace {
 
 constexpr std::uint64_t kWithoutZone = 0xffff;  // spellings 0 to 15
+// In 1973: what is less may count seconds (of the years up to 5138).
+constexpr std::int64_t kSurelyMilliseconds = 100'000'000'000;
 
 std::string upper_without_blanks(std::string_view text) {
   std::string result;
@@ -36,7 +38,9 @@ std::string_view wanted(Promise promise) {
     case Promise::date:
       return "a date YYYY-MM-DD";
     case Promise::instant:
-      return "YYYY-MM-DD HH:MM:SS[.ffffff] with no offset, Z or +00:00";
+      return "YYYY-MM-DD HH:MM:SS[.ffffff] with no offset, Z or +00:00, nor milliseconds since "
+             "1970 "
+             "(of 1973 and later)";
     case Promise::uuid:
     case Promise::uuid_text:
       return "a UUID of one case";
@@ -48,14 +52,16 @@ std::string_view wanted(Promise promise) {
   return "";
 }
 
-ColumnType type_of(Promise promise, std::uint64_t spellings) {
+ColumnType type_of(Promise promise, const PromiseCensus& census) {
   switch (promise) {
     case Promise::boolean:
       return ColumnType::boolean;
     case Promise::date:
       return ColumnType::date;
     case Promise::instant:
-      return (spellings & kWithoutZone) != 0 ? ColumnType::timestamp : ColumnType::timestamptz;
+      if (census.milliseconds > 0) return ColumnType::timestamp_ms;
+      return (census.spellings & kWithoutZone) != 0 ? ColumnType::timestamp
+                                                    : ColumnType::timestamptz;
     case Promise::json:
       return ColumnType::json;
     case Promise::uuid:
@@ -66,33 +72,13 @@ ColumnType type_of(Promise promise, std::uint64_t spellings) {
   return ColumnType::uuid;
 }
 
-/// Why the values together keep a column from its type; empty: they do not.
-std::string obstacle(Promise promise, const PromiseCensus& census, Distinction distinction) {
-  if (promise == Promise::json && distinction != Distinction::none)
-    return "it is in an index, and json has no order";
-  const bool several = std::popcount(census.spellings) > 1;
-  if (promise == Promise::uuid || promise == Promise::uuid_text)
-    return several ? "its UUIDs are spelled in several ways" : "";
-  if (promise != Promise::instant || !several) return "";
-  if ((census.spellings & kWithoutZone) != 0 && (census.spellings & ~kWithoutZone) != 0)
-    return "some values have a zone and some have none";
-  // Python leaves out an empty fraction: with 0 or 6 digits each instant still has one spelling.
-  const unsigned only = 63U - static_cast<unsigned>(std::countl_zero(census.spellings | 1));
-  const bool as_python =
-      census.spellings == (std::uint64_t{1} << only | std::uint64_t{1} << (only & ~7U)) &&
-      (only & 7) < 7 && census.empty_fractions == 0;
-  if (distinction == Distinction::key) return "it is in the key, and spelled in several ways";
-  if (distinction == Distinction::unique && !as_python)
-    return "it is in a unique index, and spelled in several ways";
-  return "";
-}
-
 }  // namespace
 
 Promise promise_of(const Column& column) {
   if (column.is_rowid) return Promise::none;
   const std::string declared = upper_without_blanks(column.declared_type);
   const auto says = [&](std::string_view word) { return declared.find(word) != std::string::npos; };
+  if (column.affinity == Affinity::text && column.json_checked) return Promise::json;
   if (column.affinity == Affinity::text)
     return declared == "CHAR(32)" || declared == "CHAR(36)" ? Promise::uuid_text : Promise::none;
   if (column.affinity != Affinity::numeric) return Promise::none;
@@ -112,6 +98,11 @@ bool keeps(Promise promise, const ValueView& value, PromiseCensus& census) {
   if (promise == Promise::boolean) {
     census.kept += 1;
     return value.kind == ValueClass::integer && (value.integer == 0 || value.integer == 1);
+  }
+  if (promise == Promise::instant && value.kind == ValueClass::integer) {
+    census.kept += 1;
+    census.milliseconds += 1;
+    return value.integer >= kSurelyMilliseconds && instant_of_milliseconds(value.integer);
   }
   if (value.kind != ValueClass::text) return false;
   switch (promise) {
@@ -143,6 +134,7 @@ void add(PromiseCensus& sum, const PromiseCensus& other) {
   sum.broken = sum.broken || other.broken;
   sum.kept += other.kept;
   sum.spellings |= other.spellings;
+  sum.milliseconds += other.milliseconds;
   sum.empty_fractions += other.empty_fractions;
 }
 
@@ -156,6 +148,29 @@ Distinction distinction_of(const TableShape& shape, std::size_t column) {
       if (!term.column || *term.column == column)
         found = std::max(found, index.unique ? Distinction::unique : Distinction::indexed);
   return found;
+}
+
+std::string_view obstacle(Promise promise, const PromiseCensus& census, Distinction distinction) {
+  if (promise == Promise::json && distinction != Distinction::none)
+    return "it is in an index, and json has no order";
+  const bool several = std::popcount(census.spellings) > 1;
+  if (promise == Promise::uuid || promise == Promise::uuid_text)
+    return several ? "its UUIDs are spelled in several ways" : "";
+  if (promise != Promise::instant) return "";
+  if (census.milliseconds > 0)
+    return census.spellings != 0 ? "some values are numbers and some are texts" : "";
+  if (!several) return "";
+  if ((census.spellings & kWithoutZone) != 0 && (census.spellings & ~kWithoutZone) != 0)
+    return "some values have a zone and some have none";
+  // Python leaves out an empty fraction: with 0 or 6 digits each instant still has one spelling.
+  const unsigned only = 63U - static_cast<unsigned>(std::countl_zero(census.spellings | 1));
+  const bool as_python =
+      census.spellings == (std::uint64_t{1} << only | std::uint64_t{1} << (only & ~7U)) &&
+      (only & 7) < 7 && census.empty_fractions == 0;
+  if (distinction == Distinction::key) return "it is in the key, and spelled in several ways";
+  if (distinction == Distinction::unique && !as_python)
+    return "it is in a unique index, and spelled in several ways";
+  return "";
 }
 
 Usable usable_type(const Column& column, const PromiseCensus& census, Distinction distinction) {
@@ -174,9 +189,9 @@ Usable usable_type(const Column& column, const PromiseCensus& census, Distinctio
         fmt::format("not {}: {}; correct such rows before the copy, or leave the column "
                     "as it is",
                     wanted(promise), census.broken_by));
-  if (const std::string why = obstacle(promise, census, distinction); !why.empty())
-    return stays(why);
-  usable.type = type_of(promise, census.spellings);
+  if (const std::string_view why = obstacle(promise, census, distinction); !why.empty())
+    return stays(std::string(why));
+  usable.type = type_of(promise, census);
   usable.spelling = {census.spellings,
                      distinction == Distinction::key || distinction == Distinction::unique};
   return usable;

@@ -16,7 +16,7 @@ namespace lockstep {
 enum class Promise : std::uint8_t { none, boolean, date, instant, uuid, uuid_text, json };
 
 /// By words of the declared type, in columns of NUMERIC affinity: BOOL, DATETIME, TIMESTAMP, DATE,
-/// UUID, GUID, UNIQUEIDENTIFIER, JSON. TEXT columns promise nothing but text.
+/// UUID, GUID, UNIQUEIDENTIFIER, JSON. TEXT columns promise nothing but text, or JSON if checked.
 [[nodiscard]] Promise promise_of(const Column& column);
 
 /// What the census found of the promise. Once a value breaks it, no more values are tried.
@@ -25,6 +25,7 @@ struct PromiseCensus {
   std::string broken_by{};            ///< the first row that breaks it, as census examples are
   std::uint64_t kept = 0;             ///< values that keep it
   std::uint64_t spellings = 0;        ///< as in ColumnSpelling
+  std::uint64_t milliseconds = 0;     ///< integers that are instants as JavaScript counts them
   std::uint64_t empty_fractions = 0;  ///< instants with a fraction that is written, and 0
 };
 
@@ -50,6 +51,11 @@ enum class Distinction : std::uint8_t {
 };
 
 [[nodiscard]] Distinction distinction_of(const TableShape& shape, std::size_t column);
+
+/// Why the values together cannot have the type that the promise is worth, though each of them
+/// keeps it (two spellings of one value in a unique index); empty: they can.
+[[nodiscard]] std::string_view obstacle(Promise promise, const PromiseCensus& census,
+                                        Distinction distinction);
 
 /// The type that the promise is worth, where every value keeps it and none meets another.
 [[nodiscard]] Usable usable_type(const Column& column, const PromiseCensus& census,

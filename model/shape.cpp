@@ -44,6 +44,20 @@ ColumnSpelling TablePlan::spelling(std::size_t column) const {
   return column < spellings.size() ? spellings[column] : ColumnSpelling{};
 }
 
+const std::string& TablePlan::target_column(std::size_t column) const {
+  if (column < rules.columns.size() && !rules.columns[column].rename.empty())
+    return rules.columns[column].rename;
+  return shape.columns[column].name;
+}
+
+bool TablePlan::is_converted(std::size_t column) const {
+  return column < rules.columns.size() && rules.columns[column].changes_values();
+}
+
+OnBadValue TablePlan::on_bad_value_of(std::size_t column) const {
+  return column < on_bad_value.size() ? on_bad_value[column] : OnBadValue::stop;
+}
+
 bool TablePlan::is_key(std::size_t column) const {
   return std::find(shape.key.begin(), shape.key.end(), column) != shape.key.end();
 }
@@ -86,6 +100,8 @@ std::string_view to_string(ColumnType type) {
       return "date";
     case ColumnType::timestamp:
       return "timestamp without time zone";
+    case ColumnType::timestamp_ms:
+      return "timestamp(3) without time zone";
     case ColumnType::timestamptz:
       return "timestamp with time zone";
     case ColumnType::uuid:
@@ -100,7 +116,7 @@ std::optional<ColumnType> parse_column_type(std::string_view text) {
   for (const ColumnType type :
        {ColumnType::bigint, ColumnType::double_precision, ColumnType::text, ColumnType::bytea,
         ColumnType::numeric, ColumnType::boolean, ColumnType::date, ColumnType::timestamp,
-        ColumnType::timestamptz, ColumnType::uuid, ColumnType::json})
+        ColumnType::timestamptz, ColumnType::timestamp_ms, ColumnType::uuid, ColumnType::json})
     if (to_string(type) == text) return type;
   return std::nullopt;
 }

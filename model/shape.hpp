@@ -8,6 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "model/existing_target.hpp"
+#include "model/rule.hpp"
+
 namespace lockstep {
 
 /// SQLite's column affinities (https://www.sqlite.org/datatype3.html, 3.1).
@@ -26,6 +29,8 @@ struct Column {
   Generated generated = Generated::no;
   std::string default_sql;  ///< as written in CREATE TABLE; empty: none
   std::string collation = "BINARY";
+  /// A CHECK lets nothing in but JSON, which is how Django says JSON. Known where SQLite is read.
+  bool json_checked = false;
   /// Not declared: the rowid of a table without a key. Always the last column. In SQL on the SQLite
   /// side sqlite::source_name() spells it.
   bool is_rowid = false;
@@ -74,7 +79,8 @@ struct TableShape {
 /// What a column becomes on PostgreSQL: one type per storage class; numeric for integers and reals
 /// side by side, as SQLite's NUMERIC affinity keeps them; and what the application needs there,
 /// where every value means the same in it: boolean for 0 and 1, the others for texts
-/// (model/spelling). timestamp is the one without, timestamptz the one with time zone.
+/// (model/spelling). timestamp is the one without, timestamptz the one with time zone; timestamp_ms
+/// has three digits, no zone, and holds what SQLite has as integers: milliseconds since 1970 (UTC).
 enum class ColumnType : std::uint8_t {
   bigint = 1,
   double_precision = 2,
@@ -86,7 +92,8 @@ enum class ColumnType : std::uint8_t {
   timestamp = 8,
   timestamptz = 9,
   uuid = 10,
-  json = 11
+  json = 11,
+  timestamp_ms = 12
 };
 
 /// How the texts of a column are spelled whose type keeps only what they mean.
@@ -94,6 +101,12 @@ struct ColumnSpelling {
   std::uint64_t found = 0;  ///< a bit for each spelling that the census found (model/spelling)
   bool bound = false;       ///< of a key or unique column: others would be taken for the same value
   bool operator==(const ColumnSpelling&) const = default;
+};
+
+/// What is done with a row whose value does not fit (model/bad_value).
+enum class OnBadValue : std::uint8_t {
+  stop,       ///< nothing more is applied until the value is mended
+  quarantine  ///< the row waits in lockstep.quarantine and is absent from the target
 };
 
 /// As PostgreSQL's format_type() has it.
@@ -107,13 +120,26 @@ struct TablePlan {
   TableShape shape;
   std::vector<ColumnType> types;             ///< one per column
   std::vector<ColumnSpelling> spellings;     ///< one per column; shorter: unknown, not bound
+  std::vector<OnBadValue> on_bad_value{};    ///< one per column; shorter: stop
   std::int64_t sequence = 0;                 ///< sqlite_sequence when planned; 0: none
   std::vector<std::string> carried_indexes;  ///< names of shape.indexes that PostgreSQL gets too
   std::vector<std::string> left_out;  ///< what it does not get, one sentence each; told to the user
+  TableRules rules{};                 ///< of the configuration; entries hold values after them
+  /// The table was there: `types` say how its values travel, this what they become. Nothing: it is
+  /// lockstep's own.
+  std::optional<ExistingTarget> existing{};
 
   [[nodiscard]] const std::string& name() const { return shape.name; }
+  /// The names on PostgreSQL.
+  [[nodiscard]] const std::string& target_name() const {
+    return rules.rename.empty() ? shape.name : rules.rename;
+  }
+  [[nodiscard]] const std::string& target_column(std::size_t column) const;
+  /// A rule changes its values: what the schema says of them is about others.
+  [[nodiscard]] bool is_converted(std::size_t column) const;
   [[nodiscard]] bool is_key(std::size_t column) const;
   [[nodiscard]] ColumnSpelling spelling(std::size_t column) const;
+  [[nodiscard]] OnBadValue on_bad_value_of(std::size_t column) const;
 };
 
 }  // namespace lockstep

@@ -10,6 +10,13 @@ constexpr std::int64_t kSecondsPerDay = 86'400, kMicroseconds = 1'000'000;
 constexpr unsigned kNoSeconds = 7;  // in place of the number of fraction digits
 constexpr std::size_t kDayBytes = 10, kMinuteBytes = 16, kSecondBytes = 19;
 constexpr std::string_view kZones[] = {"", "Z", "+00:00", "+00"};
+// Sequelize's one spelling has the number of one that nobody writes, "YYYY-MM-DD HH:MM+00".
+constexpr std::string_view kSequelizeZone = " +00:00",
+                           kSequelize = "YYYY-MM-DD HH:MM:SS.fff +00:00";
+constexpr unsigned kSequelizeSpelling = 3U << 4 | kNoSeconds;
+constexpr std::int64_t kMillisecondsMin = -62'135'596'800'000,
+                       kMillisecondsMax = 253'402'300'799'999;
+constexpr std::int64_t kSecondsTo2000 = 946'684'800;
 constexpr int kJsonDepthMax = 500;
 
 bool is_digit(char c) {
@@ -177,7 +184,9 @@ std::optional<Instant> parse_instant(std::string_view text) {
     if (second < 0 || second > 59 || !found) return std::nullopt;
     fraction = *found;
   }
-  const std::string_view rest = text.substr(fraction.end);
+  std::string_view rest = text.substr(fraction.end);
+  const bool sequelize = rest == kSequelizeZone && fraction.digits == 3 && text[10] == ' ';
+  if (sequelize) rest.remove_prefix(1);
   const auto* const zone = std::find(std::begin(kZones), std::end(kZones), rest);
   if (zone == std::end(kZones)) return std::nullopt;
   Instant instant;
@@ -187,9 +196,16 @@ std::optional<Instant> parse_instant(std::string_view text) {
       fraction.microseconds;
   instant.spelling = static_cast<std::uint8_t>(static_cast<unsigned>(instant.zone) << 4 |
                                                (text[10] == 'T' ? 8U : 0U) | fraction.digits);
+  if (instant.spelling == kSequelizeSpelling) return std::nullopt;
+  if (sequelize) instant.spelling = kSequelizeSpelling;
   instant.empty_fraction =
       fraction.digits > 0 && fraction.digits < kNoSeconds && fraction.microseconds == 0;
   return instant;
+}
+
+std::optional<std::int64_t> instant_of_milliseconds(std::int64_t milliseconds) {
+  if (milliseconds < kMillisecondsMin || milliseconds > kMillisecondsMax) return std::nullopt;
+  return milliseconds * 1'000 - kSecondsTo2000 * kMicroseconds;
 }
 
 std::optional<Uuid> parse_uuid(std::string_view text) {
@@ -240,6 +256,7 @@ std::string spelling_name(ColumnType type, unsigned spelling) {
         "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"};
     return kNames[spelling & 3];
   }
+  if (type != ColumnType::date && spelling == kSequelizeSpelling) return std::string(kSequelize);
   std::string name = "YYYY-MM-DD";
   if (type == ColumnType::date) return name;
   const unsigned digits = spelling & 7;

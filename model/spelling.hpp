@@ -29,9 +29,14 @@ struct Instant {
   bool empty_fraction = false;  ///< it is written, and 0
 };
 
-/// YYYY-MM-DD, a blank or T, HH:MM[:SS[.f to .ffffff]], then nothing, Z, +00:00 or +00. Neither
-/// 24:00 nor a second 60 nor other offsets: PostgreSQL would change them.
+/// YYYY-MM-DD, a blank or T, HH:MM[:SS[.f to .ffffff]], then nothing, Z, +00:00 or +00; or, as
+/// Sequelize has it, "YYYY-MM-DD HH:MM:SS.fff +00:00". Neither 24:00 nor a second 60 nor other
+/// offsets: PostgreSQL would change them.
 [[nodiscard]] std::optional<Instant> parse_instant(std::string_view text);
+
+/// Microseconds since 2000-01-01 of milliseconds since 1970; nothing outside of the years 1 to
+/// 9999.
+[[nodiscard]] std::optional<std::int64_t> instant_of_milliseconds(std::int64_t milliseconds);
 
 struct Uuid {
   std::array<char, 16> bytes{};

@@ -25,8 +25,12 @@ struct ColumnCensus {
   /// schema edited by hand leaves them behind.
   std::uint64_t whole_reals = 0;
   std::string whole_real_example{};
-  std::uint64_t bytes_max = 0;  ///< longest text or blob
+  std::uint64_t bytes_max = 0;     ///< longest text or blob
+  std::uint64_t cast_misfits = 0;  ///< values that the rule's cast leaves without a fit
+  std::string cast_misfit_example{};
   PromiseCensus promise{};
+  std::uint64_t target_misfits = 0;  ///< values that the column on the target cannot hold
+  std::string target_misfit_example{};
   Extremes extremes{};
 };
 
@@ -35,6 +39,8 @@ struct TableCensus {
   std::uint64_t bytes = 0;  ///< of the values; a number counts as 8
   bool whole = true;        ///< false: only the first rows were read
   std::vector<ColumnCensus> columns;
+  std::uint64_t row_bytes_max = 0;  ///< on a page of PostgreSQL; 0: too few columns to matter
+  std::string widest_row{};
 };
 
 enum class ColumnUse { key, plain };

@@ -15,7 +15,9 @@
 #include "link/sqlite/statement.hpp"
 #include "ops/findings.hpp"
 #include "ops/names.hpp"
+#include "ops/rule_checks.hpp"
 #include "snapshot/census.hpp"
+#include "snapshot/existing.hpp"
 #include "snapshot/plan.hpp"
 #include "snapshot/undecided.hpp"
 
@@ -72,6 +74,16 @@ std::string skipped_virtual(const std::string& name, const std::vector<sqlite::T
       shadows > 0 ? fmt::format(", with the {} tables it keeps its data in", shadows) : "");
 }
 
+std::vector<std::string> names_of(sqlite::Database& database, std::string_view type) {
+  sqlite::Statement rows(database,
+                         "SELECT name FROM sqlite_master WHERE type = ?1 AND name NOT LIKE "
+                         "'\\_lockstep\\_%' ESCAPE '\\' ORDER BY name");
+  rows.bind(1, type);
+  std::vector<std::string> names;
+  while (rows.step()) names.push_back(rows.text(0));
+  return names;
+}
+
 // Frameworks are told by the tables in which they keep their own state.
 std::vector<std::string> frameworks_of(const std::vector<sqlite::TableName>& all) {
   const auto has = [&](std::string_view name) {
@@ -99,20 +111,35 @@ std::string reading_problem(sqlite::Database& database, const TableShape& shape)
   }
 }
 
-TableCensus census_of(sqlite::Database& database, const TableShape& shape, std::uint64_t sample,
-                      Screen& screen) {
-  if (sample > 0) return snapshot::sample_census(database, shape, sample);
-  return snapshot::take_census(database, shape, {}, [&](std::uint64_t seen) {
+TableCensus census_of(sqlite::Database& database, const TableFacts& facts, std::uint64_t sample,
+                      Screen& screen, const snapshot::TargetTypes& targets) {
+  const TableShape& shape = facts.shape;
+  if (sample > 0) return snapshot::sample_census(database, shape, sample, facts.rules, targets);
+  const auto progress = [&](std::uint64_t seen) {
     screen.progress(fmt::format("reading every value of {}: {} rows", shape.name,
                                 grouped(static_cast<std::int64_t>(seen))));
-  });
+  };
+  return snapshot::take_census(database, shape, {}, progress, facts.rules, targets);
+}
+
+const CatalogTable* table_there(const TableChoice& choice, const std::string& name) {
+  if (choice.there == nullptr) return nullptr;
+  const auto found = choice.there->find(name);
+  return found == choice.there->end() ? nullptr : &found->second;
+}
+
+bool has_rules(const TableRules& rules) {
+  return !rules.rename.empty() || !rules.added.empty() ||
+         std::any_of(rules.columns.begin(), rules.columns.end(),
+                     [](const ColumnRule& rule) { return !rule.empty(); });
 }
 
 // `facts` gets everything but the plan.
-snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, std::uint64_t sample,
+snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const TableChoice& choice,
                            Screen& screen, TableFacts& facts) {
   const TableShape& shape = facts.shape;
-  facts.shape_problems = snapshot::shape_problems(shape);
+  facts.shape_problems = snapshot::shape_problems(shape, facts.rules);
+  facts.rule_problems = snapshot::rule_problems(shape, facts.rules);
   facts.capture_problems = capture::capture_problems(shape);
   const std::string unreadable = reading_problem(database, shape);
   if (!unreadable.empty())
@@ -121,16 +148,28 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, std::ui
     facts.capture_problems = capture::lookup_problems(database, shape);
   snapshot::Planned planned;
   if (unreadable.empty()) {
-    facts.census = census_of(database, shape, sample, screen);
-    planned =
-        snapshot::plan_table(id, shape, facts.census, sqlite::read_sequence(database, shape.name));
+    facts.on_bad_value = choices_for(choice.on_bad_value, shape, nullptr, OnBadValue::stop);
+    const CatalogTable* there =
+        table_there(choice, facts.rules.rename.empty() ? shape.name : facts.rules.rename);
+    if (there != nullptr && has_rules(facts.rules))
+      facts.rule_problems.push_back(
+          "it is on the target already, and the configuration has rules for it: either, not both");
+    facts.census = census_of(
+        database, facts, choice.sample, screen,
+        there != nullptr ? snapshot::target_types(shape, *there) : snapshot::TargetTypes());
+    const std::int64_t sequence = sqlite::read_sequence(database, shape.name);
+    planned = there != nullptr ? snapshot::plan_existing(id, shape, facts.census, sequence, *there,
+                                                         choice.silent)
+                               : snapshot::plan_table(id, shape, facts.census, sequence,
+                                                      facts.rules, facts.on_bad_value);
+    planned.plan.on_bad_value = facts.on_bad_value;
     facts.data_problems = planned.problems;
     facts.left_out = planned.plan.left_out;
   } else {
     facts.census.columns.resize(shape.columns.size());
   }
   std::vector<std::string> problems = facts.shape_problems;
-  for (const auto* more : {&facts.capture_problems, &facts.data_problems})
+  for (const auto* more : {&facts.rule_problems, &facts.capture_problems, &facts.data_problems})
     problems.insert(problems.end(), more->begin(), more->end());
   planned.problems = std::move(problems);
   facts.carried = planned.problems.empty();
@@ -173,6 +212,13 @@ void check_expectations(const std::vector<config::ExpectedTable>& expect,
 
 }  // namespace
 
+void refuse_unknown_columns(const BadValuePolicy& policy,
+                            const std::vector<const TableShape*>& shapes) {
+  for (const std::string& name : unknown_columns(policy, shapes))
+    throw_no_table(fmt::format("no column is called {}", name),
+                   "\"columns\" names TABLE.COLUMN of tables that are followed");
+}
+
 Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen& screen) {
   refuse_utf16(database);
   Assessment assessment;
@@ -181,6 +227,8 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
   check_globs(all, choice.tables);
   check_globs(all, choice.exclude);
   assessment.frameworks = frameworks_of(all);
+  assessment.views = names_of(database, "view");
+  assessment.triggers = names_of(database, "trigger");
   for (const sqlite::TableName& table : all) {
     if (matches_any(table.name, choice.exclude)) continue;
     if (!choice.tables.empty() && !matches_any(table.name, choice.tables)) continue;
@@ -196,7 +244,8 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
     const auto id = static_cast<std::uint32_t>(assessment.plans.size() + 1);
     TableFacts& facts = assessment.tables.emplace_back();
     facts.shape = sqlite::read_shape(database, table.name);
-    snapshot::Planned planned = plan_one(database, id, choice.sample, screen, facts);
+    facts.rules = rules_of(choice.rules, facts.shape);
+    snapshot::Planned planned = plan_one(database, id, choice, screen, facts);
     for (snapshot::Warning& warning : planned.warnings)
       if (facts.carried)
         assessment.warnings.push_back(
@@ -205,8 +254,9 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
       assessment.refusals.push_back({table.name, std::move(planned.problems)});
       continue;
     }
-    for (std::string& sentence : apply::left_out(planned.plan))
-      planned.plan.left_out.push_back(std::move(sentence));
+    if (!planned.plan.existing)
+      for (std::string& sentence : apply::left_out(planned.plan))
+        planned.plan.left_out.push_back(std::move(sentence));
     facts.left_out = planned.plan.left_out;
     assessment.plans.push_back(std::move(planned.plan));
     undecided.push_back(std::move(planned.undecided));
@@ -215,6 +265,10 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
   screen.end_progress();
   snapshot::settle_undecided(assessment.plans, undecided);
   check_expectations(choice.expect, assessment);
+  check_rules(choice, all, assessment);
+  std::vector<const TableShape*> shapes;
+  for (const TableFacts& table : assessment.tables) shapes.push_back(&table.shape);
+  refuse_unknown_columns(choice.on_bad_value, shapes);
   if (assessment.plans.empty() && assessment.refusals.empty())
     throw_no_table("there is no table to follow", "the source has none, or all are left out");
   return assessment;
@@ -230,7 +284,13 @@ void print_assessment(const Assessment& assessment, Screen& screen) {
         fmt::format("note      made by {}; these tables are carried like all others", framework));
     screen.json(dump({{"type", "framework"}, {"what", framework}}));
   }
-  for (const std::string& skipped : assessment.skipped) {
+  std::vector<std::string> all_skipped = assessment.skipped;
+  if (!assessment.views.empty())
+    all_skipped.push_back(fmt::format("views: {}", fmt::join(assessment.views, ", ")));
+  if (!assessment.triggers.empty())
+    all_skipped.push_back(fmt::format("triggers: {}; what they change is carried like all changes",
+                                      fmt::join(assessment.triggers, ", ")));
+  for (const std::string& skipped : all_skipped) {
     screen.result("skipped   " + skipped);
     screen.json(dump({{"type", "skipped"}, {"what", skipped}}));
   }
@@ -255,8 +315,8 @@ void print_assessment(const Assessment& assessment, Screen& screen) {
   }
   for (const Finding& finding : all_findings(assessment)) {
     if (finding.severity != Severity::blocker) continue;
-    screen.result(
-        fmt::format("decide    {} {}: {}", finding.code, finding.place(), finding.decide_flag));
+    screen.result(fmt::format("decide    {} {}: {}   or {}", finding.code, finding.place(),
+                              finding.decide_config, finding.decide_flag));
     screen.json(finding_json(finding));
   }
 }

@@ -2,11 +2,14 @@
 // by name.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "config/settings.hpp"
 #include "link/sqlite/database.hpp"
+#include "model/bad_value.hpp"
+#include "model/existing_target.hpp"
 #include "model/shape.hpp"
 #include "model/type_map.hpp"
 #include "ops/screen.hpp"
@@ -29,10 +32,13 @@ struct TableFacts {
   TableShape shape;
   TableCensus census;
   bool carried = false;
+  TableRules rules;
   std::vector<std::string> shape_problems;    ///< names, number of columns
+  std::vector<std::string> rule_problems;     ///< rules that may not stand there
   std::vector<std::string> capture_problems;  ///< changes that cannot be seen
   std::vector<std::string> data_problems;     ///< values that PostgreSQL cannot hold
   std::vector<std::string> left_out;
+  std::vector<OnBadValue> on_bad_value{};  ///< one per column; empty: stop
 };
 
 struct Assessment {
@@ -41,7 +47,9 @@ struct Assessment {
   std::vector<Refusal> refusals;
   std::vector<TableWarning> warnings;
   std::vector<std::string> skipped;  ///< virtual tables with their shadow tables, one sentence each
-  std::vector<TableFacts> tables;    ///< in name order
+  std::vector<std::string> views;    ///< the application's, by name
+  std::vector<std::string> triggers;    ///< likewise; they go on working in SQLite only
+  std::vector<TableFacts> tables;       ///< in name order
   std::vector<std::string> frameworks;  ///< whose bookkeeping tables are there, one sentence each
 };
 
@@ -49,13 +57,24 @@ struct TableChoice {
   std::vector<std::string> tables;   ///< globs; empty: all
   std::vector<std::string> exclude;  ///< globs
   std::vector<config::ExpectedTable> expect{};
+  RuleSet rules{};
   std::uint64_t sample = 0;  ///< rows of each table that are read; 0: all
+  /// Tables that are on the target already: their types win where every value fits. Nothing: the
+  /// target is not known.
+  const std::map<std::string, CatalogTable>* there = nullptr;
+  bool silent = false;  ///< apply::may_be_silent()
+  BadValuePolicy on_bad_value{};
 };
 
-/// Throws LS-S330 if no table is left, or a glob names nothing, LS-A113 if an expected table is not
-/// as expected.
+/// Throws LS-S330 if no table is left, or a glob or a column's name names nothing, LS-A113 if an
+/// expected table is not as expected, LS-A107 if a rule names nothing or two tables would have one
+/// name.
 [[nodiscard]] Assessment assess(sqlite::Database& database, const TableChoice& choice,
                                 Screen& screen);
+
+/// LS-S330 if the policy names a column that none of them has.
+void refuse_unknown_columns(const BadValuePolicy& policy,
+                            const std::vector<const TableShape*>& shapes);
 
 /// Prints what is skipped, what is left out and what is refused, in text or JSON.
 void print_assessment(const Assessment& assessment, Screen& screen);

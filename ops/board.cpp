@@ -148,6 +148,15 @@ void Board::resyncing(std::uint32_t table) {
   note({"LS-S306", name, fmt::format("reading {} anew", name)});
 }
 
+void Board::quarantine(std::int64_t held, std::int64_t skipped) {
+  const std::lock_guard lock(mutex_);
+  if (held > status_.quarantined)
+    note({"LS-D402", "",
+          fmt::format("{} row(s) wait in quarantine: lockstep quarantine list", held)});
+  status_.quarantined = held;
+  status_.skipped = skipped;
+}
+
 void Board::read_to_the_end() {
   const std::lock_guard lock(mutex_);
   ++status_.long_reads;
@@ -337,6 +346,8 @@ std::string status_json(const Status& status, std::string_view type) {
               {"changes_pruned", status.pruned},
               {"resyncs", status.resyncs},
               {"long_reads", status.long_reads},
+              {"quarantined", status.quarantined},
+              {"skipped", status.skipped},
               {"reconnects", status.reconnects},
               {"refused", status.refused},
               {"dropped", status.dropped},

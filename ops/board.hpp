@@ -65,8 +65,10 @@ struct Status {
   std::optional<double> rows_per_second;  ///< of late; CopyHistory puts these two in
   std::optional<Eta> eta;                 ///< until every row is copied
   std::int64_t pruned = 0;
-  std::int64_t resyncs = 0;     ///< tables that were read anew: lost triggers, renumbered rowids
-  std::int64_t long_reads = 0;  ///< slices did not overtake the writer: one read to the end
+  std::int64_t resyncs = 0;      ///< tables that were read anew: lost triggers, renumbered rowids
+  std::int64_t long_reads = 0;   ///< slices did not overtake the writer: one read to the end
+  std::int64_t quarantined = 0;  ///< rows that wait in quarantine, not counting skipped ones
+  std::int64_t skipped = 0;      ///< rows there whose absence somebody has accepted
   std::int64_t reconnects = 0;
   std::int64_t refused = 0;  ///< clients with unknown keys, and messages that were not understood
   std::int64_t dropped = 0;  ///< messages of several frames
@@ -110,6 +112,8 @@ class Board {
   void pruned(std::int64_t rows);
   /// The table is read anew: a note LS-S306.
   void resyncing(std::uint32_t table);
+  /// How many rows are in quarantine; a note LS-D402 if there are more than before.
+  void quarantine(std::int64_t held, std::int64_t skipped);
   /// A note LS-S333, at most once a minute.
   void read_to_the_end();
   /// A note LS-S315: the application made a table that nobody follows.

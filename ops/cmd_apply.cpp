@@ -100,7 +100,8 @@ Ending follow(PreparedTarget prepared, const ApplyRequest& request, const Connec
                         .migration = prepared.migration,
                         .schema = prepared.schema,
                         .source_id = prepared.source_id,
-                        .accept_target = request.accept_target};
+                        .accept_target = request.accept_target,
+                        .after_snapshot = request.hooks.after_snapshot};
   TargetWorker worker(context, std::move(options), std::move(prepared.connection), board);
   std::jthread thread([&](const std::stop_token& stop) { run_worker(worker, stop, board); });
   pthread_setname_np(thread.native_handle(), "apply-0");
@@ -117,7 +118,7 @@ ExitCode command_apply(const ApplyRequest& request, Screen& screen, Signals& sig
   wire::Context context;
   Ending ending;
   const auto welcome = meet_capture(context, to, screen, signals, ending);
-  if (!welcome) return exit_code(ending);
+  if (!welcome) return exit_code(ending, {});
   PreparedTarget prepared = prepare_target(request, *welcome, screen);
   Board board(first_status(prepared));
   screen.note(fmt::format("following {} into {} (schema {})", prepared.source,
@@ -134,9 +135,11 @@ ExitCode command_apply(const ApplyRequest& request, Screen& screen, Signals& sig
                                              : "stopped by an error",
                             status.phase, grouped(status.rows_copied),
                             grouped(status.changes_applied), grouped(status.backlog)));
+  if (const std::string waiting = quarantine_text(status); !waiting.empty())
+    screen.result(fmt::format("absent    {}: lockstep quarantine list TARGET", waiting));
   screen.result(
       fmt::format("stays     schema lockstep and the copied tables in {}", status.target));
-  return exit_code(ending);
+  return exit_code(ending, status);
 }
 
 }  // namespace lockstep::ops

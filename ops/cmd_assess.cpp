@@ -3,8 +3,10 @@
 #include <chrono>
 #include <fstream>
 
+#include "apply/existing.hpp"
 #include "link/sqlite/statement.hpp"
 #include "ops/commands.hpp"
+#include "ops/existing_rows.hpp"
 #include "ops/names.hpp"
 #include "ops/orphans.hpp"
 #include "ops/report.hpp"
@@ -28,16 +30,39 @@ std::vector<std::string> views_of(sqlite::Database& database) {
   return names;
 }
 
+std::string schema_of(const AssessRequest& request, const postgres::Dsn& dsn) {
+  return !request.schema.empty() ? request.schema : !dsn.schema.empty() ? dsn.schema : "public";
+}
+
+// Tables that are there already decide types. If it cannot be asked, look_at_target() says why.
+struct There {
+  std::map<std::string, CatalogTable> tables;
+  bool silent = false;
+};
+There tables_there(const AssessRequest& request, const postgres::Dsn& dsn) {
+  try {
+    postgres::Connection connection = postgres::Connection::open(dsn, "assess");
+    return {apply::read_catalog(connection, schema_of(request, dsn)),
+            apply::may_be_silent(connection)};
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 // Whatever is wrong with the target is part of the answer, not the end of it.
 void look_at_target(const AssessRequest& request, const postgres::Dsn& dsn,
-                    sqlite::Database& database, Report& report) {
+                    sqlite::Database& database, Report& report, Screen& screen) {
   report.target = dsn.shown();
-  const std::string schema = !request.schema.empty() ? request.schema
-                             : !dsn.schema.empty()   ? dsn.schema
-                                                     : "public";
+  const std::string schema = schema_of(request, dsn);
   try {
     postgres::Connection connection = postgres::Connection::open(dsn, "assess");
     report.target_checks = check_target(connection, schema, report.assessment.plans);
+    try {
+      std::vector<TablePlan> plans = report.assessment.plans;
+      settle_existing_rows(connection, schema, "", plans, screen);
+    } catch (const Error& rows) {
+      report.target_checks.push_back(failed_check(rows.facts()));
+    }
     for (const Check& check : report.target_checks)
       if (check.code == "LS-T204") return;
     report.estimate = estimate_copy(database, connection, schema, report.assessment);
@@ -70,7 +95,11 @@ ExitCode command_assess(const AssessRequest& request, Screen& screen) {
   sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_only);
   report.source_checks = check_source(database);
   const SteadyTime begun = steady_now();
-  report.assessment = assess(database, request.choice, screen);
+  TableChoice choice = request.choice;
+  const There there = dsn ? tables_there(request, *dsn) : There();
+  choice.there = &there.tables;
+  choice.silent = there.silent;
+  report.assessment = assess(database, choice, screen);
   report.seconds = std::chrono::duration<double>(steady_now() - begun).count();
   report.findings = all_findings(report.assessment);
   for (Finding& orphans : orphans_in(database, report.assessment))
@@ -78,7 +107,7 @@ ExitCode command_assess(const AssessRequest& request, Screen& screen) {
   for (const TableFacts& table : report.assessment.tables)
     report.triggers.push_back(triggers_of(database, table.shape.name));
   report.views = views_of(database);
-  if (dsn) look_at_target(request, *dsn, database, report);
+  if (dsn) look_at_target(request, *dsn, database, report, screen);
 
   screen.text(report_text(report, request.columns));
   screen.json(report_json(report));

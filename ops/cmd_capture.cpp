@@ -65,7 +65,7 @@ ExitCode command_capture(const CaptureRequest& request, Screen& screen, Signals&
                     path));
     screen.result(fmt::format("take out  lockstep remove {}", shell_word(path)));
     lock.remove();
-    return exit_code(ending);
+    return exit_code(ending, {});
   } catch (...) {
     lock.remove();
     throw;

@@ -67,7 +67,7 @@ class Shown {
       value = from_file;
       origin = fmt::format("line {}", line->second);
     }
-    screen_.result(fmt::format("{:<16} {:<40} {}", name, dumped(value), origin));
+    screen_.result(fmt::format("{:<24} {:<40} {}", name, dumped(value), origin));
     screen_.json(
         dumped({{"type", "setting"}, {"key", name}, {"value", value}, {"origin", origin}}));
   }
@@ -102,6 +102,12 @@ void show(const config::Loaded& loaded, Screen& screen) {
   shown.key("tables.include", settings.include, json::array({"*"}));
   shown.key("tables.exclude", settings.exclude, json::array());
   shown.key("tables.expect", expected(settings.expect), json::array());
+  shown.key("snapshot.on_existing_row", settings.on_existing_row, "fail");
+  shown.key("on_bad_value", settings.on_bad_value, "stop");
+  json columns = json::object();
+  for (const config::ColumnSetting& column : settings.columns)
+    if (!column.on_bad_value.empty()) columns[column.column]["on_bad_value"] = column.on_bad_value;
+  shown.key("columns", columns, json::object());
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "capture/install.hpp"
+#include "capture/take_over.hpp"
 #include "link/sqlite/lock_file.hpp"
 #include "ops/commands.hpp"
 #include "ops/names.hpp"
@@ -23,6 +24,27 @@ capture::Installed installed_in(const std::string& path) {
                .todo = fmt::format("lockstep run {} TARGET", shell_word(path))});
 }
 
+capture::SchemaHold hold_in(const std::string& path) {
+  sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_only);
+  return capture::schema_hold(database);
+}
+
+void set_hold(const std::string& path, capture::SchemaHold hold) {
+  sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_write);
+  capture::set_schema_hold(database, hold);
+}
+
+// The lockstep that is at work waits for it; if nothing changed, there is nothing to accept.
+ExitCode accept_while_running(const std::string& path, const capture::Installed& installed,
+                              Screen& screen) {
+  const SchemaMoves moves = look_at_schema(path, installed, true, false);
+  const bool nothing = moves.step.empty() && moves.asks.empty();
+  set_hold(path, nothing ? capture::SchemaHold::none : capture::SchemaHold::accepted);
+  screen.result(nothing ? "the schema is as it is followed; it is held no longer"
+                        : "accepted  the lockstep that is running follows the schema as it is now");
+  return ExitCode::done;
+}
+
 void say(Screen& screen, const char* verdict, const Note& note) {
   screen.result(fmt::format("{:<9} {}: {}", verdict, note.table, note.what));
   screen.json(nlohmann::json{
@@ -35,6 +57,9 @@ void say(Screen& screen, const char* verdict, const Note& note) {
 ExitCode command_ddl_status(const std::string& source, Screen& screen) {
   const std::string path = source_path(source);
   const SchemaMoves moves = look_at_schema(path, installed_in(path), true, false);
+  if (hold_in(path) == capture::SchemaHold::held)
+    screen.result(fmt::format("held      nothing of this is followed before lockstep ddl accept {}",
+                              shell_word(path)));
   for (const Note& note : moves.notes)
     say(screen, note.code == "LS-S315" ? "left out" : "follows", note);
   for (const capture::Drift& each : moves.asks)
@@ -47,6 +72,8 @@ ExitCode command_ddl_accept(const std::string& source, Screen& screen) {
   const std::string path = source_path(source);
   capture::Installed installed = installed_in(path);
   const std::optional<sqlite::LockFile> lock = sqlite::LockFile::take(path);
+  if (!lock && hold_in(path) != capture::SchemaHold::none)
+    return accept_while_running(path, installed, screen);
   if (!lock)
     throw Error({.code = "LS-R701",
                  .exit = ExitCode::busy,
@@ -57,6 +84,17 @@ ExitCode command_ddl_accept(const std::string& source, Screen& screen) {
   for (const Note& note : follow_schema(path, installed, true, true))
     say(screen, note.code == "LS-S315" ? "left out" : "accepted", note);
   screen.result(fmt::format("go on     lockstep run {} TARGET", shell_word(path)));
+  return ExitCode::done;
+}
+
+ExitCode command_ddl_hold(const std::string& source, Screen& screen) {
+  const std::string path = source_path(source);
+  static_cast<void>(installed_in(path));
+  set_hold(path, capture::SchemaHold::held);
+  screen.result(
+      fmt::format("held      changes of the schema wait, and what is written goes on being logged\n"
+                  "go on     lockstep ddl accept {}",
+                  shell_word(path)));
   return ExitCode::done;
 }
 

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "apply/existing.hpp"
 #include "apply/ledger.hpp"
 #include "capture/install.hpp"
 #include "link/sqlite/lock_file.hpp"
@@ -21,6 +22,9 @@ void remove_from_target(const std::string& text, const std::string& migration, S
     return;
   }
   take_migration_lock(connection, ledger->target_schema);
+  for (const std::string& sentence :
+       apply::undo_make_way(connection, migration, ledger->target_schema))
+    screen.note(Note{"LS-T232", "", sentence});
   apply::remove_ledger(connection, migration);
   screen.result(fmt::format(
       "target    {}: the ledger of migration {} is gone; the copied tables in schema {} stay",

@@ -50,6 +50,8 @@ void print_summary(const Status& status, const Ending& ending, ExitCode code, Sc
                             status.lag_p50_ms ? fmt::format(", lag p50 {:.1f} ms p99 {:.1f} ms",
                                                             *status.lag_p50_ms, *status.lag_p99_ms)
                                               : std::string()));
+  if (const std::string waiting = quarantine_text(status); !waiting.empty())
+    screen.result(fmt::format("absent    {}: lockstep quarantine list {}", waiting, arguments));
   screen.result(
       fmt::format("stays     triggers and the tables _lockstep_changes, _lockstep_meta, "
                   "_lockstep_tables in {}; they go on "
@@ -79,9 +81,10 @@ ExitCode command_run(const RunRequest& request, Screen& screen, Signals& signals
       ending = watch(request.until_caught_up, board, &lock, screen, signals);
     }
     screen.end_progress();
-    const ExitCode code = exit_code(ending);
+    const Status status = board.read();
+    const ExitCode code = exit_code(ending, status);
     if (ending.failure) screen.error(ending.failure->facts());
-    print_summary(board.read(), ending, code, screen, arguments);
+    print_summary(status, ending, code, screen, arguments);
     lock.remove();
     return code;
   } catch (...) {

@@ -72,15 +72,15 @@ ExitCode command_schema_generate(const SchemaRequest& request, Screen& screen) {
   sqlite::Database database =
       sqlite::Database::open(source_path(request.source), sqlite::OpenMode::read_only);
   const Assessment assessment = assess(database, {request.tables, request.exclude}, screen);
-  std::string sql =
-      fmt::format("CREATE SCHEMA IF NOT EXISTS {};\n", postgres::quoted(request.schema));
+  const std::string schema = request.schema.empty() ? "public" : request.schema;
+  std::string sql = fmt::format("CREATE SCHEMA IF NOT EXISTS {};\n", postgres::quoted(schema));
   for (const std::string& skipped : assessment.skipped) sql += comment("skipped: " + skipped);
   for (const Refusal& refusal : assessment.refusals)
     sql +=
         comment(fmt::format("REFUSED: {}: {}", refusal.table, fmt::join(refusal.problems, "; ")));
-  sql += tables_sql(request.schema, assessment.plans);
-  sql += keys_sql(request.schema, assessment.plans);
-  sql += foreign_keys_sql(database, request.schema, assessment.plans);
+  sql += tables_sql(schema, assessment.plans);
+  sql += keys_sql(schema, assessment.plans);
+  sql += foreign_keys_sql(database, schema, assessment.plans);
   screen.text(sql);
   screen.json(nlohmann::json{{"type", "schema"}, {"sql", sql}}.dump(
       -1, ' ', false, nlohmann::json::error_handler_t::replace));

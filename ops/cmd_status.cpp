@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ops/commands.hpp"
+#include "ops/follow.hpp"
 #include "ops/names.hpp"
 #include "ops/observe.hpp"
 
@@ -95,6 +96,12 @@ void print_status(const Observed& observed, Screen& screen) {
   screen.result(fmt::format("  backlog    {} changes   lag {} ms   p50 {}   p99 {}",
                             text_of(object, "backlog_changes"), text_of(object, "lag_ms"),
                             text_of(object, "lag_p50_ms"), text_of(object, "lag_p99_ms")));
+  Status waiting;
+  waiting.quarantined = object.value("quarantined", std::int64_t{0});
+  waiting.skipped = object.value("skipped", std::int64_t{0});
+  if (const std::string text = quarantine_text(waiting); !text.empty())
+    screen.result(fmt::format("  absent     {}: lockstep quarantine list {}", text,
+                              shell_word(text_of(object, "source"))));
   const json& awaited = object["awaited"];
   if (awaited.is_object())
     screen.result(fmt::format("  waiting    since {}: {}", text_of(awaited, "since"),

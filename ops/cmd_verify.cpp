@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "apply/ledger.hpp"
+#include "apply/quarantine.hpp"
 #include "capture/install.hpp"
 #include "ops/commands.hpp"
 #include "ops/names.hpp"
@@ -58,6 +61,7 @@ LedgerRow wait_for_rest(sqlite::Database& source, postgres::Connection& target,
 struct TableLine {
   std::string table;
   std::uint64_t source_rows = 0, target_rows = 0, missing = 0, extra = 0, differ = 0;
+  std::uint64_t quarantined = 0;
   std::string digests;  // "9c1e..70 = 9c1e..70", or nothing where rows were compared one by one
   std::vector<std::string> examples;
 };
@@ -73,6 +77,8 @@ void print(const TableLine& line, Screen& screen) {
                             grouped(static_cast<std::int64_t>(line.target_rows)), line.missing,
                             line.extra, line.differ, line.digests));
   for (const std::string& example : line.examples) screen.result("    " + example);
+  if (line.quarantined > 0)
+    screen.result(fmt::format("    {} row(s) in quarantine", line.quarantined));
   const nlohmann::json object{{"type", "table"},
                               {"table", line.table},
                               {"source_rows", line.source_rows},
@@ -80,28 +86,38 @@ void print(const TableLine& line, Screen& screen) {
                               {"missing", line.missing},
                               {"extra", line.extra},
                               {"differ", line.differ},
+                              {"quarantined", line.quarantined},
                               {"examples", line.examples}};
   screen.json(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-ExitCode print_end(std::uint64_t rows, std::uint64_t different, Screen& screen) {
-  screen.result(different == 0 ? fmt::format("equal: {} rows, every column",
-                                             grouped(static_cast<std::int64_t>(rows)))
-                               : fmt::format("DIFFERENT: {} rows", different));
-  screen.json(
-      fmt::format(R"({{"type":"summary","equal":{},"rows":{},"different":{},"exit_code":{}}})",
-                  different == 0, rows, different, different == 0 ? 0 : 4));
-  return different == 0 ? ExitCode::done : ExitCode::different;
+ExitCode conclude(std::uint64_t rows, std::uint64_t different, std::uint64_t quarantined,
+                  Screen& screen) {
+  const auto count = [](std::uint64_t number) {
+    return grouped(static_cast<std::int64_t>(number));
+  };
+  if (different > 0)
+    screen.result(fmt::format("DIFFERENT: {} rows", different));
+  else if (quarantined > 0)
+    screen.result(fmt::format("equal but for {} row(s) in quarantine: {} rows, every column",
+                              count(quarantined), count(rows - quarantined)));
+  else
+    screen.result(fmt::format("equal: {} rows, every column", count(rows)));
+  const int code = different > 0 ? 4 : quarantined > 0 ? 9 : 0;
+  screen.json(nlohmann::json{
+      {"type", "summary"},
+      {"equal", different + quarantined == 0},
+      {"rows", rows},
+      {"different", different},
+      {"quarantined", quarantined},
+      {"exit_code",
+       code}}.dump());
+  return static_cast<ExitCode>(code);
 }
 
 TableLine line_of(const verify::Comparison& result) {
-  return {result.table,
-          result.source_rows,
-          result.target_rows,
-          result.missing,
-          result.extra,
-          result.differ,
-          "",
+  return {result.table,   result.source_rows, result.target_rows, result.missing,
+          result.extra,   result.differ,      result.quarantined, "",
           result.examples};
 }
 
@@ -114,6 +130,7 @@ TableLine line_of(const verify::TableRecord& record,
       record.missing,
       record.extra,
       record.differ,
+      record.quarantined,
       fmt::format("{:016x} {} {:016x}", record.source_digest,
                   record.source_digest == record.target_digest ? "=" : "≠", record.target_digest),
       {}};
@@ -183,13 +200,22 @@ ExitCode verify_running(const std::string& path, const capture::Installed& insta
                                      : fmt::format("compared while it is written, from {} to {}",
                                                    to_string(*oldest), to_string(*newest)));
   print_head(screen);
-  std::uint64_t rows = 0, different = 0;
+  std::uint64_t rows = 0, different = 0, quarantined = 0;
   for (const verify::TableRecord& record : records) {
     print(line_of(record, verify::read_differences(target, id, record.id)), screen);
     rows += record.source_rows;
     different += record.different();
+    quarantined += record.quarantined;
   }
-  return print_end(rows, different, screen);
+  return conclude(rows, different, quarantined, screen);
+}
+
+std::map<std::uint32_t, verify::QuarantinedKeys> quarantined_keys(postgres::Connection& target,
+                                                                  const std::string& migration) {
+  std::map<std::uint32_t, verify::QuarantinedKeys> keys;
+  for (apply::QuarantinedRow& each : apply::read_quarantine(target, migration))
+    keys[each.row.table].insert(std::move(each.row.key));
+  return keys;
 }
 
 }  // namespace
@@ -212,25 +238,29 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
   const LedgerRow ledger = wait_for_rest(source, target, *installed);
   screen.result(fmt::format("comparing at {}", to_string(*ledger.position)));
   print_head(screen);
-  std::uint64_t rows = 0, different = 0;
+  std::uint64_t rows = 0, different = 0, quarantined = 0;
   {
     const sqlite::Transaction view(source, sqlite::Transaction::Mode::deferred);
     target.exec("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
+    auto waiting = quarantined_keys(target, installed->migration);
     for (const apply::LedgerTable& table : apply::read_tables(target, installed->migration)) {
       const verify::Comparison result = verify::compare_table(
-          source, target, ledger.target_schema, table.plan, [&](std::uint64_t seen) {
+          source, target, ledger.target_schema, table.plan,
+          [&](std::uint64_t seen) {
             screen.progress(fmt::format("comparing {}: {} rows", table.plan.name(),
                                         grouped(static_cast<std::int64_t>(seen))));
-          });
+          },
+          std::move(waiting[table.plan.id]));
       print(line_of(result), screen);
       rows += result.source_rows;
+      quarantined += result.quarantined;
       different += result.missing + result.extra + result.differ;
     }
     target.abort();
   }
   const Position newest = capture::newest_position(source, installed->era);
   if (newest != *ledger.position) throw_not_at_rest(newest, ledger.position);
-  return print_end(rows, different, screen);
+  return conclude(rows, different, quarantined, screen);
 }
 
 }  // namespace lockstep::ops

@@ -11,6 +11,7 @@
 #include "ops/command_line_arguments.hpp"
 #include "ops/command_line_config.hpp"
 #include "ops/command_line_ddl.hpp"
+#include "ops/command_line_quarantine.hpp"
 #include "ops/command_line_roles.hpp"
 #include "ops/command_line_schema.hpp"
 #include "ops/command_line_wire.hpp"
@@ -54,6 +55,12 @@ void add_choice_of_tables(CLI::App& command, Arguments& arguments) {
   command.add_option("--tables", arguments.tables, "only these tables; * and ? match")
       ->type_name("GLOB,...");
   command.add_option("--exclude", arguments.exclude, "without these tables")->type_name("GLOB,...");
+  command
+      .add_option(
+          "--on-bad-value", arguments.on_bad_value,
+          "a value that does not fit its column: stop (the default), or quarantine: its row "
+          "waits aside")
+      ->type_name("stop|quarantine");
 }
 
 void add_until(CLI::App& command, Arguments& arguments) {
@@ -94,6 +101,12 @@ void add_run(Commands& commands, Signals& signals) {
   add_until(*run, arguments);
   add_choice_of_tables(*run, arguments);
   add_choice_of_target(*run, arguments);
+  run->add_option("--on-existing-row", arguments.on_existing_row,
+                  "rows that are in the target's tables before the copy: fail (default, but not "
+                  "for the frameworks' own tables), update (the source's take their place), skip "
+                  "(such tables are not followed)")
+      ->check(CLI::IsMember({"fail", "update", "skip"}))
+      ->type_name("WHAT");
   run->callback([&commands, &signals] {
     commands.chosen = [&](Screen& screen) {
       const Arguments& given = commands.arguments;
@@ -102,9 +115,15 @@ void add_run(Commands& commands, Signals& signals) {
                                .tables = chosen(given.tables, given.settings.include),
                                .exclude = chosen(given.exclude, given.settings.exclude),
                                .expect = given.settings.expect,
+                               .rules = given.settings.rules,
                                .schema = schema_of(given),
                                .until_caught_up = !given.until.empty(),
-                               .accept_target = given.accept_target};
+                               .accept_target = given.accept_target,
+                               .on_existing_row = !given.on_existing_row.empty()
+                                                      ? given.on_existing_row
+                                                      : given.settings.on_existing_row,
+                               .hooks = hooks_of(given.settings),
+                               .on_bad_value = on_bad_value_of(given)};
       return command_run(request, screen, signals);
     };
   });
@@ -128,7 +147,9 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
                               .endpoint = given.endpoint,
                               .tables = chosen(given.tables, given.settings.include),
                               .exclude = chosen(given.exclude, given.settings.exclude),
-                              .expect = given.settings.expect},
+                              .expect = given.settings.expect,
+                              .rules = given.settings.rules,
+                              .on_bad_value = on_bad_value_of(given)},
                              screen, signals);
     };
   });
@@ -150,7 +171,8 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
                             .endpoint = given.endpoint,
                             .schema = schema_of(given),
                             .until_caught_up = !given.until.empty(),
-                            .accept_target = given.accept_target},
+                            .accept_target = given.accept_target,
+                            .hooks = hooks_of(given.settings)},
                            screen, signals);
     };
   });
@@ -250,6 +272,8 @@ void add_assess(Commands& commands) {
       request.choice.tables = chosen(given.tables, given.settings.include);
       request.choice.exclude = chosen(given.exclude, given.settings.exclude);
       request.choice.expect = given.settings.expect;
+      request.choice.rules = given.settings.rules.value_or(RuleSet());
+      request.choice.on_bad_value = on_bad_value_of(given);
       return command_assess(request, screen);
     };
   });
@@ -332,8 +356,9 @@ int run_command_line(int argc, char** argv, Signals& signals) {
       "app.db\n"
       "  lockstep remove app.db\n\nExit codes: 0 done, 2 usage, 3 precondition not met, 4 "
       "different, 5 unreachable, "
-      "6 timed out,\n7 stopped half-way (run again), 8 another lockstep is at work, 130/143 "
-      "stopped by a signal");
+      "6 timed out,\n7 stopped half-way (run again), 8 another lockstep is at work, 9 done, but "
+      "rows "
+      "are in quarantine,\n130/143 stopped by a signal");
   add_run(commands, signals);
   add_capture_and_apply(commands, signals);
   add_status_and_wait(commands, signals);
@@ -343,6 +368,7 @@ int run_command_line(int argc, char** argv, Signals& signals) {
   add_roles(commands.app, commands.arguments.json, commands.chosen);
   add_schema(commands.app, commands.arguments.json, commands.chosen);
   add_ddl(commands.app, commands.arguments.json, commands.chosen);
+  add_quarantine(commands.app, commands.arguments.json, commands.chosen);
   add_demo(commands);
   add_keys(commands.app, commands.arguments.keys, [&commands] {
     commands.arguments.json = commands.arguments.keys.json;

@@ -30,9 +30,13 @@ std::string given(const std::string& positional, const std::string& flag, const 
 
 }  // namespace
 
+std::string source_or_nothing(const Arguments& arguments) {
+  return given(arguments.source, arguments.source_flag, "LOCKSTEP_SOURCE",
+               arguments.settings.source, "SOURCE");
+}
+
 std::string source_of(const Arguments& arguments) {
-  std::string source = given(arguments.source, arguments.source_flag, "LOCKSTEP_SOURCE",
-                             arguments.settings.source, "SOURCE");
+  std::string source = source_or_nothing(arguments);
   if (source.empty())
     throw_usage("SOURCE is missing", "give the SQLite file, or set LOCKSTEP_SOURCE; see --help");
   return source;
@@ -64,6 +68,24 @@ std::string side_of(const Arguments& arguments) {
 
 std::vector<std::string> chosen(const std::string& flag, const std::vector<std::string>& file) {
   return flag.empty() ? file : split_globs(flag);
+}
+
+BadValuePolicy on_bad_value_of(const Arguments& arguments) {
+  BadValuePolicy policy;
+  const auto choice = [](const std::string& word) {
+    const auto known = parse_on_bad_value(word);
+    if (!known)
+      throw_usage(fmt::format("--on-bad-value {} is not known", word), "stop or quarantine");
+    return *known;
+  };
+  const config::Settings& file = arguments.settings;
+  const std::string& all =
+      arguments.on_bad_value.empty() ? file.on_bad_value : arguments.on_bad_value;
+  if (!all.empty()) policy.all = choice(all);
+  for (const config::ColumnSetting& column : file.columns)
+    if (!column.on_bad_value.empty())
+      policy.columns.emplace(column.column, choice(column.on_bad_value));
+  return policy;
 }
 
 std::string schema_of(const Arguments& arguments) {

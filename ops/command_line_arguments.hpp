@@ -14,7 +14,7 @@ namespace lockstep::ops {
 /// Everything that any command's flags fill in.
 struct Arguments {
   std::string source, target, source_flag, target_flag;
-  std::string tables, exclude, schema, until;
+  std::string tables, exclude, schema, until, on_existing_row;
   TypedEndpoint endpoint;
   KeysRequest keys;
   AssessRequest assess;
@@ -24,6 +24,7 @@ struct Arguments {
   std::vector<std::string> rest;
   std::string stalled_after = "30s";
   bool watch = false;
+  std::string on_bad_value;
   bool accept_target = false;
   bool json = false;
   bool quiet = false;
@@ -33,12 +34,16 @@ struct Arguments {
 /// SOURCE as typed, from the environment, or from the file; in this order. Throws LS-C100 if nobody
 /// says.
 [[nodiscard]] std::string source_of(const Arguments& arguments);
+/// The same; empty if nobody says.
+[[nodiscard]] std::string source_or_nothing(const Arguments& arguments);
 /// Empty if nobody says.
 [[nodiscard]] std::string target_of(const Arguments& arguments);
 [[nodiscard]] std::string needed_target_of(const Arguments& arguments);
 /// Either of them.
 [[nodiscard]] std::string side_of(const Arguments& arguments);
 [[nodiscard]] std::string schema_of(const Arguments& arguments);
+/// The flag, else the file; LS-C100 for a word that is neither stop nor quarantine.
+[[nodiscard]] BadValuePolicy on_bad_value_of(const Arguments& arguments);
 /// The globs of a flag if it was given, else those of the file.
 [[nodiscard]] std::vector<std::string> chosen(const std::string& flag,
                                               const std::vector<std::string>& file);

@@ -22,6 +22,15 @@ config::Settings settings_for(const std::string& config_flag, Screen& screen) {
   return file.empty() ? config::Settings() : load_config(file, screen).settings;
 }
 
+apply::Hooks hooks_of(const config::Settings& settings) {
+  const auto texts = [](const std::vector<config::HookEntry>& entries) {
+    std::vector<std::string> all;
+    for (const config::HookEntry& entry : entries) all.push_back(entry.sql);
+    return all;
+  };
+  return {texts(settings.after_schema), texts(settings.after_snapshot)};
+}
+
 void add_config_flag(CLI::App& command, std::string& file) {
   command
       .add_option("--config", file,

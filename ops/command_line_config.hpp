@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "apply/hooks.hpp"
 #include "config/settings.hpp"
 #include "ops/commands.hpp"
 
@@ -12,6 +13,9 @@ namespace lockstep::ops {
 
 /// The file named by --config or else by LOCKSTEP_CONFIG; empty settings if there is none.
 [[nodiscard]] config::Settings settings_for(const std::string& config_flag, Screen& screen);
+
+/// What is to be run on the target.
+[[nodiscard]] apply::Hooks hooks_of(const config::Settings& settings);
 
 void add_config_flag(CLI::App& command, std::string& file);
 

@@ -2,6 +2,7 @@
 // person must read.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -83,7 +84,24 @@ struct RemoveRequest {
 /// has to decide something. Touches nothing.
 [[nodiscard]] ExitCode command_ddl_status(const std::string& source, Screen& screen);
 /// Dropped and renamed columns and tables are followed too; by the next run, on the target.
+/// While a lockstep runs, it is asked to do that, where the schema was held.
 [[nodiscard]] ExitCode command_ddl_accept(const std::string& source, Screen& screen);
+
+/// From now on schema changes are neither followed nor stopped at, until they are accepted; also
+/// while a lockstep runs.
+[[nodiscard]] ExitCode command_ddl_hold(const std::string& source, Screen& screen);
+/// Rows that wait in quarantine. Without rows, tables and key: all of them.
+struct QuarantineRequest {
+  enum class What { list, show, retry, skip };
+  What what = What::list;
+  std::string source;               ///< as typed; may be empty if `target` is not
+  std::string target;               ///< as typed; empty: the one the source knows
+  std::vector<std::int64_t> rows;   ///< numbers
+  std::vector<std::string> tables;  ///< globs
+  std::string key;                  ///< as printed, or exact as in JSON
+  bool all = false;                 ///< skip asks for it where nothing is named
+};
+[[nodiscard]] ExitCode command_quarantine(const QuarantineRequest& request, Screen& screen);
 
 struct RolesRequest {
   RoleNames roles;
@@ -97,10 +115,17 @@ struct SchemaRequest {
   std::string source;                ///< as typed
   std::vector<std::string> tables;   ///< globs; empty: all
   std::vector<std::string> exclude;  ///< globs
-  std::string schema = "public";
+  std::string schema{};              ///< empty: TARGET's, else public
+  std::string target{};              ///< as typed; not of generate
+  bool yes = false;                  ///< of apply: nobody is asked
 };
 /// Prints the DDL of what a run would make on PostgreSQL; reads the source, connects to nothing.
 [[nodiscard]] ExitCode command_schema_generate(const SchemaRequest& request, Screen& screen);
+/// Where the target's tables are other than the source's, each by name and whether it keeps a run
+/// from starting. Reads both sides, every value. Exit 4 if anything differs.
+[[nodiscard]] ExitCode command_schema_diff(const SchemaRequest& request, Screen& screen);
+/// Makes the tables that are not there, with keys, indexes and foreign keys, in one transaction.
+[[nodiscard]] ExitCode command_schema_apply(const SchemaRequest& request, Screen& screen);
 
 /// Runs the demo script; `arguments` are passed on. Does not return if it could be started.
 [[nodiscard]] ExitCode command_demo(const std::vector<std::string>& arguments);

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include "link/postgres/dsn.hpp"
 #include "ops/names.hpp"
@@ -28,12 +30,28 @@ void look_for_password(const std::string& path, const config::Loaded& loaded, Sc
                .todo = fmt::format("chmod 600 {}; {}", path, better)});
 }
 
+void read_hook(const config::Loaded& loaded, config::HookEntry& entry) {
+  if (entry.file.empty()) return;
+  const std::filesystem::path path = std::filesystem::path(loaded.folder) / entry.file;
+  std::ifstream file(path, std::ios::binary);
+  entry.sql.assign(std::istreambuf_iterator<char>{file}, {});
+  if (file && !entry.sql.empty()) return;
+  throw Error(
+      {.code = "LS-C130",
+       .exit = ExitCode::usage,
+       .what = fmt::format("the file {} of a hook cannot be read, or is empty", path.string()),
+       .data = "nothing was touched",
+       .todo = "check its path; a relative one starts in the folder of the configuration"});
+}
+
 }  // namespace
 
 config::Loaded load_config(const std::string& path, Screen& screen) {
   config::Loaded loaded = config::load_file(path);
   if (!loaded.problems.empty()) config::throw_problems(path, loaded.problems);
   look_for_password(path, loaded, screen);
+  for (auto* hook : {&loaded.settings.after_schema, &loaded.settings.after_snapshot})
+    for (config::HookEntry& entry : *hook) read_hook(loaded, entry);
   std::string& source = loaded.settings.source;
   if (!source.empty()) {
     // A relative path means the same file wherever the command is started.

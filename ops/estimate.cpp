@@ -34,15 +34,16 @@ struct Copied {
 
 // A value may have changed since the census: rows that do not fit are not part of the measurement.
 std::size_t append_row(std::string& out, const sqlite::Statement& row, const TablePlan& plan) {
+  RuleReader carried(plan.rules, plan.shape.key);
   for (std::size_t i = 0; i < plan.types.size(); ++i)
-    if (postgres::misfit_of(row.value(static_cast<int>(i)), plan.types[i]) !=
+    if (postgres::misfit_of(carried(i, row.value(static_cast<int>(i))), plan.types[i]) !=
         postgres::Misfit::none)
       return 0;
   const std::size_t before = out.size();
   std::size_t bytes = 0;
   postgres::append_tuple_head(out, plan.types.size());
   for (std::size_t i = 0; i < plan.types.size(); ++i) {
-    const ValueView value = row.value(static_cast<int>(i));
+    const ValueView value = carried(i, row.value(static_cast<int>(i)));
     postgres::append_field(out, value, plan.types[i]);
     bytes += value.kind == ValueClass::text || value.kind == ValueClass::blob
                  ? value.bytes.size()
@@ -56,7 +57,7 @@ Copied copy_first_rows(sqlite::Database& source, postgres::Connection& target,
   constexpr std::size_t kLump = 256u << 10;
   target.exec(apply::create_table_sql(schema, plan));
   postgres::CopyIn copy(target, fmt::format("COPY {} FROM STDIN (FORMAT binary)",
-                                            postgres::qualified(schema, plan.name())));
+                                            postgres::qualified(schema, plan.target_name())));
   sqlite::Scan scan(source, shape, std::nullopt, {});
   Copied copied;
   std::string lump;
@@ -89,6 +90,8 @@ std::optional<Estimate> estimate_copy(sqlite::Database& source, postgres::Connec
   if (plan == assessment.plans.end()) return std::nullopt;
   TablePlan tried = *plan;  // under a name of its own: the table may be there already
   tried.shape.name = fmt::format("_lockstep_assess_{}", ::getpid());
+  tried.rules.rename.clear();
+  tried.rules.added.clear();
   const SteadyTime begun = steady_now();
   target.exec("BEGIN");
   Copied copied;

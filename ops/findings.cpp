@@ -7,6 +7,7 @@
 
 #include "ops/names.hpp"
 #include "ops/progress.hpp"
+#include "snapshot/majority.hpp"
 
 namespace lockstep::ops {
 
@@ -57,19 +58,88 @@ std::vector<std::string> column_examples(const ColumnCensus& census) {
   return examples;
 }
 
+std::string dumped(const nlohmann::json& json) {
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// The line that decides it, and that changes no value: text alone is exact as bytes, everything is
+// exact as literal. What changes values is named, and never proposed.
+void propose_rule(const TableFacts& table, std::size_t column, Finding& finding) {
+  const ColumnCensus& census = table.census.columns[column];
+  const bool text_only = count_of(census, ValueClass::text) > 0 && finding.code != "LS-A101" &&
+                         use_of(table.shape, column) == ColumnUse::plain;
+  const std::string place =
+      fmt::format("{}.{}", table.shape.name, table.shape.columns[column].name);
+  const std::string type = text_only ? "bytea" : "literal";
+  finding.decide_config = fmt::format(R"("columns": {{ {}: {{ "type": "{}" }} }})",
+                                      dumped(nlohmann::json(place)), type);
+  if (finding.code == "LS-A102" && text_only)
+    finding.what += R"(; "nul": "strip" or "replace:X" would change them)";
+}
+
 // A problem of the data is a column's if deciding its type gives the same words.
 Finding data_finding(const TableFacts& table, const std::string& problem) {
   Finding finding = table_finding(Severity::blocker, "LS-A105", table.shape.name, problem);
   for (std::size_t i = 0; i < table.shape.columns.size(); ++i) {
     std::string why;
+    if (i < table.rules.columns.size() && table.rules.columns[i].cast != Cast::none) {
+      if (table.census.columns[i].cast_misfits == 0 ||
+          problem.find(table.census.columns[i].cast_misfit_example) == std::string::npos)
+        continue;
+      finding.code = "LS-A104";
+      finding.column = table.shape.columns[i].name;
+      finding.examples = {table.census.columns[i].cast_misfit_example};
+      continue;
+    }
     if (decide_type(table.shape.columns[i], table.census.columns[i], use_of(table.shape, i), why) ||
         why != problem)
       continue;
     finding.code = column_code(table.census.columns[i]);
     finding.column = table.shape.columns[i].name;
     finding.examples = column_examples(table.census.columns[i]);
+    propose_rule(table, i, finding);
   }
   return finding;
+}
+
+// As much of a name as fits, never half a character, and a number that no other name has.
+std::string shortened(const std::string& name, std::size_t number) {
+  constexpr std::size_t kNameBytesMax = 63;
+  const std::string tail = fmt::format("_{}", number);
+  if (name.size() + tail.size() <= kNameBytesMax) return (name.empty() ? "column" : name) + tail;
+  std::size_t bytes = kNameBytesMax - tail.size();
+  while (bytes > 0 && (static_cast<unsigned char>(name[bytes]) & 0xc0) == 0x80) --bytes;
+  return name.substr(0, bytes) + tail;
+}
+
+// Names that PostgreSQL cannot have get another one, which is told here and nowhere decided.
+Finding name_finding(const TableFacts& table, const std::string& problem, std::size_t number) {
+  const std::string& name = table.shape.name;
+  Finding finding = table_finding(Severity::blocker, "LS-A106", name, problem);
+  if (problem.starts_with("its name: "))
+    finding.decide_config = fmt::format(R"("tables": {{ "rename": {{ {}: {} }} }})", dumped(name),
+                                        dumped(shortened(name, number)));
+  for (std::size_t i = 0; i < table.shape.columns.size(); ++i) {
+    const std::string& column = table.shape.columns[i].name;
+    if (!problem.starts_with(fmt::format("column \"{}\": ", column))) continue;
+    finding.column = column;
+    finding.decide_config =
+        fmt::format(R"("columns": {{ {}: {{ "rename": {} }} }})", dumped(name + "." + column),
+                    dumped(shortened(column, i + 1)));
+  }
+  return finding;
+}
+
+// Where its owner lets odd values wait in the quarantine.
+std::optional<Proposal> majority_proposal(const TableFacts& table, std::size_t column) {
+  if (column >= table.on_bad_value.size() || table.on_bad_value[column] == OnBadValue::stop)
+    return std::nullopt;
+  const auto most = snapshot::majority_type(
+      table.shape.columns[column], table.census.columns[column], use_of(table.shape, column));
+  if (!most) return std::nullopt;
+  return Proposal{
+      std::string(to_string(most->type)),
+      fmt::format("as most values; {} go to quarantine ({})", most->odd, most->example)};
 }
 
 }  // namespace
@@ -103,11 +173,13 @@ std::string finding_json(const Finding& finding) {
   return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-std::vector<Finding> findings_of(const TableFacts& table) {
+std::vector<Finding> findings_of(const TableFacts& table, std::size_t number) {
   std::vector<Finding> findings;
   const std::string& name = table.shape.name;
   for (const std::string& problem : table.shape_problems)
-    findings.push_back(table_finding(Severity::blocker, "LS-A106", name, problem));
+    findings.push_back(name_finding(table, problem, number));
+  for (const std::string& problem : table.rule_problems)
+    findings.push_back(table_finding(Severity::blocker, "LS-A107", name, problem));
   for (const std::string& problem : table.capture_problems)
     findings.push_back(table_finding(Severity::blocker, "LS-A108", name, problem));
   for (const std::string& problem : table.data_problems)
@@ -121,8 +193,9 @@ std::vector<Finding> findings_of(const TableFacts& table) {
 
 std::vector<Finding> all_findings(const Assessment& assessment) {
   std::vector<Finding> findings;
-  for (const TableFacts& table : assessment.tables)
-    for (Finding& finding : findings_of(table)) findings.push_back(std::move(finding));
+  for (std::size_t i = 0; i < assessment.tables.size(); ++i)
+    for (Finding& finding : findings_of(assessment.tables[i], i + 1))
+      findings.push_back(std::move(finding));
   for (const TableWarning& warning : assessment.warnings)
     findings.push_back(table_finding(Severity::warning, warning.code, warning.table, warning.what));
   for (const std::string& skipped : assessment.skipped)
@@ -137,8 +210,11 @@ Proposal proposal_for(const TableFacts& table, std::size_t column) {
   const Column& shape = table.shape.columns[column];
   const ColumnCensus& census = table.census.columns[column];
   std::string why;
+  if (column < table.rules.columns.size() && table.rules.columns[column].cast != Cast::none)
+    return {std::string(to_string(type_of(table.rules.columns[column].cast))),
+            "by its rule " + describe(table.rules.columns[column])};
   const auto type = decide_type(shape, census, use_of(table.shape, column), why);
-  if (!type) return {"", why};
+  if (!type) return majority_proposal(table, column).value_or(Proposal{"", why});
   std::string found;
   for (const ValueClass kind : kClasses)
     if (const std::uint64_t count = count_of(census, kind); count > 0)

@@ -28,10 +28,14 @@ struct Finding {
 /// One object of type finding.
 [[nodiscard]] std::string finding_json(const Finding& finding);
 
-/// Of one table, blockers first.
-[[nodiscard]] std::vector<Finding> findings_of(const TableFacts& table);
+/// Of one table, blockers first. `number` tells it from all other tables of the assessment.
+[[nodiscard]] std::vector<Finding> findings_of(const TableFacts& table, std::size_t number);
 /// Of all tables, blockers first; also what is skipped and warned of.
 [[nodiscard]] std::vector<Finding> all_findings(const Assessment& assessment);
+
+/// The members of a configuration that decide every blocker, all lines in one object, indented;
+/// empty if none has such a line.
+[[nodiscard]] std::string deciding_config(const std::vector<Finding>& findings);
 
 /// What a column becomes on PostgreSQL, and why; `type` is empty if nothing holds it exactly.
 struct Proposal {

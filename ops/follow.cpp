@@ -119,9 +119,18 @@ Ending watch(bool until_caught_up, Board& board, sqlite::LockFile* lock, Screen&
   }
 }
 
-ExitCode exit_code(const Ending& ending) {
+std::string quarantine_text(const Status& status) {
+  const std::int64_t rows = status.quarantined + status.skipped;
+  if (rows == 0) return {};
+  std::string text = fmt::format("{} row{} in quarantine", grouped(rows), rows == 1 ? "" : "s");
+  if (status.skipped > 0) text += fmt::format(", {} of them skipped", grouped(status.skipped));
+  return text;
+}
+
+ExitCode exit_code(const Ending& ending, const Status& status) {
   if (ending.failure) return ending.failure->facts().exit;
-  if (ending.caught_up) return ExitCode::done;
+  if (ending.caught_up)
+    return status.quarantined + status.skipped > 0 ? ExitCode::waived : ExitCode::done;
   return *ending.signal == SIGINT ? ExitCode::interrupted : ExitCode::terminated;
 }
 

@@ -33,6 +33,10 @@ struct Ending {
 [[nodiscard]] Ending watch(bool until_caught_up, Board& board, sqlite::LockFile* lock,
                            Screen& screen, Signals& signals);
 
-[[nodiscard]] ExitCode exit_code(const Ending& ending);
+/// "3 rows in quarantine, 1 of them skipped"; empty if there are none.
+[[nodiscard]] std::string quarantine_text(const Status& status);
+
+/// Caught up with rows in quarantine, skipped or not, is `waived`.
+[[nodiscard]] ExitCode exit_code(const Ending& ending, const Status& status);
 
 }  // namespace lockstep::ops

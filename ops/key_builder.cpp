@@ -18,7 +18,7 @@ constexpr std::int64_t kLargeRows = 50'000;  // below, one transaction for every
 double weight_of(const std::string& sql, const TablePlan& plan, std::int64_t rows) {
   double columns = 1;
   for (std::size_t i = 0; i < plan.types.size(); ++i) {
-    const std::string name = postgres::quoted(plan.shape.columns[i].name);
+    const std::string name = postgres::quoted(plan.target_column(i));
     if (plan.types[i] == ColumnType::text && sql.find(name) != std::string::npos) columns += 1;
   }
   return static_cast<double>(rows) * columns;
@@ -62,7 +62,7 @@ KeyBuilder::KeyBuilder(std::string migration, std::string schema, Board& board)
 // table must be an error.
 void KeyBuilder::look(postgres::Connection& connection, Table& table,
                       const std::vector<TablePlan>& plans) const {
-  const std::string name = postgres::qualified(schema_, table.ledger->plan.name());
+  const std::string name = postgres::qualified(schema_, table.ledger->plan.target_name());
   table.keys = apply::key_statements(schema_, table.ledger->plan, plans);
   // The second session of a killed run may still be building: its lock conflicts with this one, so
   // what is seen after it is final. (The server ends such a session within
@@ -174,7 +174,7 @@ void KeyBuilder::finish(postgres::Connection& session, Table& table, bool with_i
       if (!holds(session, sql)) board_.check_broken(plan.name(), sql);
     if (const std::string sql = apply::sequence_sql(schema_, plan); !sql.empty()) session.exec(sql);
     apply::mark_indexed(session, migration_, plan.id);
-    session.exec("ANALYZE " + postgres::qualified(schema_, plan.name()));
+    session.exec("ANALYZE " + postgres::qualified(schema_, plan.target_name()));
   } catch (...) {
     session.abort();
     throw;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apply/ledger.hpp"
+#include "apply/quarantine.hpp"
 #include "capture/install.hpp"
 #include "link/sqlite/lock_file.hpp"
 #include "ops/board.hpp"
@@ -74,6 +75,9 @@ void add_ledger(Status& status, postgres::Connection& connection, const apply::L
   status.consistent = ledger.consistent;
   status.applied = ledger.position;
   status.acked = ledger.position;
+  const apply::QuarantineCounts waiting = apply::count_quarantine(connection, ledger.migration);
+  status.quarantined = waiting.held;
+  status.skipped = waiting.skipped;
   for (const apply::LedgerTable& table : apply::read_tables(connection, ledger.migration))
     status.tables.push_back(
         {table.plan.id, table.plan.name(), table.rows, 0, table.copied, table.indexed});

@@ -7,11 +7,13 @@
 #include <filesystem>
 #include <utility>
 
+#include "apply/existing.hpp"
 #include "apply/ledger.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/identity.hpp"
 #include "link/postgres/names.hpp"
 #include "ops/assessment.hpp"
+#include "ops/existing_rows.hpp"
 #include "ops/migration_lock.hpp"
 #include "ops/names.hpp"
 #include "ops/refusals.hpp"
@@ -40,6 +42,35 @@ void follow_changed_schema(const std::string& path, capture::Installed& installe
   for (const Note& note : follow_schema(path, installed, true)) screen.note(note);
 }
 
+// A choice of what to do with values is no rule about them: each start may make another one.
+void follow_choices(const std::string& path, const BadValuePolicy& policy,
+                    capture::Installed& installed) {
+  bool differs = false;
+  for (TablePlan& plan : installed.tables) {
+    auto choices = choices_for(policy, plan.shape, &plan, installed.on_bad_value);
+    for (std::size_t i = 0; i < choices.size(); ++i)
+      differs = differs || choices[i] != plan.on_bad_value_of(i);
+    plan.on_bad_value = std::move(choices);
+  }
+  const OnBadValue later = policy.all.value_or(installed.on_bad_value);
+  differs = differs || later != installed.on_bad_value;
+  installed.on_bad_value = later;
+  if (!differs) return;
+  Database writing = Database::open(path, OpenMode::read_write);
+  capture::keep_choices(writing, installed);
+}
+
+// A table may wait for such a choice to be followed, and a column for its table.
+void follow_source(const std::string& path, const BadValuePolicy& policy,
+                   capture::Installed& installed, Screen& screen) {
+  follow_choices(path, policy, installed);
+  follow_changed_schema(path, installed, screen);
+  follow_choices(path, policy, installed);
+  std::vector<const TableShape*> shapes;
+  for (const TablePlan& plan : installed.tables) shapes.push_back(&plan.shape);
+  refuse_unknown_columns(policy, shapes);
+}
+
 // It is the person's server; but "durable" is then only a word, and the ledger's with it.
 void warn_of_unsafe_settings(Connection& connection, Screen& screen) {
   const std::vector<std::string> settings = postgres::unsafe_settings(connection);
@@ -56,6 +87,15 @@ std::vector<apply::TableToCopy> tables_to_copy(Database& reading,
   for (const TablePlan& plan : plans)
     tables.push_back({plan, snapshot::split_points(reading, plan.shape)});
   return tables;
+}
+
+template <class Request>
+TableChoice choice_of(const Request& request) {
+  return {.tables = request.tables,
+          .exclude = request.exclude,
+          .expect = request.expect,
+          .rules = request.rules.value_or(RuleSet()),
+          .on_bad_value = request.on_bad_value};
 }
 
 Assessment assess_or_refuse(Database& reading, const TableChoice& choice, Screen& screen) {
@@ -85,15 +125,23 @@ struct FirstRun {
 FirstRun start(const RunRequest& request, const std::string& path, const std::string& migration,
                const std::string& schema, Connection& connection, Screen& screen) {
   Database reading = Database::open(path, OpenMode::read_only);
-  Assessment assessment =
-      assess_or_refuse(reading, {request.tables, request.exclude, request.expect}, screen);
+  const auto there = apply::read_catalog(connection, schema);
+  TableChoice choice = choice_of(request);
+  for (std::string& skipped : rows_to_skip(reading, connection, schema, there, request, screen))
+    choice.exclude.push_back(std::move(skipped));
+  choice.there = &there;
+  choice.silent = apply::may_be_silent(connection);
+  Assessment assessment = assess_or_refuse(reading, choice, screen);
+  settle_existing_rows(connection, schema, request.on_existing_row, assessment.plans, screen);
   const auto entered = apply::read_ledger(connection, migration, apply::RowLock::none);
   refuse_taken_names(connection, schema, assessment.plans);
   FirstRun first;
   first.rows = assessment.rows;
   first.installed = first_install(
       reading, migration, entered ? entered->source_id : to_string(capture::random_era(reading)),
-      std::move(assessment.plans), {request.tables, request.exclude});
+      std::move(assessment.plans),
+      {request.tables, choice.exclude, request.rules.value_or(RuleSet())});
+  first.installed.on_bad_value = request.on_bad_value.all.value_or(OnBadValue::stop);
   first.installed.target = connection.dsn().without_secrets();
   first.installed.target_schema = schema;
   // The ledger comes first: a source with triggers and no ledger would be nobody's.
@@ -124,8 +172,8 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
       apply::read_ledger(connection, migration, apply::RowLock::none);
   check_together(installed, ledger, path);
   if (installed) {
-    refuse_changed_choice(request.tables, request.exclude, schema, *installed);
-    follow_changed_schema(path, *installed, screen);
+    refuse_changed_choice(request.tables, request.exclude, schema, request.rules, *installed);
+    follow_source(path, request.on_bad_value, *installed, screen);
   }
   refuse_other_migrations(connection, migration, schema);
 
@@ -144,14 +192,18 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
     // Row 0, which install made durable: a later one might not survive a power loss yet.
     const Position p0 = capture::first_position(reading, installed->era);
     apply::begin_snapshot(connection, *ledger, p0, tables_to_copy(reading, installed->tables));
+    ledger->phase = Phase::snapshot;
   }
+  if (ledger->phase == Phase::snapshot)
+    apply::run_hooks(connection, migration, schema, "after_schema", request.hooks.after_schema);
   return {path,
           migration,
           schema,
           std::move(*installed),
           std::move(connection),
           std::move(rows),
-          request.accept_target};
+          request.accept_target,
+          request.hooks};
 }
 
 PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
@@ -159,14 +211,16 @@ PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
   Database reading = Database::open(path, OpenMode::read_only);
   std::optional<capture::Installed> installed = capture::read_installed(reading);
   if (installed) {
-    refuse_changed_choice(request.tables, request.exclude, installed->target_schema, *installed);
-    follow_changed_schema(path, *installed, screen);
+    refuse_changed_choice(request.tables, request.exclude, installed->target_schema, request.rules,
+                          *installed);
+    follow_source(path, request.on_bad_value, *installed, screen);
     return {path, std::move(*installed), {}};
   }
-  Assessment assessment =
-      assess_or_refuse(reading, {request.tables, request.exclude, request.expect}, screen);
+  Assessment assessment = assess_or_refuse(reading, choice_of(request), screen);
   installed = first_install(reading, migration_name(path), to_string(capture::random_era(reading)),
-                            std::move(assessment.plans), {request.tables, request.exclude});
+                            std::move(assessment.plans),
+                            {request.tables, request.exclude, request.rules.value_or(RuleSet())});
+  installed->on_bad_value = request.on_bad_value.all.value_or(OnBadValue::stop);
   Database writing = Database::open(path, OpenMode::read_write);
   capture::install(writing, *installed);
   return {path, std::move(*installed), std::move(assessment.rows)};
@@ -193,7 +247,7 @@ PreparedTarget prepare_target(const ApplyRequest& request, const wire::Welcome& 
   if (ledger) {
     check_together(installed, ledger, welcome.source);
     apply::create_ledger(connection);  // what an older lockstep did not have in it
-    refuse_changed_choice({}, {}, schema, installed);
+    refuse_changed_choice({}, {}, schema, std::nullopt, installed);
   }
   refuse_other_migrations(connection, welcome.migration, schema);
   if (!ledger) {
@@ -210,7 +264,11 @@ PreparedTarget prepare_target(const ApplyRequest& request, const wire::Welcome& 
                                                ? welcome.split_points[i]
                                                : std::vector<std::int64_t>()});
     apply::begin_snapshot(connection, *ledger, welcome.first, tables);
+    ledger->phase = Phase::snapshot;
   }
+  if (ledger->phase == Phase::snapshot)
+    apply::run_hooks(connection, welcome.migration, schema, "after_schema",
+                     request.hooks.after_schema);
   return {welcome.migration, schema, welcome.source_id, welcome.source, std::move(connection)};
 }
 

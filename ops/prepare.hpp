@@ -6,10 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "apply/hooks.hpp"
 #include "capture/install.hpp"
 #include "config/settings.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/wire/control.hpp"
+#include "model/bad_value.hpp"
 #include "ops/endpoint.hpp"
 #include "ops/screen.hpp"
 
@@ -21,9 +23,13 @@ struct RunRequest {
   std::vector<std::string> tables;              ///< globs; empty: all
   std::vector<std::string> exclude;             ///< globs
   std::vector<config::ExpectedTable> expect{};  ///< looked at before a first start
+  std::optional<RuleSet> rules{};               ///< nothing: no configuration was given
   std::string schema;  ///< empty: the DSN's, else the one of the running migration, else public
   bool until_caught_up = false;
-  bool accept_target = false;  ///< another database than before is the target from now on
+  bool accept_target = false;     ///< another database than before is the target from now on
+  std::string on_existing_row{};  ///< fail, update or skip; empty: see ops/existing_rows.hpp
+  apply::Hooks hooks{};
+  BadValuePolicy on_bad_value{};
 };
 
 /// What a run needs to start or to go on.
@@ -35,6 +41,7 @@ struct Prepared {
   postgres::Connection connection;          ///< holds the migration's lock
   std::vector<std::int64_t> expected_rows;  ///< per table, from the census; empty when going on
   bool accept_target = false;
+  apply::Hooks hooks{};
 };
 
 /// Finds out whether this is a first run or goes on with an earlier one. First run: census, then
@@ -51,6 +58,8 @@ struct CaptureRequest {
   std::vector<std::string> tables;              ///< globs; empty: all
   std::vector<std::string> exclude;             ///< globs
   std::vector<config::ExpectedTable> expect{};  ///< looked at before a first start
+  std::optional<RuleSet> rules{};               ///< nothing: no configuration was given
+  BadValuePolicy on_bad_value{};
 };
 struct PreparedSource {
   std::string path;
@@ -66,6 +75,7 @@ struct ApplyRequest {
   std::string schema;      ///< empty: the ledger's, else the DSN's, else public
   bool until_caught_up = false;
   bool accept_target = false;
+  apply::Hooks hooks{};
 };
 struct PreparedTarget {
   std::string migration;

@@ -42,6 +42,7 @@ void refuse_other_migrations(Connection& connection, const std::string& migratio
 
 void refuse_changed_choice(const std::vector<std::string>& tables,
                            const std::vector<std::string>& exclude, const std::string& schema,
+                           const std::optional<RuleSet>& rules,
                            const capture::Installed& installed) {
   std::vector<std::string> changed;
   // A source that capture installed alone knows no schema.
@@ -52,6 +53,9 @@ void refuse_changed_choice(const std::vector<std::string>& tables,
         (tables.empty() || matches_any(plan.name(), tables)) && !matches_any(plan.name(), exclude);
     if (!wanted)
       changed.push_back(fmt::format("table {} is followed and would be left out", plan.name()));
+    if (!rules || !wanted) continue;
+    for (std::string& what : changed_rules(plan.rules, rules_of(*rules, plan.shape), plan.shape))
+      changed.push_back(std::move(what));
   }
   if (changed.empty()) return;
   throw Error(
@@ -60,7 +64,8 @@ void refuse_changed_choice(const std::vector<std::string>& tables,
        .what = "this migration was started with other choices",
        .why = fmt::format("{}", fmt::join(changed, "; ")),
        .data = "nothing was touched",
-       .todo = "go on without these flags, or lockstep remove SOURCE TARGET and start anew"});
+       .todo =
+           "go on with what it was started with, or lockstep remove SOURCE TARGET and start anew"});
 }
 
 // Tables, indexes and constraints share one namespace on PostgreSQL.
@@ -68,7 +73,8 @@ void refuse_taken_names(Connection& connection, const std::string& schema,
                         const std::vector<TablePlan>& plans) {
   std::vector<std::string> taken;
   for (const TablePlan& plan : plans) {
-    std::vector<std::string> names{plan.name()};
+    if (plan.existing) continue;
+    std::vector<std::string> names{plan.target_name()};
     names.insert(names.end(), plan.carried_indexes.begin(), plan.carried_indexes.end());
     for (const std::string& name : names) {
       const postgres::Result found = connection.query(

@@ -17,9 +17,11 @@ namespace lockstep::ops {
 /// LS-R710: the schema belongs to another migration, whose tables this one would meet.
 void refuse_other_migrations(postgres::Connection& connection, const std::string& migration,
                              const std::string& schema);
-/// LS-R702: a migration goes on with other choices than it was started with.
+/// LS-R702: a migration goes on with other choices or rules than it was started with. No `rules`:
+/// no configuration was given, those of the start stay.
 void refuse_changed_choice(const std::vector<std::string>& tables,
                            const std::vector<std::string>& exclude, const std::string& schema,
+                           const std::optional<RuleSet>& rules,
                            const capture::Installed& installed);
 /// LS-T206: tables, indexes and constraints share one namespace on PostgreSQL.
 void refuse_taken_names(postgres::Connection& connection, const std::string& schema,

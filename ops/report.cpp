@@ -18,6 +18,17 @@ void line(std::string& page, std::string_view text) {
   page += '\n';
 }
 
+// JSON has no control characters but the line ends that are ours.
+std::string printable_lines(std::string_view text) {
+  std::string page;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    line(page, text.substr(at, end - at));
+    at = end + 1;
+  }
+  return page;
+}
+
 std::string number(std::uint64_t value) {
   return grouped(static_cast<std::int64_t>(value));
 }
@@ -85,11 +96,16 @@ void write_findings(std::string& page, const Report& report, Severity severity,
          fmt::format("  {}  {}{}{}", finding.code, place, place.empty() ? "" : ": ", finding.what));
     if (!finding.examples.empty())
       line(page, fmt::format("           for example: {}", fmt::join(finding.examples, " | ")));
+    if (severity == Severity::blocker && !finding.column.empty())
+      line(page, fmt::format("           decides it: {}", finding.decide_config));
     if (last_of_table && severity != Severity::warning && !finding.decide_flag.empty())
-      line(page, fmt::format("           {}: {}   or in the config: {}",
-                             severity == Severity::blocker ? "change it, or leave it out"
-                                                           : "taken unless left out",
-                             finding.decide_flag, finding.decide_config));
+      line(page,
+           fmt::format("           {}: {}{}",
+                       severity == Severity::blocker ? "change it, or leave it out"
+                                                     : "taken unless left out",
+                       finding.decide_flag,
+                       finding.column.empty() ? "   or in the config: " + finding.decide_config
+                                              : std::string()));
   }
 }
 
@@ -168,6 +184,11 @@ std::string report_text(const Report& report, bool columns) {
   if (!report.views.empty())
     line(page, fmt::format("Views   not carried: {}", fmt::join(report.views, ", ")));
   write_findings(page, report, Severity::blocker, "Blockers");
+  if (const std::string config = deciding_config(report.findings); !config.empty()) {
+    line(page, "");
+    line(page, "These members of a configuration decide every blocker that can be decided:");
+    page += printable_lines(config);
+  }
   write_findings(page, report, Severity::decision, "Decisions");
   write_findings(page, report, Severity::warning, "Warnings");
   line(page, "");

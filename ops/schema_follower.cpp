@@ -11,6 +11,7 @@
 #include "capture/triggers.hpp"
 #include "link/sqlite/shape.hpp"
 #include "link/sqlite/sql_text.hpp"
+#include "model/bad_value.hpp"
 #include "model/shape_change.hpp"
 #include "ops/names.hpp"
 #include "snapshot/census.hpp"
@@ -30,7 +31,7 @@ constexpr Milliseconds kStands{1'000};
 std::vector<std::string> unfollowed(Database& database, const capture::Installed& installed) {
   std::vector<std::string> names;
   if (!installed.choice) return names;
-  const auto& [tables, exclude] = *installed.choice;
+  const auto& [tables, exclude, rules] = *installed.choice;
   for (const sqlite::TableName& table : sqlite::list_tables(database)) {
     if (table.kind != sqlite::TableKind::ordinary) continue;
     if (matches_any(table.name, exclude) || matches_any(table.name, {"_litestream_*"})) continue;
@@ -44,15 +45,23 @@ std::vector<std::string> unfollowed(Database& database, const capture::Installed
   return names;
 }
 
-snapshot::Planned plan_as_it_is(Database& database, const TableShape& shape, std::uint32_t id) {
+// `before` is the plan in force, or nullptr.
+snapshot::Planned plan_as_it_is(Database& database, const TableShape& shape, std::uint32_t id,
+                                const TablePlan* before, const capture::Installed& installed) {
+  const TableRules rules =
+      installed.choice ? rules_of(installed.choice->rules, shape) : TableRules();
   snapshot::Planned planned;
-  planned.problems = snapshot::shape_problems(shape);
+  planned.problems = snapshot::shape_problems(shape, rules);
+  for (std::string& problem : snapshot::rule_problems(shape, rules))
+    planned.problems.push_back(std::move(problem));
   std::vector<std::string> capture = capture::capture_problems(shape);
   if (capture.empty()) capture = capture::lookup_problems(database, shape);
   planned.problems.insert(planned.problems.end(), capture.begin(), capture.end());
   if (!planned.problems.empty()) return planned;
-  const TableCensus census = snapshot::take_census(database, shape, {}, [](std::uint64_t) {});
-  return snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, shape.name));
+  const TableCensus census = snapshot::take_census(
+      database, shape, {}, [](std::uint64_t) {}, rules);
+  return snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, shape.name), rules,
+                              choices_for({}, shape, before, installed.on_bad_value));
 }
 
 std::string what_changed(const ShapeChange& change) {
@@ -67,7 +76,30 @@ std::string what_changed(const ShapeChange& change) {
   return fmt::format("{}; the table is read anew", fmt::join(parts, ", "));
 }
 
-void look_at_table(Database& database, const TablePlan& plan, bool accepted, SchemaMoves& moves) {
+// The target's table is not lockstep's: what it would have to be altered for stops.
+void look_at_existing(const TablePlan& plan, const TableShape& now, const ShapeChange& change,
+                      SchemaMoves& moves) {
+  std::vector<std::string> names, before;
+  for (const Column& column : now.columns) names.push_back(column.name);
+  for (const Column& column : plan.shape.columns) before.push_back(column.name);
+  if (names != before) {
+    moves.asks.push_back(
+        {plan.name(),
+         fmt::format("table {}: its columns changed, and the table on the target was not made by "
+                     "lockstep: migrate it there too, then lockstep remove SOURCE TARGET, empty "
+                     "the table or --on-existing-row update, and run again",
+                     plan.name()),
+         true});
+    return;
+  }
+  TablePlan same = plan;
+  same.shape = now;
+  moves.step.changed.push_back(std::move(same));
+  moves.notes.push_back({"LS-S316", plan.name(), what_changed(change)});
+}
+
+void look_at_table(Database& database, const capture::Installed& installed, const TablePlan& plan,
+                   bool accepted, SchemaMoves& moves) {
   const auto asks = [&](const std::string& what) {
     moves.asks.push_back({plan.name(), fmt::format("table {}: {}", plan.name(), what), true});
   };
@@ -81,7 +113,8 @@ void look_at_table(Database& database, const TablePlan& plan, bool accepted, Sch
   if (!change.altered.empty()) return asks(fmt::format("{}", fmt::join(change.altered, "; ")));
   if (!change.can_be_followed() && !accepted)
     return asks(fmt::format("column {} was dropped or renamed", fmt::join(change.dropped, ", ")));
-  snapshot::Planned planned = plan_as_it_is(database, now, plan.id);
+  if (plan.existing) return look_at_existing(plan, now, change, moves);
+  snapshot::Planned planned = plan_as_it_is(database, now, plan.id, &plan, installed);
   if (!planned.problems.empty()) return asks(fmt::format("{}", fmt::join(planned.problems, "; ")));
   moves.step.changed.push_back(carry_decisions(plan, std::move(planned.plan)));
   moves.notes.push_back({"LS-S316", plan.name(), what_changed(change)});
@@ -97,7 +130,7 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
   for (const TablePlan& plan : installed.tables) {
     if (!drifted.contains(plan.name())) continue;
     if (there.contains(plan.name())) {
-      look_at_table(database, plan, accepted, moves);
+      look_at_table(database, installed, plan, accepted, moves);
     } else if (accepted) {
       moves.step.dropped.push_back(plan.id);
       moves.notes.push_back({"LS-S316", plan.name(),
@@ -113,7 +146,8 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
 void look_at_new(Database& database, const capture::Installed& installed, SchemaMoves& moves) {
   std::uint32_t id = capture::next_table_id(database);
   for (const std::string& name : unfollowed(database, installed)) {
-    snapshot::Planned planned = plan_as_it_is(database, sqlite::read_shape(database, name), id);
+    snapshot::Planned planned =
+        plan_as_it_is(database, sqlite::read_shape(database, name), id, nullptr, installed);
     if (!planned.problems.empty()) {
       moves.notes.push_back({"LS-S315", name,
                              fmt::format("{} is a new table and is not followed: {}", name,
@@ -161,6 +195,41 @@ void look_at_new(Database& database, const capture::Installed& installed, Schema
                .retry = Retry::new_session});
 }
 
+capture::SchemaHold hold_of(const std::string& path) {
+  Database database = Database::open(path, OpenMode::read_only);
+  return capture::schema_hold(database);
+}
+
+void set_hold(const std::string& path, capture::SchemaHold hold) {
+  Database database = Database::open(path, OpenMode::read_write);
+  capture::set_schema_hold(database, hold);
+}
+
+// In the middle of a migration: no state of it is looked at, but what is written is logged where it
+// can be. Tables that come back without triggers are marked, so nothing is lost.
+void wait_for_the_end(const std::string& path, const capture::Installed& installed) {
+  std::vector<capture::Drift> found;
+  std::size_t unknown = 0;
+  {
+    Database reading = Database::open(path, OpenMode::read_only);
+    found = capture::drift(reading, installed.tables);
+    unknown = unfollowed(reading, installed).size();
+  }
+  if (found.empty() && unknown == 0) return;
+  Database writing = Database::open(path, OpenMode::read_write);
+  for (const capture::Drift& each : found)
+    for (const TablePlan& plan : installed.tables)
+      if (plan.name() == each.table) capture::keep_logging(writing, plan);
+  throw Error({.code = "LS-S317",
+               .exit = ExitCode::precondition,
+               .what = "the source's schema has changed, and lockstep ddl hold is on",
+               .why = found.empty() ? "there are new tables" : found.front().what,
+               .data = "the application goes on and its changes go on being logged; the target "
+                       "stays at the last state before",
+               .todo = "after the migration: lockstep ddl accept SOURCE",
+               .retry = Retry::new_session});
+}
+
 std::int64_t schema_version(const std::string& path) {
   return Database::open(path, OpenMode::read_only).pragma_int("schema_version");
 }
@@ -181,19 +250,7 @@ void put_in_place(const SchemaMoves& moves, Database& reading, capture::Installe
   if (!moves.step.empty()) installed.tables = now->tables;
 }
 
-}  // namespace
-
-SchemaMoves look_at_schema(const std::string& path, const capture::Installed& installed,
-                           bool new_tables, bool accepted) {
-  Database reading = Database::open(path, OpenMode::read_only);
-  SchemaMoves moves;
-  moves.schema_version = reading.pragma_int("schema_version");
-  look_at_followed(reading, installed, accepted, moves);
-  if (new_tables) look_at_new(reading, installed, moves);
-  return moves;
-}
-
-std::vector<Note> follow_schema(const std::string& path, capture::Installed& installed,
+std::vector<Note> follow_freely(const std::string& path, capture::Installed& installed,
                                 bool new_tables, bool accepted) {
   for (int attempt = 0; attempt < kTries; ++attempt) {
     const SchemaMoves moves = look_at_schema(path, installed, new_tables, accepted);
@@ -213,6 +270,31 @@ std::vector<Note> follow_schema(const std::string& path, capture::Installed& ins
     return moves.notes;
   }
   throw_never_rests();
+}
+
+}  // namespace
+
+SchemaMoves look_at_schema(const std::string& path, const capture::Installed& installed,
+                           bool new_tables, bool accepted) {
+  Database reading = Database::open(path, OpenMode::read_only);
+  SchemaMoves moves;
+  moves.schema_version = reading.pragma_int("schema_version");
+  look_at_followed(reading, installed, accepted, moves);
+  if (new_tables) look_at_new(reading, installed, moves);
+  return moves;
+}
+
+std::vector<Note> follow_schema(const std::string& path, capture::Installed& installed,
+                                bool new_tables, bool accepted) {
+  const capture::SchemaHold hold = hold_of(path);
+  if (hold == capture::SchemaHold::held && !accepted) {
+    wait_for_the_end(path, installed);
+    return {};
+  }
+  std::vector<Note> notes =
+      follow_freely(path, installed, new_tables, accepted || hold == capture::SchemaHold::accepted);
+  if (hold != capture::SchemaHold::none) set_hold(path, capture::SchemaHold::none);
+  return notes;
 }
 
 bool NewTables::due(std::int64_t schema_version, const capture::Installed& installed) {

@@ -35,7 +35,9 @@ struct SchemaMoves {
 /// Makes the present schema the one that is followed; `installed` is up to date afterwards. Most
 /// calls find nothing to do and write nothing. Throws LS-S306 for what a person has to decide: all
 /// the rest was followed then, and the tables concerned go on being logged where they can be.
-/// Returns what was done and what is not followed.
+/// Returns what was done and what is not followed. While the schema is held (capture::SchemaHold)
+/// it follows nothing: LS-S317 once something changed, which another try can mend. What was
+/// accepted ends the hold.
 std::vector<Note> follow_schema(const std::string& path, capture::Installed& installed,
                                 bool new_tables, bool accepted = false);
 

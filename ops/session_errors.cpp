@@ -62,7 +62,7 @@ Error session_ended() {
 
 Error refusal_of_capture(std::string_view body) {
   ErrorFacts facts = wire::decode_refusal(body);
-  constexpr std::array kSourceAils{"LS-S306", "LS-S308", "LS-S309",
+  constexpr std::array kSourceAils{"LS-S306", "LS-S308", "LS-S309", "LS-S317",
                                    "LS-S320", "LS-S322", "LS-S323"};
   if (std::find(kSourceAils.begin(), kSourceAils.end(), facts.code) != kSourceAils.end())
     facts.retry = Retry::new_session;

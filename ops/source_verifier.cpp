@@ -134,7 +134,8 @@ SourceVerifier::Reply SourceVerifier::read_range(Job& job) {
     limits.rows_max = std::min<std::uint64_t>(limits.rows_max, job.wanted.rows_max);
   verify::SourceRange range = verify::read_source_range(
       job.view.database(), *job.plan, key_from(job.wanted.after), Deadline(job.patience), limits);
-  wire::Digests digests{job.wanted.barrier, {}};
+  wire::Digests digests{job.wanted.barrier, {}, std::nullopt};
+  if (range.resume) digests.resume = verify::key_bytes(*range.resume);
   for (const verify::Block& block : range.blocks)
     digests.blocks.push_back(
         {block.last ? std::optional(verify::key_bytes(*block.last)) : std::nullopt,
@@ -149,14 +150,15 @@ SourceVerifier::Reply SourceVerifier::read_range(Job& job) {
 
 SourceVerifier::Reply SourceVerifier::show_rows(Job& job) {
   wire::ShownRows rows{job.wanted.barrier, {}};
-  for (const std::string& key : job.wanted.keys) {
+  std::vector<verify::Key> keys;
+  for (const std::string& key : job.wanted.keys) keys.push_back(verify::parse_key_bytes(key));
+  const auto found = verify::read_source_rows(job.view.database(), *job.plan, keys);
+  for (std::size_t i = 0; i < found.size(); ++i) {
     wire::ShownRow shown;
-    shown.key = key;
-    const auto row =
-        verify::read_source_row(job.view.database(), *job.plan, verify::parse_key_bytes(key));
-    shown.there = row.has_value();
-    if (row)
-      for (const Value& value : *row)
+    shown.key = job.wanted.keys[i];
+    shown.there = found[i].has_value();
+    if (found[i])
+      for (const Value& value : *found[i])
         shown.values.push_back({verify::value_hash(value), describe(value.view())});
     rows.rows.push_back(std::move(shown));
   }

@@ -12,6 +12,19 @@ namespace {
 
 constexpr Milliseconds kTablesEvery{5'000};  // one query to the catalog
 
+constexpr char kCheckViolation[] = "23514";  // a row without partition is that, too
+
+Error no_partition(const Error& cause) {
+  return Error({.code = "LS-T222",
+                .exit = ExitCode::stopped,
+                .what = "a row finds no partition on the target, or breaks a CHECK of its table",
+                .why = cause.facts().why,
+                .data = "safe: the batch was rolled back as a whole, changes wait in the source",
+                .todo = "create the partition (or mend the row); lockstep tries again by itself",
+                .foreign = cause.foreign(),
+                .retry = Retry::same_session});
+}
+
 // The server's refusals that tables of another making explain.
 bool may_be_the_tables(const Error& error) {
   constexpr std::array kCodes{"LS-T204", "LS-T210", "LS-T211"};
@@ -21,12 +34,14 @@ bool may_be_the_tables(const Error& error) {
 }  // namespace
 
 void TargetWorker::check_tables() {
-  apply::check_target_tables(*connection_, options_.migration, options_.schema, tables_);
+  apply::check_target_tables(*connection_, options_.migration, options_.schema, tables_, silent_);
   checked_at_ = steady_now();
 }
 
 void TargetWorker::check_tables_if_due() {
   if (!connection_->idle() || steady_now() - checked_at_ < kTablesEvery) return;
+  // Somebody may have skipped rows meanwhile.
+  if (applier_) show_quarantine(apply::count_quarantine(*connection_, options_.migration));
   // Which tables have their keys is not known while they are built.
   if (ledger_.phase == apply::Phase::streaming)
     tables_ = apply::read_tables(*connection_, options_.migration);
@@ -43,10 +58,17 @@ Error TargetWorker::explained(const Error& error) {
     if (error.foreign() == "55P03")
       return apply::locked_out(*connection_, options_.migration, options_.schema, error);
     if (may_be_the_tables(error)) check_tables();
+    if (error.foreign() == kCheckViolation && may_lack_a_partition()) return no_partition(error);
   } catch (const Error& found) {
     if (found.code() == "LS-T214") return found;
   }
   return error;
+}
+
+bool TargetWorker::may_lack_a_partition() const {
+  return std::any_of(tables_.begin(), tables_.end(), [](const apply::LedgerTable& table) {
+    return table.plan.existing && table.plan.existing->partitioned;
+  });
 }
 
 void TargetWorker::progressed() {

@@ -8,16 +8,6 @@ namespace lockstep::ops {
 
 using apply::Phase;
 
-namespace {
-
-std::vector<TablePlan> plans_of(const std::vector<apply::LedgerTable>& tables) {
-  std::vector<TablePlan> plans;
-  for (const apply::LedgerTable& table : tables) plans.push_back(table.plan);
-  return plans;
-}
-
-}  // namespace
-
 // While the copy is not consistent yet its tables may change at any time: the batch that makes it
 // so reads what changed anew. Afterwards they change in the transaction of the batch that does.
 void TargetWorker::meet_plans(std::vector<TablePlan> plans) {
@@ -36,9 +26,15 @@ void TargetWorker::make_applier() {
   if (keyed) change = apply::plan_change(options_.schema, tables_, plans_, true);
   plans_change_ = !change.empty();
   applier_ = std::make_unique<apply::Applier>(
-      *connection_, plans_change_ ? plans_ : plans_of(tables_),
-      apply::ApplierOptions{options_.migration, options_.schema, keyed, !keyed, options_.applier});
+      *connection_, plans_change_ ? plans_ : apply::plans_of(tables_),
+      apply::ApplierOptions{options_.migration, options_.schema, keyed, !keyed, options_.applier,
+                            silent_});
   if (plans_change_) applier_->change_plans_with_next_batch(std::move(change));
+  show_quarantine(applier_->quarantined());
+}
+
+void TargetWorker::show_quarantine(const apply::QuarantineCounts& counts) {
+  board_.quarantine(counts.held, counts.skipped);
 }
 
 void TargetWorker::show_tables() {

@@ -51,7 +51,7 @@ void TargetWorker::greet(const std::stop_token& stop) {
   board_.captured(welcome.newest);
   meet_plans(std::move(welcome.tables));
   options_.accept_target = false;  // that was for this one alone
-  verifier_.session_began();
+  verifier_.mail().session_began();
   if (!blocked_) board_.stop_awaiting();
 }
 
@@ -89,7 +89,7 @@ std::optional<Message> TargetWorker::receive(const std::stop_token& stop, Millis
     send_verification();
     if (deadline.passed()) return std::nullopt;
     const std::array descriptors{connection_->descriptor(), stop_bell_.descriptor(),
-                                 verifier_.descriptor()};
+                                 verifier_.mail().descriptor()};
     const wire::Woken woken =
         dealer_.wait(descriptors, std::min(Milliseconds{100}, deadline.left()));
     if (!woken.message && !woken.readable.empty() && woken.readable[0]) check_connection();
@@ -108,7 +108,7 @@ void TargetWorker::check_connection() {
 }
 
 void TargetWorker::send_verification() {
-  for (TargetVerifier::Request& request : verifier_.take_requests())
+  for (BarrierMail::Request& request : verifier_.mail().take_requests())
     send(request.kind, std::move(request.body));
 }
 
@@ -118,7 +118,7 @@ void TargetWorker::handle_verification(const Message& message) {
   if (message.kind == Kind::barrier)
     verifier_.open_view(wire::decode_barrier(message.body));
   else
-    verifier_.received(message.kind, message.body);
+    verifier_.mail().received(message.kind, message.body);
 }
 
 }  // namespace lockstep::ops

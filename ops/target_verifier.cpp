@@ -8,6 +8,8 @@
 #include <map>
 #include <utility>
 
+#include "apply/quarantine.hpp"
+#include "link/wire/control.hpp"
 #include "verify/values.hpp"
 
 namespace lockstep::ops {
@@ -18,16 +20,6 @@ namespace {
 
 constexpr std::size_t kShownPerTable = 5;
 constexpr std::uint64_t kFoundKeptPerTable = 10'000;  // by key; all are counted
-
-Error session_is_lost() {
-  return Error({.code = "LS-V506",
-                .exit = ExitCode::stopped,
-                .what = "capture cannot be asked for the source's side now",
-                .why = "its session is over",
-                .data = "nothing is claimed of the range that was being compared",
-                .todo = "nothing; the pass goes on with that range in the next session",
-                .retry = Retry::new_session});
-}
 
 Error elsewhere(const Position& barrier, const std::string& target) {
   return Error(
@@ -73,21 +65,6 @@ void TargetVerifier::tables(const std::vector<apply::LedgerTable>& tables) {
   for (const apply::LedgerTable& table : tables) plans_.push_back(table.plan);
 }
 
-void TargetVerifier::session_began() {
-  const std::lock_guard lock(mutex_);
-  ++session_;
-  session_open_ = true;
-  requests_.clear();
-  answers_.clear();
-  came_.notify_all();
-}
-
-void TargetVerifier::session_lost() {
-  const std::lock_guard lock(mutex_);
-  session_open_ = false;
-  came_.notify_all();
-}
-
 void TargetVerifier::look_for_pass(postgres::Connection& ledger) {
   constexpr Milliseconds kEvery{500};
   if (steady_now() < looked_at_ + kEvery) return;
@@ -105,7 +82,7 @@ void TargetVerifier::look_for_pass(postgres::Connection& ledger) {
 }
 
 void TargetVerifier::open_view(const wire::Barrier& barrier) noexcept {
-  Answer answer{barrier.barrier, Kind::barrier, {}, barrier.position, std::nullopt};
+  BarrierMail::Answer answer{barrier.barrier, Kind::barrier, {}, barrier.position, std::nullopt};
   try {
     postgres::Connection& view = view_of(barrier.barrier);
     view.exec("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
@@ -116,62 +93,7 @@ void TargetVerifier::open_view(const wire::Barrier& barrier) noexcept {
   } catch (const Error& error) {
     answer.failure = error.facts();
   }
-  const std::lock_guard lock(mutex_);
-  answers_.push_back(std::move(answer));
-  came_.notify_all();
-}
-
-void TargetVerifier::received(Kind kind, std::string body) {
-  Answer answer{0, kind, std::move(body), {}, std::nullopt};
-  if (kind == Kind::barrier_failed) {
-    wire::BarrierFailed failed = wire::decode_barrier_failed(answer.body);
-    answer.barrier = failed.barrier;
-    answer.failure = std::move(failed.error);
-  } else if (kind == Kind::digests) {
-    answer.barrier = wire::decode_digests(answer.body).barrier;
-  } else if (kind == Kind::block_rows) {
-    answer.barrier = wire::decode_block_rows(answer.body).barrier;
-  } else {
-    answer.barrier = wire::decode_shown_rows(answer.body).barrier;
-  }
-  const std::lock_guard lock(mutex_);
-  answers_.push_back(std::move(answer));
-  came_.notify_all();
-}
-
-std::vector<TargetVerifier::Request> TargetVerifier::take_requests() {
-  bell_.silence();
-  const std::lock_guard lock(mutex_);
-  std::vector<Request> requests(std::make_move_iterator(requests_.begin()),
-                                std::make_move_iterator(requests_.end()));
-  requests_.clear();
-  return requests;
-}
-
-void TargetVerifier::request(Kind kind, std::string body) {
-  {
-    const std::lock_guard lock(mutex_);
-    requests_.push_back({kind, std::move(body)});
-  }
-  bell_.ring();
-}
-
-TargetVerifier::Answer TargetVerifier::await(std::uint64_t barrier, Kind kind) {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    if (stop_.stop_requested() || !session_open_ || session_ != session_used_)
-      throw session_is_lost();
-    const auto found = std::find_if(answers_.begin(), answers_.end(), [&](const Answer& answer) {
-      return answer.barrier == barrier && (answer.kind == kind || answer.failure);
-    });
-    if (found != answers_.end()) {
-      Answer answer = std::move(*found);
-      answers_.erase(found);
-      if (answer.failure) throw Error(*answer.failure);
-      return answer;
-    }
-    came_.wait_for(lock, stop_, Milliseconds{1'000}, [] { return false; });
-  }
+  mail_.answer(std::move(answer));
 }
 
 void TargetVerifier::work(const std::stop_token& stop) {
@@ -184,9 +106,11 @@ void TargetVerifier::work(const std::stop_token& stop) {
       came_.wait(lock, stop, [&] { return wanted_ && session_open_; });
       if (stop.stop_requested()) return;
       pass = *wanted_;
-      session_used_ = session_;
       pass_plans_ = plans_;
     }
+    const auto session = mail_.wait_for_session(stop);
+    if (!session) return;
+    session_ = *session;
     bool over = true;
     try {
       run_pass(pass);
@@ -250,27 +174,52 @@ void TargetVerifier::run_pass(const verify::Pass& pass) {
   open_connections();
   make_records(pass);
   verify::move_pass(*ledger_, pass.id, verify::PassState::running, "");
+  compare_tables(pass);
+  const auto problem = std::find_if(records_.begin(), records_.end(),
+                                    [](const auto& record) { return !record.problem.empty(); });
+  const bool equal = std::all_of(records_.begin(), records_.end(),
+                                 [](const auto& record) { return record.different() == 0; });
+  verify::move_pass(*ledger_, pass.id,
+                    !equal                      ? verify::PassState::different
+                    : problem == records_.end() ? verify::PassState::equal
+                                                : verify::PassState::failed,
+                    problem == records_.end() ? "" : problem->problem);
+}
+
+void TargetVerifier::compare_tables(const verify::Pass& pass) {
   std::optional<Range> range = first_range(0);
   if (range) ask(*range, 0);
   while (range) {
-    range->position = await(range->barrier, Kind::barrier).position;
-    const wire::Digests digests = wire::decode_digests(await(range->barrier, Kind::digests).body);
-    std::optional<Range> following = range_after(*range, digests);
-    ahead_ = 0;
-    if (following) ask(*following, range->barrier);
-    compare(pass, *range, digests);
-    range = std::move(following);
+    try {
+      range->position = await(range->barrier, Kind::barrier).position;
+      const wire::Digests digests = wire::decode_digests(await(range->barrier, Kind::digests).body);
+      std::optional<Range> following = range_after(*range, digests);
+      ahead_ = 0;
+      if (following) ask(*following, range->barrier);
+      compare(pass, *range, digests);
+      range = std::move(following);
+    } catch (const Error& error) {
+      if (error.code() != "LS-V508") throw;
+      give_up(pass, range->table, error);
+      range = first_range(range->table + 1);
+      if (range) ask(*range, ahead_);
+    }
   }
-  const bool equal =
-      std::all_of(records_.begin(), records_.end(),
-                  [](const verify::TableRecord& record) { return record.different() == 0; });
-  verify::move_pass(*ledger_, pass.id,
-                    equal ? verify::PassState::equal : verify::PassState::different, "");
+}
+
+void TargetVerifier::give_up(const verify::Pass& pass, std::size_t table, const Error& error) {
+  for (auto& view : views_) view->abort();
+  verify::TableRecord record = records_[table];
+  record.problem = error.what();
+  record.done = true;
+  verify::write_record(*ledger_, pass.id, record, {});
+  records_[table] = std::move(record);
 }
 
 std::optional<TargetVerifier::Range> TargetVerifier::first_range(std::size_t from_table) const {
   for (std::size_t table = from_table; table < records_.size(); ++table)
-    if (!records_[table].done) return Range{0, table, records_[table].cursor, {}};
+    if (!records_[table].done)
+      return Range{0, table, records_[table].cursor, records_[table].source_cursor, {}};
   return std::nullopt;
 }
 
@@ -278,7 +227,11 @@ std::optional<TargetVerifier::Range> TargetVerifier::range_after(
     const Range& range, const wire::Digests& digests) const {
   const wire::DigestBlock& last = digests.blocks.back();
   if (!last.last) return first_range(range.table + 1);
-  return Range{0, range.table, verify::parse_key_bytes(*last.last), {}};
+  return Range{0,
+               range.table,
+               verify::parse_key_bytes(*last.last),
+               verify::parse_key_bytes(*digests.resume),
+               {}};
 }
 
 std::uint64_t TargetVerifier::new_barrier(std::uint64_t other) {
@@ -292,8 +245,8 @@ void TargetVerifier::ask(Range& range, std::uint64_t beside) {
   wanted.barrier = range.barrier;
   wanted.table = records_[range.table].id;
   wanted.shape = fingerprint(plan_of(range.table).shape);
-  if (range.after) wanted.after = verify::key_bytes(*range.after);
-  request(Kind::barrier_wanted, wire::encode_barrier_wanted(wanted));
+  if (range.source_after) wanted.after = verify::key_bytes(*range.source_after);
+  mail_.request(Kind::barrier_wanted, wire::encode_barrier_wanted(wanted));
 }
 
 void TargetVerifier::compare(const verify::Pass& pass, const Range& range,
@@ -306,7 +259,6 @@ void TargetVerifier::compare(const verify::Pass& pass, const Range& range,
   postgres::Connection& view = view_of(range.barrier);
   const verify::RangeRows rows =
       verify::read_target_range(view, target_.schema, plan_of(range.table), range.after, blocks);
-  view.exec("ROLLBACK");
   verify::TableRecord record = records_[range.table];
   std::vector<std::uint32_t> differing;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
@@ -320,11 +272,16 @@ void TargetVerifier::compare(const verify::Pass& pass, const Range& range,
   ++record.barriers;
   widen(record, range.position);
   record.cursor = blocks.back().last;
+  record.source_cursor.reset();
+  if (digests.resume) record.source_cursor = verify::parse_key_bytes(*digests.resume);
   record.done = !record.cursor;
+  std::vector<verify::RowDifference> all;
+  if (!differing.empty()) all = narrow(range, differing, rows);
+  count_quarantined(range, record.cursor, all, record);
+  view.exec("ROLLBACK");
   std::vector<verify::DifferenceRecord> found;
-  if (!differing.empty()) {
+  if (!all.empty()) {
     const std::uint64_t known = record.different();
-    std::vector<verify::RowDifference> all = narrow(range, differing, rows);
     for (const verify::RowDifference& one : all)
       ++(one.kind == verify::Difference::missing ? record.missing
          : one.kind == verify::Difference::extra ? record.extra
@@ -337,10 +294,32 @@ void TargetVerifier::compare(const verify::Pass& pass, const Range& range,
   records_[range.table] = std::move(record);
 }
 
+void TargetVerifier::count_quarantined(const Range& range, const std::optional<verify::Key>& until,
+                                       std::vector<verify::RowDifference>& found,
+                                       verify::TableRecord& record) {
+  const TablePlan& plan = plan_of(range.table);
+  for (const std::string& text :
+       apply::read_quarantined_keys(view_of(range.barrier), target_.migration, plan.id)) {
+    const verify::Key key = verify::carried_key(plan, wire::decode_key(text));
+    if (range.after && verify::key_order(key, *range.after) <= 0) continue;
+    if (until && verify::key_order(key, *until) > 0) continue;
+    const std::string bytes = verify::key_bytes(key);
+    const auto row =
+        std::find_if(found.begin(), found.end(), [&](const auto& one) { return one.key == bytes; });
+    if (row != found.end() && row->kind == verify::Difference::missing) {
+      ++record.quarantined;
+      found.erase(row);
+    } else if (row == found.end()) {
+      // The quarantine knows a row that the source does not have.
+      found.push_back({verify::Difference::differ, bytes});
+    }
+  }
+}
+
 std::vector<verify::RowDifference> TargetVerifier::narrow(const Range& range,
                                                           const std::vector<std::uint32_t>& blocks,
                                                           const verify::RangeRows& rows) {
-  request(Kind::narrow, wire::encode_narrow({range.barrier, blocks}));
+  mail_.request(Kind::narrow, wire::encode_narrow({range.barrier, blocks}));
   std::vector<verify::RowDifference> found;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const wire::BlockRows source =
@@ -368,7 +347,7 @@ std::vector<verify::DifferenceRecord> TargetVerifier::show(
   barrier.shape = fingerprint(plan_of(table).shape);
   for (std::size_t i = 0; i < std::min(wanted, found.size()); ++i)
     barrier.keys.push_back(found[i].key);
-  request(Kind::barrier_wanted, wire::encode_barrier_wanted(barrier));
+  mail_.request(Kind::barrier_wanted, wire::encode_barrier_wanted(barrier));
   static_cast<void>(await(barrier.barrier, Kind::barrier));
   const wire::ShownRows rows =
       wire::decode_shown_rows(await(barrier.barrier, Kind::shown_rows).body);
@@ -385,6 +364,7 @@ std::string TargetVerifier::shown(std::size_t table, const verify::RowDifference
   const verify::Key key = verify::parse_key_bytes(difference.key);
   const std::string name = verify::describe_key(plan.shape, key);
   const auto target = verify::read_target_row(view, target_.schema, plan, key);
+  if (!source.there && !target) return name + ": in quarantine, but not on the source";
   if (source.there && !target) return name + ": on the source only";
   if (!source.there && target) return name + ": on the target only";
   if (source.there && target)

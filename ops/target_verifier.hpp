@@ -4,7 +4,6 @@
 #include <array>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -13,9 +12,9 @@
 
 #include "apply/ledger.hpp"
 #include "link/postgres/connection.hpp"
-#include "link/wire/bell.hpp"
 #include "link/wire/message.hpp"
 #include "link/wire/verification.hpp"
+#include "ops/barrier_mail.hpp"
 #include "verify/range.hpp"
 #include "verify/record.hpp"
 
@@ -38,25 +37,14 @@ class TargetVerifier {
 
   /// Of the ledger, whenever they change.
   void tables(const std::vector<apply::LedgerTable>& tables);
-  /// Capture answers from now on; what was asked for in an earlier session is not answered any
-  /// more.
-  void session_began();
-  void session_lost();
+  /// What goes to capture, and what comes from it.
+  [[nodiscard]] BarrierMail& mail() { return mail_; }
 
   /// Begins the pass that somebody asked for, if any; asks at most every half second.
   void look_for_pass(postgres::Connection& ledger);
   /// Everything up to the barrier has been applied and nothing behind it: opens the read view.
   /// Never throws: what goes wrong is the pass's trouble, not apply's.
   void open_view(const wire::Barrier& barrier) noexcept;
-  void received(wire::Kind kind, std::string body);
-
-  struct Request {
-    wire::Kind kind = wire::Kind::barrier_wanted;
-    std::string body;
-  };
-  [[nodiscard]] std::vector<Request> take_requests();
-  /// Readable when take_requests() has something.
-  [[nodiscard]] int descriptor() const { return bell_.descriptor(); }
 
  private:
   using View = std::size_t;  // number of a connection
@@ -65,15 +53,8 @@ class TargetVerifier {
   struct Range {
     std::uint64_t barrier = 0;
     std::size_t table = 0;  // in records_
-    std::optional<verify::Key> after;
+    std::optional<verify::Key> after, source_after;
     Position position;  // once its view is open
-  };
-  struct Answer {
-    std::uint64_t barrier = 0;
-    wire::Kind kind = wire::Kind::digests;
-    std::string body;
-    Position position;
-    std::optional<ErrorFacts> failure;
   };
 
   void work(const std::stop_token& stop);
@@ -86,7 +67,14 @@ class TargetVerifier {
   /// A barrier whose view is not that of `other` (0: none).
   [[nodiscard]] std::uint64_t new_barrier(std::uint64_t other);
   void ask(Range& range, std::uint64_t beside);
+  /// Goes through the tables from the first that is not done.
+  void compare_tables(const verify::Pass& pass);
+  /// What capture or the target cannot do for one table leaves the others to be compared.
+  void give_up(const verify::Pass& pass, std::size_t table, const Error& error);
   void compare(const verify::Pass& pass, const Range& range, const wire::Digests& digests);
+  /// Takes the rows out of `found` that are missing because they wait in quarantine.
+  void count_quarantined(const Range& range, const std::optional<verify::Key>& until,
+                         std::vector<verify::RowDifference>& found, verify::TableRecord& record);
   [[nodiscard]] std::vector<verify::RowDifference> narrow(const Range& range,
                                                           const std::vector<std::uint32_t>& blocks,
                                                           const verify::RangeRows& rows);
@@ -94,25 +82,21 @@ class TargetVerifier {
       std::size_t table, const std::vector<verify::RowDifference>& found);
   [[nodiscard]] std::string shown(std::size_t table, const verify::RowDifference& difference,
                                   const wire::ShownRow& source, postgres::Connection& view) const;
-  [[nodiscard]] Answer await(std::uint64_t barrier, wire::Kind kind);
+  [[nodiscard]] BarrierMail::Answer await(std::uint64_t barrier, wire::Kind kind) {
+    return mail_.await(session_, barrier, kind, stop_);
+  }
   [[nodiscard]] const TablePlan& plan_of(std::size_t table) const;
   [[nodiscard]] postgres::Connection& view_of(std::uint64_t barrier) {
     return *views_[barrier % kViews];
   }
-  void request(wire::Kind kind, std::string body);
-
   VerifierTarget target_;
-  wire::Bell bell_;
+  BarrierMail mail_;
   std::mutex mutex_;
   std::condition_variable_any came_;
   // Under mutex_.
   std::vector<TablePlan> plans_;
   std::optional<verify::Pass> wanted_;
   bool busy_ = false;
-  std::uint64_t session_ = 0;
-  bool session_open_ = false;
-  std::deque<Request> requests_;
-  std::deque<Answer> answers_;
   std::array<std::optional<postgres::Connection>, kViews> views_;  // see open_view()
 
   SteadyTime looked_at_{};  // apply's thread
@@ -120,7 +104,7 @@ class TargetVerifier {
   std::stop_token stop_;
   std::uint64_t next_barrier_;
   std::uint64_t ahead_ = 0;  // the barrier that was asked for while the one before is compared
-  std::uint64_t session_used_ = 0;
+  std::uint64_t session_ = 0;
   std::optional<postgres::Connection> ledger_;
   std::vector<TablePlan> pass_plans_;
   std::vector<verify::TableRecord> records_;

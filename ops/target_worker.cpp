@@ -7,6 +7,8 @@
 #include <thread>
 #include <utility>
 
+#include "apply/existing.hpp"
+#include "apply/hooks.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/identity.hpp"
 #include "model/failpoint.hpp"
@@ -54,7 +56,7 @@ void TargetWorker::run(const std::stop_token& stop) {
       work(stop);
       break;
     } catch (const Error& failure) {
-      verifier_.session_lost();
+      verifier_.mail().session_lost();
       applier_.reset();
       close_lanes();
       if (stop.stop_requested()) break;
@@ -75,7 +77,7 @@ void TargetWorker::run(const std::stop_token& stop) {
       std::this_thread::sleep_for(std::min(Milliseconds{20}, deadline.left()));
     }
   }
-  verifier_.session_lost();
+  verifier_.mail().session_lost();
   if (!session_) return;
   const Message bye{Kind::bye, session_->id, session_->sent++, {}};
   static_cast<void>(dealer_.send(encode(bye)));  // a courtesy: nobody may be there any more
@@ -129,6 +131,7 @@ void TargetWorker::connect() {
          .data = "nothing more is applied: without the ledger nobody knows what the tables hold",
          .todo = "lockstep remove SOURCE, drop the copied tables, then run again"});
   ledger_ = *ledger;
+  silent_ = apply::may_be_silent(*connection_);
   tables_ = apply::read_tables(*connection_, options_.migration);
   if (ledger_.phase != Phase::installing) check_tables();
   show_tables();
@@ -199,6 +202,9 @@ void TargetWorker::follow(const std::stop_token& stop) {
   if (ledger_.phase == Phase::indexing) build_keys(stop);
   if (stop.stop_requested()) return;
   const bool keyed = ledger_.phase == Phase::streaming;
+  if (keyed)
+    apply::run_hooks(*connection_, options_.migration, options_.schema, "after_snapshot",
+                     options_.after_snapshot);
   make_applier();
   // Before `follow`: behind it, capture would take this for the ack of its first batch.
   if (keyed) acknowledge();
@@ -258,6 +264,7 @@ void TargetWorker::dispatch(const Message& message) {
 
 void TargetWorker::finish_batch(const Message& message) {
   const apply::Applied applied = applier_->end(wire::decode_batch_end(message.body));
+  show_quarantine(applier_->quarantined());
   progressed();
   if (std::exchange(plans_change_, false)) {
     tables_ = apply::read_tables(*connection_, options_.migration);
@@ -280,7 +287,9 @@ void TargetWorker::note_idle(const Position& position) {
   progressed();
   if (ledger_.phase == Phase::catchup) {
     // Nothing changed since P0: the copy is the state at P0.
-    apply::move_phase(*connection_, options_.migration, Phase::catchup, Phase::indexing, true);
+    apply::move_phase(*connection_, options_.migration, Phase::catchup, Phase::indexing, true, [&] {
+      apply::fill_existing(*connection_, options_.schema, apply::plans_of(tables_), silent_);
+    });
     ledger_.phase = Phase::indexing;
     return;
   }

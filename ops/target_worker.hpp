@@ -33,6 +33,7 @@ struct TargetOptions {
   wire::Credit window{.bytes = 16u << 20, .messages = 128};  ///< what may be on its way to us
   Milliseconds answer_patience{10'000};                      ///< for the welcome
   bool accept_target = false;  ///< whatever database it is, it is the target from now on
+  std::vector<std::string> after_snapshot{};  ///< the hook
 };
 
 class TargetWorker {
@@ -70,6 +71,7 @@ class TargetWorker {
   void meet_plans(std::vector<TablePlan> plans);
   void make_applier();
   void show_tables();
+  void show_quarantine(const apply::QuarantineCounts& counts);
   void finish_batch(const wire::Message& message);
   void acknowledge();
   void note_idle(const Position& position);
@@ -84,6 +86,7 @@ class TargetWorker {
   void check_tables();
   void check_tables_if_due();
   [[nodiscard]] Error explained(const Error& error);
+  [[nodiscard]] bool may_lack_a_partition() const;
   void progressed();
   void ping();
   void send_verification();
@@ -107,6 +110,7 @@ class TargetWorker {
   std::uint64_t next_session_;
   SteadyTime last_sent_{};
   int own_backend_ = 0;   // of the connection before, which the server may still believe in
+  bool silent_ = false;   // triggers and foreign keys of the target do not act in our sessions
   bool blocked_ = false;  // the last failure was the server's answer: a new session is no progress
   SteadyTime checked_at_{};  // the tables
 };

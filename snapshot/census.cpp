@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "link/postgres/encode.hpp"
+#include "link/postgres/row_size.hpp"
 
 namespace lockstep::snapshot {
 
@@ -23,31 +24,78 @@ std::string describe_row(const sqlite::Statement& row, const TableShape& shape,
   return text + describe(row.value(static_cast<int>(column)));
 }
 
+// What the spellings of a column mean is told by the type that is there, whatever was declared.
+Promise promise_to(const TargetType& type) {
+  switch (type.kind) {
+    case TargetKind::date:
+      return Promise::date;
+    case TargetKind::timestamp:
+    case TargetKind::timestamptz:
+      return Promise::instant;
+    case TargetKind::uuid:
+      return Promise::uuid;
+    case TargetKind::json:
+    case TargetKind::jsonb:
+      return Promise::json;
+    case TargetKind::boolean:
+      return Promise::boolean;
+    case TargetKind::integer:
+    case TargetKind::double_precision:
+    case TargetKind::real:
+    case TargetKind::numeric:
+    case TargetKind::text:
+    case TargetKind::character:
+    case TargetKind::bytea:
+    case TargetKind::time:
+      break;
+  }
+  return Promise::none;
+}
+
 class Counter {
  public:
-  explicit Counter(const TableShape& shape) : shape_(shape) {
+  Counter(const TableShape& shape, const TableRules& rules, const TargetTypes& targets)
+      : shape_(shape), rules_(rules), targets_(targets), carried_(rules, shape.key) {
     census_.columns.resize(shape.columns.size());
     for (const Column& column : shape.columns) promises_.push_back(promise_of(column));
+    for (std::size_t i = 0; i < targets.size(); ++i)
+      if (targets[i]) promises_[i] = promise_to(*targets[i]);
   }
 
   std::size_t count(const sqlite::Statement& row) {
     ++census_.rows;
     std::size_t bytes = 0;
     for (std::size_t i = 0; i < census_.columns.size(); ++i)
-      bytes += count_value(row, i, row.value(static_cast<int>(i)));
+      bytes += count_value(row, i, carried_(i, row.value(static_cast<int>(i))));
     census_.bytes += bytes;
+    if (census_.columns.size() > postgres::kAlwaysFits) measure(row);
     return bytes;
   }
 
   TableCensus take() { return std::move(census_); }
 
  private:
+  void measure(const sqlite::Statement& row) {
+    postgres::RowSize size(shape_.columns.size());
+    for (std::size_t i = 0; i < shape_.columns.size(); ++i)
+      size.add(row.value(static_cast<int>(i)), shape_.columns[i].affinity == Affinity::numeric);
+    if (size.bytes() <= census_.row_bytes_max) return;
+    census_.row_bytes_max = size.bytes();
+    census_.widest_row.clear();
+    for (const std::size_t key : shape_.key)
+      census_.widest_row +=
+          fmt::format("{}{}={}", census_.widest_row.empty() ? "" : ", ", shape_.columns[key].name,
+                      describe(row.value(static_cast<int>(key))));
+  }
+
   std::size_t count_value(const sqlite::Statement& row, std::size_t i, const ValueView& value) {
     ColumnCensus& column = census_.columns[i];
     const auto slot = static_cast<std::size_t>(value.kind);
     column.extremes.see(value);
     if (column.count[slot]++ == 0 && value.kind != ValueClass::null)
       column.example[slot] = describe_row(row, shape_, i);
+    if (i < rules_.columns.size() && rules_.columns[i].cast != Cast::none)
+      count_misfit(row, i, value);
     if (value.kind == ValueClass::real && shape_.columns[i].affinity == Affinity::numeric &&
         postgres::misfit_of(value, ColumnType::numeric) == postgres::Misfit::whole_real &&
         column.whole_reals++ == 0)
@@ -57,6 +105,7 @@ class Counter {
       column.promise.broken = true;
       column.promise.broken_by = describe_row(row, shape_, i);
     }
+    if (i < targets_.size() && targets_[i]) count_target_misfit(row, i, value);
     if (value.kind != ValueClass::text && value.kind != ValueClass::blob)
       return sizeof value.integer;
     column.bytes_max = std::max<std::uint64_t>(column.bytes_max, value.bytes.size());
@@ -70,7 +119,25 @@ class Counter {
     return value.bytes.size();
   }
 
+  void count_misfit(const sqlite::Statement& row, std::size_t i, const ValueView& value) {
+    if (postgres::misfit_of(value, type_of(rules_.columns[i].cast)) == postgres::Misfit::none)
+      return;
+    if (census_.columns[i].cast_misfits++ == 0)
+      census_.columns[i].cast_misfit_example = describe_row(row, shape_, i);
+  }
+
+  void count_target_misfit(const sqlite::Statement& row, std::size_t i, const ValueView& value) {
+    ColumnCensus& column = census_.columns[i];
+    const std::string_view why = misfit_of_target(value, *targets_[i]);
+    if (why.empty()) return;
+    if (column.target_misfits++ == 0)
+      column.target_misfit_example = fmt::format("{}: {}", describe_row(row, shape_, i), why);
+  }
+
   const TableShape& shape_;
+  const TableRules& rules_;
+  const TargetTypes& targets_;
+  RuleReader carried_;
   std::vector<Promise> promises_;
   TableCensus census_;
 };
@@ -80,11 +147,17 @@ struct Part {
   std::optional<std::int64_t> until;
 };
 
-TableCensus count_part(sqlite::Database& database, const TableShape& shape,
+/// What the values are read for.
+struct Reading {
+  const TableRules& rules;
+  const TargetTypes& targets;
+};
+
+TableCensus count_part(sqlite::Database& database, const TableShape& shape, const Reading& reading,
                        const sqlite::SliceLimits& limits, const Part& part,
                        const std::function<void(std::uint64_t)>& progress) {
   sqlite::Scan scan(database, shape, part.after, limits, part.until);
-  Counter counter(shape);
+  Counter counter(shape, reading.rules, reading.targets);
   const sqlite::Scan::Visit visit = [&](const sqlite::Statement& row) {
     return counter.count(row);
   };
@@ -109,6 +182,10 @@ std::optional<std::int64_t> middle_rowid(sqlite::Database& database, const Table
 void add(TableCensus& sum, const TableCensus& part) {
   sum.rows += part.rows;
   sum.bytes += part.bytes;
+  if (part.row_bytes_max > sum.row_bytes_max) {
+    sum.row_bytes_max = part.row_bytes_max;
+    sum.widest_row = part.widest_row;
+  }
   for (std::size_t i = 0; i < sum.columns.size(); ++i) {
     ColumnCensus& column = sum.columns[i];
     const ColumnCensus& other = part.columns[i];
@@ -119,9 +196,14 @@ void add(TableCensus& sum, const TableCensus& part) {
     column.nul_texts += other.nul_texts;
     column.invalid_texts += other.invalid_texts;
     if (column.bad_text_example.empty()) column.bad_text_example = other.bad_text_example;
+    column.cast_misfits += other.cast_misfits;
+    if (column.cast_misfit_example.empty()) column.cast_misfit_example = other.cast_misfit_example;
     column.whole_reals += other.whole_reals;
     if (column.whole_real_example.empty()) column.whole_real_example = other.whole_real_example;
     column.bytes_max = std::max(column.bytes_max, other.bytes_max);
+    column.target_misfits += other.target_misfits;
+    if (column.target_misfit_example.empty())
+      column.target_misfit_example = other.target_misfit_example;
     add(column.promise, other.promise);
     column.extremes.add(other.extremes);
   }
@@ -129,12 +211,21 @@ void add(TableCensus& sum, const TableCensus& part) {
 
 }  // namespace
 
+TargetTypes target_types(const TableShape& shape, const CatalogTable& there) {
+  TargetTypes types(shape.columns.size());
+  for (std::size_t i = 0; i < types.size(); ++i)
+    for (const auto& column : there.columns)
+      if (column.name == shape.columns[i].name) types[i] = parse_target_type(column.type);
+  return types;
+}
+
 TableCensus sample_census(sqlite::Database& database, const TableShape& shape,
-                          std::uint64_t rows_max) {
+                          std::uint64_t rows_max, const TableRules& rules,
+                          const TargetTypes& targets) {
   constexpr std::size_t kSliceBytesMax = std::size_t{1} << 40;
   const sqlite::SliceLimits limits{.bytes_max = kSliceBytesMax};
   sqlite::Scan scan(database, shape, std::nullopt, limits);
-  Counter counter(shape);
+  Counter counter(shape, rules, targets);
   bool more = true;
   while (more && scan.rows() < rows_max)
     more = scan.slice([&](const sqlite::Statement& row) {
@@ -148,20 +239,22 @@ TableCensus sample_census(sqlite::Database& database, const TableShape& shape,
 
 TableCensus take_census(sqlite::Database& database, const TableShape& shape,
                         const sqlite::SliceLimits& limits,
-                        const std::function<void(std::uint64_t)>& progress) {
+                        const std::function<void(std::uint64_t)>& progress, const TableRules& rules,
+                        const TargetTypes& targets) {
   sqlite::SliceLimits wide = limits;
   wide.bytes_max = std::size_t{1} << 40;  // nothing is kept: only time bounds a slice
+  const Reading reading{rules, targets};
   const std::optional<std::int64_t> middle = middle_rowid(database, shape);
-  if (!middle) return count_part(database, shape, wide, {}, progress);
+  if (!middle) return count_part(database, shape, reading, wide, {}, progress);
 
   std::atomic<std::uint64_t> beyond{0};
   std::future<TableCensus> second = std::async(std::launch::async, [&] {
     sqlite::Database own = sqlite::Database::open(database.path(), sqlite::OpenMode::read_only);
     const Part part{std::vector{Value(ValueView{.kind = ValueClass::integer, .integer = *middle})},
                     std::nullopt};
-    return count_part(own, shape, wide, part, [&](std::uint64_t rows) { beyond = rows; });
+    return count_part(own, shape, reading, wide, part, [&](std::uint64_t rows) { beyond = rows; });
   });
-  TableCensus census = count_part(database, shape, wide, {std::nullopt, middle},
+  TableCensus census = count_part(database, shape, reading, wide, {std::nullopt, middle},
                                   [&](std::uint64_t rows) { progress(rows + beyond); });
   add(census, second.get());
   return census;

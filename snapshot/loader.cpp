@@ -9,6 +9,8 @@
 #include "link/postgres/encode.hpp"
 #include "link/postgres/entry_check.hpp"
 #include "link/postgres/names.hpp"
+#include "link/postgres/quarantine.hpp"
+#include "link/wire/held_row.hpp"
 #include "model/failpoint.hpp"
 
 namespace lockstep::snapshot {
@@ -19,9 +21,13 @@ constexpr std::size_t kLumpBytes = 128u << 10;
 
 std::string copy_sql(const std::string& schema, const TablePlan& table) {
   std::vector<std::string> columns;
-  for (const Column& column : table.shape.columns) columns.push_back(postgres::quoted(column.name));
+  for (std::size_t i = 0; i < table.types.size(); ++i)
+    columns.push_back(postgres::quoted(table.target_column(i)));
+  // Where constraints are, rows that never existed together would meet them.
   return fmt::format("COPY {} ({}) FROM STDIN (FORMAT binary)",
-                     postgres::qualified(schema, table.name()), fmt::join(columns, ", "));
+                     table.existing ? postgres::copy_table(schema, table.id)
+                                    : postgres::qualified(schema, table.target_name()),
+                     fmt::join(columns, ", "));
 }
 
 [[noreturn]] void throw_not_whole(const TablePlan& table, const std::string& why) {
@@ -57,7 +63,7 @@ void Loader::begin() {
 }
 
 void Loader::open() {
-  begin();
+  if (connection_.idle()) begin();
   copy_ = std::make_unique<postgres::CopyIn>(connection_, copy_sql(schema_, table_));
 }
 
@@ -69,32 +75,57 @@ void Loader::rows(std::string_view fragment) {
 void Loader::take(const EntryView& entry) {
   if (entry.table != table_.id || !entry.present)
     throw_not_whole(table_, "a row of another table came");
-  postgres::check_entry(table_, entry);
+  ++rows_;
+  if (const auto bad = postgres::check_entry(table_, entry)) return hold(entry, *bad);
   if (!copy_) open();
   postgres::append_tuple_head(lump_, table_.types.size());
   ValueCursor values(entry.values);
   for (const ColumnType type : table_.types) postgres::append_field(lump_, *values.next(), type);
-  ++rows_;
   if (lump_.size() < kLumpBytes) return;
   copy_->put(lump_);
   lump_.clear();
 }
 
+void Loader::hold(const EntryView& entry, const postgres::BadValue& bad) {
+  constexpr std::size_t kHeldBytesMax = std::size_t{1} << 20;
+  held_.push_back(wire::held_row(table_, entry, bad.column, bad.reason));
+  held_bytes_ += held_.back().key.size() + held_.back().value.size();
+  ++held_rows_;
+  if (held_bytes_ >= kHeldBytesMax) write_held();
+}
+
+// No other statement can run while a COPY does.
+void Loader::write_held() {
+  end_copy();
+  for (const HeldRow& row : held_) postgres::hold_row(connection_, migration_, row);
+  held_.clear();
+  held_bytes_ = 0;
+}
+
+// A transaction is open behind it in any case.
+void Loader::end_copy() {
+  if (!copy_) {
+    if (connection_.idle()) begin();
+    return;
+  }
+  if (!lump_.empty()) copy_->put(lump_);
+  lump_.clear();
+  copied_ += copy_->finish();
+  copy_.reset();
+}
+
 void Loader::chunk_end(const wire::ChunkEnd& end) {
   if (!reader_.at_boundary() || rows_ != end.rows)
     throw_not_whole(table_, fmt::format("{} rows came, {} were announced", rows_, end.rows));
-  if (copy_) {
-    if (!lump_.empty()) copy_->put(lump_);
-    lump_.clear();
-    const std::int64_t copied = copy_->finish();
-    copy_.reset();
-    check(copied == static_cast<std::int64_t>(rows_), "the server counted the rows that were sent");
-  } else {
-    begin();
-  }
+  write_held();
+  check(copied_ == static_cast<std::int64_t>(rows_ - held_rows_),
+        "the server counted the rows that were sent");
+  if (held_rows_ > 0) postgres::settle_held_rows(connection_, migration_, end.as_of);
   LOCKSTEP_FAILPOINT("snap.chunk_written");
   record(end);
   rows_ = 0;
+  held_rows_ = 0;
+  copied_ = 0;
 }
 
 void Loader::record(const wire::ChunkEnd& end) {

@@ -3,17 +3,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
 
 #include "link/postgres/names.hpp"
+#include "link/postgres/row_size.hpp"
 #include "link/sqlite/sql_text.hpp"
 #include "model/row_stream.hpp"
+#include "snapshot/majority.hpp"
 
 namespace lockstep::snapshot {
 
 namespace {
 
-// A btree tuple of PostgreSQL holds 2704 bytes; the rest of the tuple and other columns need some.
-constexpr std::uint64_t kIndexedBytesMax = 2'600;
+using postgres::kIndexedBytesMax;
 
 std::uint64_t indexed_bytes(const std::vector<std::size_t>& columns, const TableShape& shape,
                             const TableCensus& census) {
@@ -44,10 +48,20 @@ std::string index_obstacle(const Index& index, const TableShape& shape, const Ta
   return {};
 }
 
+// Values that SQLite tells apart may be one after a rule.
+std::string merging_column(const Index& index, const TablePlan& plan) {
+  if (!index.unique || plan.rules.columns.empty()) return {};
+  for (const std::size_t column : stored_columns(index, plan.shape))
+    if (!plan.rules.columns[column].is_injective()) return plan.shape.columns[column].name;
+  return {};
+}
+
 void decide_indexes(TablePlan& plan, const TableCensus& census) {
   for (const Index& index : plan.shape.indexes) {
     if (index.origin == IndexOrigin::primary_key) continue;
-    const std::string obstacle = index_obstacle(index, plan.shape, census);
+    std::string obstacle = index_obstacle(index, plan.shape, census);
+    if (const std::string column = merging_column(index, plan); !column.empty())
+      obstacle = fmt::format("after the rule for {} two values may be the same", column);
     if (obstacle.empty())
       plan.carried_indexes.push_back(index.name);
     else
@@ -71,27 +85,109 @@ void add_type(Planned& planned, std::size_t column, ColumnType of_class,
   if (!usable.why_not.empty()) plan.left_out.push_back(usable.why_not);
 }
 
+// False unless its owner has chosen that odd values wait in the quarantine.
+bool add_majority_type(Planned& planned, std::size_t column, const TableCensus& census) {
+  if (planned.plan.on_bad_value_of(column) != OnBadValue::quarantine) return false;
+  const Column& declared = planned.plan.shape.columns[column];
+  const auto use = planned.plan.is_key(column) ? ColumnUse::key : ColumnUse::plain;
+  const auto majority = majority_type(declared, census.columns[column], use);
+  if (!majority) return false;
+  add_type(planned, column, majority->type, census);
+  planned.warnings.push_back(
+      {"LS-D402",
+       fmt::format("column {} becomes {}; {} row(s) do not fit and wait in quarantine ({})",
+                   declared.name, to_string(planned.plan.types[column]), majority->odd,
+                   majority->example)});
+  return true;
+}
+
 }  // namespace
 
-std::vector<std::string> shape_problems(const TableShape& shape) {
+std::vector<std::string> shape_problems(const TableShape& shape, const TableRules& rules) {
   std::vector<std::string> problems;
-  if (const std::string problem = postgres::relation_name_problem(shape.name); !problem.empty())
+  TablePlan named;
+  named.shape = shape;
+  named.rules = rules;
+  if (const std::string problem = postgres::relation_name_problem(named.target_name());
+      !problem.empty())
     problems.push_back("its name: " + problem);
   if (shape.columns.size() > postgres::kColumnsMax)
     problems.push_back(fmt::format("it has {} columns; PostgreSQL stops at {}",
                                    shape.columns.size(), postgres::kColumnsMax));
-  for (const Column& column : shape.columns)
-    if (const std::string problem = postgres::column_name_problem(column.name); !problem.empty())
-      problems.push_back(fmt::format("column \"{}\": {}", column.name, problem));
+  std::set<std::string> names;
+  const auto look = [&](const std::string& column, const std::string& name) {
+    if (const std::string problem = postgres::column_name_problem(name); !problem.empty())
+      problems.push_back(fmt::format("column \"{}\": {}", column, problem));
+    else if (!names.insert(name).second)
+      problems.push_back(
+          fmt::format("column \"{}\": another column is called {} on PostgreSQL", column, name));
+  };
+  for (std::size_t i = 0; i < shape.columns.size(); ++i)
+    look(shape.columns[i].name, named.target_column(i));
+  for (const AddedColumn& column : rules.added) look(column.name, column.name);
   return problems;
 }
 
+std::vector<std::string> rule_problems(const TableShape& shape, const TableRules& rules) {
+  std::vector<std::string> problems;
+  for (const std::size_t key : shape.key)
+    if (key < rules.columns.size() && !rules.columns[key].is_injective())
+      problems.push_back(
+          fmt::format("column {} is in the key, and its rule {} could make two keys one; on a key "
+                      "only \"rename\" and \"type\": \"literal\" are exact",
+                      shape.columns[key].name, describe(rules.columns[key])));
+  return problems;
+}
+
+namespace {
+
+// By the rule's type, if every value has become one of it.
+std::optional<ColumnType> ruled_type(const TablePlan& plan, std::size_t column,
+                                     const ColumnCensus& census, std::string& why) {
+  const ColumnRule& rule = plan.rules.columns[column];
+  if (census.cast_misfits == 0) return type_of(rule.cast);
+  why = fmt::format("column {} has {} value(s) that its rule {} cannot convert ({})",
+                    plan.shape.columns[column].name, census.cast_misfits, describe(rule),
+                    census.cast_misfit_example);
+  return std::nullopt;
+}
+
+bool has_cast(const TablePlan& plan, std::size_t column) {
+  return column < plan.rules.columns.size() && plan.rules.columns[column].cast != Cast::none;
+}
+
+// Nothing is changed, not even a name, without being said.
+void tell_rules(Planned& planned) {
+  const TablePlan& plan = planned.plan;
+  const auto say = [&](std::string what) {
+    planned.warnings.push_back({"LS-A109", std::move(what)});
+  };
+  if (!plan.rules.rename.empty())
+    say(fmt::format("it is called {} on PostgreSQL", plan.target_name()));
+  for (std::size_t i = 0; i < plan.rules.columns.size(); ++i)
+    if (!plan.rules.columns[i].empty())
+      say(fmt::format("column {} goes by its rule {}{}", plan.shape.columns[i].name,
+                      describe(plan.rules.columns[i]),
+                      plan.rules.columns[i].is_injective()
+                          ? ""
+                          : "; values change where it says so, and only there"));
+  for (const AddedColumn& added : plan.rules.added)
+    say(fmt::format("PostgreSQL has a column {} more, {} in every row", added.name,
+                    describe(added.value.view())));
+}
+
+}  // namespace
+
 Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus& census,
-                   std::int64_t sequence) {
+                   std::int64_t sequence, const TableRules& rules,
+                   std::vector<OnBadValue> on_bad_value) {
   Planned planned;
+  planned.plan.on_bad_value = std::move(on_bad_value);
   planned.plan.id = id;
   planned.plan.shape = shape;
   planned.plan.sequence = sequence;
+  planned.plan.rules = rules;
+  tell_rules(planned);
   for (std::size_t i = 0; i < shape.columns.size(); ++i) {
     std::string why;
     if (census.columns[i].bytes_max > kValueBytesMax)
@@ -99,10 +195,15 @@ Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus&
                                              shape.columns[i].name, census.columns[i].bytes_max,
                                              kValueBytesMax));
     const auto use = planned.plan.is_key(i) ? ColumnUse::key : ColumnUse::plain;
-    const auto type = decide_type(shape.columns[i], census.columns[i], use, why);
-    if (type)
+    const bool cast = has_cast(planned.plan, i);
+    const auto type = cast ? ruled_type(planned.plan, i, census.columns[i], why)
+                           : decide_type(shape.columns[i], census.columns[i], use, why);
+    if (type && cast) {
+      planned.plan.types.push_back(*type);
+      planned.plan.spellings.emplace_back();
+    } else if (type)
       add_type(planned, i, *type, census);
-    else
+    else if (!add_majority_type(planned, i, census))
       planned.problems.push_back(why);
   }
   for (const std::size_t key : shape.key) {
@@ -117,6 +218,11 @@ Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus&
     planned.problems.push_back(
         fmt::format("its longest key has {} bytes; PostgreSQL indexes at most about {}", bytes,
                     kIndexedBytesMax));
+  if (census.row_bytes_max > postgres::kRowBytesMax)
+    planned.problems.push_back(fmt::format(
+        "row {} has too many columns that are not NULL: it takes up to {} bytes on a page of "
+        "PostgreSQL, which has {} for it",
+        census.widest_row, census.row_bytes_max, postgres::kRowBytesMax));
   if (shape.keyed_by_rowid)
     planned.warnings.push_back(
         {"LS-S305",

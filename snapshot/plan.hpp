@@ -23,11 +23,20 @@ struct Planned {
   std::vector<std::size_t> undecided;  ///< columns without values: see settle_undecided()
 };
 
-/// Checks the schema alone: names, number of columns, a key.
-[[nodiscard]] std::vector<std::string> shape_problems(const TableShape& shape);
+/// Checks the schema alone: names on PostgreSQL, number of columns.
+[[nodiscard]] std::vector<std::string> shape_problems(const TableShape& shape,
+                                                      const TableRules& rules = {});
 
-/// Decides types and which indexes PostgreSQL gets. `sequence` is sqlite_sequence's number.
+/// Rules that may not stand where they stand: a key has to stay a key.
+[[nodiscard]] std::vector<std::string> rule_problems(const TableShape& shape,
+                                                     const TableRules& rules);
+
+/// Decides types and which indexes PostgreSQL gets. `census` was taken with the same `rules`.
+/// `sequence` is sqlite_sequence's number. Where `on_bad_value` (one per column; shorter: stop)
+/// says quarantine, values of the odd class are no problem but a warning LS-D402.
 [[nodiscard]] Planned plan_table(std::uint32_t id, const TableShape& shape,
-                                 const TableCensus& census, std::int64_t sequence);
+                                 const TableCensus& census, std::int64_t sequence,
+                                 const TableRules& rules = {},
+                                 std::vector<OnBadValue> on_bad_value = {});
 
 }  // namespace lockstep::snapshot

@@ -69,11 +69,13 @@ void Reader::open_parts() {
 
 bool Reader::read(Part& part, std::string& entries) {
   const int columns = static_cast<int>(part.plan->shape.columns.size());
+  RuleReader carried(part.plan->rules, part.plan->shape.key);
   const sqlite::Scan::Visit visit = [&](const sqlite::Statement& row) {
     const std::size_t before = entries.size();
     EntryWriter entry(entries);
     entry.begin(part.plan->id, true);
-    for (int column = 0; column < columns; ++column) entry.put(row.value(column));
+    for (int column = 0; column < columns; ++column)
+      entry.put(carried(static_cast<std::size_t>(column), row.value(column)));
     entry.end();
     return entries.size() - before;
   };

@@ -46,8 +46,11 @@ void settle_undecided(std::vector<TablePlan>& plans,
       const auto found = seen.find(spoken(declared));
       if (found == seen.end() || found->second.types.size() != 1) continue;
       // Elsewhere an empty fraction may be written: here nobody looked for one.
-      const PromiseCensus borrowed{
-          .kept = 1, .spellings = found->second.spellings, .empty_fractions = 1};
+      const bool milliseconds = *found->second.types.begin() == ColumnType::timestamp_ms;
+      const PromiseCensus borrowed{.kept = 1,
+                                   .spellings = found->second.spellings,
+                                   .milliseconds = milliseconds ? 1U : 0U,
+                                   .empty_fractions = 1};
       const Usable usable = usable_type(declared, borrowed, distinction_of(plans[i].shape, column));
       if (usable.type != *found->second.types.begin()) continue;
       plans[i].types[column] = *usable.type;

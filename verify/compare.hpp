@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,16 +20,22 @@ struct Comparison {
   std::uint64_t missing = 0;          ///< on the source only
   std::uint64_t extra = 0;            ///< on the target only
   std::uint64_t differ = 0;           ///< same key, another value
+  std::uint64_t quarantined = 0;      ///< on the source, and absent from the target as they should
   std::vector<std::string> examples;  ///< the first few, with key, column and both values
 
   [[nodiscard]] bool equal() const { return missing + extra + differ == 0; }
 };
+
+/// Keys of rows that wait in quarantine, as wire::encode_key writes them: they have to be on the
+/// source, and must not be on the target.
+using QuarantinedKeys = std::set<std::string>;
 
 /// Reads both sides in key order and joins them: memory does not grow with the table. Values are
 /// equal when their bits are; instants and UUIDs, when they are the same, however spelled. The
 /// caller sees to it that nothing changes meanwhile. `progress` is told the source rows so far.
 [[nodiscard]] Comparison compare_table(sqlite::Database& source, postgres::Connection& target,
                                        const std::string& schema, const TablePlan& plan,
-                                       const std::function<void(std::uint64_t)>& progress);
+                                       const std::function<void(std::uint64_t)>& progress,
+                                       QuarantinedKeys quarantined = {});
 
 }  // namespace lockstep::verify

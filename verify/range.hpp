@@ -17,16 +17,22 @@ namespace lockstep::verify {
 struct RangeLimits {
   std::uint64_t rows_max = 200'000;  ///< keys and hashes of so many rows are kept
   std::size_t key_bytes_max = 8u << 20;
+  /// Of a table that has to be sorted.
+  std::uint64_t sorted_rows_max = 2'000'000;
+  std::size_t sorted_key_bytes_max = 64u << 20;
 };
 
 struct SourceRange {
   RangeRows rows;
   std::vector<Block> blocks;  ///< never empty
   bool done = false;          ///< the table ends here: the last block is open
+  std::optional<Key> resume;  ///< not done: where to read on, in the source's own spelling
 };
 
-/// Reads on after a key (nothing: from the start) until the deadline, the limits or the table's
-/// end, whichever comes first, in the caller's read transaction. At least one row, if there is one.
+/// Reads on after a key in the source's own spelling (nothing: from the start) until the deadline,
+/// the limits or the table's end, whichever comes first, in the caller's read transaction. At least
+/// one row, if there is one. A table whose key the target has in another order is read whole and
+/// sorted, whatever the deadline; Error LS-V508 if it is too large for that.
 [[nodiscard]] SourceRange read_source_range(sqlite::Database& source, const TablePlan& plan,
                                             const std::optional<Key>& after,
                                             const Deadline& deadline, RangeLimits limits = {});
@@ -36,10 +42,10 @@ struct SourceRange {
                                           const TablePlan& plan, const std::optional<Key>& after,
                                           const std::vector<Block>& blocks);
 
-/// Rows by their keys; nothing where a side has none.
-[[nodiscard]] std::optional<std::vector<Value>> read_source_row(sqlite::Database& source,
-                                                                const TablePlan& plan,
-                                                                const Key& key);
+/// Rows by their keys; nothing where a side has none. Where a key is spelled otherwise on the
+/// source, that reads the table to find them.
+[[nodiscard]] std::vector<std::optional<std::vector<Value>>> read_source_rows(
+    sqlite::Database& source, const TablePlan& plan, const std::vector<Key>& keys);
 [[nodiscard]] std::optional<std::vector<Value>> read_target_row(postgres::Connection& target,
                                                                 const std::string& schema,
                                                                 const TablePlan& plan,

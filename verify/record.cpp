@@ -32,11 +32,13 @@ constexpr char kCreate[] =
     " id integer NOT NULL,"
     " name text NOT NULL,"
     " done boolean NOT NULL,"
-    " cursor bytea,"
+    " cursor bytea, source_cursor bytea,"
     " source_rows bigint NOT NULL, target_rows bigint NOT NULL,"
     " source_digest bigint NOT NULL, target_digest bigint NOT NULL,"
     " missing bigint NOT NULL, extra bigint NOT NULL, differ bigint NOT NULL,"
+    " quarantined bigint NOT NULL,"
     " barriers bigint NOT NULL,"
+    " problem text NOT NULL,"
     " oldest text, newest text,"
     " updated timestamptz NOT NULL DEFAULT now(),"
     " PRIMARY KEY (pass, id));"
@@ -74,6 +76,16 @@ std::optional<std::string> text_of(const std::optional<Position>& position) {
   return to_string(*position);
 }
 
+std::optional<std::string> key_text(const std::optional<Key>& key) {
+  if (!key) return std::nullopt;
+  return hex_of(key_bytes(*key));
+}
+
+std::optional<Key> key_of(const Result& rows, int row, int column) {
+  if (rows.is_null(row, column)) return std::nullopt;
+  return parse_key_bytes(from_hex(rows.value(row, column)));
+}
+
 std::optional<Position> position_of(const Result& rows, int row, int column) {
   if (rows.is_null(row, column)) return std::nullopt;
   return parse_position(rows.value(row, column));
@@ -106,21 +118,24 @@ std::optional<Pass> pass_of(Connection& connection, const Result& rows) {
 
 void write_table(Connection& connection, const std::string& pass, const TableRecord& record) {
   connection.query(
-      "INSERT INTO lockstep.verify_tables AS t (pass, id, name, done, cursor, source_rows, "
-      "target_rows, source_digest, target_digest, missing, extra, differ, barriers, oldest, "
-      "newest) VALUES ($1::bigint, $2::integer, $3, $4::boolean, $5::bytea, $6::bigint, "
-      "$7::bigint, $8::bigint, $9::bigint, $10::bigint, $11::bigint, $12::bigint, $13::bigint, "
-      "$14, $15) ON CONFLICT (pass, id) DO UPDATE SET done = excluded.done, cursor = "
-      "excluded.cursor, source_rows = excluded.source_rows, target_rows = excluded.target_rows, "
-      "source_digest = excluded.source_digest, target_digest = excluded.target_digest, missing = "
-      "excluded.missing, extra = excluded.extra, differ = excluded.differ, barriers = "
-      "excluded.barriers, oldest = excluded.oldest, newest = excluded.newest, updated = now()",
+      "INSERT INTO lockstep.verify_tables AS t (pass, id, name, done, cursor, source_cursor, "
+      "source_rows, target_rows, source_digest, target_digest, missing, extra, differ, "
+      "quarantined, barriers, oldest, newest, problem) VALUES ($1::bigint, $2::integer, $3, "
+      "$4::boolean, $5::bytea, $6::bytea, $7::bigint, $8::bigint, $9::bigint, $10::bigint, "
+      "$11::bigint, $12::bigint, $13::bigint, $14::bigint, $15::bigint, $16, $17, $18) ON "
+      "CONFLICT (pass, id) DO UPDATE SET done = excluded.done, cursor = excluded.cursor, "
+      "source_cursor = excluded.source_cursor, source_rows = excluded.source_rows, target_rows "
+      "= excluded.target_rows, source_digest = excluded.source_digest, target_digest = "
+      "excluded.target_digest, missing = excluded.missing, extra = excluded.extra, differ = "
+      "excluded.differ, quarantined = excluded.quarantined, barriers = excluded.barriers, "
+      "oldest = excluded.oldest, newest = excluded.newest, problem = excluded.problem, updated "
+      "= now()",
       {pass, std::to_string(record.id), record.name, record.done ? "true" : "false",
-       record.cursor ? std::optional(hex_of(key_bytes(*record.cursor))) : std::nullopt,
-       number(record.source_rows), number(record.target_rows), number(record.source_digest),
-       number(record.target_digest), number(record.missing), number(record.extra),
-       number(record.differ), number(record.barriers), text_of(record.oldest),
-       text_of(record.newest)});
+       key_text(record.cursor), key_text(record.source_cursor), number(record.source_rows),
+       number(record.target_rows), number(record.source_digest), number(record.target_digest),
+       number(record.missing), number(record.extra), number(record.differ),
+       number(record.quarantined), number(record.barriers), text_of(record.oldest),
+       text_of(record.newest), record.problem});
 }
 
 }  // namespace
@@ -198,9 +213,9 @@ void move_pass(Connection& connection, std::int64_t id, PassState state,
 
 std::vector<TableRecord> read_records(Connection& connection, std::int64_t pass) {
   const Result rows = connection.query(
-      "SELECT id, name, done, cursor, source_rows, target_rows, source_digest, target_digest, "
-      "missing, extra, differ, barriers, oldest, newest FROM lockstep.verify_tables WHERE pass = "
-      "$1::bigint ORDER BY name",
+      "SELECT id, name, done, cursor, source_cursor, source_rows, target_rows, source_digest, "
+      "target_digest, missing, extra, differ, quarantined, barriers, oldest, newest, problem FROM "
+      "lockstep.verify_tables WHERE pass = $1::bigint ORDER BY name",
       {std::to_string(pass)});
   std::vector<TableRecord> records;
   for (int row = 0; row < rows.rows(); ++row) {
@@ -208,17 +223,16 @@ std::vector<TableRecord> read_records(Connection& connection, std::int64_t pass)
     record.id = static_cast<std::uint32_t>(rows.integer(row, 0));
     record.name = rows.value(row, 1);
     record.done = rows.boolean(row, 2);
-    if (!rows.is_null(row, 3)) record.cursor = parse_key_bytes(from_hex(rows.value(row, 3)));
-    record.source_rows = count_of(rows, row, 4);
-    record.target_rows = count_of(rows, row, 5);
-    record.source_digest = count_of(rows, row, 6);
-    record.target_digest = count_of(rows, row, 7);
-    record.missing = count_of(rows, row, 8);
-    record.extra = count_of(rows, row, 9);
-    record.differ = count_of(rows, row, 10);
-    record.barriers = count_of(rows, row, 11);
-    record.oldest = position_of(rows, row, 12);
-    record.newest = position_of(rows, row, 13);
+    record.cursor = key_of(rows, row, 3);
+    record.source_cursor = key_of(rows, row, 4);
+    int column = 5;
+    for (std::uint64_t* count :
+         {&record.source_rows, &record.target_rows, &record.source_digest, &record.target_digest,
+          &record.missing, &record.extra, &record.differ, &record.quarantined, &record.barriers})
+      *count = count_of(rows, row, column++);
+    record.oldest = position_of(rows, row, column++);
+    record.newest = position_of(rows, row, column++);
+    record.problem = rows.value(row, column);
     records.push_back(std::move(record));
   }
   return records;

@@ -32,11 +32,14 @@ struct TableRecord {
   std::uint32_t id = 0;
   std::string name;
   bool done = false;
-  std::optional<Key> cursor;  ///< everything up to this key has been compared
+  std::optional<Key> cursor;         ///< everything up to this key has been compared
+  std::optional<Key> source_cursor;  ///< the same key in the source's own spelling
   std::uint64_t source_rows = 0, target_rows = 0;
   std::uint64_t source_digest = 0, target_digest = 0;
   std::uint64_t missing = 0, extra = 0, differ = 0;
+  std::uint64_t quarantined = 0;  ///< on the source, and absent from the target as they should be
   std::uint64_t barriers = 0;
+  std::string problem;                     ///< why it could not be compared; empty: it could
   std::optional<Position> oldest, newest;  ///< positions at which ranges were compared
 
   [[nodiscard]] std::uint64_t different() const { return missing + extra + differ; }

@@ -10,7 +10,9 @@
 #include <iterator>
 #include <utility>
 
+#include "link/postgres/names.hpp"
 #include "link/postgres/numeric.hpp"
+#include "verify/json_meaning.hpp"
 
 namespace lockstep::verify {
 
@@ -18,13 +20,15 @@ namespace {
 
 constexpr std::size_t kMinuteBytes = 16, kSecondBytes = 19;
 constexpr std::int64_t kMicroseconds = 1'000'000, kDaySeconds = 86'400;
+constexpr std::int64_t kPerMillisecond = 1'000;
+constexpr std::int64_t kMillisecondsTo2000 = 946'684'800'000;  // of 1970, PostgreSQL begins in 2000
 constexpr std::array<std::size_t, 4> kDashes{8, 13, 18, 23};
 
 // Spelled as "YYYY-MM-DD HH:MM:SS[.f]": no zeros at the end of the fraction, no zone.
 void respell_instant(std::string& text) {
   if (text.size() < kMinuteBytes) return;
   if (text[10] == 'T') text[10] = ' ';
-  for (const std::string_view zone : {"Z", "+00:00", "+00"})
+  for (const std::string_view zone : {"Z", " +00:00", "+00:00", "+00"})
     if (text.size() >= kMinuteBytes + zone.size() && text.ends_with(zone)) {
       text.resize(text.size() - zone.size());
       break;
@@ -40,6 +44,19 @@ void respell_uuid(std::string& text) {
     for (const std::size_t dash : kDashes) text.insert(dash, 1, '-');
   for (char& c : text)
     if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
+}
+
+// HH:MM is HH:MM:SS, and zeros at the end of a fraction say nothing.
+void respell_time(std::string& text) {
+  constexpr std::size_t kClockMinuteBytes = 5;
+  if (text.size() == kClockMinuteBytes) text += ":00";
+  if (text.find('.') == std::string::npos) return;
+  while (text.back() == '0') text.pop_back();
+  if (text.back() == '.') text.pop_back();
+}
+
+bool there_is(const TablePlan& plan, std::size_t column, TargetKind kind) {
+  return plan.existing && plan.existing->columns[column].holds.kind == kind;
 }
 
 template <typename Number>
@@ -138,6 +155,12 @@ bool read_field(Value& out, std::string_view field, ColumnType type) {
       append_instant(out.bytes, instant.value_or(0));
       return instant.has_value();
     }
+    case ColumnType::timestamp_ms: {
+      const auto instant = big_endian<std::int64_t>(field);
+      out.kind = ValueClass::integer;
+      out.integer = instant.value_or(0) / kPerMillisecond + kMillisecondsTo2000;
+      return instant.has_value() && *instant % kPerMillisecond == 0;
+    }
     case ColumnType::uuid:
       set_bytes(out, ValueClass::text, {});
       append_uuid(out.bytes, field);
@@ -148,20 +171,55 @@ bool read_field(Value& out, std::string_view field, ColumnType type) {
 
 }  // namespace
 
-void read_source(Value& out, const ValueView& value, ColumnType type) {
-  out.kind = value.kind;
-  out.integer = value.integer;
-  out.real = value.real;
-  out.bytes.assign(value.bytes);
-  if (value.kind != ValueClass::text) return;
-  if (type == ColumnType::uuid) respell_uuid(out.bytes);
-  if (type == ColumnType::timestamp || type == ColumnType::timestamptz) respell_instant(out.bytes);
+bool is_respelled(const TablePlan& plan, std::size_t column) {
+  switch (plan.types[column]) {
+    case ColumnType::uuid:
+    case ColumnType::timestamp:
+    case ColumnType::timestamptz:
+      return true;
+    case ColumnType::bigint:
+    case ColumnType::double_precision:
+    case ColumnType::text:
+    case ColumnType::bytea:
+    case ColumnType::numeric:
+    case ColumnType::boolean:
+    case ColumnType::date:
+    case ColumnType::json:
+    case ColumnType::timestamp_ms:
+      return there_is(plan, column, TargetKind::time) || there_is(plan, column, TargetKind::jsonb);
+  }
+  return true;
 }
 
-void read_target(Value& out, const std::optional<std::string_view>& field, ColumnType type) {
+void respell(Value& value, const TablePlan& plan, std::size_t column) {
+  const ColumnType type = plan.types[column];
+  if (value.kind != ValueClass::text) return;
+  if (there_is(plan, column, TargetKind::time)) respell_time(value.bytes);
+  if (there_is(plan, column, TargetKind::jsonb)) value.bytes = json_meaning(value.bytes);
+  if (type == ColumnType::uuid) respell_uuid(value.bytes);
+  if (type == ColumnType::timestamp || type == ColumnType::timestamptz)
+    respell_instant(value.bytes);
+}
+
+std::vector<Value> carried_key(const TablePlan& plan, std::vector<Value> key) {
+  for (std::size_t i = 0; i < key.size() && i < plan.shape.key.size(); ++i)
+    respell(key[i], plan, plan.shape.key[i]);
+  return key;
+}
+
+void read_target(Value& out, const std::optional<std::string_view>& field, const TablePlan& plan,
+                 std::size_t column) {
   out.kind = ValueClass::null;
   out.bytes.clear();
-  if (field && !read_field(out, *field, type)) set_bytes(out, ValueClass::blob, *field);
+  if (!field) return;
+  if (!read_field(out, *field, plan.types[column])) set_bytes(out, ValueClass::blob, *field);
+  if (out.kind == ValueClass::text && there_is(plan, column, TargetKind::jsonb))
+    out.bytes = json_meaning(out.bytes);
+}
+
+std::string shown_column(const TablePlan& plan, std::size_t column) {
+  const std::string name = postgres::quoted(plan.target_column(column));
+  return plan.existing ? fmt::format("{}::{}", name, to_string(plan.types[column])) : name;
 }
 
 void append_canonical(std::string& out, const ValueView& value) {

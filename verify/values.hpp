@@ -15,14 +15,25 @@
 
 namespace lockstep::verify {
 
-/// What the application's file holds. Where the type keeps only what a text means (an instant, a
-/// UUID), the text is spelled as canonical values are; one that has no such meaning stays as it is
-/// and equals nothing. `out` keeps its memory from call to call.
-void read_source(Value& out, const ValueView& value, ColumnType type);
+/// Makes of a value as it is carried (after the rules) the one that the target has to show: where
+/// the type keeps only what a text means (an instant, a UUID, jsonb), the text is spelled in the
+/// one way of canonical values; one that has no such meaning stays as it is and equals nothing.
+void respell(Value& value, const TablePlan& plan, std::size_t column);
 
-/// What PostgreSQL holds: a field in binary format, nothing for NULL. Bytes that are none of
-/// `type` come as a blob and equal nothing.
-void read_target(Value& out, const std::optional<std::string_view>& field, ColumnType type);
+/// True if respell() may change the column's texts.
+[[nodiscard]] bool is_respelled(const TablePlan& plan, std::size_t column);
+
+/// A key as it is carried (wire::encode_key of the quarantine has it so), as both sides show it.
+[[nodiscard]] std::vector<Value> carried_key(const TablePlan& plan, std::vector<Value> key);
+
+/// What PostgreSQL holds: a field of shown_column() in binary format, nothing for NULL. Bytes that
+/// are none of the column's type come as a blob and equal nothing.
+void read_target(Value& out, const std::optional<std::string_view>& field, const TablePlan& plan,
+                 std::size_t column);
+
+/// SQL of a column of the target as read_target() reads it. A table that was there has types of its
+/// own: what they hold comes back in those that it went in.
+[[nodiscard]] std::string shown_column(const TablePlan& plan, std::size_t column);
 
 /// Appends the canonical bytes of a value (verify/README.md): two values are the same if and only
 /// if these are.

@@ -84,6 +84,7 @@ bool takes(ColumnType type, ValueClass kind) {
     case ColumnType::numeric:
       return kind == ValueClass::integer || kind == ValueClass::real;
     case ColumnType::boolean:
+    case ColumnType::timestamp_ms:
       return kind == ValueClass::integer;
     case ColumnType::date:
     case ColumnType::timestamp:
@@ -118,6 +119,7 @@ Misfit meaning_misfit(std::string_view text, ColumnType type) {
     case ColumnType::bytea:
     case ColumnType::numeric:
     case ColumnType::boolean:
+    case ColumnType::timestamp_ms:
       break;
   }
   return Misfit::none;
@@ -145,6 +147,9 @@ void append_meaning(std::string& out, const ValueView& value, ColumnType type) {
     case ColumnType::timestamp:
     case ColumnType::timestamptz:
       append_big(out, static_cast<std::uint64_t>(parse_instant(value.bytes).value().microseconds));
+      return;
+    case ColumnType::timestamp_ms:
+      append_big(out, static_cast<std::uint64_t>(instant_of_milliseconds(value.integer).value()));
       return;
     case ColumnType::uuid: {
       const Uuid uuid = parse_uuid(value.bytes).value();
@@ -188,6 +193,8 @@ std::string_view to_string(Misfit misfit) {
     case Misfit::not_timestamptz:
       return "no YYYY-MM-DD HH:MM:SS[.ffffff] with Z or +00:00, and the column was decided to be "
              "timestamp with time zone";
+    case Misfit::not_milliseconds:
+      return "no milliseconds since 1970 of the years 1 to 9999";
     case Misfit::not_uuid:
       return "no UUID of one case, and the column was decided to be uuid";
     case Misfit::not_json:
@@ -195,6 +202,10 @@ std::string_view to_string(Misfit misfit) {
     case Misfit::other_spelling:
       return "spelled otherwise than the column's values were; a unique column would take both "
              "spellings for one value";
+    case Misfit::null_refused:
+      return "it is NULL, and the column on the target is NOT NULL";
+    case Misfit::not_in_target:
+      return "the column on the target cannot hold it as it is";
   }
   return "?";
 }
@@ -208,6 +219,8 @@ Misfit misfit_of(const ValueView& value, ColumnType type) {
   }
   if (type == ColumnType::boolean && value.integer != 0 && value.integer != 1)
     return Misfit::not_boolean;
+  if (type == ColumnType::timestamp_ms && !instant_of_milliseconds(value.integer))
+    return Misfit::not_milliseconds;
   if (value.kind == ValueClass::real && std::isnan(value.real)) return Misfit::wrong_class;
   if (type == ColumnType::numeric && !fits_numeric(value)) return Misfit::whole_real;
   return Misfit::none;

@@ -22,18 +22,21 @@ enum class Misfit {
   not_date,
   not_timestamp,
   not_timestamptz,
+  not_milliseconds,
   not_uuid,
   not_json,
-  other_spelling  ///< see ColumnSpelling; not found by misfit_of()
+  other_spelling,  ///< see ColumnSpelling; not found by misfit_of()
+  null_refused,    ///< NULL in a NOT NULL column of a table that was there; neither
+  not_in_target    ///< misfit_of_target() says why; neither
 };
 
 [[nodiscard]] std::string_view to_string(Misfit misfit);
 
 /// bigint takes integer, double precision real (with infinities, never a NaN SQLite could not
 /// have), text valid UTF-8 text without NUL, bytea blob, numeric what fits_numeric() says, boolean
-/// the integers 0 and 1, date, timestamp (no zone written), timestamptz (zone 0 written), uuid and
-/// json the texts of model/spelling; NULL fits every column. Anything else is a misfit: nothing is
-/// converted.
+/// the integers 0 and 1, timestamp_ms integers of the years 1 to 9999, date, timestamp (no zone
+/// written), timestamptz (zone 0 written), uuid and json the texts of model/spelling; NULL fits
+/// every column. Anything else is a misfit: nothing is converted.
 [[nodiscard]] Misfit misfit_of(const ValueView& value, ColumnType type);
 
 /// True for well-formed UTF-8 as PostgreSQL means it (no surrogates, no overlong forms, at most

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "link/postgres/encode.hpp"
+#include "link/postgres/row_size.hpp"
 #include "model/error.hpp"
 #include "model/spelling.hpp"
 
@@ -16,6 +19,11 @@ constexpr char kSafe[] =
 Misfit misfit_in(const TablePlan& plan, std::size_t column, const ValueView& value) {
   const ColumnType type = plan.types[column];
   const Misfit misfit = misfit_of(value, type);
+  if (misfit == Misfit::none && plan.existing) {
+    const ExistingColumn& there = plan.existing->columns[column];
+    if (value.kind == ValueClass::null && there.not_null) return Misfit::null_refused;
+    if (!misfit_of_target(value, there.holds).empty()) return Misfit::not_in_target;
+  }
   if (misfit != Misfit::none || value.kind != ValueClass::text) return misfit;
   return admits(plan.spelling(column), type, value.bytes) ? Misfit::none : Misfit::other_spelling;
 }
@@ -35,12 +43,20 @@ std::string described_key(const TablePlan& plan, const EntryView& entry) {
   return text;
 }
 
+std::string reason_of(const TablePlan& plan, std::size_t column, const ValueView& value,
+                      Misfit misfit) {
+  if (misfit == Misfit::not_in_target) {
+    const ExistingColumn& there = plan.existing->columns[column];
+    return fmt::format("{}: the column on the target is {}", misfit_of_target(value, there.holds),
+                       there.type);
+  }
+  if (misfit != Misfit::wrong_class) return std::string(to_string(misfit));
+  return fmt::format("it is {}, the column was decided to be {}", to_string(value.kind),
+                     to_string(plan.types[column]));
+}
+
 [[noreturn]] void throw_misfit(const TablePlan& plan, const EntryView& entry, std::size_t column,
-                               const ValueView& value, Misfit misfit) {
-  const std::string why = misfit == Misfit::wrong_class
-                              ? fmt::format("it is {}, the column was decided to be {}",
-                                            to_string(value.kind), to_string(plan.types[column]))
-                              : std::string(to_string(misfit));
+                               const ValueView& value, const std::string& why) {
   throw Error(
       {.code = "LS-D401",
        .exit = ExitCode::stopped,
@@ -52,7 +68,8 @@ std::string described_key(const TablePlan& plan, const EntryView& entry) {
        .data = kSafe,
        .todo =
            "change the value in the application and run lockstep again: it goes on from there; or "
-           "start over with --exclude for this table"});
+           "run it with --on-bad-value quarantine, which keeps such rows aside; or start over with "
+           "--exclude for this table"});
 }
 
 [[noreturn]] void throw_count(const TablePlan& plan) {
@@ -68,15 +85,20 @@ std::string described_key(const TablePlan& plan, const EntryView& entry) {
 
 }  // namespace
 
-void check_entry(const TablePlan& plan, const EntryView& entry) {
+std::optional<BadValue> check_entry(const TablePlan& plan, const EntryView& entry) {
+  std::optional<BadValue> bad;
   const std::size_t count = entry.present ? plan.types.size() : plan.shape.key.size();
   ValueCursor values(entry.values);
   for (std::size_t i = 0; i < count; ++i) {
     const auto value = values.next();
     if (!value) throw_count(plan);
     const std::size_t column = entry.present ? i : plan.shape.key[i];
-    if (const Misfit misfit = misfit_in(plan, column, *value); misfit != Misfit::none)
-      throw_misfit(plan, entry, column, *value, misfit);
+    if (const Misfit misfit = misfit_in(plan, column, *value); misfit != Misfit::none) {
+      std::string reason = reason_of(plan, column, *value, misfit);
+      if (plan.on_bad_value_of(column) == OnBadValue::stop)
+        throw_misfit(plan, entry, column, *value, reason);
+      if (!bad) bad = {column, std::move(reason)};
+    }
     if (value->kind == ValueClass::null && plan.is_key(column))
       throw Error({.code = "LS-D412",
                    .exit = ExitCode::stopped,
@@ -87,6 +109,8 @@ void check_entry(const TablePlan& plan, const EntryView& entry) {
                    .todo = "give the row a key and run lockstep again"});
   }
   if (values.next() || values.malformed()) throw_count(plan);
+  if (!bad) check_size(plan, entry);  // a row that waits is on no page
+  return bad;
 }
 
 bool key_fits(const TablePlan& plan, const EntryView& absent) {

@@ -2,15 +2,27 @@
 // Pure.
 #pragma once
 
+#include <cstddef>
+#include <optional>
+#include <string>
+
 #include "model/row_stream.hpp"
 #include "model/shape.hpp"
 
 namespace lockstep::postgres {
 
-/// Throws LS-D401 naming table, key and column if a value does not fit its column's type, LS-D412
-/// if a key is NULL, LS-W501 if the entry has another number of values than it should. Nothing is
-/// ever converted.
-void check_entry(const TablePlan& plan, const EntryView& entry);
+/// The first value of a row that does not fit its column's type.
+struct BadValue {
+  std::size_t column = 0;
+  std::string reason;
+};
+
+/// Nothing if every value fits. If some do not and all of their columns choose quarantine, the
+/// first of them: the row has to wait there. Throws LS-D401 naming table, key and column if one of
+/// the columns does not, LS-D412 if a key is NULL, LS-D413 if a key or row is larger than
+/// PostgreSQL can keep, LS-W501 if the entry has another number of values than it should. Nothing
+/// is ever converted.
+[[nodiscard]] std::optional<BadValue> check_entry(const TablePlan& plan, const EntryView& entry);
 
 /// False if the target cannot have a row with the key of this absent entry, because a key value is
 /// NULL or does not fit its column: such a row was written and deleted again, and there is nothing

@@ -101,6 +101,10 @@ ErrorFacts facts_of(const std::string& sqlstate, bool dead) {
   } else if (is("23505")) {
     facts.code = "LS-T210";
     facts.todo = "compare the row on both sides: lockstep verify";
+  } else if (is("54000")) {  // an index entry over 2,704 bytes, mostly
+    facts.todo =
+        "make the value shorter in the application; or drop the index that cannot hold it, on the "
+        "target (and not the key): lockstep goes on without it. Then run again";
   } else if (dead || sqlstate.starts_with("08") || sqlstate.starts_with("57P") || is("25006")) {
     facts.code = "LS-T201";
     facts.exit = ExitCode::unreachable;

@@ -81,6 +81,12 @@ std::string qualified(std::string_view schema, std::string_view name) {
   return quoted(schema) + '.' + quoted(name);
 }
 
+std::string copy_table(std::string_view schema, std::uint32_t table) {
+  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a: a schema's name may be as long as a table's
+  for (const char c : schema) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return qualified(kControlSchema, fmt::format("copy_{:016x}_{}", hash, table));
+}
+
 std::string literal(std::string_view text) {
   if (has_nul(text))
     throw_bad_name("a text cannot be written into a statement", "it contains a NUL character");

@@ -1,6 +1,7 @@
 // Quoting of identifiers and literals, and what PostgreSQL allows as a name. Pure.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,9 @@ inline constexpr std::size_t kColumnsMax = 1600;
 [[nodiscard]] std::string quoted(std::string_view name);
 /// "schema"."name"
 [[nodiscard]] std::string qualified(std::string_view schema, std::string_view name);
+/// Where the rows of a table that was there wait until the copy is consistent:
+/// lockstep."copy_<schema's hash>_<table>". One migration has a target schema for itself.
+[[nodiscard]] std::string copy_table(std::string_view schema, std::uint32_t table);
 /// 'text' that is safe whatever standard_conforming_strings says (E'' when it has a backslash).
 [[nodiscard]] std::string literal(std::string_view text);
 /// Why `name` cannot be a column of a table: empty, too long, NUL, a system column (ctid, xmin,

@@ -7,6 +7,7 @@
 #include <array>
 #include <cctype>
 
+#include "link/sqlite/expression.hpp"
 #include "link/sqlite/sql_text.hpp"
 #include "link/sqlite/statement.hpp"
 
@@ -171,6 +172,24 @@ std::size_t count_checks(std::string_view sql) {
   return count;
 }
 
+// CHECK (JSON_VALID("c")), or with OR "c" IS NULL beside it.
+void find_json_checks(TableShape& shape) {
+  using Kind = Expression::Kind;
+  for (const CheckText& check : read_checks(shape.sql)) {
+    const auto tree = read_expression(check.expression);
+    if (!tree) continue;
+    const Expression* valid = &*tree;
+    if (valid->kind == Kind::binary && valid->text == "OR" &&
+        valid->operands[1].kind == Kind::is_null && valid->operands[1].text == "IS NULL")
+      valid = valid->operands.data();
+    if (valid->kind != Kind::call || valid->text != "json_valid" || valid->operands.size() != 1 ||
+        valid->operands[0].kind != Kind::name)
+      continue;
+    for (Column& column : shape.columns)
+      if (same_name(column.name, valid->operands[0].text)) column.json_checked = true;
+  }
+}
+
 }  // namespace
 
 std::vector<TableName> list_tables(Database& database) {
@@ -213,6 +232,7 @@ TableShape read_shape(Database& database, const std::string& table) {
     for (Column& column : shape.columns)
       if (same_name(column.declared_type, "ANY")) column.affinity = Affinity::blob;
   read_column_details(database, shape);
+  find_json_checks(shape);
   read_indexes(database, shape);
   find_rowid_alias(shape);
   find_rowid_name(shape);

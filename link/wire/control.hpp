@@ -103,6 +103,11 @@ struct BatchEnd {
 [[nodiscard]] std::string encode_credit(Credit credit);
 [[nodiscard]] Credit decode_credit(std::string_view body);
 
+/// All rules of a configuration, as the source remembers them. Exact; decode_rules() throws
+/// LS-W504.
+[[nodiscard]] std::string encode_rules(const RuleSet& rules);
+[[nodiscard]] RuleSet decode_rules(std::string_view json);
+
 /// A table plan as JSON text, also kept in the ledger and in the source's _lockstep_tables.
 [[nodiscard]] std::string encode_plan(const TablePlan& plan);
 [[nodiscard]] TablePlan decode_plan(std::string_view json);
@@ -111,5 +116,8 @@ struct BatchEnd {
 /// cursor.
 [[nodiscard]] std::string encode_key(const std::vector<Value>& key);
 [[nodiscard]] std::vector<Value> decode_key(std::string_view json);
+/// One of these pairs.
+[[nodiscard]] std::string encode_value(const Value& value);
+[[nodiscard]] Value decode_value(std::string_view json);
 
 }  // namespace lockstep::wire

@@ -60,6 +60,9 @@ class JsonReader {
 
 [[nodiscard]] Json plan_to_json(const TablePlan& plan);
 [[nodiscard]] TablePlan plan_from_json(std::string_view body_of, const Json& json);
+/// An empty object if there are none.
+[[nodiscard]] Json rules_to_json(const TableRules& rules);
+[[nodiscard]] TableRules rules_from_json(const JsonReader& from, std::size_t columns);
 [[nodiscard]] Json key_to_json(const std::vector<Value>& key);
 [[nodiscard]] std::vector<Value> key_from_json(std::string_view body_of, const Json& json);
 

@@ -7,6 +7,7 @@
 
 #include "link/wire/control.hpp"
 #include "link/wire/json.hpp"
+#include "model/bad_value.hpp"
 #include "model/row_stream.hpp"
 #include "model/spelling.hpp"
 
@@ -68,6 +69,12 @@ ColumnSpelling spelling_from_json(const JsonReader& column, ColumnType type) {
   }
   spelling.bound = column.boolean("spelling_bound");
   return spelling;
+}
+
+OnBadValue choice_from_json(const JsonReader& column) {
+  if (!column.has("on_bad_value")) return OnBadValue::stop;
+  // A choice of a newer lockstep is none of ours: then nothing goes on without being asked.
+  return parse_on_bad_value(column.string("on_bad_value")).value_or(OnBadValue::stop);
 }
 
 Json column_to_json(const Column& column, ColumnType type, const ColumnSpelling& spelling) {
@@ -139,8 +146,11 @@ Index index_from_json(const JsonReader& from, std::size_t columns) {
 Json shape_to_json(const TablePlan& plan) {
   const TableShape& shape = plan.shape;
   Json columns = Json::array();
-  for (std::size_t i = 0; i < shape.columns.size(); ++i)
+  for (std::size_t i = 0; i < shape.columns.size(); ++i) {
     columns.push_back(column_to_json(shape.columns[i], plan.types[i], plan.spelling(i)));
+    const OnBadValue choice = plan.on_bad_value_of(i);
+    if (choice != OnBadValue::stop) columns.back()["on_bad_value"] = std::string(to_string(choice));
+  }
   Json indexes = Json::array();
   for (const Index& index : shape.indexes) indexes.push_back(index_to_json(index));
   Json json{{"name", exact_text(shape.name)},
@@ -166,6 +176,7 @@ void read_columns(const JsonReader& from, TablePlan& plan) {
     if (!type) throw_unfit(from.body_of(), "\"type\" is none that is known");
     plan.types.push_back(*type);
     plan.spellings.push_back(spelling_from_json(column, *type));
+    plan.on_bad_value.push_back(choice_from_json(column));
   }
 }
 
@@ -252,15 +263,50 @@ std::vector<std::string> texts_from_json(const JsonReader& from) {
   return texts;
 }
 
+Json existing_to_json(const ExistingTarget& existing) {
+  Json columns = Json::array();
+  for (const ExistingColumn& column : existing.columns)
+    columns.push_back({{"type", column.type}, {"not_null", column.not_null}});
+  return {{"columns", std::move(columns)},       {"extra", texts_to_json(existing.extra)},
+          {"key", texts_to_json(existing.key)},  {"upserts", existing.upserts},
+          {"partitioned", existing.partitioned}, {"replaces_rows", existing.replaces_rows}};
+}
+
+ExistingTarget existing_from_json(const JsonReader& from, const TableShape& shape) {
+  ExistingTarget existing;
+  const Json& columns = from.member("columns").array();
+  if (columns.size() != shape.columns.size())
+    throw_unfit(from.body_of(), "\"existing\" has another number of columns");
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const JsonReader column(from.body_of(), columns[i]);
+    ExistingColumn& added = existing.columns.emplace_back();
+    added.name = shape.columns[i].name;
+    added.type = column.string("type");
+    added.not_null = column.boolean("not_null");
+    const auto holds = parse_target_type(added.type);
+    if (!holds) throw_unfit(from.body_of(), "\"existing\" has a type that is not known");
+    added.holds = *holds;
+  }
+  existing.extra = texts_from_json(from.member("extra"));
+  existing.key = texts_from_json(from.member("key"));
+  existing.upserts = from.boolean("upserts");
+  existing.partitioned = from.boolean("partitioned");
+  existing.replaces_rows = from.boolean("replaces_rows");
+  return existing;
+}
+
 }  // namespace
 
 Json plan_to_json(const TablePlan& plan) {
   check(plan.types.size() == plan.shape.columns.size(), "a plan has one type per column");
-  return {{"id", plan.id},
-          {"shape", shape_to_json(plan)},
-          {"sequence", plan.sequence},
-          {"carried_indexes", texts_to_json(plan.carried_indexes)},
-          {"left_out", texts_to_json(plan.left_out)}};
+  Json json{{"id", plan.id},
+            {"shape", shape_to_json(plan)},
+            {"sequence", plan.sequence},
+            {"carried_indexes", texts_to_json(plan.carried_indexes)},
+            {"left_out", texts_to_json(plan.left_out)}};
+  if (Json rules = rules_to_json(plan.rules); !rules.empty()) json["rules"] = std::move(rules);
+  if (plan.existing) json["existing"] = existing_to_json(*plan.existing);
+  return json;
 }
 
 TablePlan plan_from_json(std::string_view body_of, const Json& json) {
@@ -271,6 +317,9 @@ TablePlan plan_from_json(std::string_view body_of, const Json& json) {
   plan.sequence = from.integer("sequence");
   plan.carried_indexes = texts_from_json(from.member("carried_indexes"));
   plan.left_out = texts_from_json(from.member("left_out"));
+  if (from.has("rules"))
+    plan.rules = rules_from_json(from.member("rules"), plan.shape.columns.size());
+  if (from.has("existing")) plan.existing = existing_from_json(from.member("existing"), plan.shape);
   return plan;
 }
 
@@ -293,6 +342,14 @@ std::string encode_plan(const TablePlan& plan) {
 
 TablePlan decode_plan(std::string_view json) {
   return plan_from_json("table plan", parse_json("table plan", json));
+}
+
+std::string encode_value(const Value& value) {
+  return dump_json(value_to_json(value));
+}
+
+Value decode_value(std::string_view json) {
+  return value_from_json("value", parse_json("value", json));
 }
 
 std::string encode_key(const std::vector<Value>& key) {

@@ -57,6 +57,13 @@ void put_key(std::string& out, const std::string& key) {
   out += key;
 }
 
+void put_key(std::string& out, const std::optional<std::string>& key) {
+  if (key)
+    put_key(out, *key);
+  else
+    put_u32(out, kNoKey);
+}
+
 }  // namespace
 
 std::string encode_barrier_wanted(const BarrierWanted& wanted) {
@@ -65,10 +72,7 @@ std::string encode_barrier_wanted(const BarrierWanted& wanted) {
   put_u32(out, wanted.table);
   put_u32(out, wanted.rows_max);
   put_key(out, wanted.shape);
-  if (wanted.after)
-    put_key(out, *wanted.after);
-  else
-    put_u32(out, kNoKey);
+  put_key(out, wanted.after);
   put_u32(out, static_cast<std::uint32_t>(wanted.keys.size()));
   for (const std::string& key : wanted.keys) put_key(out, key);
   return out;
@@ -109,11 +113,9 @@ std::string encode_digests(const Digests& digests) {
   for (const DigestBlock& block : digests.blocks) {
     put_u32(out, block.rows);
     put_u64(out, block.digest);
-    if (block.last)
-      put_key(out, *block.last);
-    else
-      put_u32(out, kNoKey);
+    put_key(out, block.last);
   }
+  put_key(out, digests.resume);
   return out;
 }
 
@@ -131,6 +133,9 @@ Digests decode_digests(std::string_view body) {
     digests.blocks.push_back(std::move(block));
   }
   if (digests.blocks.empty()) throw_unfit("digests", "it has no block");
+  digests.resume = from.key();
+  if (digests.resume.has_value() != digests.blocks.back().last.has_value())
+    throw_unfit("digests", "it does not say where it goes on");
   from.end();
   return digests;
 }

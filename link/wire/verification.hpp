@@ -19,7 +19,8 @@ struct BarrierWanted {
   std::uint64_t barrier = 0;  ///< numbered by apply, counting up within a session
   std::uint32_t table = 0;
   std::string shape;  ///< fingerprint of the table as apply has it: another one is LS-V504
-  std::optional<std::string> after;  ///< the range begins behind this key; nothing: at the start
+  /// The range begins behind this key, spelled as Digests::resume was; nothing: at the start.
+  std::optional<std::string> after;
   std::vector<std::string> keys;
   std::uint32_t rows_max = 0;  ///< 0: as many as the time allows
 };
@@ -40,7 +41,8 @@ struct DigestBlock {
 /// capture -> apply: the range, which ends with the last block.
 struct Digests {
   std::uint64_t barrier = 0;
-  std::vector<DigestBlock> blocks;  ///< never empty; only the last one may be open
+  std::vector<DigestBlock> blocks;    ///< never empty; only the last one may be open
+  std::optional<std::string> resume;  ///< key in the source's own spelling; not if the last is open
 };
 
 /// apply -> capture: the rows of these blocks are wanted one by one. Empty: none is; what capture

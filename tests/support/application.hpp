@@ -26,6 +26,8 @@ class Application {
     exec("PRAGMA synchronous=OFF");
   }
 
+  [[nodiscard]] sqlite3* handle() { return handle_.get(); }
+
   /// One or more statements. Throws std::runtime_error with SQLite's text.
   void exec(const std::string& sql) {
     if (sqlite3_exec(handle_.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)

@@ -112,16 +112,20 @@ inline std::string difference(const Replica& source, const Replica& replica,
 }
 
 /// Plans for every table of the file, in name order, numbered from 1; types by census.
-inline std::vector<TablePlan> plan_everything(sqlite::Database& database) {
+inline std::vector<TablePlan> plan_everything(sqlite::Database& database, const RuleSet& rules = {},
+                                              OnBadValue choice = OnBadValue::stop) {
   std::vector<TablePlan> plans;
   for (const sqlite::TableName& table : sqlite::list_tables(database)) {
     const TableShape shape = sqlite::read_shape(database, table.name);
     for (const std::string& problem : capture::capture_problems(shape))
       throw std::runtime_error(table.name + ": " + problem);
-    const TableCensus census = snapshot::take_census(database, shape, {}, [](std::uint64_t) {});
+    const TableRules own = rules_of(rules, shape);
+    const TableCensus census = snapshot::take_census(
+        database, shape, {}, [](std::uint64_t) {}, own);
     snapshot::Planned planned =
         snapshot::plan_table(static_cast<std::uint32_t>(plans.size() + 1), shape, census,
-                             sqlite::read_sequence(database, table.name));
+                             sqlite::read_sequence(database, table.name), own,
+                             std::vector<OnBadValue>(shape.columns.size(), choice));
     // Capture alone does not mind; where a target takes part the test sees to its values.
     planned.plan.types.resize(shape.columns.size(), ColumnType::text);
     plans.push_back(std::move(planned.plan));
@@ -155,14 +159,17 @@ class CapturedSource {
     app_.exec(schema);
   }
 
+  /// For every column; before install().
+  void choose(OnBadValue choice) { choice_ = choice; }
+
   /// Installs triggers on every table, copies what is there, and starts to follow.
-  void install() {
+  void install(const RuleSet& rules = {}) {
     sqlite::Database database = sqlite::Database::open(path_, sqlite::OpenMode::read_write);
     installed_.source_id = to_string(capture::random_era(database));
     installed_.era = capture::random_era(database);
     installed_.migration = "test";
     installed_.target_schema = "public";
-    installed_.tables = plan_everything(database);
+    installed_.tables = plan_everything(database, rules, choice_);
     capture::install(database, installed_);
     position_ = capture::newest_position(database, installed_.era);
     replica_ = read_tables(database, installed_.tables);
@@ -233,6 +240,7 @@ class CapturedSource {
   TempDir folder_;
   std::string path_;
   Application app_;
+  OnBadValue choice_ = OnBadValue::stop;
   capture::Installed installed_;
   Position position_;
   Replica replica_;

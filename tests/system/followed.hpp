@@ -38,7 +38,7 @@ class Followed {
   void write_some() const {
     write(
         "UPDATE a SET n = n + 1; INSERT INTO a(u, n) VALUES (hex(randomblob(9)), 0);"
-        "INSERT INTO b VALUES (hex(randomblob(9)), 7)");
+        "INSERT INTO b(k, n) VALUES (hex(randomblob(9)), 7)");
   }
   /// Everything written so far is on the target, and the judge that shares no code agrees.
   void caught_up() {

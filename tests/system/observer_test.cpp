@@ -40,11 +40,8 @@ Verdict observe(const std::string& name, const std::string& change) {
   const std::string dsn = make_target(name);
   Process observer{{TOOL_OBSERVER, dsn, "--until-stdin-closes", "--migration", "m"},
                    clean({.own_stdin = true})};
-  // Its own look is over when a later statement of its connection has begun.
-  const std::string looks =
-      "SELECT count(*) FROM pg_stat_activity WHERE datname = '" + name +
-      "' AND query LIKE 'SELECT l.era%' AND state = 'idle' AND state_change > clock_timestamp() - "
-      "interval '1 s'";
+  const std::string looks = "SELECT count(*) FROM pg_stat_activity WHERE datname = '" + name +
+                            "' AND application_name = 'observer, has looked'";
   REQUIRE(wait_until([&] { return server().value(looks) == "1"; }, 20s));
   server().query(change, name);
   observer.close_stdin();

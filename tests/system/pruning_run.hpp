@@ -52,7 +52,7 @@ inline std::unique_ptr<Process> start_pruning_run(const std::string& file, const
   }
   lock.remove();
   if (ending.failure) screen.error(ending.failure->facts());
-  std::exit(static_cast<int>(ops::exit_code(ending)));
+  std::exit(static_cast<int>(ops::exit_code(ending, {})));
 }
 
 }  // namespace lockstep::test

@@ -180,4 +180,56 @@ TEST_CASE("what takes something away stops by name, and the application goes on"
   source.stop();
 }
 
+TEST_CASE("a migration that is held is neither followed nor stopped at until it is accepted",
+          "[system]") {
+  Followed source("held", server().create_database("held"));
+  source.start_and_catch_up();
+  Writer writer(source);
+  writer.works();
+  require_code(lockstep({"ddl", "hold", source.file()}), 0);
+  // Any state in between would stop a lockstep that looks: a column is lost, then a table.
+  source.write("ALTER TABLE a ADD COLUMN m INT; UPDATE a SET m = n");
+  static_cast<void>(source.awaits("LS-S317"));
+  const Outcome status = lockstep({"ddl", "status", source.file()});
+  CHECK_THAT(everything(status), Catch::Contains("held"));
+  writer.stop();
+  source.write("ALTER TABLE b RENAME TO b_old");
+  static_cast<void>(source.awaits("LS-S317"));
+  source.write("CREATE TABLE b(k TEXT PRIMARY KEY, n INT, note TEXT DEFAULT 'x')");
+  source.write("INSERT OR REPLACE INTO b(k, n) SELECT k, n FROM b_old; DROP TABLE b_old");
+  // What is written meanwhile is logged, in the new table too.
+  REQUIRE(wait_until(
+      [&] {
+        return sqlite(source.file(),
+                      "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = "
+                      "'b'")
+                   .at(0) != "0";
+      },
+      20s));
+  source.write_some();
+  static_cast<void>(source.awaits("LS-S317"));
+  CHECK(target_value(source,
+                     "SELECT count(*) FROM pg_attribute WHERE attname IN ('m', 'note') AND "
+                     "attrelid IN ('a'::regclass, 'b'::regclass)") == "0");
+  require_code(lockstep({"ddl", "accept", source.file()}), 0);
+  source.caught_up();
+  CHECK(target_value(source,
+                     "SELECT count(*) FROM pg_attribute WHERE attname IN ('m', 'note') AND "
+                     "attrelid IN ('a'::regclass, 'b'::regclass)") == "2");
+  require_code(lockstep({"ddl", "status", source.file()}), 0);
+  // Held, and nothing changed: accept ends it. Without a lockstep at work it follows by itself.
+  require_code(lockstep({"ddl", "hold", source.file()}), 0);
+  source.write_some();
+  source.caught_up();
+  CHECK_THAT(everything(lockstep({"ddl", "accept", source.file()})), Catch::Contains("no longer"));
+  source.stop();
+  require_code(lockstep({"ddl", "hold", source.file()}), 0);
+  source.write("ALTER TABLE a DROP COLUMN m");
+  source.start();
+  source.halts(3, "LS-S317", {"lockstep ddl accept"});
+  require_code(lockstep({"ddl", "accept", source.file()}), 0);
+  source.start_and_catch_up();
+  source.stop();
+}
+
 }  // namespace lockstep::test

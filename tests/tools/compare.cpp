@@ -111,7 +111,7 @@ class TableComparison {
     std::string source_order;
     std::string target_order;
     for (const Column& column : columns_) {
-      names += (names.empty() ? "" : ", ") + quoted(column.name);
+      names += (names.empty() ? "" : ", ") + target_name(column);
       source_names += (source_names.empty() ? "" : ", ") + column.source_sql();
     }
     for (const std::size_t place : key_) {

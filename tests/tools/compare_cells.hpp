@@ -16,7 +16,7 @@
 namespace compare {
 
 /// How a column is compared, by its type on the target.
-enum class Kind { number, real, text, bytes, boolean, instant, uuid };
+enum class Kind { number, real, text, bytes, boolean, instant, uuid, milliseconds };
 
 inline std::string quoted(std::string_view name) {
   std::string sql = "\"";
@@ -67,7 +67,7 @@ inline void normalise(Kind kind, std::string& text) {
     text.pop_back();
   else if (const auto zone = text.find('+');
            zone != std::string::npos && text.find_first_not_of("0:", zone + 1) == text.npos)
-    text.erase(zone);
+    text.erase(text[zone - 1] == ' ' ? zone - 1 : zone);
   if (text.size() == 16) text += ":00";
   const auto point = text.find('.');
   if (point == std::string::npos) return;

@@ -153,7 +153,8 @@ class Target {
   /// Names and types of the columns; empty if there is no such table.
   std::map<std::string, std::string> columns(const std::string& schema, const std::string& table) {
     const Result result = query(
-        "SELECT a.attname, t.typname FROM pg_catalog.pg_class c "
+        "SELECT a.attname, t.typname || CASE WHEN t.typname = 'timestamp' AND a.atttypmod = 3 THEN "
+        "'(3)' ELSE '' END FROM pg_catalog.pg_class c "
         "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
         "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid "
         "JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
@@ -203,6 +204,13 @@ inline std::string rowid_name(const std::vector<Column>& columns) {
   return "";
 }
 
+/// What is read of a column. Milliseconds since 1970 are a timestamp(3) there.
+inline std::string target_name(const Column& column) {
+  const std::string name = quoted(column.name);
+  if (column.kind != Kind::milliseconds) return name;
+  return "(extract(epoch FROM " + name + ") * 1000)::bigint";
+}
+
 inline std::string target_order_term(const Column& column, const std::string& type) {
   std::string term = quoted(column.name);
   if (column.kind == Kind::text)
@@ -214,6 +222,7 @@ inline Kind kind_of(const std::string& type) {
   if (type == "float8" || type == "float4") return Kind::real;
   if (type == "int8" || type == "int4" || type == "int2" || type == "numeric") return Kind::number;
   if (type == "bytea") return Kind::bytes;
+  if (type == "timestamp(3)") return Kind::milliseconds;
   if (type == "timestamp" || type == "timestamptz") return Kind::instant;
   if (type == "uuid") return Kind::uuid;
   return type == "bool" ? Kind::boolean : Kind::text;
@@ -243,7 +252,7 @@ inline void read_source_cell(sqlite3_stmt* statement, int index, const Column& c
 inline void read_target_cell(const PGresult* row, int index, Kind kind, Cell& cell) {
   static constexpr Cell::Class kClasses[] = {
       Cell::Class::number, Cell::Class::number, Cell::Class::text, Cell::Class::blob,
-      Cell::Class::number, Cell::Class::text,   Cell::Class::text};
+      Cell::Class::number, Cell::Class::text,   Cell::Class::text, Cell::Class::number};
   const bool null = PQgetisnull(row, 0, index) != 0;
   cell.kind = null ? Cell::Class::null : kClasses[static_cast<std::size_t>(kind)];
   cell.order = cell.kind;

@@ -96,6 +96,7 @@ class Reader {
           &State::real_entry_sum, &State::newest_entry, &State::real_volume, &State::newest_day,
           &State::real_newest_day})
       if (!(numbers >> state.*member)) throw std::runtime_error("odd answer: " + numbers.str());
+    tell_that_it_looked();
     return Seen::state;
   }
 
@@ -114,6 +115,12 @@ class Reader {
     connection_ = std::move(fresh);
     ++connections_;
     return true;
+  }
+
+  // Whoever changes the target between two looks can see that the first one is over.
+  void tell_that_it_looked() {
+    if (std::exchange(told_, true)) return;
+    const Result told{PQexec(connection_.get(), "SET application_name = 'observer, has looked'")};
   }
 
   static std::string quoted(PGconn* connection, const std::string& text, bool identifier) {
@@ -152,6 +159,7 @@ class Reader {
   Arguments arguments_;
   Connection connection_;
   std::uint64_t connections_ = 0;
+  bool told_ = false;
 };
 
 /// Judges states, each alone and after the one before it.

@@ -58,8 +58,10 @@ TEST_CASE("a configuration file says source, target and tables, with comments", 
     "target": { "dsn": "service=shop", "schema": "shop" }, /* both
     lines */
     "tables": { "include": ["*"], "exclude": ["a,b", "*_fts*"],
-                "expect": ["orders", {"table": "users", "rows_min": 1, "rows_max": 9}] } })");
+                "expect": ["orders", {"table": "users", "rows_min": 1, "rows_max": 9}] },
+    "snapshot": { "on_existing_row": "update" } })");
   REQUIRE(loaded.problems.empty());
+  CHECK(loaded.settings.on_existing_row == "update");
   CHECK(loaded.settings.source == "db.sqlite3");
   CHECK(loaded.settings.target == "service=shop");
   CHECK(loaded.settings.schema == "shop");
@@ -72,6 +74,27 @@ TEST_CASE("a configuration file says source, target and tables, with comments", 
   CHECK(loaded.settings.expect[1].rows_max == 9);
   CHECK(loaded.target_written_out);
   CHECK(loaded.lines.at("/tables/expect/1/rows_max") == 7);
+}
+
+TEST_CASE("a configuration file says what becomes of bad values, for all columns and for one",
+          "[unit]") {
+  const Loaded loaded = load(R"({ "version": 1, "on_bad_value": "stop",
+    "columns": { "orders.total": { "on_bad_value": "quarantine" }, "a b.c.d": {} } })");
+  REQUIRE(loaded.problems.empty());
+  CHECK(loaded.settings.on_bad_value == "stop");
+  REQUIRE(loaded.settings.columns.size() == 2);
+  CHECK(loaded.settings.columns[0].column == "a b.c.d");
+  CHECK(loaded.settings.columns[0].on_bad_value.empty());
+  CHECK(loaded.settings.columns[1].column == "orders.total");
+  CHECK(loaded.settings.columns[1].on_bad_value == "quarantine");
+  CHECK(only_problem("{\"version\": 1, \"on_bad_value\":\n\"skip\"}").substr(0, 41) ==
+        "1 /on_bad_value: this is none of what it ");
+  CHECK(only_problem("{\"version\": 1, \"columns\": {\"a.b\":\n{\"on_bad\": 1}}}") ==
+        "2 /columns/a.b/on_bad: there is no such key | known here: default_if_null, nul, "
+        "on_bad_value, rename, type");
+  CHECK(only_problem("{\"version\": 1, \"columns\": {\"a.b\":\n{\"on_bad_value\": \"\"}}}") ==
+        "2 /columns/a.b/on_bad_value: this is none of what it may be | stop or quarantine, for "
+        "this column");
 }
 
 TEST_CASE("the example in the tree is a good file and has every key", "[unit]") {

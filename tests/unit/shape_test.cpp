@@ -70,7 +70,7 @@ TEST_CASE("column types come back from their text") {
   for (const ColumnType type :
        {ColumnType::bigint, ColumnType::double_precision, ColumnType::text, ColumnType::bytea,
         ColumnType::numeric, ColumnType::boolean, ColumnType::date, ColumnType::timestamp,
-        ColumnType::timestamptz, ColumnType::uuid, ColumnType::json})
+        ColumnType::timestamptz, ColumnType::timestamp_ms, ColumnType::uuid, ColumnType::json})
     CHECK(parse_column_type(to_string(type)) == type);
   CHECK_FALSE(parse_column_type("integer"));
   CHECK_FALSE(parse_column_type(""));

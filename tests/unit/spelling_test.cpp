@@ -134,6 +134,12 @@ TEST_CASE("every spelling has a name of its own in the ledger") {
   };
   CHECK(name("2024-01-02T03:04Z") == "YYYY-MM-DDTHH:MMZ");
   CHECK(name("2024-01-02 03:04:05.123+00:00") == "YYYY-MM-DD HH:MM:SS.fff+00:00");
+  CHECK(name("2024-01-02 03:04:05.123 +00:00") == "YYYY-MM-DD HH:MM:SS.fff +00:00");
+  CHECK(parse_instant("2024-01-02 03:04:05.123 +00:00")->microseconds ==
+        parse_instant("2024-01-02 03:04:05.123Z")->microseconds);
+  for (const char* no : {"2024-01-02 03:04+00", "2024-01-02 03:04:05.12 +00:00",
+                         "2024-01-02 03:04:05.123 Z", "2024-01-02T03:04:05.123 +00:00"})
+    CHECK_FALSE(parse_instant(no));
   CHECK_FALSE(parse_spelling(ColumnType::timestamp, "DD.MM.YYYY"));
   CHECK_FALSE(parse_spelling(ColumnType::text, "YYYY-MM-DD"));
 }
@@ -145,6 +151,12 @@ TEST_CASE("the ORMs' columns get the types they want") {
   CHECK(type_of("datetime(6)", {text("2024-01-02 03:04:05.000000")}) == ColumnType::timestamp);
   CHECK(type_of("TIMESTAMP", {text("2024-01-02T03:04:05Z"), text("2024-01-02 03:04:05+00:00")}) ==
         ColumnType::timestamptz);
+  CHECK(type_of("DATETIME", {text("2024-01-02 03:04:05.678 +00:00")}) == ColumnType::timestamptz);
+  CHECK(type_of("DATETIME", {integer(1'709'290'000'123), integer(253'402'300'799'999)}) ==
+        ColumnType::timestamp_ms);
+  CHECK_FALSE(type_of("DATETIME", {integer(1'709'290'000)}));  // as well seconds
+  CHECK_FALSE(type_of("DATETIME", {integer(253'402'300'800'000)}));
+  CHECK_FALSE(type_of("DATETIME", {integer(1'709'290'000'123), text("2024-01-02 03:04:05")}));
   CHECK(type_of("DATE", {text("2024-01-02")}) == ColumnType::date);
   CHECK(type_of("bool", {integer(0), integer(1)}) == ColumnType::boolean);
   CHECK(type_of("char(32)", {text(kPlainUuid)}) == ColumnType::uuid);

@@ -1,0 +1,81 @@
+#include "apply/hooks.hpp"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "link/postgres/names.hpp"
+#include "model/error.hpp"
+
+namespace lockstep::apply {
+
+namespace {
+
+using postgres::Connection;
+
+// Additive: a ledger of an earlier lockstep gets it when it is needed.
+constexpr char kTable[] =
+    "CREATE TABLE IF NOT EXISTS lockstep.ledger_hooks ("
+    " migration text NOT NULL REFERENCES lockstep.ledger ON DELETE CASCADE,"
+    " hook text NOT NULL,"
+    " number integer NOT NULL,"
+    " done timestamptz NOT NULL DEFAULT now(),"
+    " PRIMARY KEY (migration, hook, number))";
+
+[[noreturn]] void throw_failed(const std::string& name, std::size_t number, const std::string& why,
+                               Retry retry) {
+  throw Error({.code = "LS-T233",
+               .exit = ExitCode::stopped,
+               .what = fmt::format("hooks.{}: entry {} failed on the target", name, number),
+               .why = why,
+               .data = "the entry was rolled back as a whole; entries before it stay; changes wait "
+                       "in the source",
+               .todo = "correct it in the configuration and run again: it goes on with this entry",
+               .retry = retry});
+}
+
+bool is_done(Connection& connection, const std::string& migration, const std::string& name,
+             std::size_t number) {
+  return connection
+             .query(
+                 "SELECT 1 FROM lockstep.ledger_hooks WHERE migration = $1 AND hook = $2 AND "
+                 "number = $3::integer",
+                 {migration, name, std::to_string(number)})
+             .rows() > 0;
+}
+
+void run_one(Connection& connection, const std::string& migration, const std::string& schema,
+             const std::string& name, std::size_t number, const std::string& statement) {
+  connection.exec("BEGIN; SET LOCAL statement_timeout TO 0");
+  std::optional<Error> failure;
+  try {
+    connection.exec(fmt::format("SET LOCAL search_path TO {}", postgres::quoted(schema)));
+    connection.exec(statement);
+    connection.exec("SET LOCAL search_path TO pg_catalog");
+    connection.query(
+        "INSERT INTO lockstep.ledger_hooks (migration, hook, number) VALUES ($1, $2, $3::integer)",
+        {migration, name, std::to_string(number)});
+  } catch (const Error& error) {
+    failure = error;
+  }
+  if (failure) {
+    connection.abort();
+    if (failure->facts().retry == Retry::new_session) throw Error(failure->facts());
+    throw_failed(name, number, failure->facts().why, Retry::never);
+  }
+  if (connection.commit() == postgres::CommitOutcome::committed) return;
+  throw_failed(name, number, "its commit was refused, or its answer was lost", Retry::new_session);
+}
+
+}  // namespace
+
+void run_hooks(Connection& connection, const std::string& migration, const std::string& schema,
+               const std::string& name, const std::vector<std::string>& statements) {
+  if (statements.empty()) return;
+  connection.exec(kTable);
+  for (std::size_t i = 0; i < statements.size(); ++i)
+    if (!is_done(connection, migration, name, i + 1))
+      run_one(connection, migration, schema, name, i + 1, statements[i]);
+}
+
+}  // namespace lockstep::apply

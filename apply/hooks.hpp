@@ -1,0 +1,25 @@
+// SQL of the owner's that runs once on the target: after its tables were made, after the copy.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "link/postgres/connection.hpp"
+
+namespace lockstep::apply {
+
+struct Hooks {
+  std::vector<std::string> after_schema;    ///< the tables are there, empty and without keys
+  std::vector<std::string> after_snapshot;  ///< the copy is consistent and has its keys
+};
+
+/// Runs those statements of hook `name` ("after_schema") that the ledger does not say were run,
+/// each in a transaction of its own together with its entry in the ledger, without a
+/// statement_timeout; names without a schema are those of `schema`. Throws LS-T233 (exit 7) naming
+/// hook and number if one fails: nothing of it stays, and the next run tries it again. An entry of
+/// a configuration may hold several statements.
+void run_hooks(postgres::Connection& connection, const std::string& migration,
+               const std::string& schema, const std::string& name,
+               const std::vector<std::string>& statements);
+
+}  // namespace lockstep::apply

@@ -1,0 +1,40 @@
+#include <nlohmann/json.hpp>
+
+#include "ops/findings.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+// Lists grow, objects meet, of two words for one thing the first stays.
+void merge_into(ordered_json& all, const ordered_json& one) {
+  for (const auto& [name, value] : one.items()) {
+    if (!all.contains(name)) {
+      all[name] = value;
+    } else if (value.is_object()) {
+      merge_into(all[name], value);
+    } else if (value.is_array()) {
+      for (const ordered_json& element : value)
+        if (std::find(all[name].begin(), all[name].end(), element) == all[name].end())
+          all[name].push_back(element);
+    }
+  }
+}
+
+}  // namespace
+
+std::string deciding_config(const std::vector<Finding>& findings) {
+  ordered_json all = ordered_json::object();
+  for (const Finding& finding : findings) {
+    if (finding.severity != Severity::blocker || finding.decide_config.empty()) continue;
+    const ordered_json one = ordered_json::parse("{" + finding.decide_config + "}", nullptr, false);
+    if (one.is_object()) merge_into(all, one);
+  }
+  if (all.empty()) return {};
+  std::string text = all.dump(2, ' ', false, ordered_json::error_handler_t::replace);
+  return text.substr(2, text.size() - 4);  // without the braces of the whole
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,21 @@
+// The plan of a table that is on the target already: its types win where every value fits. Pure.
+#pragma once
+
+#include <cstdint>
+
+#include "model/existing_target.hpp"
+#include "model/shape.hpp"
+#include "model/type_map.hpp"
+#include "snapshot/plan.hpp"
+
+namespace lockstep::snapshot {
+
+/// `census` was taken with the target_types() of `there`. What keeps the rows from going in is
+/// among the problems (LS-T221, partitions LS-T208), other differences are warnings (LS-T220).
+/// `silent`: our sessions may set session_replication_role, so that neither triggers nor foreign
+/// keys of the target act.
+[[nodiscard]] Planned plan_existing(std::uint32_t id, const TableShape& shape,
+                                    const TableCensus& census, std::int64_t sequence,
+                                    const CatalogTable& there, bool silent);
+
+}  // namespace lockstep::snapshot

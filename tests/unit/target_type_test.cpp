@@ -1,0 +1,97 @@
+// Which values a column of a table that was there holds as they are.
+#include "model/target_type.hpp"
+
+#include <catch2/catch.hpp>
+#include <limits>
+
+#include "verify/json_meaning.hpp"
+
+namespace lockstep {
+namespace {
+
+bool fits(const ValueView& value, std::string_view type) {
+  const auto parsed = parse_target_type(type);
+  REQUIRE(parsed);
+  return misfit_of_target(value, *parsed).empty();
+}
+bool fits(std::int64_t value, std::string_view type) {
+  return fits(ValueView{.kind = ValueClass::integer, .integer = value}, type);
+}
+bool fits(double value, std::string_view type) {
+  return fits(ValueView{.kind = ValueClass::real, .real = value}, type);
+}
+bool fits(const char* value, std::string_view type) {
+  return fits(ValueView{.kind = ValueClass::text, .bytes = value}, type);
+}
+
+}  // namespace
+
+TEST_CASE("numbers fit a type of the target only where it keeps every bit and digit") {
+  CHECK(fits(std::int64_t{32767}, "smallint"));
+  CHECK_FALSE(fits(std::int64_t{32768}, "smallint"));
+  CHECK(fits(std::int64_t{-2147483648}, "integer"));
+  CHECK_FALSE(fits(std::int64_t{-2147483649}, "integer"));
+  CHECK(fits(std::numeric_limits<std::int64_t>::min(), "bigint"));
+  CHECK_FALSE(fits(1.0, "bigint"));
+  CHECK_FALSE(fits(std::int64_t{1}, "double precision"));
+  CHECK(fits(0.5, "real"));
+  CHECK_FALSE(fits(0.1, "real"));
+  CHECK_FALSE(fits(1e300, "real"));
+  CHECK(fits(std::int64_t{99999999}, "numeric(10,2)"));
+  CHECK_FALSE(fits(std::int64_t{100000000}, "numeric(10,2)"));
+  CHECK(fits(99999999.25, "numeric(10,2)"));
+  CHECK_FALSE(fits(0.125, "numeric(10,2)"));
+  CHECK(fits(0.0625, "numeric(4,4)"));
+  CHECK_FALSE(fits(std::int64_t{100}, "numeric(4,-2)"));
+  CHECK_FALSE(fits(std::numeric_limits<double>::infinity(), "numeric(4,2)"));
+  CHECK(fits(1e-300, "numeric"));
+  CHECK(fits(std::int64_t{1}, "boolean"));
+  CHECK_FALSE(fits(std::int64_t{2}, "boolean"));
+}
+
+TEST_CASE("texts fit a type of the target only where nothing is cut, padded or rounded") {
+  CHECK(fits("\xc3\xa9\xc3\xa9\xc3\xa9", "character varying(3)"));
+  CHECK_FALSE(fits("abcd", "character varying(3)"));
+  // The server itself would cut blanks at the end without a word.
+  CHECK_FALSE(fits("abc ", "character varying(3)"));
+  CHECK(fits("abc", "character(3)"));
+  CHECK_FALSE(fits("ab", "character(3)"));
+  CHECK_FALSE(fits("ab ", "character(3)"));
+  CHECK(fits("2024-01-02 03:04:05.123000", "timestamp(3) without time zone"));
+  CHECK_FALSE(fits("2024-01-02 03:04:05.1234", "timestamp(3) without time zone"));
+  CHECK(fits("2024-01-02 03:04:05Z", "timestamp with time zone"));
+  CHECK_FALSE(fits("2024-01-02", "timestamp with time zone"));
+  CHECK(fits("12:30", "time without time zone"));
+  CHECK(fits("12:30:00.120000", "time(2) without time zone"));
+  CHECK_FALSE(fits("12:30:00.123", "time(2) without time zone"));
+  CHECK_FALSE(fits("12:30:00Z", "time without time zone"));
+  CHECK_FALSE(fits("24:00:00", "time without time zone"));
+  CHECK(fits(R"({"a": "\ud83d\ude00", "b": 1e5})", "jsonb"));
+  CHECK(fits(R"({"a": "\u0000"})", "json"));
+  CHECK_FALSE(fits(R"({"a": "\u0000"})", "jsonb"));
+  CHECK_FALSE(fits(R"({"a": "\ud83d"})", "jsonb"));
+  CHECK_FALSE(fits(R"({"a": "\ude00"})", "jsonb"));
+  CHECK_FALSE(fits("1e200000", "jsonb"));
+  CHECK(fits(R"("\\u0000")", "jsonb"));
+  CHECK_FALSE(fits("x", "bytea"));
+  for (const char* type : {"inet", "integer[]", "mood", "interval", "citext", "money", "\"char\""})
+    CHECK_FALSE(parse_target_type(type));
+}
+
+TEST_CASE("two JSON texts have one meaning if jsonb takes them for equal") {
+  const auto same = [](std::string_view a, std::string_view b) {
+    return verify::json_meaning(a) == verify::json_meaning(b);
+  };
+  CHECK(same(R"({"b": 1.50, "a": [true, null]})", R"({"a":[true,null],"b":15e-1})"));
+  CHECK(same(R"({"a": 1, "a": 2})", R"({"a": 2})"));
+  CHECK(same(R"("\u00e9")", "\"\xc3\xa9\""));
+  CHECK(same("18446744073709551617", "18446744073709551617.0"));
+  CHECK_FALSE(same("18446744073709551617", "18446744073709551616"));
+  CHECK_FALSE(same("0.1", "0.10000000000000001"));
+  CHECK_FALSE(same("[1,2]", "[2,1]"));
+  CHECK_FALSE(same("\"1\"", "1"));
+  CHECK_FALSE(same("{}", "[]"));
+  CHECK(same("-0", "0"));
+}
+
+}  // namespace lockstep
