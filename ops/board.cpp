@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 namespace lockstep::ops {
@@ -283,88 +281,6 @@ TableProgress* Board::find(std::uint32_t table) {
 void Board::count_backlog() {
   if (status_.captured && status_.applied)
     status_.backlog = std::max<std::int64_t>(0, status_.captured->seq - status_.applied->seq);
-}
-
-std::string_view state_of(const TableProgress& table) {
-  if (table.indexed) return "indexed";
-  if (table.indexing) return "indexing";
-  if (table.copied) return "copied";
-  if (table.begun) return "copying";
-  return table.rows > 0 ? "begun" : "waiting";
-}
-
-std::string status_json(const Status& status, std::string_view type) {
-  using nlohmann::json;
-  const auto position = [](const std::optional<Position>& where) {
-    return where ? json(to_string(*where)) : json(nullptr);
-  };
-  const auto number = [](const std::optional<double>& value) {
-    return value ? json(*value) : json(nullptr);
-  };
-  // Whole seconds and rows: the rest would only look exact.
-  const auto whole = [](const std::optional<double>& value) {
-    return value ? json(std::llround(*value)) : json(nullptr);
-  };
-  const auto eta_s = [](const std::optional<Eta>& eta) {
-    return eta ? json(std::llround(eta->seconds)) : json(nullptr);
-  };
-  json tables = json::array();
-  for (const TableProgress& table : status.tables)
-    tables.push_back({{"name", table.name},
-                      {"rows_copied", table.rows},
-                      {"rows_expected", table.expected},
-                      {"copied", table.copied},
-                      {"indexed", table.indexed},
-                      {"state", state_of(table)},
-                      {"rows_per_second", whole(table.rows_per_second)},
-                      {"eta_s", eta_s(table.eta)}});
-  json object{{"type", type},
-              {"migration", status.migration},
-              {"source", status.source},
-              {"target", status.target},
-              {"schema", status.schema},
-              {"pid", status.pid},
-              {"boot", status.boot},
-              {"started", rfc3339(status.started_us)},
-              {"phase", status.phase},
-              {"consistent", status.consistent},
-              {"captured", position(status.captured)},
-              {"applied", position(status.applied)},
-              {"acked", position(status.acked)},
-              {"backlog_changes", status.backlog},
-              {"lag_ms", number(status.lag_ms)},
-              {"lag_p50_ms", number(status.lag_p50_ms)},
-              {"lag_p99_ms", number(status.lag_p99_ms)},
-              {"changes_applied", status.changes_applied},
-              {"batches_applied", status.batches_applied},
-              {"fallbacks", status.fallbacks},
-              {"rows_copied", status.rows_copied},
-              {"copy_rows_per_second", static_cast<std::int64_t>(status.copy_rows_per_second)},
-              {"rows_per_second", whole(status.rows_per_second)},
-              {"eta_s", eta_s(status.eta)},
-              {"eta_range_s", nullptr},
-              {"changes_pruned", status.pruned},
-              {"resyncs", status.resyncs},
-              {"long_reads", status.long_reads},
-              {"quarantined", status.quarantined},
-              {"skipped", status.skipped},
-              {"reconnects", status.reconnects},
-              {"refused", status.refused},
-              {"dropped", status.dropped},
-              {"tables", tables},
-              {"updated_us", wall_now_us()},
-              {"source_seen_us", status.source_seen_us},
-              {"target_seen_us", status.target_seen_us},
-              {"awaited", nullptr},
-              {"stalled", nullptr}};
-  if (status.eta)
-    object["eta_range_s"] = {std::llround(status.eta->soonest_s),
-                             std::llround(status.eta->latest_s)};
-  if (status.awaited)
-    object["awaited"] = {{"code", status.awaited->code},
-                         {"what", status.awaited->what},
-                         {"since", rfc3339(status.awaited->since_us)}};
-  return object.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 }  // namespace lockstep::ops

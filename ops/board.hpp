@@ -7,76 +7,14 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "model/clock.hpp"
 #include "model/error.hpp"
 #include "model/position.hpp"
+#include "ops/status.hpp"
 
 namespace lockstep::ops {
-
-/// How long the copy may still take. Where the rates of the last minutes differ much, the ends
-/// differ.
-struct Eta {
-  double seconds = 0;
-  double soonest_s = 0, latest_s = 0;
-};
-
-struct TableProgress {
-  std::uint32_t id = 0;
-  std::string name;
-  std::int64_t rows = 0;      ///< copied so far
-  std::int64_t expected = 0;  ///< rows the census saw; 0: not known in this run
-  bool copied = false;
-  bool indexed = false;
-  bool begun = false;                          ///< its copy, by this process
-  bool indexing = false;                       ///< its indexes are being built
-  std::optional<double> rows_per_second = {};  ///< CopyHistory puts these two in
-  std::optional<Eta> eta = {};
-};
-
-/// waiting, copying, copied, indexing, indexed; "begun" if an earlier run began its copy.
-[[nodiscard]] std::string_view state_of(const TableProgress& table);
-
-/// Something that lockstep waits for, so that no silence is unexplained.
-struct Awaited {
-  std::string code;
-  std::string what;
-  std::int64_t since_us = 0;
-};
-
-/// A consistent picture of a run at one moment. status_json() documents the published form.
-struct Status {
-  std::string migration, source, target, schema;
-  std::int64_t pid = 0;
-  std::string boot;  ///< boot_id of the kernel it runs on
-  std::int64_t started_us = 0;
-  std::string phase = "starting";
-  bool consistent = false;
-  std::optional<Position> captured, applied, acked;
-  std::int64_t backlog = 0;  ///< captured and not yet applied changes
-  std::optional<double> lag_ms, lag_p50_ms, lag_p99_ms;
-  std::int64_t changes_applied = 0;  ///< by this process
-  std::int64_t batches_applied = 0;
-  std::int64_t fallbacks = 0;             ///< batches done by delete and insert
-  std::int64_t rows_copied = 0;           ///< by this process
-  double copy_rows_per_second = 0;        ///< from the begin of the copy to its last chunk
-  std::optional<double> rows_per_second;  ///< of late; CopyHistory puts these two in
-  std::optional<Eta> eta;                 ///< until every row is copied
-  std::int64_t pruned = 0;
-  std::int64_t resyncs = 0;      ///< tables that were read anew: lost triggers, renumbered rowids
-  std::int64_t long_reads = 0;   ///< slices did not overtake the writer: one read to the end
-  std::int64_t quarantined = 0;  ///< rows that wait in quarantine, not counting skipped ones
-  std::int64_t skipped = 0;      ///< rows there whose absence somebody has accepted
-  std::int64_t reconnects = 0;
-  std::int64_t refused = 0;  ///< clients with unknown keys, and messages that were not understood
-  std::int64_t dropped = 0;  ///< messages of several frames
-  std::vector<TableProgress> tables;
-  std::optional<Awaited> awaited;
-  /// When the two workers last went through their loops; 0: there is no such worker here.
-  std::int64_t source_seen_us = 0, target_seen_us = 0;
-};
 
 /// Something that a person should know and need not act on.
 struct Note {
@@ -168,9 +106,5 @@ class Board {
   std::int64_t clients_refused_ = 0;
   std::optional<SteadyTime> copy_started_;
 };
-
-/// The status as one JSON object of this type (README.md in this folder lists the members;
-/// additive).
-[[nodiscard]] std::string status_json(const Status& status, std::string_view type = "status");
 
 }  // namespace lockstep::ops
