@@ -1,5 +1,7 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -9,10 +11,12 @@
 #include "apply/quarantine.hpp"
 #include "capture/install.hpp"
 #include "ops/commands.hpp"
+#include "ops/live_pass.hpp"
 #include "ops/names.hpp"
 #include "ops/observe.hpp"
+#include "ops/repair.hpp"
+#include "ops/verify_report.hpp"
 #include "verify/compare.hpp"
-#include "verify/record.hpp"
 
 namespace lockstep::ops {
 
@@ -33,6 +37,15 @@ constexpr Milliseconds kRestPatience{5'000};
                .data = "nothing was compared at one and the same state, so nothing is claimed",
                .todo = "stop the application's writes, lockstep wait SOURCE --for caught-up, then "
                        "verify again"});
+}
+
+[[noreturn]] void throw_repair_needs_a_follower() {
+  throw Error({.code = "LS-V510",
+               .exit = ExitCode::precondition,
+               .what = "nobody is there to repair",
+               .why = "a repair goes the way of every change: through the lockstep that follows",
+               .data = "nothing was compared and nothing changed",
+               .todo = "lockstep run SOURCE TARGET, then verify --repair beside it"});
 }
 
 LedgerRow ledger_of(postgres::Connection& target, const std::string& migration) {
@@ -58,138 +71,9 @@ LedgerRow wait_for_rest(sqlite::Database& source, postgres::Connection& target,
   }
 }
 
-struct TableLine {
-  std::string table;
-  std::uint64_t source_rows = 0, target_rows = 0, missing = 0, extra = 0, differ = 0;
-  std::uint64_t quarantined = 0;
-  std::string digests;  // "9c1e..70 = 9c1e..70", or nothing where rows were compared one by one
-  std::vector<std::string> examples;
-};
-
-void print_head(Screen& screen) {
-  screen.result(fmt::format("  {:<32} {:>14} {:>14} {:>9} {:>9} {:>9}", "table", "source rows",
-                            "target rows", "missing", "extra", "differ"));
-}
-
-void print(const TableLine& line, Screen& screen) {
-  screen.result(fmt::format("  {:<32} {:>14} {:>14} {:>9} {:>9} {:>9}  {}", line.table,
-                            grouped(static_cast<std::int64_t>(line.source_rows)),
-                            grouped(static_cast<std::int64_t>(line.target_rows)), line.missing,
-                            line.extra, line.differ, line.digests));
-  for (const std::string& example : line.examples) screen.result("    " + example);
-  if (line.quarantined > 0)
-    screen.result(fmt::format("    {} row(s) in quarantine", line.quarantined));
-  const nlohmann::json object{{"type", "table"},
-                              {"table", line.table},
-                              {"source_rows", line.source_rows},
-                              {"target_rows", line.target_rows},
-                              {"missing", line.missing},
-                              {"extra", line.extra},
-                              {"differ", line.differ},
-                              {"quarantined", line.quarantined},
-                              {"examples", line.examples}};
-  screen.json(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-}
-
-ExitCode conclude(std::uint64_t rows, std::uint64_t different, std::uint64_t quarantined,
-                  Screen& screen) {
-  const auto count = [](std::uint64_t number) {
-    return grouped(static_cast<std::int64_t>(number));
-  };
-  if (different > 0)
-    screen.result(fmt::format("DIFFERENT: {} rows", different));
-  else if (quarantined > 0)
-    screen.result(fmt::format("equal but for {} row(s) in quarantine: {} rows, every column",
-                              count(quarantined), count(rows - quarantined)));
-  else
-    screen.result(fmt::format("equal: {} rows, every column", count(rows)));
-  const int code = different > 0 ? 4 : quarantined > 0 ? 9 : 0;
-  screen.json(nlohmann::json{
-      {"type", "summary"},
-      {"equal", different + quarantined == 0},
-      {"rows", rows},
-      {"different", different},
-      {"quarantined", quarantined},
-      {"exit_code",
-       code}}.dump());
-  return static_cast<ExitCode>(code);
-}
-
-TableLine line_of(const verify::Comparison& result) {
-  return {result.table,   result.source_rows, result.target_rows, result.missing,
-          result.extra,   result.differ,      result.quarantined, "",
-          result.examples};
-}
-
-TableLine line_of(const verify::TableRecord& record,
-                  const std::vector<verify::DifferenceRecord>& found) {
-  TableLine line{
-      record.name,
-      record.source_rows,
-      record.target_rows,
-      record.missing,
-      record.extra,
-      record.differ,
-      record.quarantined,
-      fmt::format("{:016x} {} {:016x}", record.source_digest,
-                  record.source_digest == record.target_digest ? "=" : "≠", record.target_digest),
-      {}};
-  for (const verify::DifferenceRecord& one : found)
-    if (!one.shown.empty()) line.examples.push_back(one.shown);
-  return line;
-}
-
-[[noreturn]] void throw_nobody_follows() {
-  throw Error(
-      {.code = "LS-V503",
-       .exit = ExitCode::timed_out,
-       .what = "the running lockstep does not take up the verification",
-       .why = "it is not at the point of following (still copying, stopped, or apply is not there)",
-       .data = "nothing was compared",
-       .todo = "lockstep status; the request is taken up as soon as it follows"});
-}
-
-[[noreturn]] void throw_pass_failed(const verify::Pass& pass) {
-  throw Error({.code = "LS-V507",
-               .exit = ExitCode::stopped,
-               .what = "the verification ended before its end",
-               .why = pass.problem,
-               .data = "nothing is claimed; replication goes on",
-               .todo = "verify again once that is mended"});
-}
-
-// The pass of a running lockstep, from its request to its end.
-verify::Pass wait_for_pass(const std::string& path, postgres::Connection& target, std::int64_t id,
-                           Screen& screen) {
-  constexpr Milliseconds kTakenUpWithin{15'000};
-  const Deadline deadline(kTakenUpWithin);
-  for (int look = 1;; ++look) {
-    const auto pass = verify::read_pass(target, id);
-    check(pass.has_value(), "a pass that was asked for is on record");
-    if (verify::is_over(pass->state)) return *pass;
-    const bool waits = pass->state == verify::PassState::requested && deadline.passed();
-    if (waits || (look % 20 == 0 && !observe(path).running)) throw_nobody_follows();
-    std::uint64_t rows = 0;
-    std::string table;
-    for (const verify::TableRecord& record : verify::read_records(target, id)) {
-      rows += record.source_rows;
-      if (!record.done) table = record.name;
-    }
-    screen.progress(fmt::format("comparing {}: {} rows so far", table,
-                                grouped(static_cast<std::int64_t>(rows))));
-    std::this_thread::sleep_for(Milliseconds{50});
-  }
-}
-
-ExitCode verify_running(const std::string& path, const capture::Installed& installed,
-                        postgres::Connection& target, const std::vector<std::string>& tables,
-                        Screen& screen) {
-  static_cast<void>(ledger_of(target, installed.migration));
-  const std::int64_t id = verify::request_pass(target, installed.migration, tables);
-  const verify::Pass pass = wait_for_pass(path, target, id, screen);
-  screen.end_progress();
-  if (pass.state == verify::PassState::failed) throw_pass_failed(pass);
-  const std::vector<verify::TableRecord> records = verify::read_records(target, id);
+// The report of a pass; what it found in all.
+VerifyTotals print_pass(postgres::Connection& target, const verify::Pass& pass, Screen& screen) {
+  const std::vector<verify::TableRecord> records = verify::read_records(target, pass.id);
   std::optional<Position> oldest, newest;
   for (const verify::TableRecord& record : records) {
     if (record.oldest && (!oldest || record.oldest->seq < oldest->seq)) oldest = record.oldest;
@@ -200,14 +84,63 @@ ExitCode verify_running(const std::string& path, const capture::Installed& insta
                                      : fmt::format("compared while it is written, from {} to {}",
                                                    to_string(*oldest), to_string(*newest)));
   print_head(screen);
-  std::uint64_t rows = 0, different = 0, quarantined = 0;
+  VerifyTotals totals;
   for (const verify::TableRecord& record : records) {
-    print(line_of(record, verify::read_differences(target, id, record.id)), screen);
-    rows += record.source_rows;
-    different += record.different();
-    quarantined += record.quarantined;
+    const TableLine line = line_of(record, verify::read_differences(target, pass.id, record.id));
+    print(line, screen);
+    totals.add(line);
   }
-  return conclude(rows, different, quarantined, screen);
+  return totals;
+}
+
+// The repair goes the way of every change; it is there once the ledger is at its position.
+void wait_until_applied(postgres::Connection& target, const std::string& migration,
+                        const Position& position) {
+  constexpr Milliseconds kPatience{60'000};
+  const Deadline deadline(kPatience);
+  while (true) {
+    const auto at = ledger_of(target, migration).position;
+    if (at && at->seq >= position.seq) return;
+    if (deadline.passed()) throw_not_at_rest(position, at);
+    std::this_thread::sleep_for(Milliseconds{20});
+  }
+}
+
+bool may_repair(const VerifyRequest& request, std::uint64_t rows) {
+  if (request.yes) return true;
+  if (::isatty(STDIN_FILENO) != 1) return false;
+  std::cerr << fmt::format("write these {} rows of the target anew from the source? [y/N] ", rows)
+            << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "yes";
+}
+
+ExitCode verify_running(const std::string& path, const std::string& migration,
+                        postgres::Connection& target, const VerifyRequest& request,
+                        Screen& screen) {
+  static_cast<void>(ledger_of(target, migration));
+  verify::Pass pass = run_live_pass(path, target, migration, request.tables, screen);
+  VerifyTotals totals = print_pass(target, pass, screen);
+  std::uint64_t before = 0;
+  while (request.repair && totals.different > 0 &&
+         (before == 0 ? may_repair(request, totals.different) : totals.different < before)) {
+    before = totals.different;
+    const Repair repair = log_differences(path, target, migration, pass.id);
+    screen.result(fmt::format("repair: {} row(s) are written anew from the source{}", repair.rows,
+                              repair.skipped == 0
+                                  ? ""
+                                  : fmt::format("; {} that only the target has cannot be traced "
+                                                "back through a rule and stay",
+                                                repair.skipped)));
+    screen.json(
+        nlohmann::json{{"type", "repair"}, {"rows", repair.rows}, {"skipped", repair.skipped}}
+            .dump());
+    wait_until_applied(target, migration, repair.position);
+    pass = run_live_pass(path, target, migration, request.tables, screen);
+    totals = print_pass(target, pass, screen);
+  }
+  return conclude(totals, screen);
 }
 
 std::map<std::uint32_t, verify::QuarantinedKeys> quarantined_keys(postgres::Connection& target,
@@ -234,11 +167,12 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
   postgres::Connection target =
       postgres::Connection::open(postgres::parse_dsn(request.target), "verify");
   if (observe(path).running)
-    return verify_running(path, *installed, target, request.tables, screen);
+    return verify_running(path, installed->migration, target, request, screen);
+  if (request.repair) throw_repair_needs_a_follower();
   const LedgerRow ledger = wait_for_rest(source, target, *installed);
   screen.result(fmt::format("comparing at {}", to_string(*ledger.position)));
   print_head(screen);
-  std::uint64_t rows = 0, different = 0, quarantined = 0;
+  VerifyTotals totals;
   {
     const sqlite::Transaction view(source, sqlite::Transaction::Mode::deferred);
     target.exec("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
@@ -251,16 +185,15 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
                                         grouped(static_cast<std::int64_t>(seen))));
           },
           std::move(waiting[table.plan.id]));
-      print(line_of(result), screen);
-      rows += result.source_rows;
-      quarantined += result.quarantined;
-      different += result.missing + result.extra + result.differ;
+      const TableLine line = line_of(result);
+      print(line, screen);
+      totals.add(line);
     }
     target.abort();
   }
   const Position newest = capture::newest_position(source, installed->era);
   if (newest != *ledger.position) throw_not_at_rest(newest, ledger.position);
-  return conclude(rows, different, quarantined, screen);
+  return conclude(totals, screen);
 }
 
 }  // namespace lockstep::ops

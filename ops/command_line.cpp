@@ -232,10 +232,14 @@ void add_verify_and_remove(Commands& commands) {
   add_sides(*verify, arguments);
   verify->add_option("--table", arguments.tables, "only these tables; * and ? match")
       ->type_name("GLOB,...");
+  verify->add_flag("--repair", arguments.repair,
+                   "show what differs, ask, write those rows of the target anew, compare again");
+  verify->add_flag("--yes", arguments.yes, "repair without asking");
   verify->callback([&commands] {
     commands.chosen = [&](Screen& screen) {
       return command_verify({source_of(commands.arguments), needed_target_of(commands.arguments),
-                             chosen(commands.arguments.tables, {})},
+                             chosen(commands.arguments.tables, {}), commands.arguments.repair,
+                             commands.arguments.yes},
                             screen);
     };
   });

@@ -103,14 +103,16 @@ void TargetVerifier::work(const std::stop_token& stop) {
     verify::Pass pass;
     {
       std::unique_lock lock(mutex_);
-      came_.wait(lock, stop, [&] { return wanted_ && session_open_; });
-      if (stop.stop_requested()) return;
+      if (!came_.wait(lock, stop, [&] { return wanted_.has_value(); })) return;
       pass = *wanted_;
-      pass_plans_ = plans_;
     }
     const auto session = mail_.wait_for_session(stop);
     if (!session) return;
     session_ = *session;
+    {
+      const std::lock_guard lock(mutex_);
+      pass_plans_ = plans_;
+    }
     bool over = true;
     try {
       run_pass(pass);

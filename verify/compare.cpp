@@ -90,7 +90,7 @@ Comparison compare_table(sqlite::Database& source, postgres::Connection& target,
   result.table = plan.name();
   Comparer comparer(plan, result);
   SourceRows source_rows(source, plan);
-  postgres::CopyOut target_rows(target, target_range_sql(schema, plan, {}, {}));
+  postgres::CopyOut target_rows(target, target_range_sql(schema, plan, true, true));
   std::vector<std::optional<std::string_view>> fields;
   Row left(plan.types.size()), right(plan.types.size());
 

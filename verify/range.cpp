@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <bit>
+#include <algorithm>
+#include <map>
 #include <utility>
 
 #include "link/postgres/copy.hpp"
@@ -17,6 +18,8 @@
 namespace lockstep::verify {
 
 namespace {
+
+constexpr std::string_view kAfter = "verify_after", kUntil = "verify_until";
 
 Key key_of(const TablePlan& plan, const std::vector<Value>& row) {
   Key key;
@@ -68,33 +71,45 @@ std::string target_key_term(const TablePlan& plan, std::size_t column) {
          (plan.types[column] == ColumnType::text ? " COLLATE \"C\"" : "");
 }
 
-std::string hex_of(std::string_view bytes) {
-  std::string hex;
-  for (const char byte : bytes) hex += fmt::format("{:02x}", static_cast<unsigned char>(byte));
-  return hex;
+// COPY takes no parameters, and values do not belong into statements: they are settings of the
+// session, and the statement names them.
+std::string setting(std::string_view bound, std::size_t at) {
+  return fmt::format("lockstep.{}_{}", bound, at);
 }
 
-// COPY takes no parameters.
-std::string target_constant(const Value& value, ColumnType type) {
+std::string setting_text(const Value& value, ColumnType type) {
   switch (value.kind) {
     case ValueClass::null:
-      return "NULL";
+      break;
     case ValueClass::integer:
-      if (type == ColumnType::boolean) return value.integer != 0 ? "true" : "false";
-      if (type == ColumnType::timestamp_ms)
-        return fmt::format("timestamp '1970-01-01' + '{} milliseconds'::interval", value.integer);
-      return fmt::format("'{}'::pg_catalog.{}", value.integer,
-                         type == ColumnType::numeric ? "numeric" : "int8");
+      return std::to_string(value.integer);
     case ValueClass::real:
-      return fmt::format("'{}'::pg_catalog.{}", value.real,
-                         type == ColumnType::numeric ? "numeric" : "float8");
+      return fmt::format("{}", value.real);
     case ValueClass::text:
-      if (type == ColumnType::timestamptz) return fmt::format("'{}+00'::timestamptz", value.bytes);
-      return fmt::format("{}::{}", postgres::literal(value.bytes), to_string(type));
-    case ValueClass::blob:
-      return fmt::format("'\\x{}'::pg_catalog.bytea", hex_of(value.bytes));
+      return type == ColumnType::timestamptz ? value.bytes + "+00" : value.bytes;
+    case ValueClass::blob: {
+      std::string hex = "\\x";
+      for (const char byte : value.bytes)
+        hex += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+      return hex;
+    }
   }
-  return "NULL";
+  return {};
+}
+
+void set_bound(postgres::Connection& target, const TablePlan& plan, std::string_view bound,
+               const Key& key) {
+  for (std::size_t i = 0; i < key.size(); ++i)
+    target.query("SELECT set_config($1, $2, false)",
+                 {setting(bound, i), setting_text(key[i], plan.types[plan.shape.key[i]])});
+}
+
+std::string bound_term(ColumnType type, std::string_view bound, std::size_t at) {
+  const std::string text =
+      fmt::format("current_setting({})", postgres::literal(setting(bound, at)));
+  if (type == ColumnType::timestamp_ms)
+    return fmt::format("timestamp '1970-01-01' + {}::bigint * interval '1 millisecond'", text);
+  return fmt::format("{}::{}", text, to_string(type));
 }
 
 std::string target_columns(const TablePlan& plan) {
@@ -104,15 +119,15 @@ std::string target_columns(const TablePlan& plan) {
 }
 
 // Row comparison: keys have no NULLs on PostgreSQL.
-std::string target_bound(const TablePlan& plan, const Key& key, std::string_view comparison) {
-  std::vector<std::string> terms, constants;
+std::string target_bound(const TablePlan& plan, std::string_view comparison,
+                         std::string_view bound) {
+  std::vector<std::string> terms, bounds;
   for (std::size_t i = 0; i < plan.shape.key.size(); ++i) {
     const std::size_t column = plan.shape.key[i];
     terms.push_back(target_key_term(plan, column));
-    constants.push_back(target_constant(key[i], plan.types[column]));
+    bounds.push_back(bound_term(plan.types[column], bound, i));
   }
-  return fmt::format("({}) {} ({})", fmt::join(terms, ", "), comparison,
-                     fmt::join(constants, ", "));
+  return fmt::format("({}) {} ({})", fmt::join(terms, ", "), comparison, fmt::join(bounds, ", "));
 }
 
 void read_fields(std::vector<Value>& row, const TablePlan& plan,
@@ -219,12 +234,12 @@ std::string source_range_sql(const TablePlan& plan, bool from_start) {
                      from_start ? "" : " WHERE " + source_bounds(plan), fmt::join(order, ", "));
 }
 
-std::string target_range_sql(const std::string& schema, const TablePlan& plan,
-                             const std::optional<Key>& after, const std::optional<Key>& until) {
+std::string target_range_sql(const std::string& schema, const TablePlan& plan, bool from_start,
+                             bool to_end) {
   std::vector<std::string> order, bounds;
   for (const std::size_t column : plan.shape.key) order.push_back(target_key_term(plan, column));
-  if (after) bounds.push_back(target_bound(plan, *after, ">"));
-  if (until) bounds.push_back(target_bound(plan, *until, "<="));
+  if (!from_start) bounds.push_back(target_bound(plan, ">", kAfter));
+  if (!to_end) bounds.push_back(target_bound(plan, "<=", kUntil));
   return fmt::format("COPY (SELECT {} FROM {}{} ORDER BY {}) TO STDOUT (FORMAT binary)",
                      target_columns(plan), postgres::qualified(schema, plan.target_name()),
                      bounds.empty() ? "" : fmt::format(" WHERE {}", fmt::join(bounds, " AND ")),
@@ -266,7 +281,10 @@ RangeRows read_target_range(postgres::Connection& target, const std::string& sch
                             const TablePlan& plan, const std::optional<Key>& after,
                             const std::vector<Block>& blocks) {
   RangeRows range;
-  postgres::CopyOut rows(target, target_range_sql(schema, plan, after, blocks.back().last));
+  const std::optional<Key>& until = blocks.back().last;
+  if (after) set_bound(target, plan, kAfter, *after);
+  if (until) set_bound(target, plan, kUntil, *until);
+  postgres::CopyOut rows(target, target_range_sql(schema, plan, !after, !until));
   std::vector<std::optional<std::string_view>> fields;
   std::vector<Value> row(plan.types.size());
   std::string scratch;
@@ -317,13 +335,32 @@ std::vector<std::optional<std::vector<Value>>> read_source_rows(sqlite::Database
   return found;
 }
 
+std::vector<std::optional<Key>> source_keys(sqlite::Database& source, const TablePlan& plan,
+                                            const std::vector<Key>& keys) {
+  std::vector<std::optional<Key>> found(keys.begin(), keys.end());
+  if (!has_respelled_key(plan)) return found;
+  if (has_converted_key(plan)) std::fill(found.begin(), found.end(), std::nullopt);
+  std::map<std::string, std::size_t> wanted;
+  for (std::size_t i = 0; i < keys.size(); ++i) wanted.emplace(key_bytes(keys[i]), i);
+  RuleReader carried(plan.rules, plan.shape.key);
+  std::vector<Value> row(plan.types.size());
+  sqlite::Statement rows(source, source_select(plan));
+  while (rows.step()) {
+    read_columns(row, plan, carried, rows);
+    const auto key = wanted.find(key_bytes(key_of(plan, row)));
+    if (key != wanted.end()) found[key->second] = raw_key(plan, rows);
+  }
+  return found;
+}
+
 std::optional<std::vector<Value>> read_target_row(postgres::Connection& target,
                                                   const std::string& schema, const TablePlan& plan,
                                                   const Key& key) {
+  set_bound(target, plan, kUntil, key);
   postgres::CopyOut rows(
       target, fmt::format("COPY (SELECT {} FROM {} WHERE {} LIMIT 1) TO STDOUT (FORMAT binary)",
                           target_columns(plan), postgres::qualified(schema, plan.target_name()),
-                          target_bound(plan, key, "=")));
+                          target_bound(plan, "=", kUntil)));
   std::vector<std::optional<std::string_view>> fields;
   std::vector<Value> row(plan.types.size());
   bool there = false;

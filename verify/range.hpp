@@ -46,15 +46,19 @@ struct SourceRange {
 /// source, that reads the table to find them.
 [[nodiscard]] std::vector<std::optional<std::vector<Value>>> read_source_rows(
     sqlite::Database& source, const TablePlan& plan, const std::vector<Key>& keys);
+/// The keys in the source's own spelling. One that the source does not have comes back as it is, or
+/// as nothing where a rule converts it.
+[[nodiscard]] std::vector<std::optional<Key>> source_keys(sqlite::Database& source,
+                                                          const TablePlan& plan,
+                                                          const std::vector<Key>& keys);
 [[nodiscard]] std::optional<std::vector<Value>> read_target_row(postgres::Connection& target,
                                                                 const std::string& schema,
                                                                 const TablePlan& plan,
                                                                 const Key& key);
 
-/// SQL of a comparison, for tests and for EXPLAIN.
+/// SQL of a comparison. Its bounds are settings of the session.
 [[nodiscard]] std::string source_range_sql(const TablePlan& plan, bool from_start);
 [[nodiscard]] std::string target_range_sql(const std::string& schema, const TablePlan& plan,
-                                           const std::optional<Key>& after,
-                                           const std::optional<Key>& until);
+                                           bool from_start, bool to_end);
 
 }  // namespace lockstep::verify

@@ -23,7 +23,7 @@ constexpr char kCreate[] =
     " id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
     " migration text NOT NULL REFERENCES lockstep.ledger ON DELETE CASCADE,"
     " state text NOT NULL DEFAULT 'requested',"
-    " tables text[] NOT NULL DEFAULT '{}',"
+    " tables text[] NOT NULL,"
     " problem text NOT NULL DEFAULT '',"
     " requested timestamptz NOT NULL DEFAULT now(),"
     " ended timestamptz);"
@@ -209,6 +209,15 @@ void move_pass(Connection& connection, std::int64_t id, PassState state,
       "UPDATE lockstep.verify_passes SET state = $2, problem = $3, ended = CASE WHEN $2 IN "
       "('requested', 'running') THEN NULL ELSE now() END WHERE id = $1::bigint",
       {std::to_string(id), std::string(to_string(state)), problem});
+}
+
+bool withdraw_pass(Connection& connection, std::int64_t id) {
+  return connection
+             .query(
+                 "DELETE FROM lockstep.verify_passes WHERE id = $1::bigint AND state = "
+                 "'requested'",
+                 {std::to_string(id)})
+             .affected() == 1;
 }
 
 std::vector<TableRecord> read_records(Connection& connection, std::int64_t pass) {

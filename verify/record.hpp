@@ -66,6 +66,8 @@ void create_records(postgres::Connection& connection);
 [[nodiscard]] std::optional<Pass> read_pass(postgres::Connection& connection, std::int64_t id);
 void move_pass(postgres::Connection& connection, std::int64_t id, PassState state,
                const std::string& problem);
+/// True: nobody had taken it up, and nobody will.
+[[nodiscard]] bool withdraw_pass(postgres::Connection& connection, std::int64_t id);
 
 [[nodiscard]] std::vector<TableRecord> read_records(postgres::Connection& connection,
                                                     std::int64_t pass);

@@ -42,6 +42,11 @@ bool keeps_order(const TablePlan& plan) {
                      [&](std::size_t column) { return column_keeps_order(plan, column); });
 }
 
+bool has_converted_key(const TablePlan& plan) {
+  return std::any_of(plan.shape.key.begin(), plan.shape.key.end(),
+                     [&](std::size_t column) { return plan.is_converted(column); });
+}
+
 bool has_respelled_key(const TablePlan& plan) {
   return std::any_of(plan.shape.key.begin(), plan.shape.key.end(), [&](std::size_t column) {
     return plan.is_converted(column) || is_respelled(plan, column);

@@ -16,6 +16,8 @@ namespace lockstep::verify {
 /// True if reading by the source's key gives the target's order: no rule converts the key, and its
 /// type has one spelling for it.
 [[nodiscard]] bool keeps_order(const TablePlan& plan);
+/// True if a rule converts the key.
+[[nodiscard]] bool has_converted_key(const TablePlan& plan);
 /// True if a key may be spelled otherwise on the target.
 [[nodiscard]] bool has_respelled_key(const TablePlan& plan);
 
