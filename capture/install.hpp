@@ -30,6 +30,9 @@ struct Installed {
   /// Nothing if an older lockstep installed it: then new tables are not followed.
   std::optional<TableChoice> choice = {};
   OnBadValue on_bad_value = OnBadValue::stop;  ///< of columns that are made later
+  /// schema_version at which this process saw triggers and shapes in place last; not kept in the
+  /// source. -1: not known.
+  std::int64_t seen_in_place = -1;
 };
 
 /// Nothing if the source has no lockstep tables. Throws LS-S326 if a lockstep of another format

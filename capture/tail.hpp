@@ -47,6 +47,8 @@ class Tail {
   /// True if the schema was changed since it was checked last. Cheap.
   [[nodiscard]] bool schema_moved();
   [[nodiscard]] std::int64_t schema_version();
+  /// The one at which triggers and shapes were seen in place last; -1: not yet.
+  [[nodiscard]] std::int64_t seen_in_place() const { return schema_version_; }
 
   /// Tables that were made since this object was, each told once: nobody follows them.
   [[nodiscard]] std::vector<std::string> take_new_tables() {

@@ -39,6 +39,7 @@ void SourceWorker::open_source() {
   const capture::Installed& installed = options_.installed;
   session_.reset();
   reader_.reset();
+  options_.installed.seen_in_place = tail_ ? tail_->seen_in_place() : -1;
   tail_.reset();
   follow_source();
   tail_.emplace(Database::open(options_.path, sqlite::OpenMode::read_only), installed.era,
