@@ -157,6 +157,15 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
   std::set<std::string> drifted, there;
   for (const capture::Drift& each : capture::drift(database, installed.tables))
     drifted.insert(each.table);
+  for (const TablePlan& plan : installed.tables) {
+    const auto& rebuilt = installed.rebuilt;
+    if (drifted.contains(plan.name()) ||
+        std::find(rebuilt.begin(), rebuilt.end(), plan.id) == rebuilt.end())
+      continue;
+    moves.step.changed.push_back(plan);
+    moves.notes.push_back(
+        {"LS-S306", plan.name(), "it was made anew, with its triggers; the table is read anew"});
+  }
   if (drifted.empty()) return;
   for (const sqlite::TableName& table : sqlite::list_tables(database)) there.insert(table.name);
   if (std::includes(there.begin(), there.end(), drifted.begin(), drifted.end()) &&
@@ -301,6 +310,7 @@ std::vector<Note> follow_freely(const std::string& path, capture::Installed& ins
     }
     Database reading = Database::open(path, OpenMode::read_only);
     put_in_place(moves, reading, installed);
+    installed.rebuilt.clear();
     if (!moves.asks.empty()) throw_asks(moves.asks);
     return moves.notes;
   }

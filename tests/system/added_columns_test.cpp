@@ -116,6 +116,21 @@ TEST_CASE("a table that was rebuilt with our triggers and a column more is read 
   source.stop();
 }
 
+TEST_CASE("a table that was rebuilt with our triggers is read anew, and after VACUUM it is not",
+          "[system]") {
+  Followed source("alike", server().create_database("alike"));
+  source.start_and_catch_up();
+  source.write("VACUUM");
+  source.write_some();
+  source.caught_up();
+  CHECK(source.status()["resyncs"] == 0);
+  source.write(
+      rebuild(source, "id INTEGER PRIMARY KEY, u TEXT UNIQUE, n INT", "id, u || '!', n + 1000"));
+  source.caught_up();
+  CHECK(source.status()["resyncs"] == 1);
+  source.stop();
+}
+
 TEST_CASE("columns that were added while nobody looked are met with a copy", "[system]") {
   Followed source("away", server().create_database("away"));
   source.start_and_catch_up();
