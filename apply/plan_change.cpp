@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "apply/defaults.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/names.hpp"
 #include "link/wire/control.hpp"
@@ -40,6 +41,13 @@ void change_columns(const std::string& schema, const TablePlan& before, const Ta
     const auto was = before.shape.column_named(now.shape.columns[i].name);
     if (!was) {
       std::string add = fmt::format("{}ADD COLUMN {} {}", alter, name, to_string(now.types[i]));
+      // What rows have that the batch does not bring: capture may rest on it (ops/added_columns).
+      const Translation given = translate_default(now, i);
+      if (!given.sql.empty()) {
+        add += fmt::format("{} DEFAULT {}", not_null(now, i) ? " NOT NULL" : "", given.sql);
+        change.before.push_back(std::move(add));
+        continue;
+      }
       if (not_null(now, i)) add += fmt::format(" NOT NULL DEFAULT {}", filler(now.types[i]));
       change.before.push_back(std::move(add));
       if (not_null(now, i))

@@ -246,6 +246,17 @@ std::vector<Drift> drift(Database& database, const std::vector<TablePlan>& table
   return found;
 }
 
+std::string incarnation(Database& database, const TablePlan& plan) {
+  Statement rows(database,
+                 "SELECT rowid, rootpage FROM main.sqlite_master WHERE tbl_name = ? AND type IN "
+                 "('table', 'trigger') AND (type = 'table' OR name LIKE '\\_lockstep\\_%' ESCAPE "
+                 "'\\') ORDER BY rowid");
+  rows.bind(1, std::string_view(plan.name()));
+  std::string text;
+  while (rows.step()) text += fmt::format("{}:{} ", rows.integer(0), rows.integer(1));
+  return text;
+}
+
 std::vector<std::string> reinstall_triggers(Database& database,
                                             const std::vector<TablePlan>& tables) {
   database.exec("PRAGMA synchronous=EXTRA");

@@ -30,6 +30,12 @@ struct Installed {
   /// Nothing if an older lockstep installed it: then new tables are not followed.
   std::optional<TableChoice> choice = {};
   OnBadValue on_bad_value = OnBadValue::stop;  ///< of columns that are made later
+  /// schema_version at which this process saw triggers and shapes in place last; not kept in the
+  /// source. -1: not known.
+  std::int64_t seen_in_place = -1;
+  /// Tables that were made anew with all that was there before: read anew, and forgotten then. Not
+  /// kept in the source either.
+  std::vector<std::uint32_t> rebuilt = {};
 };
 
 /// Nothing if the source has no lockstep tables. Throws LS-S326 if a lockstep of another format
@@ -60,6 +66,10 @@ struct Drift {
 /// table by table. Call inside the read transaction whose changes are about to be used.
 [[nodiscard]] std::vector<Drift> drift(sqlite::Database& database,
                                        const std::vector<TablePlan>& tables);
+
+/// What a table and its triggers are in SQLite's own list: another text if it was made anew, or by
+/// VACUUM. Call as drift().
+[[nodiscard]] std::string incarnation(sqlite::Database& database, const TablePlan& plan);
 
 /// LS-S306 for them. With Retry::new_session: whoever follows looks whether it can be mended.
 [[noreturn]] void throw_drift(const std::vector<Drift>& found, Retry retry = Retry::never);

@@ -136,6 +136,7 @@ void Tail::check_drift() {
   if (version != schema_version_) {
     if (const std::vector<Drift> found = drift(reading_->database, tables_); !found.empty())
       throw_drift(found, Retry::new_session);
+    look_for_rebuilt(version);
     look_for_new_tables();
     schema_version_ = version;
   }
@@ -144,6 +145,23 @@ void Tail::check_drift() {
   stale_.clear();
   for (const TablePlan& plan : tables_)
     if (by_rowid(plan)) stale_.push_back(plan.id);
+}
+
+// A rebuild may bring our triggers back (SQLite's documentation says how), and what it did to the
+// rows meanwhile was not logged. VACUUM moves tables as well, but by one statement, which is one
+// step of schema_version; a rebuild takes several.
+void Tail::look_for_rebuilt(std::int64_t version) {
+  std::map<std::uint32_t, std::string> now;
+  for (const TablePlan& plan : tables_) now.emplace(plan.id, incarnation(database_, plan));
+  std::vector<Drift> found;
+  if (!incarnations_.empty() && version != schema_version_ + 1)
+    for (const TablePlan& plan : tables_)
+      if (now[plan.id] != incarnations_[plan.id]) {
+        found.push_back({plan.name(), fmt::format("table {} was made anew", plan.name()), false});
+        rebuilt_.push_back(plan.id);
+      }
+  if (!found.empty()) throw_drift(found, Retry::new_session);
+  incarnations_ = std::move(now);
 }
 
 void Tail::look_for_new_tables() {

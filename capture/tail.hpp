@@ -86,6 +86,10 @@ class Tail {
   /// True if the schema was changed since it was checked last. Cheap.
   [[nodiscard]] bool schema_moved();
   [[nodiscard]] std::int64_t schema_version();
+  /// The one at which triggers and shapes were seen in place last; -1: not yet.
+  [[nodiscard]] std::int64_t seen_in_place() const { return schema_version_; }
+  /// Tables for which LS-S306 was thrown although nothing of them looks changed.
+  [[nodiscard]] const std::vector<std::uint32_t>& rebuilt() const { return rebuilt_; }
 
   /// Tables that were made since this object was, each told once: nobody follows them.
   [[nodiscard]] std::vector<std::string> take_new_tables() {
@@ -106,6 +110,7 @@ class Tail {
   // must be read anew: they are in stale_ then.
   void prove_here(const Position& position);
   void check_drift();
+  void look_for_rebuilt(std::int64_t version);
   void look_for_new_tables();
   [[nodiscard]] const TablePlan& plan(std::uint32_t id) const;
   [[nodiscard]] const TablePlan* find_plan(std::uint32_t id) const;
@@ -125,6 +130,8 @@ class Tail {
   std::int64_t rowids_version_ = -1;  ///< rowids were read anew in a batch since this version
   std::optional<std::set<std::string>> known_tables_;  ///< when the schema was first looked at
   std::vector<std::string> new_tables_;
+  std::map<std::uint32_t, std::string> incarnations_;  ///< when the schema was checked last
+  std::vector<std::uint32_t> rebuilt_;
   std::vector<std::uint32_t> stale_;  ///< tables whose rowids may mean other rows now
 };
 

@@ -95,6 +95,10 @@ bool take_over(Database& database, std::int64_t schema_version, const SchemaStep
       mark(database, plan.id);
     }
   }
+  for (const TablePlan& plan : step.widened) keep_plan(database, plan);
+  // A change of no table: so the target learns of the plans with the next batch.
+  if (!step.widened.empty())
+    database.exec(fmt::format("INSERT INTO {}(tbl) VALUES (0)", kChangeTable));
   for (const std::uint32_t id : step.dropped) {
     drop_triggers(database, id);
     // The number stays taken: an older change of that table may still be in the change table.

@@ -11,13 +11,17 @@
 
 namespace lockstep::capture {
 
-/// Plans with the shapes that tables have now. Each of these tables is read anew.
+/// Plans with the shapes that tables have now. Each of these tables is read anew, but `widened`.
 struct SchemaStep {
+  /// Columns came, and nothing was missed: triggers are in place, the target adds the columns.
+  std::vector<TablePlan> widened;
   std::vector<TablePlan> changed;      ///< ids that are followed already
   std::vector<TablePlan> added;        ///< new ids
   std::vector<std::uint32_t> dropped;  ///< ids that are no longer followed
 
-  [[nodiscard]] bool empty() const { return changed.empty() && added.empty() && dropped.empty(); }
+  [[nodiscard]] bool empty() const {
+    return widened.empty() && changed.empty() && added.empty() && dropped.empty();
+  }
 };
 
 /// One IMMEDIATE transaction, synchronous=EXTRA: triggers, plans, and a mark for each table, which

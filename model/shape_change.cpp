@@ -45,6 +45,13 @@ ShapeChange shape_change(const TableShape& before, const TableShape& now) {
   return change;
 }
 
+bool only_appended(const TableShape& before, const TableShape& now) {
+  if (now.columns.size() <= before.columns.size() || now.keyed_by_rowid) return false;
+  TableShape rest = now;
+  rest.columns.resize(before.columns.size());
+  return fingerprint(rest) == fingerprint(before) && shape_change(before, now).can_be_followed();
+}
+
 TablePlan carry_decisions(const TablePlan& before, TablePlan now) {
   now.id = before.id;
   for (std::size_t i = 0; i < now.shape.columns.size(); ++i)

@@ -21,6 +21,9 @@ struct ShapeChange {
 };
 [[nodiscard]] ShapeChange shape_change(const TableShape& before, const TableShape& now);
 
+/// `now` is `before` with more columns behind, and not otherwise.
+[[nodiscard]] bool only_appended(const TableShape& before, const TableShape& now);
+
 /// The plan of a table that changed: `now` with what was decided for the columns that are still
 /// there.
 [[nodiscard]] TablePlan carry_decisions(const TablePlan& before, TablePlan now);

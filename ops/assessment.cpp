@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "apply/target_schema.hpp"
@@ -13,6 +14,8 @@
 #include "link/sqlite/shape.hpp"
 #include "link/sqlite/sql_text.hpp"
 #include "link/sqlite/statement.hpp"
+#include "model/clock.hpp"
+#include "ops/census_store.hpp"
 #include "ops/findings.hpp"
 #include "ops/names.hpp"
 #include "ops/rule_checks.hpp"
@@ -112,14 +115,20 @@ std::string reading_problem(sqlite::Database& database, const TableShape& shape)
 }
 
 TableCensus census_of(sqlite::Database& database, const TableFacts& facts, std::uint64_t sample,
-                      Screen& screen, const snapshot::TargetTypes& targets) {
+                      Screen& screen, const snapshot::TargetTypes& targets, CensusStore& store) {
   const TableShape& shape = facts.shape;
   if (sample > 0) return snapshot::sample_census(database, shape, sample, facts.rules, targets);
+  const std::string asked = snapshot::asked_for(shape, facts.rules, targets);
+  if (const TableCensus* known = store.find(shape.name, asked)) return *known;
   const auto progress = [&](std::uint64_t seen) {
     screen.progress(fmt::format("reading every value of {}: {} rows", shape.name,
                                 grouped(static_cast<std::int64_t>(seen))));
   };
-  return snapshot::take_census(database, shape, {}, progress, facts.rules, targets);
+  const SteadyTime begun = steady_now();
+  TableCensus census = snapshot::take_census(database, shape, {}, progress, facts.rules, targets);
+  store.took(shape.name, asked, std::chrono::duration<double>(steady_now() - begun).count(),
+             census);
+  return census;
 }
 
 const CatalogTable* table_there(const TableChoice& choice, const std::string& name) {
@@ -136,7 +145,7 @@ bool has_rules(const TableRules& rules) {
 
 // `facts` gets everything but the plan.
 snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const TableChoice& choice,
-                           Screen& screen, TableFacts& facts) {
+                           Screen& screen, CensusStore& store, TableFacts& facts) {
   const TableShape& shape = facts.shape;
   facts.shape_problems = snapshot::shape_problems(shape, facts.rules);
   facts.rule_problems = snapshot::rule_problems(shape, facts.rules);
@@ -156,7 +165,7 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const T
           "it is on the target already, and the configuration has rules for it: either, not both");
     facts.census = census_of(
         database, facts, choice.sample, screen,
-        there != nullptr ? snapshot::target_types(shape, *there) : snapshot::TargetTypes());
+        there != nullptr ? snapshot::target_types(shape, *there) : snapshot::TargetTypes(), store);
     const std::int64_t sequence = sqlite::read_sequence(database, shape.name);
     planned = there != nullptr ? snapshot::plan_existing(id, shape, facts.census, sequence, *there,
                                                          choice.silent)
@@ -179,6 +188,18 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const T
                                 "lockstep follows, it would hide the change",
                                 trigger)});
   return planned;
+}
+
+void end_census(sqlite::Database& database, const CensusStore& store, Screen& screen,
+                Assessment& assessment) {
+  store.keep(database);
+  if (store.known_rows() == 0) return;
+  assessment.known_rows = store.known_rows();
+  assessment.known_since = rfc3339(store.known_since_us());
+  screen.note(fmt::format(
+      "census    {} rows are known since {}, and nothing was written since: {:.1f} s saved",
+      grouped(static_cast<std::int64_t>(store.known_rows())), assessment.known_since,
+      store.saved_seconds()));
 }
 
 std::string unmet(const config::ExpectedTable& expected, const Assessment& assessment) {
@@ -223,6 +244,7 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
   refuse_utf16(database);
   Assessment assessment;
   std::vector<std::vector<std::size_t>> undecided;
+  CensusStore store(database);
   const std::vector<sqlite::TableName> all = sqlite::list_tables(database);
   check_globs(all, choice.tables);
   check_globs(all, choice.exclude);
@@ -245,7 +267,7 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
     TableFacts& facts = assessment.tables.emplace_back();
     facts.shape = sqlite::read_shape(database, table.name);
     facts.rules = rules_of(choice.rules, facts.shape);
-    snapshot::Planned planned = plan_one(database, id, choice, screen, facts);
+    snapshot::Planned planned = plan_one(database, id, choice, screen, store, facts);
     for (snapshot::Warning& warning : planned.warnings)
       if (facts.carried)
         assessment.warnings.push_back(
@@ -263,6 +285,7 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
     assessment.rows.push_back(static_cast<std::int64_t>(facts.census.rows));
   }
   screen.end_progress();
+  end_census(database, store, screen, assessment);
   snapshot::settle_undecided(assessment.plans, undecided);
   check_expectations(choice.expect, assessment);
   check_rules(choice, all, assessment);

@@ -50,6 +50,8 @@ struct Assessment {
   std::vector<std::string> views;    ///< the application's, by name
   std::vector<std::string> triggers;    ///< likewise; they go on working in SQLite only
   std::vector<TableFacts> tables;       ///< in name order
+  std::uint64_t known_rows = 0;         ///< not read: the record of an earlier census has them
+  std::string known_since;              ///< when that was, RFC 3339
   std::vector<std::string> frameworks;  ///< whose bookkeeping tables are there, one sentence each
 };
 

@@ -4,6 +4,7 @@
 #include "apply/ledger.hpp"
 #include "capture/install.hpp"
 #include "link/sqlite/lock_file.hpp"
+#include "ops/census_store.hpp"
 #include "ops/commands.hpp"
 #include "ops/migration_lock.hpp"
 #include "ops/names.hpp"
@@ -50,6 +51,7 @@ ExitCode command_remove(const RemoveRequest& request, Screen& screen) {
     // The target first: if it cannot be reached, the command can be repeated as it was.
     if (!request.target.empty()) remove_from_target(request.target, migration, screen);
     const std::size_t removed = capture::remove(database);
+    forget_census(path);
     screen.result(
         removed == 0
             ? fmt::format("source    {}: nothing of lockstep was there", path)

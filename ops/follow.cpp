@@ -4,10 +4,10 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "link/sqlite/database.hpp"
+#include "link/sqlite/file_state.hpp"
 #include "link/sqlite/filesystem.hpp"
 #include "ops/names.hpp"
 
@@ -18,19 +18,14 @@ namespace {
 constexpr Milliseconds kLook{20};  // how often the main thread looks at the board
 constexpr Milliseconds kPublishEvery{250};
 
-std::string boot_id() {
-  std::string id;
-  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), id);
-  return id;
-}
-
 // A run that was killed leaves its status behind, too; only one of an earlier boot may have seen a
 // power loss.
 bool ended_with_its_machine(const sqlite::PublishedStatus& left) {
   const auto status = nlohmann::json::parse(left.text, nullptr, false);
   if (left.alive || !status.is_object() || !status.contains("boot")) return false;
   const nlohmann::json& boot = status["boot"];
-  return boot.is_string() && !boot.get_ref<const std::string&>().empty() && boot != boot_id();
+  return boot.is_string() && !boot.get_ref<const std::string&>().empty() &&
+         boot != sqlite::boot_id();
 }
 
 // With synchronous=OFF a power loss can damage the database, and what is damaged may only be read
@@ -94,7 +89,7 @@ Status starting_status(const std::string& path) {
   status.migration = migration_name(path);
   status.source = path;
   status.pid = ::getpid();
-  status.boot = boot_id();
+  status.boot = sqlite::boot_id();
   status.started_us = wall_now_us();
   return status;
 }

@@ -13,6 +13,7 @@
 #include "link/postgres/identity.hpp"
 #include "link/postgres/names.hpp"
 #include "ops/assessment.hpp"
+#include "ops/census_store.hpp"
 #include "ops/existing_rows.hpp"
 #include "ops/migration_lock.hpp"
 #include "ops/names.hpp"
@@ -151,6 +152,7 @@ FirstRun start(const RunRequest& request, const std::string& path, const std::st
                         std::filesystem::absolute(path).string(), schema);
   Database writing = Database::open(path, OpenMode::read_write);
   capture::install(writing, first.installed);
+  forget_census(path);
   return first;
 }
 
@@ -223,6 +225,7 @@ PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
   installed->on_bad_value = request.on_bad_value.all.value_or(OnBadValue::stop);
   Database writing = Database::open(path, OpenMode::read_write);
   capture::install(writing, *installed);
+  forget_census(path);
   return {path, std::move(*installed), std::move(assessment.rows)};
 }
 

@@ -60,11 +60,15 @@ void write_columns(std::string& page, const TableFacts& table, bool all) {
 
 void write_tables(std::string& page, const Report& report, bool columns) {
   line(page,
-       fmt::format("Tables  {} read in {:.1f} s{}", report.assessment.tables.size(), report.seconds,
-                   report.sample > 0
-                       ? fmt::format(", only about {} rows of each: no proof of the rest",
-                                     number(report.sample))
-                       : ""));
+       fmt::format(
+           "Tables  {} read in {:.1f} s{}{}", report.assessment.tables.size(), report.seconds,
+           report.assessment.known_rows > 0
+               ? fmt::format(" ({} rows known since {})", number(report.assessment.known_rows),
+                             report.assessment.known_since)
+               : "",
+           report.sample > 0 ? fmt::format(", only about {} rows of each: no proof of the rest",
+                                           number(report.sample))
+                             : ""));
   line(page, fmt::format("  {:<28} {:>13} {:>10} {:>8} {:>8}  {:<18} {}", "table", "rows", "size",
                          "indexes", "triggers", "key", "verdict"));
   for (std::size_t i = 0; i < report.assessment.tables.size(); ++i) {

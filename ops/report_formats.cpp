@@ -167,6 +167,7 @@ std::string report_json(const Report& report) {
               {"target", report.target.empty() ? json(nullptr) : json(report.target)},
               {"sample", report.sample},
               {"seconds", report.seconds},
+              {"known_rows", report.assessment.known_rows},
               {"blockers", blockers_in(report)},
               {"source_checks", checks_json(report.source_checks)},
               {"target_checks", checks_json(report.target_checks)},

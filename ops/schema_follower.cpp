@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "link/sqlite/sql_text.hpp"
 #include "model/bad_value.hpp"
 #include "model/shape_change.hpp"
+#include "ops/added_columns.hpp"
 #include "ops/names.hpp"
 #include "snapshot/census.hpp"
 #include "snapshot/plan.hpp"
@@ -120,13 +122,55 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
   moves.notes.push_back({"LS-S316", plan.name(), what_changed(change)});
 }
 
+// True: nothing else happened to the schema than that columns came, and `step` has them.
+bool look_for_added_columns(Database& database, const capture::Installed& installed,
+                            const std::set<std::string>& drifted, SchemaMoves& moves) {
+  std::vector<std::pair<const TablePlan*, TableShape>> wider;
+  std::size_t columns = 0;
+  for (const TablePlan& plan : installed.tables) {
+    if (!drifted.contains(plan.name())) continue;
+    TableShape now = sqlite::read_shape(database, plan.name());
+    if (!only_appended(plan.shape, now)) return false;
+    columns += now.columns.size() - plan.shape.columns.size();
+    TablePlan altered = plan;
+    altered.shape = now;
+    if (!capture::drift(database, {altered}).empty()) return false;  // a trigger is missing
+    wider.emplace_back(&plan, std::move(now));
+  }
+  if (!only_columns_came(installed.seen_in_place, moves.schema_version, columns)) return false;
+  std::vector<TablePlan> plans;
+  for (const auto& [plan, now] : wider) {
+    auto widened = widened_plan(database, *plan, now, installed);
+    if (!widened) return false;
+    plans.push_back(std::move(*widened));
+  }
+  for (const auto& [plan, now] : wider)
+    moves.notes.push_back({"LS-S316", plan->name(),
+                           fmt::format("column {} was added; no row is read anew",
+                                       fmt::join(shape_change(plan->shape, now).added, ", "))});
+  moves.step.widened = std::move(plans);
+  return true;
+}
+
 void look_at_followed(Database& database, const capture::Installed& installed, bool accepted,
                       SchemaMoves& moves) {
   std::set<std::string> drifted, there;
   for (const capture::Drift& each : capture::drift(database, installed.tables))
     drifted.insert(each.table);
+  for (const TablePlan& plan : installed.tables) {
+    const auto& rebuilt = installed.rebuilt;
+    if (drifted.contains(plan.name()) ||
+        std::find(rebuilt.begin(), rebuilt.end(), plan.id) == rebuilt.end())
+      continue;
+    moves.step.changed.push_back(plan);
+    moves.notes.push_back(
+        {"LS-S306", plan.name(), "it was made anew, with its triggers; the table is read anew"});
+  }
   if (drifted.empty()) return;
   for (const sqlite::TableName& table : sqlite::list_tables(database)) there.insert(table.name);
+  if (std::includes(there.begin(), there.end(), drifted.begin(), drifted.end()) &&
+      look_for_added_columns(database, installed, drifted, moves))
+    return;
   for (const TablePlan& plan : installed.tables) {
     if (!drifted.contains(plan.name())) continue;
     if (there.contains(plan.name())) {
@@ -266,6 +310,7 @@ std::vector<Note> follow_freely(const std::string& path, capture::Installed& ins
     }
     Database reading = Database::open(path, OpenMode::read_only);
     put_in_place(moves, reading, installed);
+    installed.rebuilt.clear();
     if (!moves.asks.empty()) throw_asks(moves.asks);
     return moves.notes;
   }

@@ -40,6 +40,9 @@ void SourceWorker::open_source() {
   session_.reset();
   verifier_.reset();
   reader_.reset();
+  options_.installed.seen_in_place = tail_ ? tail_->seen_in_place() : -1;
+  if (tail_)
+    for (const std::uint32_t id : tail_->rebuilt()) options_.installed.rebuilt.push_back(id);
   tail_.reset();
   follow_source();
   tail_.emplace(Database::open(options_.path, sqlite::OpenMode::read_only), installed.era,

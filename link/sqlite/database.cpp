@@ -175,6 +175,12 @@ Database Database::open(const std::string& path, OpenMode mode, Milliseconds bus
   return database;
 }
 
+Database Database::in_memory() {
+  Database database(open_handle(":memory:", OpenMode::read_write), ":memory:");
+  sqlite3_db_config(database.handle(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  return database;
+}
+
 void Database::exec(const std::string& sql) {
   const int code = sqlite3_exec(handle(), sql.c_str(), nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) throw_sqlite_error(handle(), code, fmt::format("running \"{}\"", sql));

@@ -33,6 +33,9 @@ class Database {
   [[nodiscard]] static Database open(const std::string& path, OpenMode mode,
                                      Milliseconds busy_patience = Milliseconds{5000});
 
+  /// Empty, private, gone with this object.
+  [[nodiscard]] static Database in_memory();
+
   void exec(const std::string& sql);
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] bool in_wal_mode();

@@ -180,6 +180,43 @@ TEST_CASE("what takes something away stops by name, and the application goes on"
   source.stop();
 }
 
+TEST_CASE("another key or another affinity by a rebuild stops by name, and nothing is lost",
+          "[system]") {
+  struct Other {
+    std::string name, columns, rows, word;
+  };
+  const Other other = GENERATE(Other{"otherkey", "id INT, u TEXT UNIQUE, n INT, PRIMARY KEY(id, u)",
+                                     "id, u, n", "its key was (id), it is (id, u) now"},
+                               Other{"affinity", "id INTEGER PRIMARY KEY, u TEXT UNIQUE, n TEXT",
+                                     "id, u, n", "column n was INT, it is TEXT now"});
+  INFO(other.name);
+  const auto rebuilt = [](const std::string& columns, const std::string& rows) {
+    return "BEGIN IMMEDIATE; CREATE TABLE new__a(" + columns + "); INSERT INTO new__a SELECT " +
+           rows + " FROM a; DROP TABLE a; ALTER TABLE new__a RENAME TO a; COMMIT";
+  };
+  Followed source(other.name, server().create_database(other.name));
+  source.start_and_catch_up();
+  const std::string before =
+      target_value(source, "SELECT string_agg(a::text, ';' ORDER BY id) FROM a");
+  source.write(rebuilt(other.columns, other.rows));
+  source.write("UPDATE a SET n = 'n' || id, u = u || '!'; INSERT INTO b VALUES ('after', 1)");
+  source.halts(7, "LS-S306", {other.word, "lockstep remove"});
+  CHECK(target_value(source, "SELECT string_agg(a::text, ';' ORDER BY id) FROM a") == before);
+  if (other.name == "otherkey") {
+    // Accepting does not make it something that can be followed; being what it was does.
+    require_code(lockstep({"ddl", "accept", source.file()}), 7);
+    source.write("DELETE FROM a WHERE u = 'b!'");
+    source.write(rebuilt("id INTEGER PRIMARY KEY, u TEXT UNIQUE, n INT", "id + 10, u, id"));
+  } else {
+    require_code(lockstep({"remove", source.file(), source.dsn()}), 0);
+    query(source.dsn(), "DROP TABLE a, b");
+  }
+  source.start_and_catch_up();
+  source.write("INSERT INTO b VALUES ('later', 2); UPDATE a SET u = u || '?'");
+  source.caught_up();
+  source.stop();
+}
+
 TEST_CASE("a migration that is held is neither followed nor stopped at until it is accepted",
           "[system]") {
   Followed source("held", server().create_database("held"));
