@@ -152,7 +152,7 @@ void Tail::check_drift() {
 // step of schema_version; a rebuild takes several.
 void Tail::look_for_rebuilt(std::int64_t version) {
   std::map<std::uint32_t, std::string> now;
-  for (const TablePlan& plan : tables_) now.emplace(plan.id, incarnation(database_, plan));
+  for (const TablePlan& plan : tables_) now.emplace(plan.id, incarnation(reading_->database, plan));
   std::vector<Drift> found;
   if (!incarnations_.empty() && version != schema_version_ + 1)
     for (const TablePlan& plan : tables_)
