@@ -52,8 +52,9 @@ void run_one(Connection& connection, const std::string& migration, const std::st
   std::optional<Error> failure;
   try {
     connection.exec(fmt::format("SET LOCAL search_path TO {}", postgres::quoted(schema)));
-    connection.exec("DO LANGUAGE plpgsql " +
-                    postgres::literal("BEGIN EXECUTE " + postgres::literal(statement) + "; END"));
+    connection.query("SELECT pg_catalog.set_config('lockstep.hook', $1, true)", {statement});
+    connection.exec(
+        "DO LANGUAGE plpgsql $$BEGIN EXECUTE pg_catalog.current_setting('lockstep.hook'); END$$");
     connection.exec("SET LOCAL search_path TO pg_catalog");
     connection.query(
         "INSERT INTO lockstep.ledger_hooks (migration, hook, number) VALUES ($1, $2, $3::integer)",
