@@ -172,7 +172,7 @@ void make_source(const std::string& file, const std::string& journal, std::uint6
   // target is decided by what most of its values are, whenever lockstep looks.
   database.exec(
       fmt::format("WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < {}) "
-                  "INSERT INTO items SELECT 1000 + i, 'kept' || i, i, NULL, NULL FROM c",
+                  "INSERT INTO items SELECT 1000 + i, 'kept' || i, i, NULL, x'' FROM c",
                   kKeys));
   Random random(seed);
   database.exec("BEGIN");
