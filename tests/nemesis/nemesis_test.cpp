@@ -168,9 +168,9 @@ TEST_CASE("the bugs that are planted into lockstep still fit its code", "[system
   int patches = 0;
   for (const auto& entry :
        std::filesystem::directory_iterator(LOCKSTEP_SOURCE_DIR "/tests/nemesis/plants")) {
-    const test::Outcome checked =
-        test::run({"git", "-c", "safe.directory=*", "apply", "--check", entry.path().string()},
-                  {.directory = LOCKSTEP_SOURCE_DIR});
+    const test::Outcome checked = test::run(
+        {"git", "-c", "safe.directory=*", "apply", "-C1", "--check", entry.path().string()},
+        {.directory = LOCKSTEP_SOURCE_DIR});
     INFO(checked.error_output);
     CHECK(checked.status.code == 0);
     ++patches;
