@@ -44,13 +44,17 @@ bool is_done(Connection& connection, const std::string& migration, const std::st
              .rows() > 0;
 }
 
+// By EXECUTE, where COMMIT and ROLLBACK are errors: an entry that ended this transaction would be
+// half done, and nobody could tell whether the rest was.
 void run_one(Connection& connection, const std::string& migration, const std::string& schema,
              const std::string& name, std::size_t number, const std::string& statement) {
   connection.exec("BEGIN; SET LOCAL statement_timeout TO 0");
   std::optional<Error> failure;
   try {
     connection.exec(fmt::format("SET LOCAL search_path TO {}", postgres::quoted(schema)));
-    connection.exec(statement);
+    connection.query("SELECT pg_catalog.set_config('lockstep.hook', $1, true)", {statement});
+    connection.exec(
+        "DO LANGUAGE plpgsql $$BEGIN EXECUTE pg_catalog.current_setting('lockstep.hook'); END$$");
     connection.exec("SET LOCAL search_path TO pg_catalog");
     connection.query(
         "INSERT INTO lockstep.ledger_hooks (migration, hook, number) VALUES ($1, $2, $3::integer)",

@@ -17,7 +17,7 @@ struct Hooks {
 /// each in a transaction of its own together with its entry in the ledger, without a
 /// statement_timeout; names without a schema are those of `schema`. Throws LS-T233 (exit 7) naming
 /// hook and number if one fails: nothing of it stays, and the next run tries it again. An entry of
-/// a configuration may hold several statements.
+/// a configuration may hold several statements, and none that begins or ends a transaction.
 void run_hooks(postgres::Connection& connection, const std::string& migration,
                const std::string& schema, const std::string& name,
                const std::vector<std::string>& statements);

@@ -148,7 +148,7 @@ void Board::resyncing(std::uint32_t table) {
 
 void Board::quarantine(std::int64_t held, std::int64_t skipped) {
   const std::lock_guard lock(mutex_);
-  if (held > status_.quarantined)
+  if (held > status_.quarantined.value_or(0))
     note({"LS-D402", "",
           fmt::format("{} row(s) wait in quarantine: lockstep quarantine list", held)});
   status_.quarantined = held;

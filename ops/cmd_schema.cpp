@@ -9,17 +9,16 @@
 #include "ops/assessment.hpp"
 #include "ops/commands.hpp"
 #include "ops/names.hpp"
+#include "ops/printable.hpp"
 
 namespace lockstep::ops {
 
 namespace {
 
-// A name or an expression may have line ends, and the next line would be SQL.
-std::string comment(std::string text) {
-  for (std::size_t at = text.find_first_of("\r\n"); at != std::string::npos;
-       at = text.find_first_of("\r\n", at))
-    text[at] = ' ';
-  return "-- " + text + "\n";
+// A name or an expression may have line ends, and the next line would be SQL; or say things to the
+// terminal.
+std::string comment(const std::string& text) {
+  return "-- " + printable(text) + "\n";
 }
 
 std::string tables_sql(const std::string& schema, const std::vector<TablePlan>& plans) {

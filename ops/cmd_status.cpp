@@ -32,6 +32,12 @@ std::optional<Eta> eta_of(const json& object) {
   return Eta{seconds, range[0].get<double>(), range[1].get<double>()};
 }
 
+std::optional<std::int64_t> count_of(const json& object, const char* member) {
+  const auto found = object.find(member);
+  if (found == object.end() || !found->is_number_integer()) return std::nullopt;
+  return found->get<std::int64_t>();
+}
+
 std::optional<double> rate_of(const json& object) {
   const auto found = object.find("rows_per_second");
   if (found == object.end() || !found->is_number()) return std::nullopt;
@@ -97,8 +103,8 @@ void print_status(const Observed& observed, Screen& screen) {
                             text_of(object, "backlog_changes"), text_of(object, "lag_ms"),
                             text_of(object, "lag_p50_ms"), text_of(object, "lag_p99_ms")));
   Status waiting;
-  waiting.quarantined = object.value("quarantined", std::int64_t{0});
-  waiting.skipped = object.value("skipped", std::int64_t{0});
+  waiting.quarantined = count_of(object, "quarantined");
+  waiting.skipped = count_of(object, "skipped");
   if (const std::string text = quarantine_text(waiting); !text.empty())
     screen.result(fmt::format("  absent     {}: lockstep quarantine list {}", text,
                               shell_word(text_of(object, "source"))));

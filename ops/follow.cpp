@@ -115,17 +115,17 @@ Ending watch(bool until_caught_up, Board& board, sqlite::LockFile* lock, Screen&
 }
 
 std::string quarantine_text(const Status& status) {
-  const std::int64_t rows = status.quarantined + status.skipped;
+  const std::int64_t skipped = status.skipped.value_or(0);
+  const std::int64_t rows = status.quarantined.value_or(0) + skipped;
   if (rows == 0) return {};
   std::string text = fmt::format("{} row{} in quarantine", grouped(rows), rows == 1 ? "" : "s");
-  if (status.skipped > 0) text += fmt::format(", {} of them skipped", grouped(status.skipped));
+  if (skipped > 0) text += fmt::format(", {} of them skipped", grouped(skipped));
   return text;
 }
 
 ExitCode exit_code(const Ending& ending, const Status& status) {
   if (ending.failure) return ending.failure->facts().exit;
-  if (ending.caught_up)
-    return status.quarantined + status.skipped > 0 ? ExitCode::waived : ExitCode::done;
+  if (ending.caught_up) return quarantine_text(status).empty() ? ExitCode::done : ExitCode::waived;
   return *ending.signal == SIGINT ? ExitCode::interrupted : ExitCode::terminated;
 }
 

@@ -37,7 +37,7 @@ patch=$PWD/tests/nemesis/plants/$plant.patch
 }
 mkdir -p build/plant
 git ls-files -z --cached --others --exclude-standard | tar --null --files-from=- --create | tar --extract --directory=build/plant
-git apply --directory=build/plant "$patch"
+git apply -C1 --directory=build/plant "$patch"
 (cd build/plant && CCACHE_BASEDIR=$PWD ops/build.sh dev lockstep nemesis_test) >&2
 if build/plant/build/dev/tests/nemesis_test "random faults*"; then
   echo "nemesis: $plant was not found in $runs runs" >&2

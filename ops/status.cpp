@@ -19,6 +19,10 @@ json number(const std::optional<double>& value) {
   return value ? json(*value) : json(nullptr);
 }
 
+json count(const std::optional<std::int64_t>& value) {
+  return value ? json(*value) : json(nullptr);
+}
+
 // Whole seconds and rows: the rest would only look exact.
 json whole(const std::optional<double>& value) {
   return value ? json(std::llround(*value)) : json(nullptr);
@@ -92,8 +96,8 @@ std::string status_json(const Status& status, std::string_view type) {
       {"changes_pruned", status.pruned},
       {"resyncs", status.resyncs},
       {"long_reads", status.long_reads},
-      {"quarantined", status.quarantined},
-      {"skipped", status.skipped},
+      {"quarantined", count(status.quarantined)},
+      {"skipped", count(status.skipped)},
       {"reconnects", status.reconnects},
       {"refused", status.refused},
       {"dropped", status.dropped},

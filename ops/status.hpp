@@ -60,10 +60,11 @@ struct Status {
   std::optional<double> rows_per_second;  ///< of late; CopyHistory puts these two in
   std::optional<Eta> eta;                 ///< until every row is copied
   std::int64_t pruned = 0;
-  std::int64_t resyncs = 0;      ///< tables that were read anew: lost triggers, renumbered rowids
-  std::int64_t long_reads = 0;   ///< slices did not overtake the writer: one read to the end
-  std::int64_t quarantined = 0;  ///< rows that wait in quarantine, not counting skipped ones
-  std::int64_t skipped = 0;      ///< rows there whose absence somebody has accepted
+  std::int64_t resyncs = 0;     ///< tables that were read anew: lost triggers, renumbered rowids
+  std::int64_t long_reads = 0;  ///< slices did not overtake the writer: one read to the end
+  /// Rows that wait in quarantine, not counting skipped ones, and rows there whose absence somebody
+  /// has accepted. Only the target knows: nothing until it was asked, and never in capture alone.
+  std::optional<std::int64_t> quarantined, skipped;
   std::int64_t reconnects = 0;
   std::int64_t refused = 0;  ///< clients with unknown keys, and messages that were not understood
   std::int64_t dropped = 0;  ///< messages of several frames

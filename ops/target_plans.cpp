@@ -1,6 +1,7 @@
 // The applying end follows the plans of the source: what it learns of them, and when they change.
 #include <utility>
 
+#include "apply/hooks.hpp"
 #include "apply/plan_change.hpp"
 #include "ops/target_worker.hpp"
 
@@ -31,6 +32,11 @@ void TargetWorker::make_applier() {
                             silent_});
   if (plans_change_) applier_->change_plans_with_next_batch(std::move(change));
   show_quarantine(applier_->quarantined());
+}
+
+void TargetWorker::run_after_snapshot() {
+  apply::run_hooks(*connection_, options_.migration, options_.schema, "after_snapshot",
+                   options_.after_snapshot);
 }
 
 void TargetWorker::show_quarantine(const apply::QuarantineCounts& counts) {

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "apply/existing.hpp"
-#include "apply/hooks.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/identity.hpp"
 #include "model/failpoint.hpp"
@@ -202,9 +201,7 @@ void TargetWorker::follow(const std::stop_token& stop) {
   if (ledger_.phase == Phase::indexing) build_keys(stop);
   if (stop.stop_requested()) return;
   const bool keyed = ledger_.phase == Phase::streaming;
-  if (keyed)
-    apply::run_hooks(*connection_, options_.migration, options_.schema, "after_snapshot",
-                     options_.after_snapshot);
+  if (keyed) run_after_snapshot();
   make_applier();
   // Before `follow`: behind it, capture would take this for the ack of its first batch.
   if (keyed) acknowledge();
@@ -300,6 +297,8 @@ void TargetWorker::become_consistent(const std::stop_token& stop) {
   ledger_.consistent = true;
   LOCKSTEP_FAILPOINT("snap.consistent");
   build_keys(stop);
+  if (stop.stop_requested()) return;
+  run_after_snapshot();
   applier_->set_keyed(true);
   applier_->set_becomes_consistent(false);
   acknowledge();

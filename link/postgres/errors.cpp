@@ -63,8 +63,8 @@ std::string_view reach_hint(std::string_view text) {
 /// Whether TLS is what failed: nobody was there whom the connection string trusts. libpq has no
 /// code for it; like a hint it only gives the trouble a better name.
 bool identity_unproven(std::string_view text) {
-  for (const std::string_view part :
-       {"SSL error", "certificate", "server does not support SSL", "channel binding"})
+  for (const std::string_view part : {"SSL error", "certificate", "server does not support SSL",
+                                      "channel binding", "unencrypted data after SSL"})
     if (text.find(part) != std::string_view::npos) return true;
   return false;
 }

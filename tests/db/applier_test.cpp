@@ -323,6 +323,7 @@ TEST_CASE("values of every class arrive bit by bit, by the copy and by both path
           Rows{{"9", "1"}});
   }
   saw_fault("S28", "GO: bit by bit");
+  saw_fault("H11", "GO: values go in binary, as parameters or by COPY, never as SQL text");
 }
 
 TEST_CASE("a key that turns from 0.0 to -0.0 stays on the target") {

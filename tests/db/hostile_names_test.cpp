@@ -12,6 +12,7 @@
 #include "link/postgres/connection.hpp"
 #include "link/postgres/names.hpp"
 #include "model/error.hpp"
+#include "tests/support/fault.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/seed.hpp"
 
@@ -133,6 +134,7 @@ TEST_CASE("names come back from the server as they were, or are refused before",
   CHECK(taken.size() > 300);
   CHECK(refused.size() > 100);
   CHECK(server.value("SELECT to_regclass('victim') IS NOT NULL") == "t");
+  test::saw_fault("H10", "GO: names come back from the server as they were, or are refused before");
 }
 
 TEST_CASE("names that differ in what the eye does not see stay different", "[db]") {
@@ -159,6 +161,8 @@ TEST_CASE("names that differ in what the eye does not see stay different", "[db]
   // PostgreSQL would cut both of these to the same name.
   CHECK_THROWS_AS(postgres::quoted(longest + "1"), Error);
   CHECK_THROWS_AS(postgres::quoted(longest + "2"), Error);
+  test::saw_fault("H10",
+                  "GO: look-alikes stay different; names over 63 bytes are refused, never cut");
 }
 
 }  // namespace lockstep

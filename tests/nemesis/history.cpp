@@ -67,6 +67,7 @@ class Judge {
     std::optional<Sighting> before;
     for (const Sighting& now : sightings) {
       ++verdict_.looks;
+      if (now.held > 0) ++verdict_.looks_at_held;
       seen_.insert(now.n);
       if (!had(now.n, now.hash))
         complain(verdict_.torn,

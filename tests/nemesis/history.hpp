@@ -26,6 +26,7 @@ struct Sighting {
   std::int64_t seq = 0;  ///< of the ledger's position
   std::int64_t n = 0;
   std::uint64_t hash = 0;
+  std::int64_t held = 0;  ///< rows in quarantine; they are in the hash, too
   auto operator<=>(const Sighting&) const = default;
 };
 
@@ -48,7 +49,8 @@ struct Verdict {
   std::uint64_t backward = 0;  ///< sightings that are older than an earlier one of the same reader,
                                ///< or of the same position with another state
   std::uint64_t looks = 0, states = 0, acknowledged = 0, unknown = 0;
-  std::string first;  ///< the first complaint, in words; empty if there is none
+  std::uint64_t looks_at_held = 0;  ///< with rows in quarantine
+  std::string first;                ///< the first complaint, in words; empty if there is none
   [[nodiscard]] bool clean() const { return lost + invented + torn + backward == 0; }
 };
 

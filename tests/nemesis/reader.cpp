@@ -48,8 +48,8 @@ std::optional<Sighting> look(Connection& connection) {
   Sighting sighting{.seq = number(ledger, 0, 0)};
   StateHash hash;
   for (const HashedTable& table : kHashedTables) {
-    const auto rows = connection.exec(
-        fmt::format("SELECT {} FROM public.{}", table.postgres_columns, table.name));
+    const auto rows = connection.exec(table.postgres_query);
+    if (std::string_view(table.name) == "held") sighting.held = PQntuples(rows.get());
     if (table.name == kHashedTables[0].name && PQntuples(rows.get()) == 1)
       sighting.n = number(rows, 0, 1);
     for (int row = 0; row < PQntuples(rows.get()); ++row) {

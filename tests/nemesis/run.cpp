@@ -58,11 +58,16 @@ class Run {
     std::tie(history_.first_n, history_.first_hash) = source_state(file_);
     dsn_ = server_.create_database(name_);
     surroundings_ = std::make_unique<Surroundings>(server_, sockets_.path().string(), random_);
+    report_.odd = random_() % 3 == 0;
     report_.shape =
-        fmt::format("{}, {}, {} writers", wal ? "wal" : "delete", surroundings_->words(), writers);
-    following_ = std::make_unique<Following>(surroundings_->commands(file_, name_),
-                                             sockets_.path().string(), failpoints, random_);
-    workload_ = std::make_unique<Workload>(file_, writers, 120, random_());
+        fmt::format("{}, {}, {} writers{}", wal ? "wal" : "delete", surroundings_->words(), writers,
+                    report_.odd ? ", values that do not fit" : "");
+    auto commands = surroundings_->commands(file_, name_);
+    if (report_.odd)
+      commands.front().insert(commands.front().end(), {"--on-bad-value", "quarantine"});
+    following_ = std::make_unique<Following>(std::move(commands), sockets_.path().string(),
+                                             failpoints, random_);
+    workload_ = std::make_unique<Workload>(file_, writers, 120, random_(), report_.odd);
     reader_ = std::make_unique<Reader>(dsn_, 8ms);
   }
 

@@ -14,6 +14,7 @@ namespace lockstep::nemesis {
 struct RunReport {
   std::uint64_t seed = 0;
   std::string shape;                ///< what was run: journal, processes, writers
+  bool odd = false;                 ///< some values did not fit; lockstep kept them in quarantine
   std::vector<std::string> faults;  ///< as they came
   Verdict verdict;
   std::string

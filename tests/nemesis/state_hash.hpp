@@ -23,18 +23,25 @@ class StateHash {
   std::uint64_t sum_ = 0;
 };
 
-/// The tables of the workload, and for each the select list that prints alike on both sides.
+/// The tables of the workload as they should be on the target, in words that print alike on both
+/// sides. Of `items` those rows are absent whose v is a text: they wait in quarantine.
 struct HashedTable {
   const char* name;
-  const char* sqlite_columns;
-  const char* postgres_columns;
+  const char* sqlite_query;
+  const char* postgres_query;
 };
 inline constexpr HashedTable kHashedTables[] = {
-    {"meta", "id, n", "id, n"},
-    {"ops", "op, n", "op, n"},
-    {"items", "id, label, v, note, hex(body)", "id, label, v, note, upper(encode(body, 'hex'))"},
-    {"places", "zone, no, item, weight * 8", "zone, no, item, (weight * 8)::bigint"},
-    {"lines", "id, item, qty", "id, item, qty"},
+    {"meta", "SELECT id, n FROM meta", "SELECT id, n FROM public.meta"},
+    {"ops", "SELECT op, n FROM ops", "SELECT op, n FROM public.ops"},
+    {"items",
+     "SELECT id, label, v, note, hex(body) FROM items WHERE v IS NULL OR typeof(v) = 'integer'",
+     "SELECT id, label, v, note, upper(encode(body, 'hex')) FROM public.items"},
+    {"places", "SELECT zone, no, item, weight * 8 FROM places",
+     "SELECT zone, no, item, (weight * 8)::bigint FROM public.places"},
+    {"lines", "SELECT id, item, qty FROM lines", "SELECT id, item, qty FROM public.lines"},
+    {"held", "SELECT id, 'items', 'v', substr(v, 4) FROM items WHERE typeof(v) = 'text'",
+     R"(SELECT regexp_replace(key, '\D', '', 'g'), name, column_name, regexp_replace(value, '\D',
+        '', 'g') FROM lockstep.quarantine WHERE state = 'held' AND NOT stale)"},
 };
 
 }  // namespace lockstep::nemesis

@@ -22,7 +22,8 @@ void make_source(const std::string& file, const std::string& journal, std::uint6
 /// Writers run in threads of their own until finish().
 class Workload {
  public:
-  Workload(std::string file, int writers, int rate, std::uint64_t seed);
+  /// With `odd` some values are of a class that their column does not hold on the target.
+  Workload(std::string file, int writers, int rate, std::uint64_t seed, bool odd);
   ~Workload();
   Workload(const Workload&) = delete;
   Workload& operator=(const Workload&) = delete;
@@ -35,6 +36,7 @@ class Workload {
 
   std::string file_;
   int rate_;
+  bool odd_;
   std::atomic<bool> end_{false};
   std::mutex mutex_;
   std::vector<Transaction> transactions_;

@@ -7,6 +7,7 @@
 //   FAULTY_DISK_READS   file; while it says "eio" reads of the database fail, "short": are empty
 //   FAULTY_DISK_WRITES  file that gets the name of each of these files that is written to
 //   FAULTY_DISK_FREE    file with the bytes that statvfs() tells as free
+//   FAULTY_DISK_FULL    file; while it is there no file in a folder named pg_wal can grow (ENOSPC)
 //   FAULTY_DISK_MAGIC   number in hex that statfs() tells as type
 //   FAULTY_CLOCK        file with the seconds by which the wall clock is off
 #include <dlfcn.h>
@@ -127,6 +128,24 @@ void note_write(int fd) {
   ::close(log);
 }
 
+/// Whether the disk has no room for that write. What a file has already may be written over.
+bool is_full(int fd, size_t size, off_t at) {
+  const char* full = ::getenv("FAULTY_DISK_FULL");
+  if (full == nullptr || ::access(full, F_OK) != 0) return false;
+  struct stat about {};
+  return path_of(fd).find("/pg_wal/") != std::string::npos && ::fstat(fd, &about) == 0 &&
+         at + static_cast<off_t>(size) > about.st_size;
+}
+
+ssize_t faulty_pwrite(int fd, const void* from, size_t size, off_t at) {
+  note_write(fd);
+  if (is_full(fd, size, at)) {
+    errno = ENOSPC;
+    return -1;
+  }
+  return real_pwrite(fd, from, size, at);
+}
+
 ssize_t faulty_pread(int fd, void* to, size_t size, off_t at) {
   if (::getenv("FAULTY_DISK_READS") != nullptr && ours(base(path_of(fd)))) {
     const std::string fault = said("FAULTY_DISK_READS");
@@ -185,12 +204,10 @@ ssize_t pread64(int fd, void* to, size_t size, off_t at) {
   return faulty_pread(fd, to, size, at);
 }
 ssize_t pwrite(int fd, const void* from, size_t size, off_t at) {
-  note_write(fd);
-  return real_pwrite(fd, from, size, at);
+  return faulty_pwrite(fd, from, size, at);
 }
 ssize_t pwrite64(int fd, const void* from, size_t size, off_t at) {
-  note_write(fd);
-  return real_pwrite(fd, from, size, at);
+  return faulty_pwrite(fd, from, size, at);
 }
 int ftruncate64(int fd, off_t size) noexcept {
   note_write(fd);

@@ -101,7 +101,9 @@ Rows query(const std::string& dsn, const std::string& sql) {
   return rows;
 }
 
-PostgresServer::PostgresServer(std::vector<std::string> settings) : settings_(std::move(settings)) {
+PostgresServer::PostgresServer(std::vector<std::string> settings,
+                               std::vector<std::string> environment)
+    : settings_(std::move(settings)), environment_(std::move(environment)) {
   std::string name = (fs::temp_directory_path() / "ls-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr)
     throw std::system_error(errno, std::generic_category(), "mkdtemp " + name);
@@ -156,16 +158,20 @@ void PostgresServer::start() {
                          .directory = "/",
                          .own_session = true,
                          .dies_with_us = false};
+  options.environment.insert(options.environment.end(), environment_.begin(), environment_.end());
   if (const auto user = server_user()) {
     options.user = user->user;
     options.group = user->group;
   }
   postmaster_ = std::make_unique<Process>(std::move(arguments), std::move(options));
+  if (!comes_up()) throw std::runtime_error("PostgreSQL does not start: " + log());
+}
+
+bool PostgresServer::comes_up() {
   const std::string address = dsn();
   const bool up = wait_until(
       [&] { return PQping(address.c_str()) == PQPING_OK || !postmaster_->running(); }, 60s, 10ms);
-  if (!up || !postmaster_->running())
-    throw std::runtime_error("PostgreSQL does not start: " + log());
+  return up && postmaster_->running();
 }
 
 void PostgresServer::stop(int signal) {

@@ -29,8 +29,10 @@ Rows query(const std::string& dsn, const std::string& sql);
 /// folder stays and its path is printed.
 class PostgresServer {
  public:
-  /// `settings` are lines of postgresql.conf: {"fsync=off", "wal_level=logical"}.
-  explicit PostgresServer(std::vector<std::string> settings = {});
+  /// `settings` are lines of postgresql.conf: {"fsync=off", "wal_level=logical"}; `environment` is
+  /// as in ProcessOptions.
+  explicit PostgresServer(std::vector<std::string> settings = {},
+                          std::vector<std::string> environment = {});
   ~PostgresServer();
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
@@ -43,6 +45,9 @@ class PostgresServer {
   /// Starts a stopped server and waits until it accepts connections. Throws std::runtime_error with
   /// the end of its log if that takes longer than a minute.
   void start();
+  /// For a server that restarts its processes by itself: waits until it accepts connections. False
+  /// if it has ended instead, or a minute was not enough.
+  bool comes_up();
   /// Clean stop: disconnects everybody, writes a checkpoint.
   void stop_fast();
   /// Stops without a checkpoint; the next start recovers from the log.
@@ -71,7 +76,7 @@ class PostgresServer {
   void dismiss_watcher() noexcept;
   void release_shared_memory() const noexcept;
 
-  std::vector<std::string> settings_;
+  std::vector<std::string> settings_, environment_;
   std::filesystem::path folder_;
   std::unique_ptr<Process> postmaster_;
   std::unique_ptr<Process> watcher_;  ///< when its input ends, by us or by our death, it cleans up

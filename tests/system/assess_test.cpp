@@ -5,6 +5,7 @@
 #include <set>
 
 #include "config/validate.hpp"
+#include "tests/support/fault.hpp"
 #include "tests/system/world.hpp"
 
 namespace lockstep::test {
@@ -310,6 +311,9 @@ TEST_CASE("a configuration file: precedence, expectations, mistakes, secrets", "
   CHECK_FALSE(has(everything(open), "xK9-canary"));
   std::filesystem::permissions(path, std::filesystem::perms{0666});
   require_code(lockstep({"status", "--config", path}), 3);
+  saw_fault("H24",
+            "REFUSE: exit 3 for a configuration that others can write; exit 2 for one with a "
+            "password that others can read");
 }
 
 }  // namespace lockstep::test

@@ -98,6 +98,9 @@ TEST_CASE("collations and functions of the application: carried, or refused by n
                     table));
   require_caught_up(*following, file);
   require_equal(file, dsn, {"--tables", listed(kCarried)});
+  saw_fault("H13",
+            "REFUSE: LS-A100 where a function or collation of the application would have to be "
+            "called; else carried");
 }
 
 TEST_CASE("writes that no trigger sees are found by verify", "[system]") {

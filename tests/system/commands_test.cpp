@@ -37,9 +37,14 @@ struct Pair {
     std::vector<std::string> arguments{"run", file, dsn};
     arguments.insert(arguments.end(), more.begin(), more.end());
     auto process = start_lockstep(std::move(arguments));
+    // Of a process that is still starting nobody knows: the ledger answers for it, and a signal
+    // would meet a program that has not reached main() yet.
     REQUIRE(wait_until(
         [&] {
-          return lockstep({"wait", file, "--for", "caught-up"}).status.code == 0;
+          const Outcome told = lockstep({"status", file, "--json"});
+          return told.status.code == 0 &&
+                 nlohmann::json::parse(told.output)["pid"] == process->pid() &&
+                 lockstep({"wait", file, "--for", "caught-up"}).status.code == 0;
         },
         30s, 20ms));
     return process;

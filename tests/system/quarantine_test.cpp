@@ -350,6 +350,7 @@ TEST_CASE("as two processes capture has the choice and apply keeps the rows", "[
   capturing = capture();
   require_code(apply(), 9);
   CHECK(shop.status(shop.dsn)["quarantined"] == 4);
+  CHECK(shop.status(shop.file)["quarantined"].is_null());  // capture does not see the target
   CHECK(lockstep({"quarantine", "list", shop.file}).status == ExitStatus{.code = 2});
   require_code(lockstep({"quarantine", "list", shop.file, shop.dsn}), 0);
   require_code(lockstep({"quarantine", "retry", shop.file, shop.dsn}), 0);

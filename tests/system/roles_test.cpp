@@ -159,6 +159,7 @@ TEST_CASE("with the printed roles the whole job is done, and nobody can do more 
       server().value("SELECT count(*) FROM pg_class WHERE relnamespace = 'lockstep'::regnamespace",
                      "least") == "0");
   CHECK(server().value("SELECT count(*) > 0 FROM shop.ohlcv_data", "least") == "t");
+  saw_fault("H7", "GO: the role of apply may change ledger and copied tables, and nothing else");
 }
 
 TEST_CASE("a role that can do more than it should is refused by the printed SQL", "[system]") {
@@ -235,6 +236,7 @@ TEST_CASE("hostile functions, operators, tables and role settings do not reach l
   saw_fault("A37",
             "GO: with 50 functions, operators and tables of our names first in the role's "
             "search_path none was called");
+  saw_fault("H21", "GO: what others make in schemas of the search_path is never used");
 }
 
 }  // namespace lockstep::test

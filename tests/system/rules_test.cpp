@@ -191,9 +191,10 @@ TEST_CASE("hooks run once each, and one that fails is tried again", "[system]") 
              Contains("LS-T233") && Contains("after_schema: entry 3") && Contains("nowhere"));
   CHECK(rows_of("TABLE log", "hooks") == "schema 0| ");
   const std::string good = config("SET LOCAL search_path TO public");
-  for (int again = 0; again < 2; ++again)
+  for (int again = 0; again < 2; ++again) {
     require_code(lockstep({"run", file, dsn, "--config", good, "--until", "caught-up"}), 0);
-  CHECK(rows_of("TABLE log", "hooks") == "schema 0| snapshot 1| key 1| ");
+    CHECK(rows_of("TABLE log", "hooks") == "schema 0| snapshot 1| key 1| ");
+  }
   require_equal(file, dsn);
   require_code(lockstep({"remove", file, dsn}), 0);
   CHECK(rows_of("SELECT count(*) FROM pg_namespace WHERE nspname = 'lockstep'", "hooks") == "0| ");

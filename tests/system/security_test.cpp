@@ -2,12 +2,16 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
+#include <thread>
 
+#include "tests/support/fault.hpp"
 #include "tests/support/postgres_files.hpp"
 #include "tests/system/world.hpp"
 
@@ -39,6 +43,37 @@ class Listener {
     port_ = ntohs(address.sin_port);
   }
   void listen() { REQUIRE(::listen(socket_.get(), 5) == 0); }
+  /// One client's way to the server on `port` that slips `bytes` in behind the answer to its first
+  /// question, of eight bytes. Until one of them hangs up; the question.
+  [[nodiscard]] std::string slip_in(const std::string& bytes, const std::string& port) const {
+    const int client = ::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC);
+    const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(port)));
+    static_cast<void>(::connect(server, reinterpret_cast<sockaddr*>(&address), sizeof address));
+    std::string asked(8, '\0'), answer(1, '\0');
+    static_cast<void>(::recv(client, asked.data(), asked.size(), MSG_WAITALL));
+    static_cast<void>(::send(server, asked.data(), asked.size(), MSG_NOSIGNAL));
+    static_cast<void>(::recv(server, answer.data(), answer.size(), MSG_WAITALL));
+    answer += bytes;
+    static_cast<void>(::send(client, answer.data(), answer.size(), MSG_NOSIGNAL));
+    std::array<pollfd, 2> ends{pollfd{client, POLLIN, 0}, pollfd{server, POLLIN, 0}};
+    for (bool open = true; open && ::poll(ends.data(), 2, 20'000) > 0;)
+      for (std::size_t i = 0; i < 2; ++i) {
+        if (ends[i].revents == 0) continue;
+        std::array<char, 4'096> buffer{};
+        const ssize_t size = ::recv(ends[i].fd, buffer.data(), buffer.size(), 0);
+        open = open && size > 0;
+        if (size > 0)
+          static_cast<void>(
+              ::send(ends[1 - i].fd, buffer.data(), static_cast<std::size_t>(size), MSG_NOSIGNAL));
+      }
+    ::close(client);
+    ::close(server);
+    return asked;
+  }
   [[nodiscard]] std::string port() const { return std::to_string(port_); }
 
  private:
@@ -99,6 +134,7 @@ class TlsServer {
     return fmt::format("host={} hostaddr=127.0.0.1 port={} dbname=tls user={} {}", host, port_,
                        user, more);
   }
+  [[nodiscard]] const std::string& port() const { return port_; }
   [[nodiscard]] std::string ca(const std::string& name) const {
     return "sslrootcert=" + keys_.file(name);
   }
@@ -185,6 +221,31 @@ TEST_CASE("with sslmode=verify-full only the server of the certificate is spoken
   const std::string right = server.target("localhost", full + " channel_binding=require");
   require_code(lockstep({"run", file, right, "--until", "caught-up", "--schema", "copied"}), 0);
   require_code(lockstep({"verify", file, right}), 0);
+  saw_fault(
+      "H14",
+      "REFUSE: LS-T207 for a wrong name, authority, date or no TLS; channel_binding=require holds");
+}
+
+// Between the client's question for TLS and its handshake somebody could slip something in; and
+// GSS, asked for first, would be one more such question.
+TEST_CASE("what comes before TLS is not believed", "[system]") {
+  const TempDir folder;
+  const std::string file = small_source(folder);
+  const TlsServer server;
+  Listener between;
+  between.listen();
+  std::string asked;
+  std::thread passing_on(
+      [&] { asked = between.slip_in(std::string("Z\x00\x00\x00\x05I", 6), server.port()); });
+  refused(file,
+          fmt::format("host=localhost hostaddr=127.0.0.1 port={} dbname=tls user=owner "
+                      "password=tls-secret sslmode=verify-full {}",
+                      between.port(), server.ca("ca.crt")),
+          "LS-T207", "received unencrypted data after SSL response");
+  passing_on.join();
+  const std::string ssl_request("\x00\x00\x00\x08\x04\xd2\x16\x2f", 8);
+  CHECK(asked == ssl_request);
+  saw_fault("H15", "REFUSE: LS-T207 for bytes before TLS; GSS is not asked for");
 }
 
 TEST_CASE("what lockstep leaves on disk is its owner's alone, whatever the umask", "[system]") {
@@ -203,6 +264,7 @@ TEST_CASE("what lockstep leaves on disk is its owner's alone, whatever the umask
   CHECK(limits.substr(core, 50).find_first_of("123456789u") == std::string::npos);
   capture.signal(SIGTERM);
   CHECK(capture.wait_or_throw(20s) == ExitStatus{.code = 143});
+  saw_fault("H16", "GO: lock file and socket are its owner's alone, no core dump");
 }
 
 TEST_CASE("another process of the same user cannot read the environment", "[system]") {
@@ -223,6 +285,7 @@ TEST_CASE("another process of the same user cannot read the environment", "[syst
   CHECK(read.status == ExitStatus{.code = 1});
   CHECK_FALSE(has(read.output, kCanary));
   CHECK(has(read.error_output, "Permission denied"));
+  saw_fault("H16", "GO: /proc/PID/environ is closed to others of the same user");
 }
 
 TEST_CASE("a lock file that leads elsewhere or belongs to somebody else is refused", "[system]") {
@@ -255,6 +318,7 @@ TEST_CASE("a lock file that leads elsewhere or belongs to somebody else is refus
     REQUIRE(::chown(lock.c_str(), 12'345, 12'345) == 0);
     refused_by_name();
   }
+  saw_fault("H17", "REFUSE: LS-S331 for a lock file that is a link, a FIFO or another user's");
 }
 
 TEST_CASE("a password in the connection string is seen by the server's login alone", "[system]") {
@@ -319,6 +383,9 @@ TEST_CASE("a password in the connection string is seen by the server's login alo
   const std::size_t at = seen.find(kCanary);
   INFO(seen.substr(at == std::string::npos ? 0 : (at > 300 ? at - 300 : 0), 600));
   CHECK(at == std::string::npos);
+  saw_fault(
+      "H20",
+      "GO: a password given as canary is in no output, file, ledger, process list or server log");
 }
 
 }  // namespace lockstep::test

@@ -203,6 +203,11 @@ TEST_CASE(
       "H5",
       "REFUSE: by name, counted, nothing is applied; the next session goes on, or apply stops "
       "with 7 where only a person can tell (LS-W505, LS-S310); capture always serves on");
+  saw_fault("H7",
+            "REFUSE: rows of tables that the plan does not have, and entries that do not fit it");
+  saw_fault("H8",
+            "REFUSE: an ack of what was not sent is refused and counted; the change table is "
+            "pruned by true ones alone");
 }
 
 TEST_CASE("recorded messages are refused when they come again") {
