@@ -218,11 +218,6 @@ std::vector<std::string> left_out(const TablePlan& plan) {
                       "them",
                       column.name));
   }
-  if (plan.shape.foreign_keys > 0)
-    say(
-        fmt::format("{} foreign key(s): their actions would change rows by themselves while "
-                    "lockstep follows; lockstep schema generate prints them for afterwards",
-                    plan.shape.foreign_keys));
   return sentences;
 }
 

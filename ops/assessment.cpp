@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "apply/foreign_keys.hpp"
 #include "apply/target_schema.hpp"
 #include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
@@ -210,6 +211,17 @@ void check_expectations(const std::vector<config::ExpectedTable>& expect,
                .todo = "is it the right file? Else correct the expectation"});
 }
 
+// What becomes of them hangs on the other tables, and on whether the target's role is known.
+void tell_foreign_keys(const TableChoice& choice, Assessment& assessment) {
+  const auto silent = choice.there == nullptr ? std::nullopt : std::optional(choice.silent);
+  for (TablePlan& plan : assessment.plans) {
+    for (std::string& sentence : apply::foreign_keys_left_out(plan, assessment.plans, silent))
+      plan.left_out.push_back(std::move(sentence));
+    for (TableFacts& facts : assessment.tables)
+      if (facts.shape.name == plan.name()) facts.left_out = plan.left_out;
+  }
+}
+
 }  // namespace
 
 void refuse_unknown_columns(const BadValuePolicy& policy,
@@ -264,6 +276,7 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
   }
   screen.end_progress();
   snapshot::settle_undecided(assessment.plans, undecided);
+  tell_foreign_keys(choice, assessment);
   check_expectations(choice.expect, assessment);
   check_rules(choice, all, assessment);
   std::vector<const TableShape*> shapes;
