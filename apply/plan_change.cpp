@@ -33,6 +33,13 @@ void change_columns(const std::string& schema, const TablePlan& before, const Ta
                     PlanChange& change) {
   const std::string table = qualified(schema, now.target_name());
   const std::string alter = fmt::format("ALTER TABLE {} ", table);
+  // Before the columns go that it is computed of. A plan never makes a plain column a computed one.
+  for (std::size_t i = 0; i < before.shape.columns.size(); ++i)
+    if (const auto still = now.shape.column_named(before.shape.columns[i].name);
+        still && !before.shape.columns[i].computed_as.empty() &&
+        now.shape.columns[*still].computed_as.empty())
+      change.before.push_back(
+          fmt::format("{}ALTER COLUMN {} DROP EXPRESSION", alter, quoted(before.target_column(i))));
   for (std::size_t i = 0; i < before.shape.columns.size(); ++i)
     if (!now.shape.column_named(before.shape.columns[i].name))
       change.before.push_back(

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "apply/computed.hpp"
 #include "apply/defaults.hpp"
 #include "apply/translate.hpp"
 #include "link/postgres/names.hpp"
@@ -175,6 +176,8 @@ std::string create_table_sql(const std::string& schema, const TablePlan& plan) {
     const Column& column = plan.shape.columns[i];
     std::string text =
         fmt::format("{} {}", quoted(plan.target_column(i)), to_string(plan.types[i]));
+    if (const std::string computed = computed_sql(plan, i); !computed.empty())
+      text += fmt::format(" GENERATED ALWAYS AS ({}) STORED", computed);
     if (column.not_null || plan.is_key(i)) text += " NOT NULL";
     // The application inserts without a key there; after a cutover it must find the next number.
     if (counting_column(plan) == i)
@@ -212,11 +215,6 @@ std::vector<std::string> left_out(const TablePlan& plan) {
     if (const Translation given = translate_default(plan, i); !given.why.empty())
       say(fmt::format("DEFAULT {} of {}: not translated: {}", column.default_sql, column.name,
                       given.why));
-    if (column.generated != Generated::no)
-      say(
-          fmt::format("generated column {}: its values are carried, PostgreSQL does not compute "
-                      "them",
-                      column.name));
   }
   return sentences;
 }

@@ -173,7 +173,10 @@ ExitCode command_schema_apply(const SchemaRequest& request, Screen& screen) {
   Connection connection = Connection::open(dsn, "schema");
   const std::string schema = schema_of(request, dsn);
   const auto there = apply::read_catalog(connection, schema);
-  const Assessment assessment = assess_with(database, request, connection, there, screen);
+  Assessment assessment = assess_with(database, request, connection, there, screen);
+  // A run writes all columns of tables that it finds there.
+  for (TablePlan& plan : assessment.plans)
+    for (Column& column : plan.shape.columns) column.computed_as.clear();
   print_assessment(assessment, screen);
   refuse_uncarried(assessment);
   std::size_t made = 0;

@@ -666,9 +666,13 @@ INSERT INTO b102 VALUES (1, 1, 'x');
 --? SELECT count(*) FROM pg_constraint WHERE conrelid = 'b102'::regclass AND contype = 'c' => 1
 --! b102: 
 
---# 103 equal | generated columns arrive with their values, and are told
-CREATE TABLE b103(id INTEGER PRIMARY KEY, a INT, b INT AS (a * 2), c TEXT GENERATED ALWAYS AS (a || 'x') STORED);
-INSERT INTO b103 VALUES (1, 2), (2, NULL);
+--# 103 equal | generated columns are computed where that is exact, else they arrive with their values, and are told
+CREATE TABLE b103(id INTEGER PRIMARY KEY, a INT, b INT AS (a * 2), c TEXT GENERATED ALWAYS AS (a || 'x') STORED, d TEXT,
+  e TEXT AS (lower(d) || '/' || coalesce(d, '')), f INT GENERATED ALWAYS AS (length(d)) STORED NOT NULL);
+INSERT INTO b103(id, a, d) VALUES (1, 2, 'Ähm'), (2, NULL, '');
+--? SELECT string_agg(attname || attgenerated::text, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'b103'::regclass AND attnum > 1 => a b c d es fs
+--= b103.e text: Ähm/Ähm, /
+--= b103.f bigint: 3, 0
 --= b103.b bigint: 4, NULL
 --= b103.c text: 2x, NULL
 --! b103: 

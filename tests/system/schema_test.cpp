@@ -182,6 +182,77 @@ TEST_CASE("a schema that moves takes its foreign keys along") {
   CHECK(foreign_keys("moving") == first + third);
 }
 
+TEST_CASE("generated columns are computed on both sides, and hold values once they cannot be") {
+  const TempDir folder;
+  const std::string file = folder.file("made.db");
+  const std::string table =
+      "(id INTEGER PRIMARY KEY, a TEXT, n INT, low TEXT AS (lower(a) || '!'), size INT AS "
+      "(length(a)) STORED NOT NULL, big INT AS (n * 2), odd INT AS (CASE WHEN n > 5 THEN 1 ELSE 0 "
+      "END) STORED, like_it INT AS (a LIKE 'x%'), real_one REAL AS (length(a)), txt TEXT AS "
+      "(length(a)), deep TEXT AS (low || 'z'))";
+  sqlite(file, "PRAGMA journal_mode = WAL; CREATE TABLE t" + table +
+                   "; CREATE INDEX by_size ON t(size); INSERT INTO t(a, n) VALUES ('Xyz', 1), ('', "
+                   "9), ('é', NULL)");
+  const std::string dsn = server().create_database("made");
+  const auto computed = [] {
+    return server().value(
+        "SELECT coalesce(string_agg(attname, ' ' ORDER BY attnum), 'none') FROM pg_attribute WHERE "
+        "attrelid = 't'::regclass AND attgenerated = 's'",
+        "made");
+  };
+  const auto runs = [&] {
+    const Outcome outcome = lockstep({"run", file, dsn, "--until", "caught-up"});
+    require_code(outcome, 0);
+    require_equal(file, dsn);
+    require_code(lockstep({"verify", file, dsn}), 0);
+    return everything(outcome);
+  };
+  const std::string said = runs();
+  CHECK(computed() == "low size odd");
+  for (const char* plain :
+       {"column big: ",
+        "column like_it: its values are carried, PostgreSQL does not compute them: "
+        "not translated: LIKE",
+        "column real_one: ", "column txt: ", "it names another generated column"})
+    CHECK_THAT(said, Catch::Contains(plain));
+  // One by one, and as a large batch.
+  sqlite(file,
+         "UPDATE t SET a = 'Bä' WHERE id = 1; INSERT INTO t(a, n) VALUES ('new', 6); DELETE "
+         "FROM t WHERE id = 2");
+  runs();
+  sqlite(file,
+         "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 900) "
+         "INSERT INTO t(a, n) SELECT 'Row' || i, i FROM c; UPDATE t SET n = n + 1");
+  runs();
+  // Somebody who makes it a plain one would leave it without values.
+  server().query("ALTER TABLE t ALTER COLUMN low DROP EXPRESSION", "made");
+  const Outcome altered = lockstep({"run", file, dsn, "--until", "caught-up"});
+  require_code(altered, 7);
+  CHECK_THAT(everything(altered),
+             Catch::Contains("LS-T214") && Catch::Contains("low is no generated column any more"));
+  const auto compute_low = [](const std::string& tail) {
+    server().query(fmt::format("ALTER TABLE t DROP COLUMN low; ALTER TABLE t ADD COLUMN low text "
+                               "GENERATED ALWAYS AS ((lower(a COLLATE \"C\") || '{}')) STORED",
+                               tail),
+                   "made");
+  };
+  compute_low("?");
+  require_code(lockstep({"verify", file, dsn}), 4);
+  compute_low("!");
+  runs();
+  // Rebuilt with another expression, which no name or type tells: it holds values from then on.
+  std::string other = table;
+  other.replace(other.find("'!'"), 3, "'?'");
+  sqlite(file,
+         "BEGIN; CREATE TABLE new__t" + other +
+             "; INSERT INTO new__t(id, a, n) SELECT id, a, n FROM t; DROP TABLE t; ALTER TABLE "
+             "new__t RENAME TO t; CREATE INDEX by_size ON t(size); COMMIT; UPDATE t SET a = "
+             "'Last' WHERE id = 1");
+  runs();
+  CHECK(computed() == "none");
+  CHECK(server().value("SELECT low || size FROM t WHERE id = 1", "made") == "last?4");
+}
+
 TEST_CASE("schema generate prints what psql can run, foreign keys and all") {
   const TempDir folder;
   const std::string file = folder.file("shop.db");
