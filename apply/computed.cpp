@@ -22,6 +22,27 @@ bool may_be_replaced(const std::string& function) {
   return function == "lower" || function == "upper" || function == "like";
 }
 
+bool names_something(const Expression& tree) {
+  return tree.kind == Kind::name ||
+         std::any_of(tree.operands.begin(), tree.operands.end(), names_something);
+}
+
+bool is_chosen_by_first(const Expression& tree) {
+  return tree.kind == Kind::case_when ||
+         (tree.kind == Kind::call && (tree.text == "coalesce" || tree.text == "ifnull"));
+}
+
+// PostgreSQL computes constant parts when it takes the expression, and of texts it cannot: the
+// collation is not known yet.
+void refuse_constants(const Expression& tree) {
+  const bool plain =
+      tree.operands.empty() || tree.kind == Kind::unary || tree.kind == Kind::collate;
+  if (!plain && !names_something(tree)) throw Untranslated("a part of it is constant");
+  if (is_chosen_by_first(tree) && !tree.operands.empty() && !names_something(tree.operands[0]))
+    throw Untranslated("a part of it is constant");
+  for (const Expression& operand : tree.operands) refuse_constants(operand);
+}
+
 // LIKE hangs on a PRAGMA of the connection that wrote the row.
 void refuse_moody(const Expression& tree, Generated generated) {
   if (tree.kind == Kind::binary && (tree.text == "LIKE" || tree.text == "NOT LIKE"))
@@ -52,6 +73,7 @@ std::string translated(const TablePlan& plan, std::size_t column, const std::str
   const auto tree = sqlite::read_expression(expression);
   if (!tree) throw Untranslated("it is not understood");
   refuse_moody(*tree, own.generated);
+  refuse_constants(*tree);
   std::vector<std::size_t> named;
   const Term term = translate_value(plan, *tree, named);
   if (std::any_of(named.begin(), named.end(), [&](std::size_t each) {
