@@ -174,6 +174,15 @@ TEST_CASE("a schema that moves takes its foreign keys along") {
   require_equal(file, dsn);
   const std::string third = ", true FOREIGN KEY (c) REFERENCES c(id) ON DELETE SET NULL";
   CHECK(foreign_keys("moving") == first + ", true FOREIGN KEY (q) REFERENCES a(code)" + third);
+  // Killed behind the last foreign key but before the phase moves on, or before the last one.
+  server().query(
+      "UPDATE lockstep.ledger SET phase = 'indexing'; ALTER TABLE c DROP CONSTRAINT c_q_fkey; "
+      "INSERT INTO lockstep.ledger_foreign_keys VALUES ((SELECT migration FROM lockstep.ledger), "
+      "'\"public\".\"c\"', 'c_q_fkey', 'FOREIGN KEY (q) REFERENCES a(code)')",
+      "moving");
+  require_code(lockstep({"run", file, dsn, "--until", "caught-up"}), 0);
+  CHECK(foreign_keys("moving") == first + ", true FOREIGN KEY (q) REFERENCES a(code)" + third);
+  CHECK(server().value("SELECT count(*) FROM lockstep.ledger_foreign_keys", "moving") == "0");
   // A unique index is dropped together with the column that references by it.
   sqlite(file, "UPDATE c SET q = NULL; ALTER TABLE c DROP COLUMN q; DROP INDEX a_code");
   require_code(lockstep({"ddl", "accept", file}), 0);
@@ -275,7 +284,8 @@ TEST_CASE("schema generate prints what psql can run, foreign keys and all") {
   // Names that PostgreSQL cannot have, and the lines of the configuration that decide it.
   const std::string names = folder.file("names.db");
   const std::string longest(70, 'c');
-  sqlite(names, fmt::format("CREATE TABLE n(id INTEGER PRIMARY KEY, {0}1 TEXT, {0}2 ANY); INSERT "
+  sqlite(names, fmt::format("CREATE TABLE n(id INTEGER PRIMARY KEY, {0}1 TEXT, {0}2 ANY); "
+                            "CREATE UNIQUE INDEX {0}3 ON n({0}1 DESC); INSERT "
                             "INTO n VALUES (1, 'a', 'b'), (2, 'c', 1)",
                             longest));
   const Outcome refused = lockstep({"schema", "generate", names});
@@ -298,6 +308,8 @@ TEST_CASE("schema generate prints what psql can run, foreign keys and all") {
   require_code(
       lockstep({"run", names, dsn, "--config", folder.file("names.json"), "--until", "caught-up"}),
       0);
+  CHECK(server().value("SELECT pg_get_indexdef('n_one_idx'::regclass)", "names") ==
+        "CREATE UNIQUE INDEX n_one_idx ON public.n USING btree (one DESC)");
   CHECK(server().value("SELECT string_agg(one || two, ' ' ORDER BY id) FROM n", "names") ==
         "a'b' c1");
   require_code(lockstep({"schema"}), 2);
