@@ -242,19 +242,21 @@ TEST_CASE("a generated column that is computed has the value that SQLite has, in
     ++computed;
     const std::string there = apply::computed_sql(table, table.shape.columns.size() - 1);
     INFO(declared << "\n-> " << there);
-    server().query(fmt::format("ALTER TABLE t ADD COLUMN g {} GENERATED ALWAYS AS ({}) STORED",
-                               to_string(table.types.back()), there),
-                   "computed");
+    const std::string type(to_string(table.types.back()));
+    if (computed % 8 == 0 || i < constant.size())  // PostgreSQL writes the whole table anew
+      server().query(fmt::format("ALTER TABLE t ADD COLUMN g {} GENERATED ALWAYS AS ({}) STORED; "
+                                 "ALTER TABLE t DROP COLUMN g",
+                                 type, there),
+                     "computed");
     app.exec("ALTER TABLE t ADD COLUMN " + declared);
     CHECK(app.value(fmt::format("SELECT count(*) FROM t WHERE typeof(g) NOT IN ('null', '{}')",
                                 whole ? "integer" : "text")) == "0");
-    REQUIRE(server().value(
-                "SELECT string_agg(coalesce(g::text, '~'), ',') FROM (SELECT g FROM t ORDER BY id) "
-                "AS x",
-                "computed") ==
+    REQUIRE(server().value(fmt::format("SELECT string_agg(coalesce(g::text, '~'), ',') FROM "
+                                       "(SELECT ({})::{} AS g FROM t ORDER BY id) AS x",
+                                       there, type),
+                           "computed") ==
             app.value("SELECT group_concat(ifnull(g, '~'), ',') FROM (SELECT g FROM t ORDER BY "
                       "id)"));
-    server().query("ALTER TABLE t DROP COLUMN g", "computed");
     app.exec("ALTER TABLE t DROP COLUMN g");
   }
   CHECK(computed > 30);
