@@ -79,6 +79,17 @@ std::vector<QuarantinedRow> read_quarantine(Connection& connection, const std::s
   return rows;
 }
 
+std::vector<std::string> read_quarantined_keys(Connection& connection, const std::string& migration,
+                                               std::uint32_t table) {
+  std::vector<std::string> keys;
+  if (!quarantine_exists(connection)) return keys;
+  const Result rows = connection.query(
+      "SELECT key FROM lockstep.quarantine WHERE migration = $1 AND id = $2::integer",
+      {migration, std::to_string(table)});
+  for (int row = 0; row < rows.rows(); ++row) keys.emplace_back(rows.value(row, 0));
+  return keys;
+}
+
 std::int64_t set_skipped(Connection& connection, const std::string& migration,
                          const std::vector<std::int64_t>& numbers, bool skipped) {
   if (numbers.empty()) return 0;

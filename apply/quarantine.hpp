@@ -44,6 +44,10 @@ struct QuarantinedRow {
 /// In order of their numbers.
 [[nodiscard]] std::vector<QuarantinedRow> read_quarantine(postgres::Connection& connection,
                                                           const std::string& migration);
+/// Of one table, as wire::encode_key writes them.
+[[nodiscard]] std::vector<std::string> read_quarantined_keys(postgres::Connection& connection,
+                                                             const std::string& migration,
+                                                             std::uint32_t table);
 /// One transaction; how many of `numbers` are there.
 std::int64_t set_skipped(postgres::Connection& connection, const std::string& migration,
                          const std::vector<std::int64_t>& numbers, bool skipped);

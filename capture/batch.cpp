@@ -79,18 +79,20 @@ BatchReader::BatchReader(Tail& tail, const Position& from, const Position& seen,
       limits_(limits),
       rounds_(from.seq),
       seen_(seen),
-      pace_(tail.database_, limits.pace),
+      pace_(tail.reading_->database, limits.pace),
       patient_until_(steady_now() + limits.long_read_after) {}
 
 std::vector<Slice> BatchReader::next() {
   if (!spooled_.empty()) return unspooled();
   slices_.clear();
-  const bool gathers = !tail_.database_.in_wal_mode();
+  const bool gathers = !tail_.reading_->database.in_wal_mode();
   const Deadline gather(limits_.gather_max);
   do {
     read_view();
   } while (gathers && !slice().end && spooled_.empty() && !full() && !gather.passed());
-  tail_.durability_.after_view();
+  // In journal mode a view that is kept would keep writers waiting for the disk.
+  if (tail_.reading_->durability.needs_after_view()) view_.reset();
+  if (!view_) tail_.reading_->durability.after_view();
   LOCKSTEP_FAILPOINT("cap.synced");
   if (!spooled_.empty()) return unspooled();
   return std::exchange(slices_, {});
@@ -101,7 +103,8 @@ void BatchReader::read_view() {
   const bool to_the_end = rounds_.stalled() && steady_now() >= patient_until_;
   if (to_the_end) ++long_reads_;
   pace_.let_writer_pass();
-  const sqlite::Transaction view(tail_.database_, sqlite::Transaction::Mode::deferred);
+  auto view = std::make_unique<sqlite::Transaction>(tail_.reading_->database,
+                                                    sqlite::Transaction::Mode::deferred);
   const std::int64_t wall_us = wall_now_us();
   const Position newest = tail_.newest();
   LOCKSTEP_FAILPOINT("cap.tx_begun");
@@ -127,12 +130,22 @@ void BatchReader::read_view() {
     if (to_the_end && full()) spool();
   }
   LOCKSTEP_FAILPOINT("cap.values_read");
-  tail_.durability_.in_view();
+  tail_.reading_->durability.in_view();
   if (rounds_.end_slice(newest.seq, resets_.empty()))
     slice().end = wire::BatchEnd{newest, wall_us, entries_};
+  if (slice().end && keep_view_ && spooled_.empty()) view_ = std::move(view);
   if (spooled_.empty()) return;
   spooled_end_ = slice().end;
   spool();
+}
+
+std::optional<View> BatchReader::take_view() {
+  if (!view_) return std::nullopt;
+  View view;
+  view.position_ = seen_;
+  view.transaction_ = std::move(view_);
+  view.reading_ = tail_.exchange_reading();
+  return view;
 }
 
 bool BatchReader::full() const {
@@ -181,7 +194,7 @@ void BatchReader::read_changes(const Position& newest, const Deadline& deadline)
 
 // Log rows never change, so what was taken in stays right in later read transactions.
 void BatchReader::scan_changes() {
-  Statement& change = *tail_.changes_;
+  Statement& change = tail_.reading_->changes;
   const sqlite::ResetAtEnd reset(change);
   change.bind(1, rounds_.scanned()).bind(2, limits_.scan_rows);
   std::vector<std::uint32_t> marked;
@@ -205,7 +218,7 @@ void BatchReader::begin_resets(const std::vector<std::uint32_t>& tables) {
   for (const std::uint32_t table : tables) {
     slice().resets.push_back(table);
     resets_.erase(table);
-    resets_.try_emplace(table, tail_.database_, tail_.plan(table).shape, std::nullopt,
+    resets_.try_emplace(table, tail_.reading_->database, tail_.plan(table).shape, std::nullopt,
                         sqlite::SliceLimits{});
   }
 }

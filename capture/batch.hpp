@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@
 namespace lockstep::capture {
 
 class Tail;
+class View;
 
 struct BatchLimits {
   sqlite::PaceLimits pace{};
@@ -55,6 +57,13 @@ class BatchReader {
   /// The last one has `end`; do not call again after it. Throws what Tail::prove() throws, LS-S311
   /// (a change is missing), LS-D412 (a row has a NULL in its key).
   [[nodiscard]] std::vector<Slice> next();
+
+  /// The read transaction in which the batch comes to its end stays open, for take_view(). Not
+  /// where the end was spooled: that was long ago when it is sent. Not in rollback-journal mode.
+  void keep_view() { keep_view_ = true; }
+  /// After the last slice: the view of the source at the batch's end, if it was kept. The tail goes
+  /// on with another connection.
+  [[nodiscard]] std::optional<View> take_view();
 
   [[nodiscard]] std::uint64_t slices() const { return rounds_.slices(); }
   /// How often the rest did not shrink, so that one read transaction went on to the end.
@@ -93,6 +102,8 @@ class BatchReader {
   std::optional<wire::BatchEnd> spooled_end_;
   std::uint64_t entries_ = 0;
   std::uint64_t long_reads_ = 0;
+  bool keep_view_ = false;
+  std::unique_ptr<sqlite::Transaction> view_;
 };
 
 }  // namespace lockstep::capture

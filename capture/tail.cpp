@@ -48,34 +48,69 @@ bool by_rowid(const TablePlan& plan) {
   return plan.shape.keyed_by_rowid;
 }
 
+std::size_t most_key_columns(const std::vector<TablePlan>& tables) {
+  std::size_t most = 1;
+  for (const TablePlan& plan : tables) most = std::max(most, plan.shape.key.size());
+  return most;
+}
+
 }  // namespace
 
+Reading::Reading(sqlite::Database opened, std::size_t key_columns)
+    : database(std::move(opened)),
+      durability(database),
+      newest(database,
+             fmt::format("SELECT seq, identity FROM {} ORDER BY seq DESC LIMIT 1", kChangeTable)),
+      row(database, row_sql()),
+      changes(database, changes_sql(key_columns)) {}
+
 Tail::Tail(sqlite::Database database, Era era, std::vector<TablePlan> tables, BatchLimits limits)
-    : database_(std::move(database)),
-      durability_(database_),
+    : path_(database.path()),
+      key_columns_(most_key_columns(tables)),
       era_(era),
       tables_(std::move(tables)),
       limits_(limits) {
-  static_cast<void>(newest_position(database_, era_));  // LS-S328 if there is no change table
-  newest_ = std::make_unique<Statement>(
-      database_,
-      fmt::format("SELECT seq, identity FROM {} ORDER BY seq DESC LIMIT 1", kChangeTable));
-  row_ = std::make_unique<Statement>(database_, row_sql());
-  std::size_t key_columns = 1;
-  for (const TablePlan& plan : tables_) key_columns = std::max(key_columns, plan.shape.key.size());
-  changes_ = std::make_unique<Statement>(database_, changes_sql(key_columns));
+  static_cast<void>(newest_position(database, era_));  // LS-S328 if there is no change table
+  reading_ = std::make_unique<Reading>(std::move(database), key_columns_);
+}
+
+std::unique_ptr<Reading> Tail::exchange_reading() {
+  if (!spare_)
+    spare_ = std::make_unique<Reading>(sqlite::Database::open(path_, sqlite::OpenMode::read_only),
+                                       key_columns_);
+  return std::exchange(reading_, std::move(spare_));
+}
+
+std::optional<View> Tail::hand_over(const Position& position) {
+  auto transaction = std::make_unique<sqlite::Transaction>(reading_->database,
+                                                           sqlite::Transaction::Mode::deferred);
+  const auto rowids = rowids_version();
+  if (newest() != position || schema_moved() || (rowids && *rowids != schema_version_))
+    return std::nullopt;
+  prove_here(position);
+  View view;
+  view.position_ = position;
+  view.transaction_ = std::move(transaction);
+  view.reading_ = exchange_reading();
+  return view;
+}
+
+void Tail::take_back(View view) {
+  view.transaction_.reset();
+  spare_ = std::move(view.reading_);
 }
 
 Position Tail::newest() {
-  const bool there = newest_->step();
-  const Position position{era_, there ? newest_->integer(0) : -1, there ? newest_->integer(1) : 0};
-  newest_->reset();
-  if (!there) return newest_position(database_, era_);  // throws LS-S328
+  sqlite::Statement& newest = reading_->newest;
+  const bool there = newest.step();
+  const Position position{era_, there ? newest.integer(0) : -1, there ? newest.integer(1) : 0};
+  newest.reset();
+  if (!there) return newest_position(reading_->database, era_);  // throws LS-S328
   return position;
 }
 
 std::int64_t Tail::schema_version() {
-  return database_.pragma_int("schema_version");
+  return reading_->database.pragma_int("schema_version");
 }
 
 bool Tail::schema_moved() {
@@ -89,7 +124,7 @@ std::optional<std::int64_t> Tail::rowids_version() const {
 
 void Tail::prove_here(const Position& position) {
   if (position.era != era_) throw_other_history(position, "it belongs to another era");
-  prove_identity(*row_, position);
+  prove_identity(reading_->row, position);
   check_drift();
 }
 
@@ -97,9 +132,9 @@ void Tail::prove_here(const Position& position) {
 // rowids. schema_version is read in the transaction of the batch, so what it says holds for this
 // very state.
 void Tail::check_drift() {
-  const std::int64_t version = database_.pragma_int("schema_version");
+  const std::int64_t version = reading_->database.pragma_int("schema_version");
   if (version != schema_version_) {
-    if (const std::vector<Drift> found = drift(database_, tables_); !found.empty())
+    if (const std::vector<Drift> found = drift(reading_->database, tables_); !found.empty())
       throw_drift(found, Retry::new_session);
     look_for_new_tables();
     schema_version_ = version;
@@ -113,7 +148,8 @@ void Tail::check_drift() {
 
 void Tail::look_for_new_tables() {
   std::set<std::string> now;
-  for (const sqlite::TableName& table : sqlite::list_tables(database_)) now.insert(table.name);
+  for (const sqlite::TableName& table : sqlite::list_tables(reading_->database))
+    now.insert(table.name);
   if (known_tables_)
     std::set_difference(now.begin(), now.end(), known_tables_->begin(), known_tables_->end(),
                         std::back_inserter(new_tables_));
@@ -121,14 +157,14 @@ void Tail::look_for_new_tables() {
 }
 
 void Tail::prove(const Position& position) {
-  const sqlite::Transaction view(database_, sqlite::Transaction::Mode::deferred);
+  const sqlite::Transaction view(reading_->database, sqlite::Transaction::Mode::deferred);
   const std::int64_t rowids = rowids_version_;
   prove_here(position);
   rowids_version_ = rowids;  // only a batch brings the target to the rowids of this version
 }
 
 void Tail::check_schema() {
-  const sqlite::Transaction view(database_, sqlite::Transaction::Mode::deferred);
+  const sqlite::Transaction view(reading_->database, sqlite::Transaction::Mode::deferred);
   const std::int64_t rowids = rowids_version_;
   check_drift();
   rowids_version_ = rowids;  // only a batch brings the target to the rowids of this version
@@ -165,8 +201,9 @@ const TablePlan* Tail::find_plan(std::uint32_t id) const {
 }
 
 Statement& Tail::lookup(const TablePlan& plan) {
-  std::unique_ptr<Statement>& statement = lookups_[plan.id];
-  if (!statement) statement = std::make_unique<Statement>(database_, lookup_sql(plan.shape));
+  std::unique_ptr<Statement>& statement = reading_->lookups[plan.id];
+  if (!statement)
+    statement = std::make_unique<Statement>(reading_->database, lookup_sql(plan.shape));
   statement->reset();
   return *statement;
 }
@@ -176,8 +213,9 @@ bool Tail::has_row_with_nulls(const TablePlan& plan, const std::vector<ValueView
   for (std::size_t i = 0; i < key.size(); ++i)
     terms.push_back(
         fmt::format("{} IS ?{}", sqlite::source_name(plan.shape, plan.shape.key[i]), i + 1));
-  Statement row(database_, fmt::format("SELECT 1 FROM {} WHERE {}", sqlite::quoted(plan.name()),
-                                       fmt::join(terms, " AND ")));
+  Statement row(reading_->database,
+                fmt::format("SELECT 1 FROM {} WHERE {}", sqlite::quoted(plan.name()),
+                            fmt::join(terms, " AND ")));
   for (std::size_t i = 0; i < key.size(); ++i) row.bind(static_cast<int>(i) + 1, key[i]);
   return row.step();
 }

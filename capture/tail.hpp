@@ -19,6 +19,37 @@
 
 namespace lockstep::capture {
 
+/// A connection of the tail with what is prepared on it.
+struct Reading {
+  Reading(sqlite::Database opened, std::size_t key_columns);
+
+  sqlite::Database database;
+  sqlite::Durability durability;
+  sqlite::Statement newest, row, changes;
+  std::map<std::uint32_t, std::unique_ptr<sqlite::Statement>> lookups{};
+};
+
+/// A read transaction at a position: a barrier's view of the source. Whoever holds it may use its
+/// database on one thread; the application's WAL cannot restart meanwhile, and in rollback-journal
+/// mode its writers wait.
+class View {
+ public:
+  View() = default;
+  View(View&&) = default;
+  View& operator=(View&&) = delete;  // its members would end in the wrong order
+  ~View() = default;
+
+  [[nodiscard]] sqlite::Database& database() { return reading_->database; }
+  [[nodiscard]] const Position& position() const { return position_; }
+
+ private:
+  friend class Tail;
+  friend class BatchReader;
+  std::unique_ptr<Reading> reading_;
+  std::unique_ptr<sqlite::Transaction> transaction_;  // ends before reading_ does
+  Position position_;
+};
+
 /// Reads changes in order. One thread; the Database is read-only and belongs to the tail alone.
 class Tail {
  public:
@@ -33,6 +64,14 @@ class Tail {
   [[nodiscard]] std::unique_ptr<BatchReader> next(const Position& after,
                                                   const std::optional<Position>& seen = {});
 
+  /// A view of the source at `position`, if that is the newest change and nothing is to be read
+  /// anew. The tail goes on with another connection. For the view at a batch's end:
+  /// BatchReader::take_view().
+  [[nodiscard]] std::optional<View> hand_over(const Position& position);
+
+  /// Ends the view; its connection serves the next one. On the tail's thread.
+  void take_back(View view);
+
   /// In a read transaction of its own: `position` is a row of this change table with that identity
   /// (LS-S310: the source went back in time, or is another file), and triggers and shapes are as
   /// installed (LS-S306).
@@ -43,7 +82,7 @@ class Tail {
 
   [[nodiscard]] const std::vector<TablePlan>& tables() const { return tables_; }
   [[nodiscard]] const Era& era() const { return era_; }
-  [[nodiscard]] bool in_wal_mode() { return database_.in_wal_mode(); }
+  [[nodiscard]] bool in_wal_mode() { return reading_->database.in_wal_mode(); }
   /// True if the schema was changed since it was checked last. Cheap.
   [[nodiscard]] bool schema_moved();
   [[nodiscard]] std::int64_t schema_version();
@@ -74,8 +113,11 @@ class Tail {
   [[nodiscard]] sqlite::Statement& lookup(const TablePlan& plan);
   [[nodiscard]] bool has_row_with_nulls(const TablePlan& plan, const std::vector<ValueView>& key);
 
-  sqlite::Database database_;
-  sqlite::Durability durability_;
+  [[nodiscard]] std::unique_ptr<Reading> exchange_reading();
+
+  std::string path_;
+  std::size_t key_columns_ = 1;  ///< of the table that has most
+  std::unique_ptr<Reading> reading_, spare_;
   Era era_;
   std::vector<TablePlan> tables_;
   BatchLimits limits_;
@@ -84,8 +126,6 @@ class Tail {
   std::optional<std::set<std::string>> known_tables_;  ///< when the schema was first looked at
   std::vector<std::string> new_tables_;
   std::vector<std::uint32_t> stale_;  ///< tables whose rowids may mean other rows now
-  std::unique_ptr<sqlite::Statement> newest_, row_, changes_;
-  std::map<std::uint32_t, std::unique_ptr<sqlite::Statement>> lookups_;
 };
 
 /// The newest change, on any connection to the source. In the same view `seen`, if given, is proven

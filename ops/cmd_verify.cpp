@@ -1,5 +1,7 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -9,7 +11,11 @@
 #include "apply/quarantine.hpp"
 #include "capture/install.hpp"
 #include "ops/commands.hpp"
+#include "ops/live_pass.hpp"
 #include "ops/names.hpp"
+#include "ops/observe.hpp"
+#include "ops/repair.hpp"
+#include "ops/verify_report.hpp"
 #include "verify/compare.hpp"
 
 namespace lockstep::ops {
@@ -31,6 +37,15 @@ constexpr Milliseconds kRestPatience{5'000};
                .data = "nothing was compared at one and the same state, so nothing is claimed",
                .todo = "stop the application's writes, lockstep wait SOURCE --for caught-up, then "
                        "verify again"});
+}
+
+[[noreturn]] void throw_repair_needs_a_follower() {
+  throw Error({.code = "LS-V510",
+               .exit = ExitCode::precondition,
+               .what = "nobody is there to repair",
+               .why = "a repair goes the way of every change: through the lockstep that follows",
+               .data = "nothing was compared and nothing changed",
+               .todo = "lockstep run SOURCE TARGET, then verify --repair beside it"});
 }
 
 LedgerRow ledger_of(postgres::Connection& target, const std::string& migration) {
@@ -56,24 +71,76 @@ LedgerRow wait_for_rest(sqlite::Database& source, postgres::Connection& target,
   }
 }
 
-void print(const verify::Comparison& result, Screen& screen) {
-  screen.result(fmt::format("  {:<32} {:>14} {:>14} {:>9} {:>9} {:>9}", result.table,
-                            grouped(static_cast<std::int64_t>(result.source_rows)),
-                            grouped(static_cast<std::int64_t>(result.target_rows)), result.missing,
-                            result.extra, result.differ));
-  for (const std::string& example : result.examples) screen.result("    " + example);
-  if (result.quarantined > 0)
-    screen.result(fmt::format("    {} row(s) in quarantine", result.quarantined));
-  const nlohmann::json object{{"type", "table"},
-                              {"table", result.table},
-                              {"source_rows", result.source_rows},
-                              {"target_rows", result.target_rows},
-                              {"missing", result.missing},
-                              {"extra", result.extra},
-                              {"differ", result.differ},
-                              {"quarantined", result.quarantined},
-                              {"examples", result.examples}};
-  screen.json(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+// The report of a pass; what it found in all.
+VerifyTotals print_pass(postgres::Connection& target, const verify::Pass& pass, Screen& screen) {
+  const std::vector<verify::TableRecord> records = verify::read_records(target, pass.id);
+  std::optional<Position> oldest, newest;
+  for (const verify::TableRecord& record : records) {
+    if (record.oldest && (!oldest || record.oldest->seq < oldest->seq)) oldest = record.oldest;
+    if (record.newest && (!newest || record.newest->seq > newest->seq)) newest = record.newest;
+  }
+  if (oldest && newest)
+    screen.result(*oldest == *newest ? fmt::format("compared at {}", to_string(*oldest))
+                                     : fmt::format("compared while it is written, from {} to {}",
+                                                   to_string(*oldest), to_string(*newest)));
+  print_head(screen);
+  VerifyTotals totals;
+  for (const verify::TableRecord& record : records) {
+    const TableLine line = line_of(record, verify::read_differences(target, pass.id, record.id));
+    print(line, screen);
+    totals.add(line);
+  }
+  return totals;
+}
+
+// The repair goes the way of every change; it is there once the ledger is at its position.
+void wait_until_applied(postgres::Connection& target, const std::string& migration,
+                        const Position& position) {
+  constexpr Milliseconds kPatience{60'000};
+  const Deadline deadline(kPatience);
+  while (true) {
+    const auto at = ledger_of(target, migration).position;
+    if (at && at->seq >= position.seq) return;
+    if (deadline.passed()) throw_not_at_rest(position, at);
+    std::this_thread::sleep_for(Milliseconds{20});
+  }
+}
+
+bool may_repair(const VerifyRequest& request, std::uint64_t rows) {
+  if (request.yes) return true;
+  if (::isatty(STDIN_FILENO) != 1) return false;
+  std::cerr << fmt::format("write these {} rows of the target anew from the source? [y/N] ", rows)
+            << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "yes";
+}
+
+ExitCode verify_running(const std::string& path, const std::string& migration,
+                        postgres::Connection& target, const VerifyRequest& request,
+                        Screen& screen) {
+  static_cast<void>(ledger_of(target, migration));
+  verify::Pass pass = run_live_pass(path, target, migration, request.tables, screen);
+  VerifyTotals totals = print_pass(target, pass, screen);
+  std::uint64_t before = 0;
+  while (request.repair && totals.different > 0 &&
+         (before == 0 ? may_repair(request, totals.different) : totals.different < before)) {
+    before = totals.different;
+    const Repair repair = log_differences(path, target, migration, pass.id);
+    screen.result(fmt::format("repair: {} row(s) are written anew from the source{}", repair.rows,
+                              repair.skipped == 0
+                                  ? ""
+                                  : fmt::format("; {} that only the target has cannot be traced "
+                                                "back through a rule and stay",
+                                                repair.skipped)));
+    screen.json(
+        nlohmann::json{{"type", "repair"}, {"rows", repair.rows}, {"skipped", repair.skipped}}
+            .dump());
+    wait_until_applied(target, migration, repair.position);
+    pass = run_live_pass(path, target, migration, request.tables, screen);
+    totals = print_pass(target, pass, screen);
+  }
+  return conclude(totals, screen);
 }
 
 std::map<std::uint32_t, verify::QuarantinedKeys> quarantined_keys(postgres::Connection& target,
@@ -82,29 +149,6 @@ std::map<std::uint32_t, verify::QuarantinedKeys> quarantined_keys(postgres::Conn
   for (apply::QuarantinedRow& each : apply::read_quarantine(target, migration))
     keys[each.row.table].insert(std::move(each.row.key));
   return keys;
-}
-
-void conclude(std::uint64_t rows, std::uint64_t different, std::uint64_t quarantined,
-              Screen& screen) {
-  const auto count = [](std::uint64_t number) {
-    return grouped(static_cast<std::int64_t>(number));
-  };
-  if (different > 0)
-    screen.result(fmt::format("DIFFERENT: {} rows", different));
-  else if (quarantined > 0)
-    screen.result(fmt::format("equal but for {} row(s) in quarantine: {} rows, every column",
-                              count(quarantined), count(rows - quarantined)));
-  else
-    screen.result(fmt::format("equal: {} rows, every column", count(rows)));
-  const int code = different > 0 ? 4 : quarantined > 0 ? 9 : 0;
-  screen.json(nlohmann::json{
-      {"type", "summary"},
-      {"equal", different + quarantined == 0},
-      {"rows", rows},
-      {"different", different},
-      {"quarantined", quarantined},
-      {"exit_code",
-       code}}.dump());
 }
 
 }  // namespace
@@ -122,11 +166,13 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
                  .todo = "lockstep run SOURCE TARGET starts one"});
   postgres::Connection target =
       postgres::Connection::open(postgres::parse_dsn(request.target), "verify");
+  if (observe(path).running)
+    return verify_running(path, installed->migration, target, request, screen);
+  if (request.repair) throw_repair_needs_a_follower();
   const LedgerRow ledger = wait_for_rest(source, target, *installed);
   screen.result(fmt::format("comparing at {}", to_string(*ledger.position)));
-  screen.result(fmt::format("  {:<32} {:>14} {:>14} {:>9} {:>9} {:>9}", "table", "source rows",
-                            "target rows", "missing", "extra", "differ"));
-  std::uint64_t rows = 0, different = 0, quarantined = 0;
+  print_head(screen);
+  VerifyTotals totals;
   {
     const sqlite::Transaction view(source, sqlite::Transaction::Mode::deferred);
     target.exec("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
@@ -139,18 +185,15 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
                                         grouped(static_cast<std::int64_t>(seen))));
           },
           std::move(waiting[table.plan.id]));
-      print(result, screen);
-      rows += result.source_rows;
-      quarantined += result.quarantined;
-      different += result.missing + result.extra + result.differ;
+      const TableLine line = line_of(result);
+      print(line, screen);
+      totals.add(line);
     }
     target.abort();
   }
   const Position newest = capture::newest_position(source, installed->era);
   if (newest != *ledger.position) throw_not_at_rest(newest, ledger.position);
-  conclude(rows, different, quarantined, screen);
-  if (different > 0) return ExitCode::different;
-  return quarantined > 0 ? ExitCode::waived : ExitCode::done;
+  return conclude(totals, screen);
 }
 
 }  // namespace lockstep::ops

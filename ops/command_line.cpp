@@ -225,11 +225,21 @@ void add_status_and_wait(Commands& commands, Signals& signals) {
 void add_verify_and_remove(Commands& commands) {
   Arguments& arguments = commands.arguments;
   CLI::App* verify = commands.app.add_subcommand(
-      "verify", "compare both sides at rest, row by row, all columns; exit 4 if they differ");
+      "verify", "prove that both sides are equal, row by row, all columns; exit 4 if they differ");
+  verify->footer(
+      "While lockstep follows SOURCE, each range of a table is compared at one and the same state "
+      "of both sides,\nand nobody waits for it; otherwise both sides are compared at rest.");
   add_sides(*verify, arguments);
+  verify->add_option("--table", arguments.tables, "only these tables; * and ? match")
+      ->type_name("GLOB,...");
+  verify->add_flag("--repair", arguments.repair,
+                   "show what differs, ask, write those rows of the target anew, compare again");
+  verify->add_flag("--yes", arguments.yes, "repair without asking");
   verify->callback([&commands] {
     commands.chosen = [&](Screen& screen) {
-      return command_verify({source_of(commands.arguments), needed_target_of(commands.arguments)},
+      return command_verify({source_of(commands.arguments), needed_target_of(commands.arguments),
+                             chosen(commands.arguments.tables, {}), commands.arguments.repair,
+                             commands.arguments.yes},
                             screen);
     };
   });

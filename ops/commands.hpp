@@ -50,7 +50,11 @@ struct WaitRequest {
 
 struct VerifyRequest {
   std::string source, target;
+  std::vector<std::string> tables;  ///< globs; empty: all
+  bool repair = false;              ///< what differs is written anew; only while lockstep follows
+  bool yes = false;                 ///< without asking
 };
+/// While a lockstep follows the source: a pass of it, at barriers. Else both sides at rest.
 [[nodiscard]] ExitCode command_verify(const VerifyRequest& request, Screen& screen);
 
 struct AssessRequest {

@@ -38,6 +38,7 @@ void SourceWorker::open_source() {
   using sqlite::Database;
   const capture::Installed& installed = options_.installed;
   session_.reset();
+  verifier_.reset();
   reader_.reset();
   tail_.reset();
   follow_source();
@@ -97,7 +98,7 @@ void SourceWorker::serve(const std::stop_token& stop) {
     board_.source_reports();
     look_after_source();
     const bool busy = produce();
-    const std::array descriptors{watch_.fd(), stop_bell_.descriptor()};
+    const std::array descriptors{watch_.fd(), stop_bell_.descriptor(), verifier_.descriptor()};
     const wire::Woken woken = router_.wait(descriptors, patience(busy));
     if (!woken.readable.empty() && woken.readable[0] && watch_.drain()) {
       poll_now_ = true;
@@ -179,6 +180,10 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
     case Kind::ack:
       handle_ack(wire::decode_position(message.body));
       return;
+    case Kind::barrier_wanted:
+    case Kind::narrow:
+      handle_verification(message);
+      return;
     case Kind::bye:
     case Kind::refusal:
       session_.reset();
@@ -193,71 +198,20 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
     case Kind::batch_slice:
     case Kind::batch_reset:
     case Kind::idle:
+    case Kind::barrier:
+    case Kind::digests:
+    case Kind::block_rows:
+    case Kind::shown_rows:
+    case Kind::barrier_failed:
       throw not_for_capture(message.kind);
   }
 }
 
-void SourceWorker::start_session(const std::string& peer, const Message& message) {
-  const wire::Hello hello = wire::decode_hello(message.body);
-  session_.reset();
-  reader_->request({});
-  tail_->rowids_known(rowids_known_);
-  session_.emplace();
-  session_->peer = peer;
-  session_->id = message.session;
-  session_->received = 1;
-  session_->credit.grant({.bytes = 1, .messages = 1});  // for the welcome itself
-  if (!hello.source_id.empty() && (hello.source_id != options_.installed.source_id ||
-                                   hello.migration != options_.installed.migration))
-    throw Error({.code = "LS-R708",
-                 .exit = ExitCode::busy,
-                 .what = "the target's ledger belongs to another source",
-                 .why = fmt::format("it knows source {}, this file is {}", hello.source_id,
-                                    options_.installed.source_id),
-                 .data = "nothing was sent",
-                 .todo = "check both paths with lockstep status"});
-  if (hello.target) target_memory_.meet(*hello.target, hello.accept_target);
-  if (hello.position) {
-    tail_->prove(*hello.position);
-    session_->greeted = hello.position;
-    acked_ = hello.position;
-    if (options_.alone) board_.resumed(*hello.position);
-  }
-  if (hello.seen) tail_->prove(*hello.seen);
-  session_->seen = hello.seen;
-  if (options_.alone) board_.phase("serving", false);
-  enqueue(Kind::welcome, wire::encode_welcome(welcome()));
-}
-
-// Here a wrong position costs its sender the session; a batch that met it later would end capture.
-void SourceWorker::follow_from(const Position& position) {
-  tail_->prove(position);
-  session_->followed = position;
-}
-
-// What it confirms may be pruned: so it must have been sent.
-void SourceWorker::handle_ack(const Position& position) {
-  const auto& last = session_->followed ? session_->followed : session_->greeted;
-  if (!last || position.era != last->era || position.seq > last->seq)
-    throw false_ack(to_string(position));
-  // One ack for each batch: two of them can end at the same change.
-  if (!session_->in_flight.empty()) {
-    if (const auto version = session_->in_flight.front().rowids_version) rowids_durable(*version);
-    session_->in_flight.pop_front();
-  }
-  if (options_.alone && !session_->warm) board_.phase("streaming", true);
-  session_->warm = true;
-  session_->told_idle = false;
-  acked_ = position;
-  target_memory_.keep();
-  board_.acked(position);
-  poll_now_ = true;
-  LOCKSTEP_FAILPOINT("cap.acked");
-}
-
 bool SourceWorker::produce() {
+  const bool verified = send_verified();
   if (!session_) return false;
   if (!flush_outbox()) return false;
+  if (verified) return true;
   if (session_->batch) {
     produce_batch();
     return flush_outbox();
@@ -271,28 +225,6 @@ bool SourceWorker::produce() {
   if (session_->followed && poll_now_) begin_batch();
   poll_now_ = false;
   return flush_outbox() && session_->batch != nullptr;
-}
-
-// True if everything went out. What does not go now waits for credit: the queue below never fills
-// up unseen.
-bool SourceWorker::flush_outbox() {
-  CaptureSession& session = *session_;
-  while (!session.outbox.empty()) {
-    if (!session.credit.may_send()) return false;
-    switch (router_.send(session.peer, session.outbox.front())) {
-      case wire::Router::Sent::yes:
-        break;
-      case wire::Router::Sent::queue_full:
-        return false;
-      case wire::Router::Sent::peer_gone:
-        session_.reset();
-        return false;
-    }
-    session.credit.spend(session.outbox.front().size() - wire::kHeaderBytes);
-    session.outbox.pop_front();
-    LOCKSTEP_FAILPOINT("cap.sent");
-  }
-  return true;
 }
 
 void SourceWorker::produce_chunk() {
@@ -314,12 +246,14 @@ void SourceWorker::begin_batch() {
   board_.captured(newest);
   session.batch = tail_->next(*session.followed, session.seen);
   if (!session.batch) {
+    begin_barrier_at_rest();
     if (!session.told_idle) enqueue(Kind::idle, wire::encode_position(newest));
     session.told_idle = true;
     return;
   }
   session.told_idle = false;
   session.batch_begun = false;
+  if (verifier_.wants_view()) session.batch->keep_view();
   produce_batch();
 }
 
@@ -358,35 +292,12 @@ void SourceWorker::end_batch(const wire::BatchEnd& end) {
   session.in_flight.push_back({tail_->rowids_version()});
   board_.captured(end.to);
   if (session.batch->long_reads() > 0) board_.read_to_the_end();
+  auto view = session.batch->take_view();
   session.batch.reset();
-}
-
-void SourceWorker::enqueue(Kind kind, std::string body) {
-  CaptureSession& session = *session_;
-  session.outbox.push_back(encode(Message{kind, session.id, session.sent++, std::move(body)}));
-}
-
-void SourceWorker::enqueue_fragments(Kind kind, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const std::size_t size = std::min(bytes.size(), wire::kFragmentBytesTarget);
-    enqueue(kind, std::string(bytes.substr(0, size)));
-    bytes.remove_prefix(size);
-  }
-}
-
-// Whatever its version makes of the message, it sees in the header which one we speak.
-void SourceWorker::refuse_stranger(const std::string& peer, const Error& error) {
-  const Message refusal{Kind::refusal, 0, 0, wire::encode_refusal(error.facts())};
-  static_cast<void>(router_.send(peer, encode(refusal)));
-}
-
-void SourceWorker::refuse(const Error& error) {
-  if (!session_) return;
-  const Message refusal{Kind::refusal, session_->id, session_->sent++,
-                        wire::encode_refusal(error.facts())};
-  // Past all credit: the session is over, and one message always fits.
-  static_cast<void>(router_.send(session_->peer, encode(refusal)));
-  session_.reset();
+  if (view)
+    begin_barrier(std::move(*view));
+  else
+    begin_barrier_at_rest();
 }
 
 }  // namespace lockstep::ops

@@ -20,6 +20,7 @@
 #include "ops/endpoint.hpp"
 #include "ops/schema_follower.hpp"
 #include "ops/source_health.hpp"
+#include "ops/source_verifier.hpp"
 #include "ops/target_memory.hpp"
 #include "snapshot/reader.hpp"
 
@@ -91,6 +92,10 @@ class SourceWorker {
   /// True if there is more to do at once.
   [[nodiscard]] bool produce();
   [[nodiscard]] bool flush_outbox();
+  void handle_verification(const wire::Message& message);
+  void begin_barrier(capture::View view);
+  void begin_barrier_at_rest();
+  [[nodiscard]] bool send_verified();
   void produce_chunk();
   void produce_batch();
   void begin_batch();
@@ -113,6 +118,7 @@ class SourceWorker {
   std::optional<capture::Tail> tail_;
   std::optional<snapshot::Reader> reader_;
   std::optional<CaptureSession> session_;
+  SourceVerifier verifier_;
   std::optional<Position> acked_;
   std::int64_t rowids_known_ = -1;  // recorded in the source
   SteadyTime hot_until_{};

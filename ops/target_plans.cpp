@@ -46,6 +46,7 @@ void TargetWorker::show_tables() {
     progress.push_back(
         {table.plan.id, table.plan.name(), table.rows, 0, table.copied, table.indexed});
   board_.tables(std::move(progress));
+  verifier_.tables(tables_);
 }
 
 void TargetWorker::build_keys(const std::stop_token& stop) {

@@ -41,6 +41,7 @@ TargetWorker::TargetWorker(wire::Context& context, TargetOptions options,
       dealer_(context, options_.connect.endpoint, options_.connect.keys),
       connection_(std::move(connection)),
       key_builder_(options_.migration, options_.schema, board),
+      verifier_({options_.dsn, options_.migration, options_.schema}),
       next_session_(static_cast<std::uint64_t>(wall_now_us())),
       own_backend_(connection_->backend_pid()) {}
 
@@ -53,6 +54,7 @@ void TargetWorker::run(const std::stop_token& stop) {
       work(stop);
       break;
     } catch (const Error& failure) {
+      verifier_.mail().session_lost();
       applier_.reset();
       close_lanes();
       if (stop.stop_requested()) break;
@@ -73,6 +75,7 @@ void TargetWorker::run(const std::stop_token& stop) {
       std::this_thread::sleep_for(std::min(Milliseconds{20}, deadline.left()));
     }
   }
+  verifier_.mail().session_lost();
   if (!session_) return;
   const Message bye{Kind::bye, session_->id, session_->sent++, {}};
   static_cast<void>(dealer_.send(encode(bye)));  // a courtesy: nobody may be there any more
@@ -133,43 +136,6 @@ void TargetWorker::connect() {
   show_tables();
   board_.phase(std::string(to_string(ledger_.phase)), ledger_.consistent);
   board_.resumed(*ledger_.position);
-}
-
-Message TargetWorker::hello() {
-  const bool copying = ledger_.phase == Phase::snapshot || ledger_.phase == Phase::catchup;
-  return {Kind::hello, session_->id, 0,
-          wire::encode_hello({options_.migration, options_.source_id, ledger_.position,
-                              postgres::read_identity(*connection_), options_.accept_target,
-                              copying ? apply::newest_seen(tables_) : std::nullopt})};
-}
-
-void TargetWorker::greet(const std::stop_token& stop) {
-  // In one process nothing is ever lost, and nothing to be left behind.
-  if (session_ && is_endpoint(options_.connect.endpoint)) dealer_.reopen();
-  while (dealer_.receive()) {
-  }
-  session_.emplace(Session{++next_session_, 0, 0, wire::CreditWindow(options_.window)});
-  const std::string greeting = encode(hello());
-  const Deadline deadline(options_.answer_patience);
-  while (!dealer_.send(greeting)) {  // over tcp nobody may be connected yet
-    if (stop.stop_requested()) return;
-    if (deadline.passed()) throw no_answer("nobody is connected");
-    const std::array descriptors{stop_bell_.descriptor()};
-    static_cast<void>(dealer_.wait(descriptors, Milliseconds{20}));
-  }
-  last_sent_ = steady_now();
-  ++session_->sent;
-  const auto answer = receive(stop, options_.answer_patience);
-  if (stop.stop_requested()) return;
-  if (!answer || answer->kind != Kind::welcome)
-    throw no_answer(answer ? fmt::format("it sent {}", to_string(answer->kind))
-                           : "no welcome in time");
-  send(Kind::credit, wire::encode_credit(session_->window.open()));
-  wire::Welcome welcome = wire::decode_welcome(answer->body);
-  board_.captured(welcome.newest);
-  meet_plans(std::move(welcome.tables));
-  options_.accept_target = false;  // that was for this one alone
-  if (!blocked_) board_.stop_awaiting();
 }
 
 void TargetWorker::copy(const std::stop_token& stop) {
@@ -247,6 +213,8 @@ void TargetWorker::follow(const std::stop_token& stop) {
     const auto message = receive(stop, Milliseconds{250});
     if (message) dispatch(*message);
     if (!message) check_tables_if_due();
+    if (ledger_.phase == Phase::streaming && connection_->idle())
+      verifier_.look_for_pass(*connection_);
     if (ledger_.phase == Phase::indexing) become_consistent(stop);
   }
 }
@@ -282,7 +250,15 @@ void TargetWorker::dispatch(const Message& message) {
     case Kind::chunk_end:
     case Kind::refusal:
     case Kind::bye:
+    case Kind::barrier_wanted:
+    case Kind::narrow:
       return;
+    case Kind::barrier:
+    case Kind::digests:
+    case Kind::block_rows:
+    case Kind::shown_rows:
+    case Kind::barrier_failed:
+      return handle_verification(message);
   }
 }
 
@@ -334,56 +310,6 @@ void TargetWorker::acknowledge() {
   LOCKSTEP_FAILPOINT("apply.ack_due");
   send(Kind::ack, wire::encode_position(*ledger_.position));
   LOCKSTEP_FAILPOINT("apply.acked");
-}
-
-// A capture that was started anew knows nothing of this session, and says so when it hears of it.
-void TargetWorker::ping() {
-  constexpr Milliseconds kPingAfter{1'000};
-  if (steady_now() - last_sent_ >= kPingAfter) send(Kind::credit, wire::encode_credit({}));
-}
-
-void TargetWorker::send(Kind kind, std::string body) {
-  const Message message{kind, session_->id, session_->sent++, std::move(body)};
-  last_sent_ = steady_now();
-  if (dealer_.send(encode(message))) return;
-  throw no_answer(fmt::format("a {} message found no way to it", to_string(kind)));
-}
-
-std::optional<Message> TargetWorker::receive(const std::stop_token& stop, Milliseconds patience) {
-  const Deadline deadline(patience);
-  while (!stop.stop_requested()) {
-    if (const auto frame = dealer_.receive()) {
-      LOCKSTEP_FAILPOINT("apply.recv");
-      Message message = wire::decode(*frame);
-      if (message.session != session_->id) continue;  // left over from an earlier session
-      if (message.number != session_->received++)
-        throw lost_message("capture", message.number, session_->received - 1);
-      if (message.kind == Kind::refusal) throw refusal_of_capture(message.body);
-      if (message.kind == Kind::bye) throw session_ended();
-      const wire::Credit credit = session_->window.consumed(message.body.size());
-      if (credit.messages > 0 || credit.bytes > 0) send(Kind::credit, wire::encode_credit(credit));
-      board_.target_reports();
-      return message;
-    }
-    board_.target_reports();
-    ping();
-    if (deadline.passed()) return std::nullopt;
-    const std::array descriptors{connection_->descriptor(), stop_bell_.descriptor()};
-    const wire::Woken woken =
-        dealer_.wait(descriptors, std::min(Milliseconds{100}, deadline.left()));
-    if (!woken.message && !woken.readable.empty() && woken.readable[0]) check_connection();
-  }
-  return std::nullopt;
-}
-
-// The server speaks unasked only to say that it is going, or to pass on a notice: a round trip
-// tells which. In the middle of a COPY there is nothing to ask; the next row will find out.
-void TargetWorker::check_connection() {
-  if (!connection_->idle()) {
-    std::this_thread::sleep_for(Milliseconds{1});
-    return;
-  }
-  connection_->exec("SELECT 1");
 }
 
 }  // namespace lockstep::ops

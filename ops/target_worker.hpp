@@ -19,6 +19,7 @@
 #include "ops/copy_lanes.hpp"
 #include "ops/endpoint.hpp"
 #include "ops/key_builder.hpp"
+#include "ops/target_verifier.hpp"
 
 namespace lockstep::ops {
 
@@ -93,6 +94,8 @@ class TargetWorker {
   [[nodiscard]] bool may_lack_a_partition() const;
   void progressed();
   void ping();
+  void send_verification();
+  void handle_verification(const wire::Message& message);
 
   TargetOptions options_;
   Board& board_;
@@ -102,6 +105,7 @@ class TargetWorker {
   std::optional<postgres::Connection> connection_;
   std::unique_ptr<CopyLanes> lanes_;
   KeyBuilder key_builder_;
+  TargetVerifier verifier_;
   std::optional<Session> session_;
   apply::LedgerRow ledger_;
   std::vector<apply::LedgerTable> tables_;

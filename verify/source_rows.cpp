@@ -4,9 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "link/sqlite/shape.hpp"
 #include "model/error.hpp"
+#include "verify/values.hpp"
 
 namespace lockstep::verify {
 
@@ -25,18 +27,37 @@ std::string source_sql(const TablePlan& plan, bool in_order) {
   return in_order ? fmt::format("{} ORDER BY {}", sql, fmt::join(order, ", ")) : sql;
 }
 
+bool column_keeps_order(const TablePlan& plan, std::size_t column) {
+  if (plan.is_converted(column)) return false;
+  if (!is_respelled(plan, column)) return true;
+  // One spelling has one width.
+  const ColumnSpelling spelling = plan.spelling(column);
+  return !plan.existing && spelling.bound && std::popcount(spelling.found) == 1;
+}
+
+}  // namespace
+
+bool keeps_order(const TablePlan& plan) {
+  return std::all_of(plan.shape.key.begin(), plan.shape.key.end(),
+                     [&](std::size_t column) { return column_keeps_order(plan, column); });
+}
+
 bool has_converted_key(const TablePlan& plan) {
   return std::any_of(plan.shape.key.begin(), plan.shape.key.end(),
                      [&](std::size_t column) { return plan.is_converted(column); });
 }
 
-}  // namespace
+bool has_respelled_key(const TablePlan& plan) {
+  return std::any_of(plan.shape.key.begin(), plan.shape.key.end(), [&](std::size_t column) {
+    return plan.is_converted(column) || is_respelled(plan, column);
+  });
+}
 
 SourceRows::SourceRows(sqlite::Database& database, const TablePlan& plan)
     : database_(database),
       plan_(plan),
       carried_(plan.rules, plan.shape.key),
-      sorted_(has_converted_key(plan)) {
+      sorted_(!keeps_order(plan)) {
   if (sorted_)
     sort();
   else
@@ -75,7 +96,9 @@ void SourceRows::sort() {
       insert.reset();
       for (std::size_t i = 0; i < keys.size(); ++i) {
         const std::size_t key = plan_.shape.key[i];
-        insert.bind(static_cast<int>(i) + 1, carried_(key, rows.value(static_cast<int>(key))));
+        Value value(carried_(key, rows.value(static_cast<int>(key))));
+        respell(value, plan_, key);
+        insert.bind(static_cast<int>(i) + 1, value.view());
       }
       insert
           .bind(static_cast<int>(keys.size()) + 1,

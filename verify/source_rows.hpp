@@ -13,8 +13,16 @@
 
 namespace lockstep::verify {
 
-/// One thread; database and plan outlive it. A key that a rule spells otherwise is sorted in a
-/// temporary table of the connection (a file that SQLite removes), so memory stays bounded.
+/// True if reading by the source's key gives the target's order: no rule converts the key, and its
+/// type has one spelling for it.
+[[nodiscard]] bool keeps_order(const TablePlan& plan);
+/// True if a rule converts the key.
+[[nodiscard]] bool has_converted_key(const TablePlan& plan);
+/// True if a key may be spelled otherwise on the target.
+[[nodiscard]] bool has_respelled_key(const TablePlan& plan);
+
+/// One thread; database and plan outlive it. A key that has another order on the target is sorted
+/// in a temporary table of the connection (a file that SQLite removes), so memory stays bounded.
 class SourceRows {
  public:
   SourceRows(sqlite::Database& database, const TablePlan& plan);

@@ -33,6 +33,8 @@ class Durability {
   /// mode, EIO ...): then nothing read in these transactions may be shipped.
   void in_view();
   void after_view();
+  /// False: what was read is durable already (WAL mode), and the view may stay open.
+  [[nodiscard]] bool needs_after_view() const { return journal_views_; }
 
   /// Files and directories synced so far.
   [[nodiscard]] std::uint64_t syncs() const { return syncs_; }

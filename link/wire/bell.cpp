@@ -15,4 +15,9 @@ void Bell::ring() noexcept {
   if (descriptor_ >= 0) ::eventfd_write(descriptor_, 1);
 }
 
+void Bell::silence() noexcept {
+  eventfd_t rung = 0;
+  if (descriptor_ >= 0) ::eventfd_read(descriptor_, &rung);
+}
+
 }  // namespace lockstep::wire

@@ -3,8 +3,8 @@
 
 namespace lockstep::wire {
 
-/// ring() may be called from any thread, and stays rung: a wait() that has descriptor() among its
-/// descriptors returns at once from then on.
+/// ring() may be called from any thread, and stays rung until silence(): a wait() that has
+/// descriptor() among its descriptors returns at once meanwhile.
 class Bell {
  public:
   Bell();
@@ -13,6 +13,8 @@ class Bell {
   Bell& operator=(const Bell&) = delete;
 
   void ring() noexcept;
+  /// Until the next ring().
+  void silence() noexcept;
   /// -1 if the system gave none: then a wait ends by its patience only.
   [[nodiscard]] int descriptor() const { return descriptor_; }
 

@@ -107,6 +107,20 @@ std::string_view to_string(Kind kind) {
       return "batch_slice";
     case Kind::batch_reset:
       return "batch_reset";
+    case Kind::barrier_wanted:
+      return "barrier_wanted";
+    case Kind::barrier:
+      return "barrier";
+    case Kind::digests:
+      return "digests";
+    case Kind::narrow:
+      return "narrow";
+    case Kind::block_rows:
+      return "block_rows";
+    case Kind::shown_rows:
+      return "shown_rows";
+    case Kind::barrier_failed:
+      return "barrier_failed";
   }
   return "?";
 }

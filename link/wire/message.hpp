@@ -38,6 +38,14 @@ enum class Kind : std::uint16_t {
   idle = 14,         ///< capture -> apply: position; everything captured up to it has been sent
   batch_slice = 15,  ///< capture -> apply: the rows that follow were read later than those before
   batch_reset = 16,  ///< capture -> apply: table:u32; the batch holds every row of it from here on
+  // link/wire/verification.hpp
+  barrier_wanted = 17,  ///< apply -> capture: compare a range, or show rows, at the next barrier
+  barrier = 18,         ///< capture -> apply: a read view is open at this position
+  digests = 19,         ///< capture -> apply: what the range holds there
+  narrow = 20,          ///< apply -> capture: blocks that differ
+  block_rows = 21,      ///< capture -> apply: the rows of one of them
+  shown_rows = 22,      ///< capture -> apply: rows that were asked for by key
+  barrier_failed = 23,  ///< capture -> apply: why the source could not be read there
 };
 
 [[nodiscard]] std::string_view to_string(Kind kind);

@@ -1,0 +1,107 @@
+// Bodies of the messages by which both ends compare a range of a table at a barrier: a position at
+// which each has a read view (verify/README.md). Keys are canonical bytes, opaque here.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/error.hpp"
+#include "model/position.hpp"
+
+namespace lockstep::wire {
+
+/// apply -> capture: a range of a table is to be compared at the next barrier, or, with `keys`,
+/// these rows are to be shown.
+struct BarrierWanted {
+  std::uint64_t barrier = 0;  ///< numbered by apply, counting up within a session
+  std::uint32_t table = 0;
+  std::string shape;  ///< fingerprint of the table as apply has it: another one is LS-V504
+  /// The range begins behind this key, spelled as Digests::resume was; nothing: at the start.
+  std::optional<std::string> after;
+  std::vector<std::string> keys;
+  std::uint32_t rows_max = 0;  ///< 0: as many as the time allows
+};
+
+/// capture -> apply: every change up to the position has been sent, and a read view of the source
+/// is open there.
+struct Barrier {
+  std::uint64_t barrier = 0;
+  Position position;
+};
+
+struct DigestBlock {
+  std::optional<std::string> last;  ///< key of the last row; nothing: to the end of the table
+  std::uint32_t rows = 0;
+  std::uint64_t digest = 0;
+};
+
+/// capture -> apply: the range, which ends with the last block.
+struct Digests {
+  std::uint64_t barrier = 0;
+  std::vector<DigestBlock> blocks;    ///< never empty; only the last one may be open
+  std::optional<std::string> resume;  ///< key in the source's own spelling; not if the last is open
+};
+
+/// apply -> capture: the rows of these blocks are wanted one by one. Empty: none is; what capture
+/// kept of the range may go.
+struct Narrow {
+  std::uint64_t barrier = 0;
+  std::vector<std::uint32_t> blocks;
+};
+
+struct HashedRow {
+  std::string key;
+  std::uint64_t hash = 0;
+};
+
+/// capture -> apply: the rows of one block.
+struct BlockRows {
+  std::uint64_t barrier = 0;
+  std::uint32_t block = 0;
+  std::vector<HashedRow> rows;
+};
+
+struct ShownValue {
+  std::uint64_t hash = 0;  ///< of the canonical bytes
+  std::string text;        ///< for people, cut
+};
+
+struct ShownRow {
+  std::string key;
+  bool there = false;
+  std::vector<ShownValue> values;  ///< one per column, if it is there
+};
+
+/// capture -> apply: rows that were asked for by their keys.
+struct ShownRows {
+  std::uint64_t barrier = 0;
+  std::vector<ShownRow> rows;
+};
+
+/// capture -> apply: there is nothing to be had at this barrier.
+struct BarrierFailed {
+  std::uint64_t barrier = 0;
+  ErrorFacts error;
+};
+
+// encode_* gives the body; decode_* throws Error LS-W504 naming the message kind if it does not
+// fit.
+[[nodiscard]] std::string encode_barrier_wanted(const BarrierWanted& wanted);
+[[nodiscard]] BarrierWanted decode_barrier_wanted(std::string_view body);
+[[nodiscard]] std::string encode_barrier(const Barrier& barrier);
+[[nodiscard]] Barrier decode_barrier(std::string_view body);
+[[nodiscard]] std::string encode_digests(const Digests& digests);
+[[nodiscard]] Digests decode_digests(std::string_view body);
+[[nodiscard]] std::string encode_narrow(const Narrow& narrow);
+[[nodiscard]] Narrow decode_narrow(std::string_view body);
+[[nodiscard]] std::string encode_block_rows(const BlockRows& rows);
+[[nodiscard]] BlockRows decode_block_rows(std::string_view body);
+[[nodiscard]] std::string encode_shown_rows(const ShownRows& rows);
+[[nodiscard]] ShownRows decode_shown_rows(std::string_view body);
+[[nodiscard]] std::string encode_barrier_failed(const BarrierFailed& failed);
+[[nodiscard]] BarrierFailed decode_barrier_failed(std::string_view body);
+
+}  // namespace lockstep::wire

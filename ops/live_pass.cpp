@@ -1,0 +1,70 @@
+#include "ops/live_pass.hpp"
+
+#include <fmt/format.h>
+
+#include <thread>
+
+#include "model/clock.hpp"
+#include "ops/observe.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+[[noreturn]] void throw_nobody_follows() {
+  throw Error(
+      {.code = "LS-V503",
+       .exit = ExitCode::timed_out,
+       .what = "the running lockstep does not take up the verification",
+       .why = "it is not at the point of following (still copying, stopped, or apply is not there)",
+       .data = "nothing was compared",
+       .todo = "lockstep status; the request is taken up as soon as it follows"});
+}
+
+[[noreturn]] void throw_pass_failed(const verify::Pass& pass) {
+  throw Error({.code = "LS-V507",
+               .exit = ExitCode::stopped,
+               .what = "the verification ended before its end",
+               .why = pass.problem,
+               .data = "nothing is claimed; replication goes on",
+               .todo = "verify again once that is mended"});
+}
+
+// The pass of a running lockstep, from its request to its end.
+verify::Pass wait_for_pass(const std::string& path, postgres::Connection& target, std::int64_t id,
+                           Screen& screen) {
+  constexpr Milliseconds kTakenUpWithin{15'000};
+  const Deadline deadline(kTakenUpWithin);
+  for (int look = 1;; ++look) {
+    const auto pass = verify::read_pass(target, id);
+    check(pass.has_value(), "a pass that was asked for is on record");
+    if (verify::is_over(pass->state)) return *pass;
+    const bool waits = pass->state == verify::PassState::requested && deadline.passed();
+    const bool alone = look % 20 == 0 && !observe(path).running;
+    // One that was taken up goes on with the next lockstep: what it has proven is on record.
+    if ((waits || alone) && (verify::withdraw_pass(target, id) || alone)) throw_nobody_follows();
+    std::uint64_t rows = 0;
+    std::string table;
+    for (const verify::TableRecord& record : verify::read_records(target, id)) {
+      rows += record.source_rows;
+      if (!record.done) table = record.name;
+    }
+    screen.progress(fmt::format("comparing {}: {} rows so far", table,
+                                grouped(static_cast<std::int64_t>(rows))));
+    std::this_thread::sleep_for(Milliseconds{50});
+  }
+}
+
+}  // namespace
+
+verify::Pass run_live_pass(const std::string& path, postgres::Connection& target,
+                           const std::string& migration, const std::vector<std::string>& tables,
+                           Screen& screen) {
+  const std::int64_t id = verify::request_pass(target, migration, tables);
+  const verify::Pass pass = wait_for_pass(path, target, id, screen);
+  screen.end_progress();
+  if (pass.state == verify::PassState::failed) throw_pass_failed(pass);
+  return pass;
+}
+
+}  // namespace lockstep::ops

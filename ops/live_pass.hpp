@@ -1,0 +1,19 @@
+// A pass of verification by the lockstep that follows the source, asked for from outside.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "link/postgres/connection.hpp"
+#include "ops/screen.hpp"
+#include "verify/record.hpp"
+
+namespace lockstep::ops {
+
+/// From the request to its end, with progress on the screen; `path` is the source's. Errors:
+/// LS-V503 nobody takes it up (it is withdrawn), LS-V507 it failed.
+[[nodiscard]] verify::Pass run_live_pass(const std::string& path, postgres::Connection& target,
+                                         const std::string& migration,
+                                         const std::vector<std::string>& tables, Screen& screen);
+
+}  // namespace lockstep::ops

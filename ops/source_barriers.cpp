@@ -1,0 +1,41 @@
+// Capture's part of comparisons: hands read views of the source to the verifier, and its answers
+// on.
+#include "ops/source_worker.hpp"
+
+namespace lockstep::ops {
+
+// Everything up to the view's position has been sent; what is said here comes behind it.
+void SourceWorker::begin_barrier(capture::View view) {
+  const Milliseconds patience = sqlite::Pace(view.database(), options_.batch.pace).slice();
+  enqueue(wire::Kind::barrier, verifier_.begin(std::move(view), tail_->tables(), patience));
+}
+
+// Nothing is to be sent before it: the view is that of the last batch, or nothing has changed.
+void SourceWorker::begin_barrier_at_rest() {
+  if (!verifier_.wants_view()) return;
+  if (auto view = tail_->hand_over(*session_->followed)) begin_barrier(std::move(*view));
+}
+
+bool SourceWorker::send_verified() {
+  bool any = false;
+  for (SourceVerifier::Finished& finished : verifier_.take_finished()) {
+    if (!finished.reply) continue;  // of another session, perhaps of another tail
+    if (session_) enqueue(finished.reply->kind, std::move(finished.reply->body));
+    if (tail_) tail_->take_back(std::move(finished.view));
+    any = true;
+    poll_now_ = true;  // for the next barrier
+  }
+  return any;
+}
+
+void SourceWorker::handle_verification(const wire::Message& message) {
+  if (message.kind == wire::Kind::barrier_wanted) {
+    verifier_.want(wire::decode_barrier_wanted(message.body));
+    poll_now_ = true;
+    return;
+  }
+  for (SourceVerifier::Reply& reply : verifier_.narrow(wire::decode_narrow(message.body)))
+    enqueue(reply.kind, std::move(reply.body));
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,125 @@
+// One conversation of capture with apply: how it begins, what is confirmed in it, what goes out.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "model/failpoint.hpp"
+#include "ops/session_errors.hpp"
+#include "ops/source_worker.hpp"
+
+namespace lockstep::ops {
+
+using wire::Kind;
+using wire::Message;
+
+void SourceWorker::start_session(const std::string& peer, const Message& message) {
+  const wire::Hello hello = wire::decode_hello(message.body);
+  session_.reset();
+  verifier_.reset();
+  reader_->request({});
+  tail_->rowids_known(rowids_known_);
+  session_.emplace();
+  session_->peer = peer;
+  session_->id = message.session;
+  session_->received = 1;
+  session_->credit.grant({.bytes = 1, .messages = 1});  // for the welcome itself
+  if (!hello.source_id.empty() && (hello.source_id != options_.installed.source_id ||
+                                   hello.migration != options_.installed.migration))
+    throw Error({.code = "LS-R708",
+                 .exit = ExitCode::busy,
+                 .what = "the target's ledger belongs to another source",
+                 .why = fmt::format("it knows source {}, this file is {}", hello.source_id,
+                                    options_.installed.source_id),
+                 .data = "nothing was sent",
+                 .todo = "check both paths with lockstep status"});
+  if (hello.target) target_memory_.meet(*hello.target, hello.accept_target);
+  if (hello.position) {
+    tail_->prove(*hello.position);
+    session_->greeted = hello.position;
+    acked_ = hello.position;
+    if (options_.alone) board_.resumed(*hello.position);
+  }
+  if (hello.seen) tail_->prove(*hello.seen);
+  session_->seen = hello.seen;
+  if (options_.alone) board_.phase("serving", false);
+  enqueue(Kind::welcome, wire::encode_welcome(welcome()));
+}
+
+// Here a wrong position costs its sender the session; a batch that met it later would end capture.
+void SourceWorker::follow_from(const Position& position) {
+  tail_->prove(position);
+  session_->followed = position;
+}
+
+// What it confirms may be pruned: so it must have been sent.
+void SourceWorker::handle_ack(const Position& position) {
+  const auto& last = session_->followed ? session_->followed : session_->greeted;
+  if (!last || position.era != last->era || position.seq > last->seq)
+    throw false_ack(to_string(position));
+  // One ack for each batch: two of them can end at the same change.
+  if (!session_->in_flight.empty()) {
+    if (const auto version = session_->in_flight.front().rowids_version) rowids_durable(*version);
+    session_->in_flight.pop_front();
+  }
+  if (options_.alone && !session_->warm) board_.phase("streaming", true);
+  session_->warm = true;
+  session_->told_idle = false;
+  acked_ = position;
+  target_memory_.keep();
+  board_.acked(position);
+  poll_now_ = true;
+  LOCKSTEP_FAILPOINT("cap.acked");
+}
+
+// True if everything went out. What does not go now waits for credit: the queue below never fills
+// up unseen.
+bool SourceWorker::flush_outbox() {
+  CaptureSession& session = *session_;
+  while (!session.outbox.empty()) {
+    if (!session.credit.may_send()) return false;
+    switch (router_.send(session.peer, session.outbox.front())) {
+      case wire::Router::Sent::yes:
+        break;
+      case wire::Router::Sent::queue_full:
+        return false;
+      case wire::Router::Sent::peer_gone:
+        session_.reset();
+        return false;
+    }
+    session.credit.spend(session.outbox.front().size() - wire::kHeaderBytes);
+    session.outbox.pop_front();
+    LOCKSTEP_FAILPOINT("cap.sent");
+  }
+  return true;
+}
+
+void SourceWorker::enqueue(Kind kind, std::string body) {
+  CaptureSession& session = *session_;
+  session.outbox.push_back(encode(Message{kind, session.id, session.sent++, std::move(body)}));
+}
+
+void SourceWorker::enqueue_fragments(Kind kind, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const std::size_t size = std::min(bytes.size(), wire::kFragmentBytesTarget);
+    enqueue(kind, std::string(bytes.substr(0, size)));
+    bytes.remove_prefix(size);
+  }
+}
+
+// Whatever its version makes of the message, it sees in the header which one we speak.
+void SourceWorker::refuse_stranger(const std::string& peer, const Error& error) {
+  const Message refusal{Kind::refusal, 0, 0, wire::encode_refusal(error.facts())};
+  static_cast<void>(router_.send(peer, encode(refusal)));
+}
+
+void SourceWorker::refuse(const Error& error) {
+  if (!session_) return;
+  const Message refusal{Kind::refusal, session_->id, session_->sent++,
+                        wire::encode_refusal(error.facts())};
+  // Past all credit: the session is over, and one message always fits.
+  static_cast<void>(router_.send(session_->peer, encode(refusal)));
+  session_.reset();
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,336 @@
+// Comparing both sides while the application writes: nothing is called different that is not, and
+// what is different is found, with its key.
+#include <fmt/format.h>
+
+#include <array>
+#include <atomic>
+#include <map>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "tests/support/seed.hpp"
+#include "tests/system/followed.hpp"
+
+namespace lockstep::test {
+namespace {
+
+using Catch::Contains;
+using Json = nlohmann::json;
+
+PostgresServer& server() {
+  static PostgresServer running{{"fsync=off"}};
+  return running;
+}
+
+std::string write_file(const TempDir& folder, const std::string& name, const std::string& text) {
+  const std::string path = folder.file(name);
+  std::ofstream(path) << text;
+  std::filesystem::permissions(
+      path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  return path;
+}
+
+// Every way in which a key can be ordered, and every type that keeps a meaning only.
+constexpr char kSchema[] =
+    "PRAGMA journal_mode = WAL;"
+    "CREATE TABLE plain(id INTEGER PRIMARY KEY, i INT, r REAL, s TEXT, b BLOB, n NUMERIC);"
+    "CREATE TABLE composite(k TEXT COLLATE NOCASE, d REAL, b BLOB, v TEXT, PRIMARY KEY(k, d, b)) "
+    "WITHOUT ROWID;"
+    "CREATE TABLE keyless(v TEXT, n INT);"
+    "CREATE TABLE uuids(id CHAR(32) PRIMARY KEY, at DATETIME, flag BOOLEAN, day DATE, doc JSON);"
+    "CREATE TABLE instants(at DATETIME PRIMARY KEY, n INT);"
+    "CREATE TABLE literals(id PRIMARY KEY, n INT);"
+    "CREATE TABLE held(id INTEGER PRIMARY KEY, total INTEGER);"
+    "INSERT INTO held VALUES (1, 10), (2, 20);"
+    "CREATE TABLE empty(id INTEGER PRIMARY KEY);";
+
+/// Rows of every table, and every write that a later statement of write_one() can make of them.
+class Writer {
+ public:
+  Writer(std::string file, std::uint64_t seed) : file_(std::move(file)), random_(seed) {}
+
+  void fill(int rows) {
+    std::string sql = "BEGIN;";
+    for (int i = 0; i < rows; ++i) sql += insert();
+    sqlite(file_, sql + "COMMIT");
+  }
+  /// One transaction of a few statements, each of them on a random table.
+  std::string transaction() {
+    std::string sql = "BEGIN IMMEDIATE;";
+    for (auto left = 1 + random_() % 4; left > 0; --left) sql += statement();
+    return sql + "COMMIT";
+  }
+
+ private:
+  std::string statement() {
+    static constexpr std::array kTables{"plain", "composite", "keyless",
+                                        "uuids", "instants",  "literals"};
+    const std::string table = kTables[random_() % kTables.size()];
+    const std::string some = fmt::format(
+        "rowid = (SELECT rowid FROM {0} WHERE rowid >= abs(random()) % (SELECT 1 + "
+        "ifnull(max(rowid), 0) FROM {0}) "
+        "LIMIT 1)",
+        table);
+    if (random_() % 8 == 0)  // text: its row waits in quarantine until a number comes
+      return "INSERT OR REPLACE INTO held VALUES (abs(random()) % 500, CASE abs(random()) % 3 WHEN "
+             "0 THEN 'n/a' ELSE random() END);";
+    switch (random_() % 5) {
+      case 0:
+        return insert();
+      case 1:
+        if (table == "composite")
+          return "DELETE FROM composite WHERE (k, d, b) = (SELECT k, d, b FROM composite LIMIT 1);";
+        return fmt::format("DELETE FROM {} WHERE {};", table, some);
+      default:
+        if (table == "composite")
+          return "UPDATE composite SET v = hex(randomblob(3)) WHERE d = (SELECT d FROM composite "
+                 "ORDER BY random() LIMIT 1);";
+        if (table == "keyless")
+          return fmt::format("UPDATE keyless SET v = hex(randomblob(4)), n = n + 1 WHERE {};",
+                             some);
+        if (table == "uuids")
+          return fmt::format(
+              "UPDATE uuids SET flag = 1 - flag, doc = json_object('n', random()) WHERE {};", some);
+        if (table == "plain")
+          return fmt::format(
+              "UPDATE plain SET i = random(), r = random() / 3.0, s = hex(randomblob(6)), n = "
+              "abs(random()) % 1000 / 8.0 WHERE {};",
+              some);
+        return fmt::format("UPDATE {} SET n = n + 1 WHERE {};", table, some);
+    }
+  }
+  std::string insert() {
+    const std::uint64_t n = random_();
+    switch (n % 6) {
+      case 0:
+        return "INSERT INTO plain(i, r, s, b, n) VALUES (random(), random() / 7.0, "
+               "hex(randomblob(5)), "
+               "randomblob(9), abs(random()) % 100 / 4.0);";
+      case 1:
+        return "INSERT OR REPLACE INTO composite VALUES (char(97 + abs(random()) % 26, 65 + "
+               "abs(random()) % 26), "
+               "abs(random()) % 100 / 2.0, randomblob(2), 'v');";
+      case 2:
+        return "INSERT INTO keyless VALUES (hex(randomblob(3)), 0);";
+      case 3:
+        return "INSERT INTO uuids VALUES (lower(hex(randomblob(16))), strftime('%Y-%m-%d "
+               "%H:%M:%f', 'now'), "
+               "1, date('2020-01-01', (abs(random()) % 999) || ' days'), '{\"a\": 1}');";
+      case 4:
+        // Two spellings of an instant: their order as texts is not that of time.
+        return fmt::format(
+            "INSERT OR IGNORE INTO instants VALUES (strftime('%Y-%m-%d{}%H:%M:%S', 1700000000 + "
+            "abs(random()) % 90000000, 'unixepoch'), 0);",
+            n % 4 < 2 ? " " : "T");
+      default:
+        return n % 12 == 5 ? "INSERT OR IGNORE INTO literals VALUES (hex(randomblob(4)), 0);"
+                           : "INSERT OR IGNORE INTO literals VALUES (abs(random()) % 100000, 0);";
+    }
+  }
+
+  std::string file_;
+  std::mt19937_64 random_;
+};
+
+/// One wrong row on the target; {k} is its key as a SQL literal.
+struct Fault {
+  const char* table;
+  const char* key;   ///< column
+  const char* kind;  ///< missing, extra, differ
+  const char* sql;
+};
+constexpr std::array kFaults{
+    Fault{"plain", "id", "missing", "DELETE FROM plain WHERE id = {k}"},
+    Fault{"plain", "id", "extra",
+          "INSERT INTO plain SELECT id + 1000000, i, r, s, b, n FROM plain WHERE id = {k}"},
+    Fault{"plain", "id", "differ", "UPDATE plain SET i = i # 1 WHERE id = {k}"},
+    // One bit of a double: the last one.
+    Fault{"plain", "id", "differ",
+          "UPDATE plain SET r = (SELECT x FROM (SELECT r * (1 + 2.220446049250313e-16) AS x) AS y) "
+          "WHERE id = {k}"},
+    Fault{"plain", "id", "differ", "UPDATE plain SET s = s || ' ' WHERE id = {k}"},
+    Fault{"plain", "id", "differ", "UPDATE plain SET s = lower(s) || 'A' WHERE id = {k}"},
+    Fault{"plain", "id", "differ", "UPDATE plain SET s = NULL WHERE id = {k}"},
+    Fault{"plain", "id", "differ",
+          "UPDATE plain SET b = set_byte(b, 8, 255 - get_byte(b, 8)) WHERE id = {k}"},
+    Fault{"plain", "id", "differ", "UPDATE plain SET b = '' WHERE id = {k}"},
+    Fault{"plain", "id", "differ", "UPDATE plain SET n = n + 0.0000000001 WHERE id = {k}"},
+    Fault{"uuids", "id", "missing", "DELETE FROM uuids WHERE id = {k}"},
+    Fault{
+        "uuids", "id", "extra",
+        "INSERT INTO uuids SELECT gen_random_uuid(), at, flag, day, doc FROM uuids WHERE id = {k}"},
+    Fault{"uuids", "id", "differ",
+          "UPDATE uuids SET at = at + interval '1 microsecond' WHERE id = {k}"},
+    Fault{"uuids", "id", "differ", "UPDATE uuids SET flag = NOT flag WHERE id = {k}"},
+    Fault{"uuids", "id", "differ", "UPDATE uuids SET day = day + 1 WHERE id = {k}"},
+    Fault{"uuids", "id", "differ", "UPDATE uuids SET doc = '{{\"a\":1}}' WHERE id = {k}"},
+    Fault{"instants", "at", "differ", "UPDATE instants SET n = n - 1 WHERE at = {k}"},
+    Fault{"instants", "at", "missing", "DELETE FROM instants WHERE at = {k}"},
+    Fault{"literals", "id", "differ", "UPDATE literals SET n = NULL WHERE id = {k}"},
+    // The right count and a wrong row: one is missing, another one is there.
+    Fault{"plain", "id", "missing", "UPDATE plain SET id = id + 2000000 WHERE id = {k}"},
+    Fault{"uuids", "id", "missing", "UPDATE uuids SET id = gen_random_uuid() WHERE id = {k}"},
+};
+
+std::vector<std::string> column_of(const std::string& sql, const std::string& database) {
+  std::vector<std::string> values;
+  for (const auto& row : server().query(sql, database)) values.push_back(row[0].value_or("NULL"));
+  return values;
+}
+
+/// "plain missing=1 extra=0 differ=3" of every table that is not equal.
+std::vector<std::string> found_by(const Outcome& outcome) {
+  std::vector<std::string> found;
+  std::istringstream lines(outcome.output);
+  for (std::string line; std::getline(lines, line);) {
+    const Json object = Json::parse(line);
+    if (object["type"] != "table") continue;
+    if (object["missing"] != 0 || object["extra"] != 0 || object["differ"] != 0)
+      found.push_back(fmt::format("{} missing={} extra={} differ={}",
+                                  object["table"].get<std::string>(), object["missing"].get<int>(),
+                                  object["extra"].get<int>(), object["differ"].get<int>()));
+  }
+  return found;
+}
+
+constexpr char kConfig[] =
+    R"({ "version": 1, "columns": { "literals.id": { "type": "literal" } } })";
+
+Json summary_of(const Outcome& outcome) {
+  std::istringstream lines(outcome.output);
+  Json last;
+  for (std::string line; std::getline(lines, line);) last = Json::parse(line);
+  return last;
+}
+
+}  // namespace
+
+TEST_CASE("while a hostile writer runs no pass finds a difference", "[system]") {
+  const std::uint64_t seed = test_seed();
+  INFO("LOCKSTEP_SEED=" << seed);
+  TempDir folder;
+  const std::string journal = GENERATE("WAL", "DELETE");
+  INFO(journal);
+  const std::string file = folder.file("live.db");
+  sqlite(file, kSchema);
+  sqlite(file, "PRAGMA journal_mode = " + journal);
+  Writer writer(file, seed);
+  writer.fill(3'000);
+  const std::string dsn = server().create_database("live_" + journal);
+  auto running = start_lockstep({"run", file, dsn, "--quiet", "--on-bad-value", "quarantine",
+                                 "--config", write_file(folder, "c.json", kConfig)});
+  require_caught_up(*running, file);
+  std::atomic<bool> stop = false;
+  std::atomic<std::int64_t> written = 0;
+  std::thread application([&] {
+    while (!stop) {
+      sqlite(file, writer.transaction());
+      ++written;
+    }
+  });
+  std::int64_t before = 0;
+  for (int pass = 0; pass < 3; ++pass) {
+    const Outcome outcome = lockstep({"verify", file, dsn, "--json"});
+    if (outcome.status.code != 9) {
+      stop = true;
+      application.join();
+    }
+    INFO("lockstep says: " << running->error_output());
+    require_code(outcome, 9);
+    const Json summary = summary_of(outcome);
+    CHECK(summary["different"] == 0);
+    CHECK(summary["quarantined"] > 0);
+    CHECK(summary["rows"] > 2'000);
+    CHECK(written > before);
+    before = written;
+  }
+  stop = true;
+  application.join();
+  require_caught_up(*running, file);
+}
+
+TEST_CASE("a pass goes on where kill -9 ended it", "[system]") {
+  TempDir folder;
+  const std::string file = make_prices(folder, "killed.db", "40", "300000");
+  const std::string dsn = server().create_database("killed");
+  auto running = start_lockstep({"run", file, dsn, "--quiet"});
+  require_caught_up(*running, file);
+  const auto pass = [&](const std::string& what) {
+    return column_of("SELECT " + what + " FROM lockstep.verify_passes ORDER BY id DESC LIMIT 1",
+                     "killed");
+  };
+  const auto proven = [&] {
+    return column_of(
+        "SELECT coalesce(sum(source_rows), 0) FROM lockstep.verify_tables WHERE pass = (SELECT "
+        "max(id) FROM lockstep.verify_passes)",
+        "killed")[0];
+  };
+  auto verifying = start_lockstep({"verify", file, dsn});
+  const bool begun = wait_until(
+      [&] {
+        return column_of("SELECT to_regclass('lockstep.verify_differences')", "killed")[0] !=
+                   "NULL" &&
+               pass("state") == std::vector<std::string>{"running"} && proven() != "0";
+      },
+      20s, 2ms);
+  running->signal(SIGKILL);
+  CHECK(running->wait_or_throw(10s) == ExitStatus{.signal = SIGKILL});
+  REQUIRE(begun);
+  REQUIRE(pass("state")[0] == "running");
+  const std::int64_t before = std::stoll(proven());
+  CHECK(before > 0);
+  CHECK(verifying->wait_or_throw(30s) == ExitStatus{.code = 6});
+  CHECK_THAT(verifying->error_output(), Contains("LS-V503"));
+  running = start_lockstep({"run", file, dsn, "--quiet"});
+  REQUIRE(wait_until([&] { return pass("state")[0] == "equal"; }, 60s, 20ms));
+  const auto rows = sqlite(file,
+                           "SELECT (SELECT count(*) FROM ohlcv_data) + (SELECT count(*) FROM "
+                           "tickers) + (SELECT count(*) FROM accounts) + (SELECT count(*) FROM "
+                           "counter) + (SELECT count(*) FROM ledger_entries)");
+  CHECK(std::stoll(proven()) == std::stoll(rows[0]));
+}
+
+TEST_CASE("every wrong row on the target is found, and no other is blamed", "[system]") {
+  const std::uint64_t seed = test_seed();
+  std::mt19937_64 random(seed);
+  INFO("LOCKSTEP_SEED=" << seed);
+  TempDir folder;
+  const std::string file = folder.file("faults.db");
+  sqlite(file, kSchema);
+  Writer writer(file, seed);
+  writer.fill(4'000);
+  const std::string dsn = server().create_database("faults");
+  auto running = start_lockstep({"run", file, dsn, "--quiet", "--on-bad-value", "quarantine",
+                                 "--config", write_file(folder, "c.json", kConfig)});
+  require_caught_up(*running, file);
+  for (int round = 0; round < 10; ++round) {
+    std::map<std::string, std::map<std::string, int>> planted;
+    std::set<std::string> used;
+    for (int i = 0; i < 20; ++i) {
+      const Fault& fault = kFaults[random() % kFaults.size()];
+      const auto key = column_of(
+          fmt::format(
+              "SELECT quote_literal({1}::text) FROM {0} ORDER BY md5({1}::text || '{2}') LIMIT 1",
+              fault.table, fault.key, random()),
+          "faults");
+      if (key.empty() || !used.insert(fault.table + key[0]).second) continue;
+      server().query(fmt::format(fmt::runtime(fault.sql), fmt::arg("k", key[0])), "faults");
+      ++planted[fault.table][fault.kind];
+      if (std::string(fault.sql).find("SET id = ") != std::string::npos)
+        ++planted[fault.table]["extra"];
+    }
+    std::vector<std::string> expected;
+    for (auto& [table, kinds] : planted)
+      expected.push_back(fmt::format("{} missing={} extra={} differ={}", table, kinds["missing"],
+                                     kinds["extra"], kinds["differ"]));
+    const Outcome outcome = lockstep({"verify", file, dsn, "--json"});
+    require_code(outcome, 4);
+    CHECK(found_by(outcome) == expected);
+    const Outcome repaired = lockstep({"verify", file, dsn, "--repair", "--yes"});
+    require_code(repaired, 0);
+    require_equal(file, dsn, {"--tables", "plain,composite"});
+  }
+}
+
+}  // namespace lockstep::test

@@ -1,0 +1,375 @@
+#include "verify/range.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "link/postgres/copy.hpp"
+#include "link/postgres/names.hpp"
+#include "link/sqlite/shape.hpp"
+#include "link/sqlite/statement.hpp"
+#include "model/rule.hpp"
+#include "verify/source_rows.hpp"
+#include "verify/values.hpp"
+
+namespace lockstep::verify {
+
+namespace {
+
+constexpr std::string_view kAfter = "verify_after", kUntil = "verify_until";
+
+Key key_of(const TablePlan& plan, const std::vector<Value>& row) {
+  Key key;
+  key.reserve(plan.shape.key.size());
+  for (const std::size_t column : plan.shape.key) key.push_back(row[column]);
+  return key;
+}
+
+// The rowid of a table and a column of BINARY collation need no COLLATE; for others it is what
+// makes the order that of the bytes.
+std::string source_key_term(const TablePlan& plan, std::size_t column) {
+  const std::string name = sqlite::source_name(plan.shape, column);
+  return plan.shape.columns[column].collation == "BINARY" ? name : name + " COLLATE BINARY";
+}
+
+// (k1 >= ?1) AND (k1 > ?1 OR (k1 = ?1 AND (k2 > ?2 OR ...))): the first part lets an index seek.
+std::string source_bounds(const TablePlan& plan) {
+  std::string exact;
+  for (std::size_t i = plan.shape.key.size(); i-- > 0;) {
+    const std::string term = source_key_term(plan, plan.shape.key[i]);
+    exact = exact.empty() ? fmt::format("{} > ?{}", term, i + 1)
+                          : fmt::format("({0} > ?{1} OR ({0} = ?{1} AND {2}))", term, i + 1, exact);
+  }
+  if (plan.shape.key.size() == 1) return exact;
+  return fmt::format("{} >= ?1 AND {}", source_key_term(plan, plan.shape.key.front()), exact);
+}
+
+std::string source_select(const TablePlan& plan) {
+  std::vector<std::string> columns;
+  for (std::size_t i = 0; i < plan.shape.columns.size(); ++i)
+    columns.push_back(sqlite::source_name(plan.shape, i));
+  return fmt::format("SELECT {} FROM {}", fmt::join(columns, ", "), sqlite::quoted(plan.name()));
+}
+
+// An index on it can be used.
+bool compares_as_it_is(const TablePlan& plan, std::size_t column) {
+  if (!plan.existing) return true;
+  const TargetKind kind = plan.existing->columns[column].holds.kind;
+  const ColumnType type = plan.types[column];
+  return (type == ColumnType::bigint && kind == TargetKind::integer) ||
+         (type == ColumnType::text && kind == TargetKind::text) ||
+         (type == ColumnType::uuid && kind == TargetKind::uuid);
+}
+
+std::string target_key_term(const TablePlan& plan, std::size_t column) {
+  // "C" orders text byte by byte, as BINARY does.
+  return (compares_as_it_is(plan, column) ? postgres::quoted(plan.target_column(column))
+                                          : shown_column(plan, column)) +
+         (plan.types[column] == ColumnType::text ? " COLLATE \"C\"" : "");
+}
+
+// COPY takes no parameters, and values do not belong into statements: they are settings of the
+// session, and the statement names them.
+std::string setting(std::string_view bound, std::size_t at) {
+  return fmt::format("lockstep.{}_{}", bound, at);
+}
+
+std::string setting_text(const Value& value, ColumnType type) {
+  switch (value.kind) {
+    case ValueClass::null:
+      break;
+    case ValueClass::integer:
+      return std::to_string(value.integer);
+    case ValueClass::real:
+      return fmt::format("{}", value.real);
+    case ValueClass::text:
+      return type == ColumnType::timestamptz ? value.bytes + "+00" : value.bytes;
+    case ValueClass::blob: {
+      std::string hex = "\\x";
+      for (const char byte : value.bytes)
+        hex += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+      return hex;
+    }
+  }
+  return {};
+}
+
+void set_bound(postgres::Connection& target, const TablePlan& plan, std::string_view bound,
+               const Key& key) {
+  for (std::size_t i = 0; i < key.size(); ++i)
+    target.query("SELECT set_config($1, $2, false)",
+                 {setting(bound, i), setting_text(key[i], plan.types[plan.shape.key[i]])});
+}
+
+std::string bound_term(ColumnType type, std::string_view bound, std::size_t at) {
+  const std::string text =
+      fmt::format("current_setting({})", postgres::literal(setting(bound, at)));
+  if (type == ColumnType::timestamp_ms)
+    return fmt::format("timestamp '1970-01-01' + {}::bigint * interval '1 millisecond'", text);
+  return fmt::format("{}::{}", text, to_string(type));
+}
+
+std::string target_columns(const TablePlan& plan) {
+  std::vector<std::string> columns;
+  for (std::size_t i = 0; i < plan.types.size(); ++i) columns.push_back(shown_column(plan, i));
+  return fmt::format("{}", fmt::join(columns, ", "));
+}
+
+// Row comparison: keys have no NULLs on PostgreSQL.
+std::string target_bound(const TablePlan& plan, std::string_view comparison,
+                         std::string_view bound) {
+  std::vector<std::string> terms, bounds;
+  for (std::size_t i = 0; i < plan.shape.key.size(); ++i) {
+    const std::size_t column = plan.shape.key[i];
+    terms.push_back(target_key_term(plan, column));
+    bounds.push_back(bound_term(plan.types[column], bound, i));
+  }
+  return fmt::format("({}) {} ({})", fmt::join(terms, ", "), comparison, fmt::join(bounds, ", "));
+}
+
+void read_fields(std::vector<Value>& row, const TablePlan& plan,
+                 const std::vector<std::optional<std::string_view>>& fields) {
+  check(fields.size() == row.size(), "the server sends the columns that were asked for");
+  for (std::size_t i = 0; i < row.size(); ++i) read_target(row[i], fields[i], plan, i);
+}
+
+// Keeps the memory that `out` has.
+void assign(Value& out, const ValueView& value) {
+  out.kind = value.kind;
+  out.integer = value.integer;
+  out.real = value.real;
+  out.bytes.assign(value.bytes);
+}
+
+void read_columns(std::vector<Value>& row, const TablePlan& plan, RuleReader& carried,
+                  const sqlite::Statement& rows) {
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    assign(row[i], carried(i, rows.value(static_cast<int>(i))));
+    respell(row[i], plan, i);
+  }
+}
+
+Key raw_key(const TablePlan& plan, const sqlite::Statement& rows) {
+  Key key;
+  for (const std::size_t column : plan.shape.key)
+    key.emplace_back(rows.value(static_cast<int>(column)));
+  return key;
+}
+
+Error out_of_order(const TablePlan& plan, const Key& before, const Key& after) {
+  return Error({.code = "LS-V509",
+                .exit = ExitCode::stopped,
+                .what = fmt::format("keys of {} do not come in their order", plan.name()),
+                .why = fmt::format("{} comes before {}", describe_key(plan.shape, before),
+                                   describe_key(plan.shape, after)),
+                .data = "nothing is claimed of this table; replication goes on",
+                .todo = "PRAGMA integrity_check on the source: its index may be damaged"});
+}
+
+Error too_large_to_sort(const TablePlan& plan) {
+  return Error(
+      {.code = "LS-V508",
+       .exit = ExitCode::precondition,
+       .what = fmt::format("{} cannot be compared while it is written", plan.name()),
+       .why = "its key has another order on PostgreSQL than on SQLite (a rule or a type spells "
+              "it otherwise), so it is compared as a whole, and it is too large for that",
+       .data = "nothing is claimed of this table; replication goes on",
+       .todo = "stop lockstep at a quiet moment and verify then: at rest there is no limit"});
+}
+
+// Blocks as the rows come.
+class BlockWriter {
+ public:
+  explicit BlockWriter(const TablePlan& plan) : plan_(plan) {}
+
+  void add(const std::vector<Value>& row) {
+    Key key = key_of(plan_, row);
+    if (last_ && key_order(*last_, key) >= 0) throw out_of_order(plan_, *last_, key);
+    range.rows.add(key, row_hash(row, scratch_));
+    last_ = std::move(key);
+  }
+  /// `open`: to the end of the table.
+  void end_block(bool open) {
+    range.rows.end_block();
+    const std::size_t block = range.rows.blocks() - 1;
+    range.blocks.push_back(
+        {open ? std::nullopt : last_, range.rows.rows_of(block), range.rows.digest_of(block)});
+  }
+
+  SourceRange range{};
+
+ private:
+  const TablePlan& plan_;
+  std::optional<Key> last_;
+  std::string scratch_;
+};
+
+SourceRange read_sorted(sqlite::Database& source, const TablePlan& plan,
+                        const RangeLimits& limits) {
+  SourceRows rows(source, plan);
+  BlockWriter blocks(plan);
+  std::vector<Value> row(plan.types.size());
+  while (rows.next(row)) {
+    for (std::size_t i = 0; i < row.size(); ++i) respell(row[i], plan, i);
+    blocks.add(row);
+    if (blocks.range.rows.rows() > limits.sorted_rows_max ||
+        blocks.range.rows.key_bytes() > limits.sorted_key_bytes_max)
+      throw too_large_to_sort(plan);
+    if (blocks.range.rows.block_full()) blocks.end_block(false);
+  }
+  blocks.range.done = true;
+  blocks.end_block(true);
+  return std::move(blocks.range);
+}
+
+}  // namespace
+
+std::string source_range_sql(const TablePlan& plan, bool from_start) {
+  std::vector<std::string> order;
+  for (const std::size_t column : plan.shape.key) order.push_back(source_key_term(plan, column));
+  return fmt::format("{}{} ORDER BY {}", source_select(plan),
+                     from_start ? "" : " WHERE " + source_bounds(plan), fmt::join(order, ", "));
+}
+
+std::string target_range_sql(const std::string& schema, const TablePlan& plan, bool from_start,
+                             bool to_end) {
+  std::vector<std::string> order, bounds;
+  for (const std::size_t column : plan.shape.key) order.push_back(target_key_term(plan, column));
+  if (!from_start) bounds.push_back(target_bound(plan, ">", kAfter));
+  if (!to_end) bounds.push_back(target_bound(plan, "<=", kUntil));
+  return fmt::format("COPY (SELECT {} FROM {}{} ORDER BY {}) TO STDOUT (FORMAT binary)",
+                     target_columns(plan), postgres::qualified(schema, plan.target_name()),
+                     bounds.empty() ? "" : fmt::format(" WHERE {}", fmt::join(bounds, " AND ")),
+                     fmt::join(order, ", "));
+}
+
+SourceRange read_source_range(sqlite::Database& source, const TablePlan& plan,
+                              const std::optional<Key>& after, const Deadline& deadline,
+                              RangeLimits limits) {
+  constexpr std::uint64_t kRowsPerClockLook = 64;
+  if (!keeps_order(plan)) return read_sorted(source, plan, limits);
+  sqlite::Statement rows(source, source_range_sql(plan, !after));
+  if (after)
+    for (std::size_t i = 0; i < after->size(); ++i)
+      rows.bind(static_cast<int>(i) + 1, (*after)[i].view());
+  BlockWriter blocks(plan);
+  RuleReader carried(plan.rules, plan.shape.key);
+  std::vector<Value> row(plan.types.size());
+  while (true) {
+    if (!rows.step()) {
+      blocks.range.done = true;
+      blocks.end_block(true);
+      return std::move(blocks.range);
+    }
+    read_columns(row, plan, carried, rows);
+    blocks.add(row);
+    const std::uint64_t seen = blocks.range.rows.rows();
+    const bool enough = seen >= limits.rows_max ||
+                        blocks.range.rows.key_bytes() >= limits.key_bytes_max ||
+                        (seen % kRowsPerClockLook == 0 && deadline.passed());
+    if (enough || blocks.range.rows.block_full()) blocks.end_block(false);
+    if (!enough) continue;
+    blocks.range.resume = raw_key(plan, rows);
+    return std::move(blocks.range);
+  }
+}
+
+RangeRows read_target_range(postgres::Connection& target, const std::string& schema,
+                            const TablePlan& plan, const std::optional<Key>& after,
+                            const std::vector<Block>& blocks) {
+  RangeRows range;
+  const std::optional<Key>& until = blocks.back().last;
+  if (after) set_bound(target, plan, kAfter, *after);
+  if (until) set_bound(target, plan, kUntil, *until);
+  postgres::CopyOut rows(target, target_range_sql(schema, plan, !after, !until));
+  std::vector<std::optional<std::string_view>> fields;
+  std::vector<Value> row(plan.types.size());
+  std::string scratch;
+  std::size_t block = 0;
+  while (rows.next(fields)) {
+    read_fields(row, plan, fields);
+    const Key key = key_of(plan, row);
+    while (block + 1 < blocks.size() && blocks[block].last &&
+           key_order(key, *blocks[block].last) > 0) {
+      range.end_block();
+      ++block;
+    }
+    range.add(key, row_hash(row, scratch));
+  }
+  while (range.blocks() < blocks.size()) range.end_block();
+  return range;
+}
+
+std::vector<std::optional<std::vector<Value>>> read_source_rows(sqlite::Database& source,
+                                                                const TablePlan& plan,
+                                                                const std::vector<Key>& keys) {
+  std::vector<std::optional<std::vector<Value>>> found(keys.size());
+  RuleReader carried(plan.rules, plan.shape.key);
+  std::vector<Value> row(plan.types.size());
+  if (has_respelled_key(plan)) {
+    sqlite::Statement rows(source, source_select(plan));
+    while (rows.step()) {
+      read_columns(row, plan, carried, rows);
+      const Key key = key_of(plan, row);
+      for (std::size_t i = 0; i < keys.size(); ++i)
+        if (key_order(key, keys[i]) == 0) found[i] = row;
+    }
+    return found;
+  }
+  std::vector<std::string> terms;
+  for (std::size_t i = 0; i < plan.shape.key.size(); ++i)
+    terms.push_back(fmt::format("{} = ?{}", source_key_term(plan, plan.shape.key[i]), i + 1));
+  sqlite::Statement rows(
+      source, fmt::format("{} WHERE {}", source_select(plan), fmt::join(terms, " AND ")));
+  for (std::size_t at = 0; at < keys.size(); ++at) {
+    rows.reset();
+    for (std::size_t i = 0; i < keys[at].size(); ++i)
+      rows.bind(static_cast<int>(i) + 1, keys[at][i].view());
+    if (!rows.step()) continue;
+    read_columns(row, plan, carried, rows);
+    found[at] = row;
+  }
+  return found;
+}
+
+std::vector<std::optional<Key>> source_keys(sqlite::Database& source, const TablePlan& plan,
+                                            const std::vector<Key>& keys) {
+  std::vector<std::optional<Key>> found(keys.begin(), keys.end());
+  if (!has_respelled_key(plan)) return found;
+  if (has_converted_key(plan)) std::fill(found.begin(), found.end(), std::nullopt);
+  std::map<std::string, std::size_t> wanted;
+  for (std::size_t i = 0; i < keys.size(); ++i) wanted.emplace(key_bytes(keys[i]), i);
+  RuleReader carried(plan.rules, plan.shape.key);
+  std::vector<Value> row(plan.types.size());
+  sqlite::Statement rows(source, source_select(plan));
+  while (rows.step()) {
+    read_columns(row, plan, carried, rows);
+    const auto key = wanted.find(key_bytes(key_of(plan, row)));
+    if (key != wanted.end()) found[key->second] = raw_key(plan, rows);
+  }
+  return found;
+}
+
+std::optional<std::vector<Value>> read_target_row(postgres::Connection& target,
+                                                  const std::string& schema, const TablePlan& plan,
+                                                  const Key& key) {
+  set_bound(target, plan, kUntil, key);
+  postgres::CopyOut rows(
+      target, fmt::format("COPY (SELECT {} FROM {} WHERE {} LIMIT 1) TO STDOUT (FORMAT binary)",
+                          target_columns(plan), postgres::qualified(schema, plan.target_name()),
+                          target_bound(plan, "=", kUntil)));
+  std::vector<std::optional<std::string_view>> fields;
+  std::vector<Value> row(plan.types.size());
+  bool there = false;
+  while (rows.next(fields)) {
+    read_fields(row, plan, fields);
+    there = true;
+  }
+  if (!there) return std::nullopt;
+  return row;
+}
+
+}  // namespace lockstep::verify

@@ -1,0 +1,64 @@
+// Reads one range of a table on either side, in key order, into row hashes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "link/postgres/connection.hpp"
+#include "link/sqlite/database.hpp"
+#include "model/clock.hpp"
+#include "model/shape.hpp"
+#include "verify/digest.hpp"
+
+namespace lockstep::verify {
+
+struct RangeLimits {
+  std::uint64_t rows_max = 200'000;  ///< keys and hashes of so many rows are kept
+  std::size_t key_bytes_max = 8u << 20;
+  /// Of a table that has to be sorted.
+  std::uint64_t sorted_rows_max = 2'000'000;
+  std::size_t sorted_key_bytes_max = 64u << 20;
+};
+
+struct SourceRange {
+  RangeRows rows;
+  std::vector<Block> blocks;  ///< never empty
+  bool done = false;          ///< the table ends here: the last block is open
+  std::optional<Key> resume;  ///< not done: where to read on, in the source's own spelling
+};
+
+/// Reads on after a key in the source's own spelling (nothing: from the start) until the deadline,
+/// the limits or the table's end, whichever comes first, in the caller's read transaction. At least
+/// one row, if there is one. A table whose key the target has in another order is read whole and
+/// sorted, whatever the deadline; Error LS-V508 if it is too large for that.
+[[nodiscard]] SourceRange read_source_range(sqlite::Database& source, const TablePlan& plan,
+                                            const std::optional<Key>& after,
+                                            const Deadline& deadline, RangeLimits limits = {});
+
+/// The same range on the target, block by block as the source cut it, in the caller's transaction.
+[[nodiscard]] RangeRows read_target_range(postgres::Connection& target, const std::string& schema,
+                                          const TablePlan& plan, const std::optional<Key>& after,
+                                          const std::vector<Block>& blocks);
+
+/// Rows by their keys; nothing where a side has none. Where a key is spelled otherwise on the
+/// source, that reads the table to find them.
+[[nodiscard]] std::vector<std::optional<std::vector<Value>>> read_source_rows(
+    sqlite::Database& source, const TablePlan& plan, const std::vector<Key>& keys);
+/// The keys in the source's own spelling. One that the source does not have comes back as it is, or
+/// as nothing where a rule converts it.
+[[nodiscard]] std::vector<std::optional<Key>> source_keys(sqlite::Database& source,
+                                                          const TablePlan& plan,
+                                                          const std::vector<Key>& keys);
+[[nodiscard]] std::optional<std::vector<Value>> read_target_row(postgres::Connection& target,
+                                                                const std::string& schema,
+                                                                const TablePlan& plan,
+                                                                const Key& key);
+
+/// SQL of a comparison. Its bounds are settings of the session.
+[[nodiscard]] std::string source_range_sql(const TablePlan& plan, bool from_start);
+[[nodiscard]] std::string target_range_sql(const std::string& schema, const TablePlan& plan,
+                                           bool from_start, bool to_end);
+
+}  // namespace lockstep::verify

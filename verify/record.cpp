@@ -1,0 +1,286 @@
+#include "verify/record.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <bit>
+
+#include "verify/values.hpp"
+
+namespace lockstep::verify {
+
+namespace {
+
+using postgres::Connection;
+using postgres::Result;
+
+constexpr std::array kStates{PassState::requested, PassState::running, PassState::equal,
+                             PassState::different, PassState::failed};
+
+constexpr char kCreate[] =
+    "BEGIN;"
+    "CREATE TABLE IF NOT EXISTS lockstep.verify_passes ("
+    " id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+    " migration text NOT NULL REFERENCES lockstep.ledger ON DELETE CASCADE,"
+    " state text NOT NULL DEFAULT 'requested',"
+    " tables text[] NOT NULL,"
+    " problem text NOT NULL DEFAULT '',"
+    " requested timestamptz NOT NULL DEFAULT now(),"
+    " ended timestamptz);"
+    "CREATE TABLE IF NOT EXISTS lockstep.verify_tables ("
+    " pass bigint NOT NULL REFERENCES lockstep.verify_passes ON DELETE CASCADE,"
+    " id integer NOT NULL,"
+    " name text NOT NULL,"
+    " done boolean NOT NULL,"
+    " cursor bytea, source_cursor bytea,"
+    " source_rows bigint NOT NULL, target_rows bigint NOT NULL,"
+    " source_digest bigint NOT NULL, target_digest bigint NOT NULL,"
+    " missing bigint NOT NULL, extra bigint NOT NULL, differ bigint NOT NULL,"
+    " quarantined bigint NOT NULL,"
+    " barriers bigint NOT NULL,"
+    " problem text NOT NULL,"
+    " oldest text, newest text,"
+    " updated timestamptz NOT NULL DEFAULT now(),"
+    " PRIMARY KEY (pass, id));"
+    "CREATE TABLE IF NOT EXISTS lockstep.verify_differences ("
+    " pass bigint NOT NULL REFERENCES lockstep.verify_passes ON DELETE CASCADE,"
+    " id integer NOT NULL,"
+    " kind text NOT NULL,"
+    " key bytea NOT NULL,"
+    " shown text NOT NULL);"
+    "COMMIT";
+
+std::string hex_of(std::string_view bytes) {
+  std::string hex = "\\x";
+  for (const char byte : bytes) hex += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  return hex;
+}
+
+int digit(char c) {
+  return c >= 'a' ? c - 'a' + 10 : c - '0';
+}
+
+std::string from_hex(std::string_view hex) {
+  std::string bytes;
+  for (std::size_t i = 2; i + 1 < hex.size(); i += 2)
+    bytes += static_cast<char>(digit(hex[i]) * 16 + digit(hex[i + 1]));
+  return bytes;
+}
+
+std::string number(std::uint64_t value) {
+  return std::to_string(std::bit_cast<std::int64_t>(value));
+}
+
+std::optional<std::string> text_of(const std::optional<Position>& position) {
+  if (!position) return std::nullopt;
+  return to_string(*position);
+}
+
+std::optional<std::string> key_text(const std::optional<Key>& key) {
+  if (!key) return std::nullopt;
+  return hex_of(key_bytes(*key));
+}
+
+std::optional<Key> key_of(const Result& rows, int row, int column) {
+  if (rows.is_null(row, column)) return std::nullopt;
+  return parse_key_bytes(from_hex(rows.value(row, column)));
+}
+
+std::optional<Position> position_of(const Result& rows, int row, int column) {
+  if (rows.is_null(row, column)) return std::nullopt;
+  return parse_position(rows.value(row, column));
+}
+
+std::uint64_t count_of(const Result& rows, int row, int column) {
+  return std::bit_cast<std::uint64_t>(rows.integer(row, column));
+}
+
+// Names may hold anything: one element per parameter, never an array literal of our own making.
+std::string array_sql(std::size_t elements, std::size_t first_parameter) {
+  std::string sql = "ARRAY[";
+  for (std::size_t i = 0; i < elements; ++i)
+    sql += fmt::format("{}${}", i == 0 ? "" : ", ", first_parameter + i);
+  return sql + "]::text[]";
+}
+
+std::optional<Pass> pass_of(Connection& connection, const Result& rows) {
+  if (rows.rows() == 0) return std::nullopt;
+  Pass pass;
+  pass.id = rows.integer(0, 0);
+  pass.state = parse_pass_state(rows.value(0, 1)).value_or(PassState::failed);
+  pass.problem = rows.value(0, 2);
+  const Result tables =
+      connection.query("SELECT unnest(tables) FROM lockstep.verify_passes WHERE id = $1::bigint",
+                       {std::to_string(pass.id)});
+  for (int row = 0; row < tables.rows(); ++row) pass.tables.emplace_back(tables.value(row, 0));
+  return pass;
+}
+
+void write_table(Connection& connection, const std::string& pass, const TableRecord& record) {
+  connection.query(
+      "INSERT INTO lockstep.verify_tables AS t (pass, id, name, done, cursor, source_cursor, "
+      "source_rows, target_rows, source_digest, target_digest, missing, extra, differ, "
+      "quarantined, barriers, oldest, newest, problem) VALUES ($1::bigint, $2::integer, $3, "
+      "$4::boolean, $5::bytea, $6::bytea, $7::bigint, $8::bigint, $9::bigint, $10::bigint, "
+      "$11::bigint, $12::bigint, $13::bigint, $14::bigint, $15::bigint, $16, $17, $18) ON "
+      "CONFLICT (pass, id) DO UPDATE SET done = excluded.done, cursor = excluded.cursor, "
+      "source_cursor = excluded.source_cursor, source_rows = excluded.source_rows, target_rows "
+      "= excluded.target_rows, source_digest = excluded.source_digest, target_digest = "
+      "excluded.target_digest, missing = excluded.missing, extra = excluded.extra, differ = "
+      "excluded.differ, quarantined = excluded.quarantined, barriers = excluded.barriers, "
+      "oldest = excluded.oldest, newest = excluded.newest, problem = excluded.problem, updated "
+      "= now()",
+      {pass, std::to_string(record.id), record.name, record.done ? "true" : "false",
+       key_text(record.cursor), key_text(record.source_cursor), number(record.source_rows),
+       number(record.target_rows), number(record.source_digest), number(record.target_digest),
+       number(record.missing), number(record.extra), number(record.differ),
+       number(record.quarantined), number(record.barriers), text_of(record.oldest),
+       text_of(record.newest), record.problem});
+}
+
+}  // namespace
+
+std::string_view to_string(PassState state) {
+  switch (state) {
+    case PassState::requested:
+      return "requested";
+    case PassState::running:
+      return "running";
+    case PassState::equal:
+      return "equal";
+    case PassState::different:
+      return "different";
+    case PassState::failed:
+      return "failed";
+  }
+  return "?";
+}
+
+std::optional<PassState> parse_pass_state(std::string_view text) {
+  for (const PassState state : kStates)
+    if (to_string(state) == text) return state;
+  return std::nullopt;
+}
+
+void create_records(Connection& connection) {
+  if (connection.exec("SELECT to_regclass('lockstep.verify_differences') IS NOT NULL")
+          .boolean(0, 0))
+    return;
+  connection.exec(kCreate);
+}
+
+std::int64_t request_pass(Connection& connection, const std::string& migration,
+                          const std::vector<std::string>& tables) {
+  create_records(connection);
+  std::vector<std::optional<std::string>> parameters{migration};
+  parameters.insert(parameters.end(), tables.begin(), tables.end());
+  connection.query(
+      "DELETE FROM lockstep.verify_passes WHERE migration = $1 AND id <= (SELECT max(id) - 20 FROM "
+      "lockstep.verify_passes WHERE migration = $1) AND state NOT IN ('requested', 'running')",
+      {migration});
+  return connection
+      .query(fmt::format("INSERT INTO lockstep.verify_passes (migration, tables) VALUES ($1, {}) "
+                         "RETURNING id",
+                         array_sql(tables.size(), 2)),
+             parameters)
+      .integer(0, 0);
+}
+
+std::optional<Pass> next_pass(Connection& connection, const std::string& migration) {
+  if (!connection.exec("SELECT to_regclass('lockstep.verify_differences') IS NOT NULL")
+           .boolean(0, 0))
+    return std::nullopt;
+  return pass_of(connection,
+                 connection.query("SELECT id, state, problem FROM lockstep.verify_passes WHERE "
+                                  "migration = $1 AND state IN ('requested', 'running') ORDER BY "
+                                  "state = 'requested', id LIMIT 1",
+                                  {migration}));
+}
+
+std::optional<Pass> read_pass(Connection& connection, std::int64_t id) {
+  return pass_of(connection, connection.query("SELECT id, state, problem FROM "
+                                              "lockstep.verify_passes WHERE id = $1::bigint",
+                                              {std::to_string(id)}));
+}
+
+void move_pass(Connection& connection, std::int64_t id, PassState state,
+               const std::string& problem) {
+  connection.query(
+      "UPDATE lockstep.verify_passes SET state = $2, problem = $3, ended = CASE WHEN $2 IN "
+      "('requested', 'running') THEN NULL ELSE now() END WHERE id = $1::bigint",
+      {std::to_string(id), std::string(to_string(state)), problem});
+}
+
+bool withdraw_pass(Connection& connection, std::int64_t id) {
+  return connection
+             .query(
+                 "DELETE FROM lockstep.verify_passes WHERE id = $1::bigint AND state = "
+                 "'requested'",
+                 {std::to_string(id)})
+             .affected() == 1;
+}
+
+std::vector<TableRecord> read_records(Connection& connection, std::int64_t pass) {
+  const Result rows = connection.query(
+      "SELECT id, name, done, cursor, source_cursor, source_rows, target_rows, source_digest, "
+      "target_digest, missing, extra, differ, quarantined, barriers, oldest, newest, problem FROM "
+      "lockstep.verify_tables WHERE pass = $1::bigint ORDER BY name",
+      {std::to_string(pass)});
+  std::vector<TableRecord> records;
+  for (int row = 0; row < rows.rows(); ++row) {
+    TableRecord record;
+    record.id = static_cast<std::uint32_t>(rows.integer(row, 0));
+    record.name = rows.value(row, 1);
+    record.done = rows.boolean(row, 2);
+    record.cursor = key_of(rows, row, 3);
+    record.source_cursor = key_of(rows, row, 4);
+    int column = 5;
+    for (std::uint64_t* count :
+         {&record.source_rows, &record.target_rows, &record.source_digest, &record.target_digest,
+          &record.missing, &record.extra, &record.differ, &record.quarantined, &record.barriers})
+      *count = count_of(rows, row, column++);
+    record.oldest = position_of(rows, row, column++);
+    record.newest = position_of(rows, row, column++);
+    record.problem = rows.value(row, column);
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
+void write_record(Connection& connection, std::int64_t pass, const TableRecord& record,
+                  const std::vector<DifferenceRecord>& found) {
+  connection.exec("BEGIN; SET LOCAL synchronous_commit TO off");
+  try {
+    write_table(connection, std::to_string(pass), record);
+    for (const DifferenceRecord& difference : found)
+      connection.query(
+          "INSERT INTO lockstep.verify_differences (pass, id, kind, key, shown) VALUES "
+          "($1::bigint, $2::integer, $3, $4::bytea, $5)",
+          {std::to_string(pass), std::to_string(difference.table),
+           std::string(to_string(difference.kind)), hex_of(difference.key), difference.shown});
+    connection.exec("COMMIT");
+  } catch (...) {
+    connection.abort();
+    throw;
+  }
+}
+
+std::vector<DifferenceRecord> read_differences(Connection& connection, std::int64_t pass,
+                                               std::uint32_t table) {
+  const Result rows = connection.query(
+      "SELECT kind, key, shown FROM lockstep.verify_differences WHERE pass = $1::bigint AND id = "
+      "$2::integer ORDER BY key",
+      {std::to_string(pass), std::to_string(table)});
+  std::vector<DifferenceRecord> found;
+  for (int row = 0; row < rows.rows(); ++row) {
+    const std::string_view kind = rows.value(row, 0);
+    found.push_back({table,
+                     kind == "missing" ? Difference::missing
+                     : kind == "extra" ? Difference::extra
+                                       : Difference::differ,
+                     from_hex(rows.value(row, 1)), std::string(rows.value(row, 2))});
+  }
+  return found;
+}
+
+}  // namespace lockstep::verify

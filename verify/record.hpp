@@ -1,0 +1,81 @@
+// Passes of verification as rows on the target: what was asked for, how far it is, what was found.
+// Formats in verify/README.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "link/postgres/connection.hpp"
+#include "model/position.hpp"
+#include "verify/digest.hpp"
+
+namespace lockstep::verify {
+
+enum class PassState : std::uint8_t { requested, running, equal, different, failed };
+[[nodiscard]] std::string_view to_string(PassState state);
+[[nodiscard]] std::optional<PassState> parse_pass_state(std::string_view text);
+[[nodiscard]] inline bool is_over(PassState state) {
+  return state != PassState::requested && state != PassState::running;
+}
+
+struct Pass {
+  std::int64_t id = 0;
+  PassState state = PassState::requested;
+  std::vector<std::string> tables;  ///< names or globs; empty: all
+  std::string problem;              ///< why it failed
+};
+
+/// What a pass has proven of one table so far.
+struct TableRecord {
+  std::uint32_t id = 0;
+  std::string name;
+  bool done = false;
+  std::optional<Key> cursor;         ///< everything up to this key has been compared
+  std::optional<Key> source_cursor;  ///< the same key in the source's own spelling
+  std::uint64_t source_rows = 0, target_rows = 0;
+  std::uint64_t source_digest = 0, target_digest = 0;
+  std::uint64_t missing = 0, extra = 0, differ = 0;
+  std::uint64_t quarantined = 0;  ///< on the source, and absent from the target as they should be
+  std::uint64_t barriers = 0;
+  std::string problem;                     ///< why it could not be compared; empty: it could
+  std::optional<Position> oldest, newest;  ///< positions at which ranges were compared
+
+  [[nodiscard]] std::uint64_t different() const { return missing + extra + differ; }
+};
+
+struct DifferenceRecord {
+  std::uint32_t table = 0;
+  Difference kind = Difference::differ;
+  std::string key;    ///< canonical bytes
+  std::string shown;  ///< for people: key, column, both values
+};
+
+/// Makes the tables if they are not there yet.
+void create_records(postgres::Connection& connection);
+
+/// Asks the lockstep that follows this migration for a pass. Returns its id.
+[[nodiscard]] std::int64_t request_pass(postgres::Connection& connection,
+                                        const std::string& migration,
+                                        const std::vector<std::string>& tables);
+
+/// The pass that is running or, if none is, the oldest one that was asked for.
+[[nodiscard]] std::optional<Pass> next_pass(postgres::Connection& connection,
+                                            const std::string& migration);
+[[nodiscard]] std::optional<Pass> read_pass(postgres::Connection& connection, std::int64_t id);
+void move_pass(postgres::Connection& connection, std::int64_t id, PassState state,
+               const std::string& problem);
+/// True: nobody had taken it up, and nobody will.
+[[nodiscard]] bool withdraw_pass(postgres::Connection& connection, std::int64_t id);
+
+[[nodiscard]] std::vector<TableRecord> read_records(postgres::Connection& connection,
+                                                    std::int64_t pass);
+/// Both in one transaction that need not wait for the disk: a crash costs a range, not its truth.
+void write_record(postgres::Connection& connection, std::int64_t pass, const TableRecord& record,
+                  const std::vector<DifferenceRecord>& found);
+[[nodiscard]] std::vector<DifferenceRecord> read_differences(postgres::Connection& connection,
+                                                             std::int64_t pass,
+                                                             std::uint32_t table);
+
+}  // namespace lockstep::verify

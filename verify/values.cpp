@@ -1,0 +1,256 @@
+#include "verify/values.hpp"
+
+#include <fmt/format.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <array>
+#include <bit>
+#include <chrono>
+#include <iterator>
+#include <utility>
+
+#include "link/postgres/names.hpp"
+#include "link/postgres/numeric.hpp"
+#include "verify/json_meaning.hpp"
+
+namespace lockstep::verify {
+
+namespace {
+
+constexpr std::size_t kMinuteBytes = 16, kSecondBytes = 19;
+constexpr std::int64_t kMicroseconds = 1'000'000, kDaySeconds = 86'400;
+constexpr std::int64_t kPerMillisecond = 1'000;
+constexpr std::int64_t kMillisecondsTo2000 = 946'684'800'000;  // of 1970, PostgreSQL begins in 2000
+constexpr std::array<std::size_t, 4> kDashes{8, 13, 18, 23};
+
+// Spelled as "YYYY-MM-DD HH:MM:SS[.f]": no zeros at the end of the fraction, no zone.
+void respell_instant(std::string& text) {
+  if (text.size() < kMinuteBytes) return;
+  if (text[10] == 'T') text[10] = ' ';
+  for (const std::string_view zone : {"Z", " +00:00", "+00:00", "+00"})
+    if (text.size() >= kMinuteBytes + zone.size() && text.ends_with(zone)) {
+      text.resize(text.size() - zone.size());
+      break;
+    }
+  if (text.size() == kMinuteBytes) text += ":00";
+  if (text.size() <= kSecondBytes || text[kSecondBytes] != '.') return;
+  while (text.back() == '0') text.pop_back();
+  if (text.back() == '.') text.pop_back();
+}
+
+void respell_uuid(std::string& text) {
+  if (text.size() == 32)
+    for (const std::size_t dash : kDashes) text.insert(dash, 1, '-');
+  for (char& c : text)
+    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
+}
+
+// HH:MM is HH:MM:SS, and zeros at the end of a fraction say nothing.
+void respell_time(std::string& text) {
+  constexpr std::size_t kClockMinuteBytes = 5;
+  if (text.size() == kClockMinuteBytes) text += ":00";
+  if (text.find('.') == std::string::npos) return;
+  while (text.back() == '0') text.pop_back();
+  if (text.back() == '.') text.pop_back();
+}
+
+bool there_is(const TablePlan& plan, std::size_t column, TargetKind kind) {
+  return plan.existing && plan.existing->columns[column].holds.kind == kind;
+}
+
+template <typename Number>
+std::optional<Number> big_endian(std::string_view bytes) {
+  if (bytes.size() != sizeof(Number)) return std::nullopt;
+  std::uint64_t number = 0;
+  for (const char byte : bytes) number = number << 8U | static_cast<unsigned char>(byte);
+  return static_cast<Number>(number);
+}
+
+void append_big_endian(std::string& out, std::uint64_t number) {
+  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(number >> shift);
+}
+
+/// Of a number of days since 2000-01-01; years beyond four digits and infinity equal no text.
+void append_day(std::string& out, std::int64_t days) {
+  using std::chrono::sys_days, std::chrono::year_month_day;
+  constexpr std::int64_t kEndOfYear9999 = 2'921'939, kStartOfYear1 = -730'119;
+  if (days < kStartOfYear1 || days > kEndOfYear9999) {
+    fmt::format_to(std::back_inserter(out), "day {}", days);
+    return;
+  }
+  const sys_days from = sys_days(std::chrono::year(2000) / 1 / 1);
+  const year_month_day date(from + std::chrono::days(days));
+  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}", static_cast<int>(date.year()),
+                 static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
+}
+
+void append_instant(std::string& out, std::int64_t microseconds) {
+  std::int64_t seconds = microseconds / kMicroseconds, fraction = microseconds % kMicroseconds;
+  if (fraction < 0) --seconds, fraction += kMicroseconds;
+  std::int64_t day = seconds / kDaySeconds, second = seconds % kDaySeconds;
+  if (second < 0) --day, second += kDaySeconds;
+  append_day(out, day);
+  fmt::format_to(std::back_inserter(out), " {:02}:{:02}:{:02}", second / 3'600, second / 60 % 60,
+                 second % 60);
+  if (fraction == 0) return;
+  fmt::format_to(std::back_inserter(out), ".{:06}", fraction);
+  while (out.back() == '0') out.pop_back();
+}
+
+void append_uuid(std::string& out, std::string_view bytes) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
+    const auto byte = static_cast<unsigned char>(bytes[i]);
+    out += kHex[byte >> 4U];
+    out += kHex[byte & 15U];
+  }
+}
+
+void set_bytes(Value& out, ValueClass kind, std::string_view bytes) {
+  out.kind = kind;
+  out.bytes.assign(bytes);
+}
+
+/// False: the bytes are none of that type.
+bool read_field(Value& out, std::string_view field, ColumnType type) {
+  switch (type) {
+    case ColumnType::bigint: {
+      const auto number = big_endian<std::int64_t>(field);
+      out.kind = ValueClass::integer;
+      out.integer = number.value_or(0);
+      return number.has_value();
+    }
+    case ColumnType::double_precision: {
+      const auto bits = big_endian<std::uint64_t>(field);
+      out.kind = ValueClass::real;
+      out.real = std::bit_cast<double>(bits.value_or(0));
+      return bits.has_value();
+    }
+    case ColumnType::boolean:
+      out.kind = ValueClass::integer;
+      out.integer = field == "\1" ? 1 : 0;
+      return field.size() == 1;
+    case ColumnType::numeric:
+      out = postgres::decode_numeric(field);
+      return true;
+    case ColumnType::text:
+    case ColumnType::json:
+      set_bytes(out, ValueClass::text, field);
+      return true;
+    case ColumnType::bytea:
+      set_bytes(out, ValueClass::blob, field);
+      return true;
+    case ColumnType::date: {
+      const auto days = big_endian<std::int32_t>(field);
+      set_bytes(out, ValueClass::text, {});
+      append_day(out.bytes, days.value_or(0));
+      return days.has_value();
+    }
+    case ColumnType::timestamp:
+    case ColumnType::timestamptz: {
+      const auto instant = big_endian<std::int64_t>(field);
+      set_bytes(out, ValueClass::text, {});
+      append_instant(out.bytes, instant.value_or(0));
+      return instant.has_value();
+    }
+    case ColumnType::timestamp_ms: {
+      const auto instant = big_endian<std::int64_t>(field);
+      out.kind = ValueClass::integer;
+      out.integer = instant.value_or(0) / kPerMillisecond + kMillisecondsTo2000;
+      return instant.has_value() && *instant % kPerMillisecond == 0;
+    }
+    case ColumnType::uuid:
+      set_bytes(out, ValueClass::text, {});
+      append_uuid(out.bytes, field);
+      return field.size() == 16;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool is_respelled(const TablePlan& plan, std::size_t column) {
+  switch (plan.types[column]) {
+    case ColumnType::uuid:
+    case ColumnType::timestamp:
+    case ColumnType::timestamptz:
+      return true;
+    case ColumnType::bigint:
+    case ColumnType::double_precision:
+    case ColumnType::text:
+    case ColumnType::bytea:
+    case ColumnType::numeric:
+    case ColumnType::boolean:
+    case ColumnType::date:
+    case ColumnType::json:
+    case ColumnType::timestamp_ms:
+      return there_is(plan, column, TargetKind::time) || there_is(plan, column, TargetKind::jsonb);
+  }
+  return true;
+}
+
+void respell(Value& value, const TablePlan& plan, std::size_t column) {
+  const ColumnType type = plan.types[column];
+  if (value.kind != ValueClass::text) return;
+  if (there_is(plan, column, TargetKind::time)) respell_time(value.bytes);
+  if (there_is(plan, column, TargetKind::jsonb)) value.bytes = json_meaning(value.bytes);
+  if (type == ColumnType::uuid) respell_uuid(value.bytes);
+  if (type == ColumnType::timestamp || type == ColumnType::timestamptz)
+    respell_instant(value.bytes);
+}
+
+std::vector<Value> carried_key(const TablePlan& plan, std::vector<Value> key) {
+  for (std::size_t i = 0; i < key.size() && i < plan.shape.key.size(); ++i)
+    respell(key[i], plan, plan.shape.key[i]);
+  return key;
+}
+
+void read_target(Value& out, const std::optional<std::string_view>& field, const TablePlan& plan,
+                 std::size_t column) {
+  out.kind = ValueClass::null;
+  out.bytes.clear();
+  if (!field) return;
+  if (!read_field(out, *field, plan.types[column])) set_bytes(out, ValueClass::blob, *field);
+  if (out.kind == ValueClass::text && there_is(plan, column, TargetKind::jsonb))
+    out.bytes = json_meaning(out.bytes);
+}
+
+std::string shown_column(const TablePlan& plan, std::size_t column) {
+  const std::string name = postgres::quoted(plan.target_column(column));
+  return plan.existing ? fmt::format("{}::{}", name, to_string(plan.types[column])) : name;
+}
+
+void append_canonical(std::string& out, const ValueView& value) {
+  out += static_cast<char>(value.kind);
+  switch (value.kind) {
+    case ValueClass::null:
+      return;
+    case ValueClass::integer:
+      append_big_endian(out, static_cast<std::uint64_t>(value.integer));
+      return;
+    case ValueClass::real:
+      append_big_endian(out, std::bit_cast<std::uint64_t>(value.real));
+      return;
+    case ValueClass::text:
+    case ValueClass::blob:
+      append_big_endian(out, value.bytes.size());
+      out += value.bytes;
+      return;
+  }
+}
+
+std::uint64_t row_hash(const std::vector<Value>& row, std::string& scratch) {
+  scratch.clear();
+  for (const Value& value : row) append_canonical(scratch, value.view());
+  return XXH3_64bits(scratch.data(), scratch.size());
+}
+
+std::uint64_t value_hash(const Value& value) {
+  std::string bytes;
+  append_canonical(bytes, value.view());
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
+
+}  // namespace lockstep::verify

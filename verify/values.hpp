@@ -1,0 +1,48 @@
+// The cells of both engines as values that can be compared, and as bytes that can be hashed.
+//
+// Shares no conversion with capture and apply (numeric's way back is used here only): a mistake in
+// theirs must show here.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/shape.hpp"
+#include "model/value.hpp"
+
+namespace lockstep::verify {
+
+/// Makes of a value as it is carried (after the rules) the one that the target has to show: where
+/// the type keeps only what a text means (an instant, a UUID, jsonb), the text is spelled in the
+/// one way of canonical values; one that has no such meaning stays as it is and equals nothing.
+void respell(Value& value, const TablePlan& plan, std::size_t column);
+
+/// True if respell() may change the column's texts.
+[[nodiscard]] bool is_respelled(const TablePlan& plan, std::size_t column);
+
+/// A key as it is carried (wire::encode_key of the quarantine has it so), as both sides show it.
+[[nodiscard]] std::vector<Value> carried_key(const TablePlan& plan, std::vector<Value> key);
+
+/// What PostgreSQL holds: a field of shown_column() in binary format, nothing for NULL. Bytes that
+/// are none of the column's type come as a blob and equal nothing.
+void read_target(Value& out, const std::optional<std::string_view>& field, const TablePlan& plan,
+                 std::size_t column);
+
+/// SQL of a column of the target as read_target() reads it. A table that was there has types of its
+/// own: what they hold comes back in those that it went in.
+[[nodiscard]] std::string shown_column(const TablePlan& plan, std::size_t column);
+
+/// Appends the canonical bytes of a value (verify/README.md): two values are the same if and only
+/// if these are.
+void append_canonical(std::string& out, const ValueView& value);
+
+/// XXH3-64 of the canonical bytes of all values of a row. `scratch` keeps its memory.
+[[nodiscard]] std::uint64_t row_hash(const std::vector<Value>& row, std::string& scratch);
+
+/// The same of one value.
+[[nodiscard]] std::uint64_t value_hash(const Value& value);
+
+}  // namespace lockstep::verify
