@@ -317,7 +317,10 @@ void Applier::run_entry(Pipeline& pipeline, const StoredEntry& entry, char verb,
     for (const std::size_t column : table.shape.key)
       parameters.add(row[column], table.types[column]);
   } else if (entry.present) {
-    for (const ColumnType type : table.types) parameters.add(*values.next(), type);
+    for (std::size_t i = 0; i < table.types.size(); ++i) {
+      const auto value = values.next();
+      if (table.shape.columns[i].computed_as.empty()) parameters.add(*value, table.types[i]);
+    }
   } else {
     for (const std::size_t column : table.shape.key)
       parameters.add(*values.next(), table.types[column]);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "apply/foreign_key_ledger.hpp"
 #include "apply/merge.hpp"
 #include "link/postgres/names.hpp"
 
@@ -185,10 +186,7 @@ void make_way(Connection& connection, const std::string& migration, const std::s
   const bool any = std::any_of(plans.begin(), plans.end(),
                                [](const TablePlan& plan) { return plan.existing.has_value(); });
   if (!any) return;
-  connection.exec(
-      "CREATE TABLE IF NOT EXISTS lockstep.ledger_foreign_keys (migration text NOT NULL REFERENCES "
-      "lockstep.ledger ON DELETE CASCADE, relation text NOT NULL, name text NOT NULL, definition "
-      "text NOT NULL, PRIMARY KEY (migration, relation, name))");
+  ensure_foreign_key_ledger(connection);
   for (const TablePlan& plan : plans) {
     if (!plan.existing) continue;
     connection.exec(create_copy_sql(schema, plan));

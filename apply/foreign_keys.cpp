@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "link/postgres/names.hpp"
 #include "link/sqlite/sql_text.hpp"
@@ -70,57 +71,155 @@ std::string free_name(const TablePlan& plan, const Columns& columns, std::set<st
   }
 }
 
-ForeignKeySql one(const std::string& schema, const TablePlan& plan, const sqlite::ForeignKey& key,
+ForeignKeySql impossible(std::string why) {
+  ForeignKeySql key;
+  key.why = std::move(why);
+  return key;
+}
+
+std::string actions_sql(const ForeignKey& key) {
+  std::string sql;
+  for (const auto& [when, action] :
+       {std::pair("UPDATE", &key.on_update), std::pair("DELETE", &key.on_delete)}) {
+    static constexpr std::string_view kActions[] = {"CASCADE", "RESTRICT", "SET NULL",
+                                                    "SET DEFAULT"};
+    if (std::find(std::begin(kActions), std::end(kActions), *action) != std::end(kActions))
+      sql += fmt::format(" ON {} {}", when, *action);
+  }
+  if (key.deferred) sql += " DEFERRABLE INITIALLY DEFERRED";
+  return sql;
+}
+
+// Of the rows of a child: its key, and what references.
+std::vector<std::string> shown_columns(const TablePlan& child, const Columns& columns) {
+  std::vector<std::string> names;
+  for (const std::size_t column : child.shape.key)
+    names.push_back(postgres::quoted(child.target_column(column)));
+  for (const std::size_t column : columns)
+    if (!child.is_key(column)) names.push_back(postgres::quoted(child.target_column(column)));
+  return names;
+}
+
+// One row: how many there are, and the first three.
+std::string orphans_sql(const std::string& table, const TablePlan& child, const Columns& columns,
+                        const std::string& parent_table, const TablePlan& parent,
+                        const Columns& referenced) {
+  std::vector<std::string> present, same;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const std::string name = postgres::quoted(child.target_column(columns[i]));
+    present.push_back(fmt::format("c.{} IS NOT NULL", name));
+    same.push_back(
+        fmt::format("p.{} = c.{}", postgres::quoted(parent.target_column(referenced[i])), name));
+  }
+  return fmt::format(
+      "SELECT count(*), coalesce(string_agg(shown, ', ') FILTER (WHERE place <= 3), '') FROM "
+      "(SELECT ROW(c.{})::text AS shown, row_number() OVER () AS place FROM {} AS c WHERE {} "
+      "AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {})) AS o",
+      fmt::join(shown_columns(child, columns), ", c."), table, fmt::join(present, " AND "),
+      parent_table, fmt::join(same, " AND "));
+}
+
+// Why PostgreSQL could not have it; empty: it can.
+std::string problem(const TablePlan& plan, const Columns& columns, const TablePlan& parent,
+                    const Columns& referenced) {
+  if (!are_unique(parent, referenced)) return "the parent's columns are not unique";
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    if (plan.types[columns[i]] != parent.types[referenced[i]])
+      return "the types differ on both sides";
+    if (plan.is_converted(columns[i]) != parent.is_converted(referenced[i]))
+      return "a rule changes the values of one side";
+    if (parent.shape.columns[referenced[i]].collation != "BINARY" &&
+        parent.types[referenced[i]] == ColumnType::text)
+      return "SQLite compares it by another collation";
+  }
+  return {};
+}
+
+ForeignKeySql one(const std::string& schema, const TablePlan& plan, const ForeignKey& key,
                   const std::vector<TablePlan>& plans, std::set<std::string>& taken) {
   const auto parent = std::find_if(plans.begin(), plans.end(), [&](const TablePlan& each) {
     return sqlite::same_name(each.name(), key.parent);
   });
-  if (parent == plans.end()) return {{}, {}, "its parent is not carried, or is no table"};
+  if (parent == plans.end()) return impossible("its parent is not carried, or is no table");
+  if (parent->existing) return impossible("its parent's table was there before lockstep");
   const auto columns = columns_named(plan.shape, key.columns);
   const auto referenced =
       key.parent_columns.empty()
           ? (parent->shape.keyed_by_rowid ? std::nullopt : std::optional(parent->shape.key))
           : columns_named(parent->shape, key.parent_columns);
   if (!columns || !referenced || columns->size() != referenced->size())
-    return {{}, {}, "its columns do not match the parent's"};
-  if (!are_unique(*parent, *referenced)) return {{}, {}, "the parent's columns are not unique"};
-  for (std::size_t i = 0; i < columns->size(); ++i) {
-    if (plan.types[(*columns)[i]] != parent->types[(*referenced)[i]])
-      return {{}, {}, "the types differ on both sides"};
-    if (plan.is_converted((*columns)[i]) != parent->is_converted((*referenced)[i]))
-      return {{}, {}, "a rule changes the values of one side"};
-    if (parent->shape.columns[(*referenced)[i]].collation != "BINARY" &&
-        parent->types[(*referenced)[i]] == ColumnType::text)
-      return {{}, {}, "SQLite compares it by another collation"};
-  }
-  const std::string table = postgres::qualified(schema, plan.target_name());
-  const std::string name = postgres::quoted(free_name(plan, *columns, taken));
-  std::string add = fmt::format(
-      "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({})", table, name,
-      quoted_list(plan, *columns), postgres::qualified(schema, parent->target_name()),
-      quoted_list(*parent, *referenced));
-  for (const auto& [when, action] :
-       {std::pair("UPDATE", &key.on_update), std::pair("DELETE", &key.on_delete)}) {
-    static constexpr std::string_view kActions[] = {"CASCADE", "RESTRICT", "SET NULL",
-                                                    "SET DEFAULT"};
-    if (std::find(std::begin(kActions), std::end(kActions), *action) != std::end(kActions))
-      add += fmt::format(" ON {} {}", when, *action);
-  }
-  if (key.deferred) add += " DEFERRABLE INITIALLY DEFERRED";
-  return {
-      add + " NOT VALID", fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", table, name), {}};
+    return impossible("its columns do not match the parent's");
+  if (std::string why = problem(plan, *columns, *parent, *referenced); !why.empty())
+    return impossible(std::move(why));
+  ForeignKeySql made;
+  made.table = postgres::qualified(schema, plan.target_name());
+  made.name = free_name(plan, *columns, taken);
+  const std::string parent_table = postgres::qualified(schema, parent->target_name());
+  made.definition =
+      fmt::format("FOREIGN KEY ({}) REFERENCES {} ({}){}", quoted_list(plan, *columns),
+                  parent_table, quoted_list(*parent, *referenced), actions_sql(key));
+  made.add = fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {} NOT VALID", made.table,
+                         postgres::quoted(made.name), made.definition);
+  made.validate =
+      fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", made.table, postgres::quoted(made.name));
+  made.shown = fmt::format("({})", fmt::join(shown_columns(plan, *columns), ", "));
+  made.orphans = orphans_sql(made.table, plan, *columns, parent_table, *parent, *referenced);
+  made.child = plan.id;
+  made.parent = parent->id;
+  return made;
 }
 
 }  // namespace
 
 std::vector<ForeignKeySql> foreign_key_sql(const std::string& schema, const TablePlan& plan,
-                                           const std::vector<sqlite::ForeignKey>& keys,
+                                           const std::vector<ForeignKey>& keys,
                                            const std::vector<TablePlan>& plans) {
   std::vector<ForeignKeySql> all;
   std::set<std::string> taken;
   all.reserve(keys.size());
-  for (const sqlite::ForeignKey& key : keys) all.push_back(one(schema, plan, key, plans, taken));
+  for (const ForeignKey& key : keys) all.push_back(one(schema, plan, key, plans, taken));
   return all;
+}
+
+std::vector<ForeignKeySql> own_foreign_keys(const std::string& schema,
+                                            const std::vector<TablePlan>& plans) {
+  std::vector<ForeignKeySql> all;
+  for (const TablePlan& plan : plans) {
+    if (plan.existing) continue;
+    for (ForeignKeySql& key : foreign_key_sql(schema, plan, plan.shape.references, plans))
+      if (!key.add.empty()) all.push_back(std::move(key));
+  }
+  return all;
+}
+
+std::string drop_sql(const ForeignKeySql& key) {
+  return fmt::format("ALTER TABLE IF EXISTS {} DROP CONSTRAINT IF EXISTS {}", key.table,
+                     postgres::quoted(key.name));
+}
+
+std::vector<std::string> foreign_keys_left_out(const TablePlan& plan,
+                                               const std::vector<TablePlan>& plans,
+                                               std::optional<bool> silent) {
+  std::vector<std::string> sentences;
+  if (plan.existing) return sentences;
+  const std::vector<ForeignKey>& keys = plan.shape.references;
+  const std::vector<ForeignKeySql> spelled = foreign_key_sql("s", plan, keys, plans);
+  std::size_t made = 0;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (spelled[i].add.empty())
+      sentences.push_back(fmt::format("foreign key ({}) to {}: {}",
+                                      fmt::join(keys[i].columns, ", "), keys[i].parent,
+                                      spelled[i].why));
+    else
+      ++made;
+  }
+  if (made == 0 || silent == true) return sentences;
+  sentences.push_back(fmt::format(
+      "{} foreign key(s) until lockstep remove SOURCE TARGET makes them{}", made,
+      silent ? ": lockstep's role may not set session_replication_role, so their actions would "
+               "change rows by themselves"
+             : ", unless lockstep's role may set session_replication_role"));
+  return sentences;
 }
 
 }  // namespace lockstep::apply

@@ -15,10 +15,15 @@ namespace {
 using postgres::qualified;
 using postgres::quoted;
 
+// What PostgreSQL computes nobody may write.
+bool is_written(const TablePlan& plan, std::size_t column) {
+  return plan.shape.columns[column].computed_as.empty();
+}
+
 std::vector<std::string> columns_of(const TablePlan& plan) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < plan.types.size(); ++i)
-    names.push_back(quoted(plan.target_column(i)));
+    if (is_written(plan, i)) names.push_back(quoted(plan.target_column(i)));
   return names;
 }
 
@@ -57,7 +62,7 @@ std::string on_conflict(const TablePlan& plan) {
   std::vector<std::string> updates;
   for (std::size_t i = 0; i < plan.shape.columns.size(); ++i)
     // PostgreSQL takes 0.0 and -0.0 for one key: then the spelling is what changes.
-    if (!plan.is_key(i) || plan.types[i] == ColumnType::double_precision)
+    if (is_written(plan, i) && (!plan.is_key(i) || plan.types[i] == ColumnType::double_precision))
       updates.push_back(fmt::format("{0} = EXCLUDED.{0}", quoted(plan.target_column(i))));
   const std::string key = fmt::format("{}", fmt::join(key_of(plan), ", "));
   if (updates.empty()) return fmt::format(" ON CONFLICT ({}) DO NOTHING", key);
@@ -88,8 +93,9 @@ std::string_view overriding(const TablePlan& plan) {
 }
 
 std::string insert_from(const std::string& schema, const TablePlan& plan, const std::string& from) {
-  std::vector<std::string> values = columns_of(plan);
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = assigned(plan, i, values[i]);
+  std::vector<std::string> values;
+  for (std::size_t i = 0; i < plan.types.size(); ++i)
+    if (is_written(plan, i)) values.push_back(assigned(plan, i, quoted(plan.target_column(i))));
   return fmt::format("INSERT INTO {} AS t ({}) {}SELECT {} FROM {}",
                      qualified(schema, plan.target_name()), fmt::join(columns_of(plan), ", "),
                      overriding(plan), fmt::join(values, ", "), from);
@@ -104,8 +110,9 @@ bool is_upserted(const TablePlan& plan) {
 std::string insert_row_sql(const std::string& schema, const TablePlan& plan) {
   std::vector<std::string> parameters;
   for (std::size_t i = 0; i < plan.types.size(); ++i)
-    parameters.push_back(
-        assigned(plan, i, fmt::format("${}::{}", i + 1, to_string(plan.types[i]))));
+    if (is_written(plan, i))
+      parameters.push_back(assigned(
+          plan, i, fmt::format("${}::{}", parameters.size() + 1, to_string(plan.types[i]))));
   return fmt::format("INSERT INTO {} ({}) {}VALUES ({})", qualified(schema, plan.target_name()),
                      fmt::join(columns_of(plan), ", "), overriding(plan),
                      fmt::join(parameters, ", "));

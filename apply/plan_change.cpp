@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "apply/defaults.hpp"
+#include "apply/foreign_key_ledger.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/names.hpp"
 #include "link/wire/control.hpp"
@@ -32,6 +34,13 @@ void change_columns(const std::string& schema, const TablePlan& before, const Ta
                     PlanChange& change) {
   const std::string table = qualified(schema, now.target_name());
   const std::string alter = fmt::format("ALTER TABLE {} ", table);
+  // Before the columns go that it is computed of. A plan never makes a plain column a computed one.
+  for (std::size_t i = 0; i < before.shape.columns.size(); ++i)
+    if (const auto still = now.shape.column_named(before.shape.columns[i].name);
+        still && !before.shape.columns[i].computed_as.empty() &&
+        now.shape.columns[*still].computed_as.empty())
+      change.before.push_back(
+          fmt::format("{}ALTER COLUMN {} DROP EXPRESSION", alter, quoted(before.target_column(i))));
   for (std::size_t i = 0; i < before.shape.columns.size(); ++i)
     if (!now.shape.column_named(before.shape.columns[i].name))
       change.before.push_back(
@@ -112,6 +121,22 @@ void add_table(const std::string& schema, const TablePlan& plan,
     change.after.push_back(std::move(sequence));
 }
 
+// A foreign key stands in the way of altering either side: of changed tables all are made anew.
+void change_foreign_keys(const std::string& schema, const std::vector<TablePlan>& before,
+                         const std::vector<TablePlan>& now, PlanChange& change) {
+  std::set<std::uint32_t> touched(change.forgotten.begin(), change.forgotten.end());
+  for (const auto* plans : {&change.plans, &change.added})
+    for (const TablePlan& plan : *plans) touched.insert(plan.id);
+  const auto concerned = [&](std::vector<ForeignKeySql> keys) {
+    std::erase_if(keys, [&](const ForeignKeySql& key) {
+      return !touched.contains(key.child) && !touched.contains(key.parent);
+    });
+    return keys;
+  };
+  change.unmade = concerned(own_foreign_keys(schema, before));
+  change.wanted = concerned(own_foreign_keys(schema, now));
+}
+
 }  // namespace
 
 PlanChange plan_change(const std::string& schema, const std::vector<LedgerTable>& before,
@@ -139,16 +164,20 @@ PlanChange plan_change(const std::string& schema, const std::vector<LedgerTable>
     if (std::none_of(now.begin(), now.end(),
                      [&](const TablePlan& each) { return each.id == plan.id; }))
       change.forgotten.push_back(plan.id);
+  if (keyed) change_foreign_keys(schema, plans_before, now, change);
   return change;
 }
 
 void begin_plan_change(postgres::Connection& connection, const PlanChange& change) {
+  for (const ForeignKeySql& key : change.unmade) connection.exec(drop_sql(key));
   for (const std::string& sql : change.before) connection.exec(sql);
 }
 
 void end_plan_change(postgres::Connection& connection, const std::string& migration,
                      const PlanChange& change) {
   for (const std::string& sql : change.after) connection.exec(sql);
+  forget_foreign_keys(connection, migration, change.unmade);
+  enter_foreign_keys(connection, migration, change.wanted);
   for (const TablePlan& plan : change.plans)
     connection.query(
         "UPDATE lockstep.ledger_tables SET name = $3, plan = $4 WHERE migration = $1 AND id = "

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/foreign_keys.hpp"
 #include "apply/ledger.hpp"
 #include "link/postgres/connection.hpp"
 #include "model/shape.hpp"
@@ -16,6 +17,8 @@ struct PlanChange {
   std::vector<std::string> after;        ///< DDL that needs these rows
   std::vector<TablePlan> plans;          ///< changed, for the ledger
   std::vector<TablePlan> added;          ///< new in the ledger
+  std::vector<ForeignKeySql> unmade;     ///< foreign keys of before that are dropped before
+  std::vector<ForeignKeySql> wanted;     ///< those that wait in the ledger behind it
   std::vector<std::uint32_t> forgotten;  ///< no longer followed: their tables stay as they are
   bool keyed = true;                     ///< keys and indexes are there, or come later
 

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "apply/computed.hpp"
 #include "apply/defaults.hpp"
 #include "apply/translate.hpp"
 #include "link/postgres/names.hpp"
@@ -24,6 +25,12 @@ bool carried(const TablePlan& plan, const Index& index) {
          plan.carried_indexes.end();
 }
 
+// PostgreSQL can have it under the name that it has.
+bool keeps_name(const Index& index) {
+  return index.origin == IndexOrigin::created &&
+         postgres::relation_name_problem(index.name).empty();
+}
+
 // Gives out names that no table, no carried index and no constraint before has.
 class Names {
  public:
@@ -31,7 +38,7 @@ class Names {
     for (const TablePlan& plan : plans) {
       taken_.insert(plan.target_name());
       for (const Index& index : plan.shape.indexes)
-        if (index.origin == IndexOrigin::created && carried(plan, index)) taken_.insert(index.name);
+        if (keeps_name(index) && carried(plan, index)) taken_.insert(index.name);
     }
   }
 
@@ -140,11 +147,13 @@ void add_index(KeyStatements& statements, const std::string& schema, const Table
     if (term.column) columns.push_back(plan.target_column(*term.column));
   }
   const std::string table = qualified(schema, plan.target_name());
+  const bool created = index.origin == IndexOrigin::created;
   const std::string name =
-      index.origin == IndexOrigin::created
-          ? index.name
-          : names.next(plan.target_name(), fmt::format("{}", fmt::join(columns, "_")),
-                       spelled.plain ? "key" : "folded_key");
+      keeps_name(index) ? index.name
+                        : names.next(plan.target_name(), fmt::format("{}", fmt::join(columns, "_")),
+                                     created         ? "idx"
+                                     : spelled.plain ? "key"
+                                                     : "folded_key");
   IndexStatement statement = index_statement(name, index.unique, table, terms);
   if (!spelled.where.empty()) statement.sql += " WHERE " + spelled.where;
   statements.indexes.push_back(std::move(statement));
@@ -175,6 +184,8 @@ std::string create_table_sql(const std::string& schema, const TablePlan& plan) {
     const Column& column = plan.shape.columns[i];
     std::string text =
         fmt::format("{} {}", quoted(plan.target_column(i)), to_string(plan.types[i]));
+    if (const std::string computed = computed_sql(plan, i); !computed.empty())
+      text += fmt::format(" GENERATED ALWAYS AS ({}) STORED", computed);
     if (column.not_null || plan.is_key(i)) text += " NOT NULL";
     // The application inserts without a key there; after a cutover it must find the next number.
     if (counting_column(plan) == i)
@@ -197,6 +208,9 @@ std::vector<std::string> left_out(const TablePlan& plan) {
     const bool key = index.origin == IndexOrigin::primary_key;
     if (!key && !carried(plan, index)) continue;  // the plan says why
     const std::string why = spelling(plan, index).why;
+    if (why.empty() && index.origin == IndexOrigin::created && !keeps_name(index))
+      say(fmt::format("the name of index {}, which gets another: {}", index.name,
+                      postgres::relation_name_problem(index.name)));
     if (why.empty()) continue;
     if (key)
       say("its key is unique byte by byte only: " + why);
@@ -212,17 +226,7 @@ std::vector<std::string> left_out(const TablePlan& plan) {
     if (const Translation given = translate_default(plan, i); !given.why.empty())
       say(fmt::format("DEFAULT {} of {}: not translated: {}", column.default_sql, column.name,
                       given.why));
-    if (column.generated != Generated::no)
-      say(
-          fmt::format("generated column {}: its values are carried, PostgreSQL does not compute "
-                      "them",
-                      column.name));
   }
-  if (plan.shape.foreign_keys > 0)
-    say(
-        fmt::format("{} foreign key(s): their actions would change rows by themselves while "
-                    "lockstep follows; lockstep schema generate prints them for afterwards",
-                    plan.shape.foreign_keys));
   return sentences;
 }
 

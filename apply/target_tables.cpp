@@ -107,7 +107,9 @@ void compare_columns(const TablePlan& plan, const TableSeen& seen,
       say(fmt::format("{} is {}, it was made as {}", there->name, there->type, type));
     if (there->not_null != not_null)
       say(fmt::format("{} {}", there->name, not_null ? "lost its NOT NULL" : "became NOT NULL"));
-    if (there->generated) say(there->name + " became a generated column");
+    if (there->generated != !column.computed_as.empty())
+      say(there->name +
+          (there->generated ? " became a generated column" : " is no generated column any more"));
   }
   for (const TableSeen::ColumnSeen& column : seen.columns) {
     bool known = std::any_of(plan.rules.added.begin(), plan.rules.added.end(),

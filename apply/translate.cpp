@@ -328,6 +328,14 @@ std::string term_sql(const Term& term, const std::string& collation) {
 
 }  // namespace
 
+Term translate_value(const TablePlan& plan, const Expression& tree,
+                     std::vector<std::size_t>& columns) {
+  Translator translator(plan);
+  Term term = translator.value(tree);
+  columns = translator.columns();
+  return term;
+}
+
 Translation translate_condition(const TablePlan& plan, std::string_view sql) {
   return translated(plan, sql, [](Translator& translator, const Expression& tree) {
     return translator.truth(tree);

@@ -162,14 +162,37 @@ Term text_term(std::string sql) {
   return {std::move(sql), TermKind::text};
 }
 
+namespace {
+
+// A constant is folded here: PostgreSQL plans a generated column's expression before it knows the
+// collation, and lower('A' COLLATE "C") fails there.
+std::string folded_side(const Term& term, const std::string& collation) {
+  if (term.affinity != TermAffinity::literal || collation == "BINARY")
+    return folded(term.sql, collation);
+  std::string sql = term.sql;  // '..' or E'..', in which folding touches no escape
+  if (collation == "NOCASE") {
+    std::transform(sql.begin(), sql.end(), sql.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  } else if (collation == "RTRIM") {
+    sql.pop_back();
+    sql.erase(sql.find_last_not_of(' ') + 1);
+    sql += '\'';
+  } else {
+    return folded(sql, collation);
+  }
+  return sql;
+}
+
+}  // namespace
+
 Term compared(const std::string& op, const Term& left, const Term& right) {
   Term result{{}, TermKind::boolean};
   result.high = 1;
   if (left.kind == TermKind::text && right.kind == TermKind::text) {
     check_texts(left, right);
     const std::string& collation = collation_of(left, right);
-    result.sql = joined(op, folded(left.sql, collation) + (is_order(op) ? R"( COLLATE "C")" : ""),
-                        folded(right.sql, collation));
+    result.sql = joined(op, folded_side(left, collation) + (is_order(op) ? R"( COLLATE "C")" : ""),
+                        folded_side(right, collation));
   } else if (left.kind == TermKind::bytea && right.kind == TermKind::bytea) {
     result.sql = joined(op, left.sql, right.sql);
   } else if (is_number(left.kind) && is_number(right.kind)) {

@@ -1,4 +1,4 @@
-// What the translator knows of a part of an expression. Private to translate*.cpp.
+// What the translator knows of a part of an expression. Private to translate*.cpp and computed.cpp.
 #pragma once
 
 #include <stdexcept>
@@ -30,7 +30,7 @@ struct Term {
   Wide low = 0, high = 0;
 };
 
-// Inside of the translator only: ends it with the reason.
+// Inside of these only: ends it with the reason.
 struct Untranslated : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -42,6 +42,11 @@ struct Untranslated : std::runtime_error {
 [[nodiscard]] std::string folded(const std::string& sql, const std::string& collation);
 [[nodiscard]] Term whole_term(std::string sql, Wide low, Wide high);
 [[nodiscard]] Term text_term(std::string sql);
+
+// The value of an expression over a row of the table; `columns` gets those that it names. Throws
+// Untranslated.
+[[nodiscard]] Term translate_value(const TablePlan& plan, const sqlite::Expression& tree,
+                                   std::vector<std::size_t>& columns);
 
 // `op` is = <> < <= > >= IS "IS NOT".
 [[nodiscard]] Term compared(const std::string& op, const Term& left, const Term& right);

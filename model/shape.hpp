@@ -31,6 +31,9 @@ struct Column {
   std::string collation = "BINARY";
   /// A CHECK lets nothing in but JSON, which is how Django says JSON. Known where SQLite is read.
   bool json_checked = false;
+  /// Of a generated column that PostgreSQL computes as well: the expression, as in CREATE TABLE.
+  /// Empty: PostgreSQL holds its values like any other's.
+  std::string computed_as{};
   /// Not declared: the rowid of a table without a key. Always the last column. In SQL on the SQLite
   /// side sqlite::source_name() spells it.
   bool is_rowid = false;
@@ -55,6 +58,14 @@ struct Index {
   std::string where_sql{};  ///< predicate of a partial index, as in CREATE INDEX
 };
 
+struct ForeignKey {
+  std::vector<std::string> columns;         ///< of the child, as declared
+  std::string parent;                       ///< a table's name, as declared; it may not exist
+  std::vector<std::string> parent_columns;  ///< empty: the parent's primary key
+  std::string on_update, on_delete;         ///< in SQL: NO ACTION, CASCADE, ...
+  bool deferred = false;                    ///< DEFERRABLE INITIALLY DEFERRED
+};
+
 struct TableShape {
   std::string name;
   std::vector<Column> columns;
@@ -66,9 +77,10 @@ struct TableShape {
   std::string
       rowid_name;  ///< a name that reaches the rowid; empty: none (WITHOUT ROWID, all shadowed)
   std::vector<Index> indexes;
-  std::size_t foreign_keys = 0;  ///< how many are declared; counted to be reported
-  std::size_t checks = 0;        ///< likewise CHECK constraints
-  std::string sql;               ///< CREATE TABLE text
+  std::size_t foreign_keys = 0;          ///< how many are declared; counted to be reported
+  std::vector<ForeignKey> references{};  ///< these, in order; empty in plans that 0.4 made
+  std::size_t checks = 0;                ///< likewise CHECK constraints
+  std::string sql;                       ///< CREATE TABLE text
 
   [[nodiscard]] std::optional<std::size_t> column_named(std::string_view column) const;
 };

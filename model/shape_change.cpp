@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <optional>
 
 namespace lockstep {
@@ -23,7 +24,12 @@ std::string alias_name(const TableShape& shape) {
 
 ShapeChange shape_change(const TableShape& before, const TableShape& now) {
   ShapeChange change;
-  if (fingerprint(before) == fingerprint(now)) return change;
+  const bool computed_alike =
+      std::all_of(before.columns.begin(), before.columns.end(), [&](const Column& column) {
+        const auto still = now.column_named(column.name);
+        return still && now.columns[*still].computed_as == column.computed_as;
+      });
+  if (fingerprint(before) == fingerprint(now) && computed_alike) return change;
   change.same = false;
   for (const Column& column : before.columns) {
     const auto still = now.column_named(column.name);

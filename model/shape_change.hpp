@@ -10,7 +10,8 @@ namespace lockstep {
 
 /// The way from one shape of a table to another. Columns are told by their names.
 struct ShapeChange {
-  bool same = true;                  ///< fingerprints agree: at most the rows were moved about
+  bool same = true;                  ///< fingerprints and what PostgreSQL computes agree: at most
+                                     ///< the rows were moved about
   std::vector<std::string> added;    ///< columns
   std::vector<std::string> dropped;  ///< columns; a renamed one is dropped and added
   std::vector<std::string> altered;  ///< what no column can be added or dropped for, one sentence
@@ -19,6 +20,7 @@ struct ShapeChange {
   /// Nothing is lost by it: columns were added, indexes and declared types changed.
   [[nodiscard]] bool can_be_followed() const { return dropped.empty() && altered.empty(); }
 };
+/// `now` says computed_as of the columns of which `before` does.
 [[nodiscard]] ShapeChange shape_change(const TableShape& before, const TableShape& now);
 
 /// `now` is `before` with more columns behind, and not otherwise.

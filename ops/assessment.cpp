@@ -7,6 +7,8 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "apply/computed.hpp"
+#include "apply/foreign_keys.hpp"
 #include "apply/target_schema.hpp"
 #include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
@@ -231,6 +233,20 @@ void check_expectations(const std::vector<config::ExpectedTable>& expect,
                .todo = "is it the right file? Else correct the expectation"});
 }
 
+// What becomes of them hangs on the other tables, and on whether the target's role is known.
+// Generated columns wait for their final types.
+void tell_of_the_whole(const TableChoice& choice, Assessment& assessment) {
+  const auto silent = choice.there == nullptr ? std::nullopt : std::optional(choice.silent);
+  for (TablePlan& plan : assessment.plans) {
+    for (std::string& sentence : apply::decide_computed(plan))
+      plan.left_out.push_back(std::move(sentence));
+    for (std::string& sentence : apply::foreign_keys_left_out(plan, assessment.plans, silent))
+      plan.left_out.push_back(std::move(sentence));
+    for (TableFacts& facts : assessment.tables)
+      if (facts.shape.name == plan.name()) facts.left_out = plan.left_out;
+  }
+}
+
 }  // namespace
 
 void refuse_unknown_columns(const BadValuePolicy& policy,
@@ -287,6 +303,7 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
   screen.end_progress();
   end_census(database, store, screen, assessment);
   snapshot::settle_undecided(assessment.plans, undecided);
+  tell_of_the_whole(choice, assessment);
   check_expectations(choice.expect, assessment);
   check_rules(choice, all, assessment);
   std::vector<const TableShape*> shapes;

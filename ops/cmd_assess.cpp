@@ -97,7 +97,7 @@ ExitCode command_assess(const AssessRequest& request, Screen& screen) {
   const SteadyTime begun = steady_now();
   TableChoice choice = request.choice;
   const There there = dsn ? tables_there(request, *dsn) : There();
-  choice.there = &there.tables;
+  if (dsn) choice.there = &there.tables;
   choice.silent = there.silent;
   report.assessment = assess(database, choice, screen);
   report.seconds = std::chrono::duration<double>(steady_now() - begun).count();

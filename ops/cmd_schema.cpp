@@ -21,10 +21,26 @@ std::string comment(const std::string& text) {
   return "-- " + printable(text) + "\n";
 }
 
+// What the configuration decided, so that the reader of the SQL need not look there.
+std::vector<std::string> rules_told(const TablePlan& plan) {
+  std::vector<std::string> told;
+  if (!plan.rules.rename.empty())
+    told.push_back(fmt::format("configuration: {} is renamed", plan.name()));
+  for (std::size_t i = 0; i < plan.rules.columns.size(); ++i)
+    if (!plan.rules.columns[i].empty())
+      told.push_back(fmt::format("configuration: {}.{}: {}", plan.name(),
+                                 plan.shape.columns[i].name, describe(plan.rules.columns[i])));
+  for (const AddedColumn& column : plan.rules.added)
+    told.push_back(fmt::format("configuration: {} gets a column {}", plan.name(), column.name));
+  return told;
+}
+
 std::string tables_sql(const std::string& schema, const std::vector<TablePlan>& plans) {
   std::string sql;
   for (const TablePlan& plan : plans) {
-    sql += "\n" + apply::create_table_sql(schema, plan) + ";\n";
+    sql += "\n";
+    for (const std::string& rule : rules_told(plan)) sql += comment(rule);
+    sql += apply::create_table_sql(schema, plan) + ";\n";
     for (const std::string& sentence : plan.left_out) sql += comment(sentence);
   }
   return sql;
@@ -41,11 +57,10 @@ std::string keys_sql(const std::string& schema, const std::vector<TablePlan>& pl
   return sql;
 }
 
-std::string foreign_keys_sql(sqlite::Database& database, const std::string& schema,
-                             const std::vector<TablePlan>& plans) {
+std::string foreign_keys_sql(const std::string& schema, const std::vector<TablePlan>& plans) {
   std::string added, validated;
   for (const TablePlan& plan : plans) {
-    const auto keys = sqlite::read_foreign_keys(database, plan.shape);
+    const std::vector<ForeignKey>& keys = plan.shape.references;
     const auto spelled = apply::foreign_key_sql(schema, plan, keys, plans);
     for (std::size_t i = 0; i < spelled.size(); ++i) {
       if (spelled[i].add.empty()) {
@@ -60,7 +75,10 @@ std::string foreign_keys_sql(sqlite::Database& database, const std::string& sche
   }
   if (added.empty()) return {};
   return "\n" +
-         comment("foreign keys: run never makes them; for when lockstep is no longer needed") +
+         comment(
+             "foreign keys: their actions must not act while lockstep follows; run makes them "
+             "behind the "
+             "copy if its role may set session_replication_role, else lockstep remove does") +
          added + (validated.empty() ? "" : comment("these fail where rows have no parent")) +
          validated;
 }
@@ -70,7 +88,7 @@ std::string foreign_keys_sql(sqlite::Database& database, const std::string& sche
 ExitCode command_schema_generate(const SchemaRequest& request, Screen& screen) {
   sqlite::Database database =
       sqlite::Database::open(source_path(request.source), sqlite::OpenMode::read_only);
-  const Assessment assessment = assess(database, {request.tables, request.exclude}, screen);
+  const Assessment assessment = assess(database, request.choice, screen);
   const std::string schema = request.schema.empty() ? "public" : request.schema;
   std::string sql = fmt::format("CREATE SCHEMA IF NOT EXISTS {};\n", postgres::quoted(schema));
   for (const std::string& skipped : assessment.skipped) sql += comment("skipped: " + skipped);
@@ -79,7 +97,7 @@ ExitCode command_schema_generate(const SchemaRequest& request, Screen& screen) {
         comment(fmt::format("REFUSED: {}: {}", refusal.table, fmt::join(refusal.problems, "; ")));
   sql += tables_sql(schema, assessment.plans);
   sql += keys_sql(schema, assessment.plans);
-  sql += foreign_keys_sql(database, schema, assessment.plans);
+  sql += foreign_keys_sql(schema, assessment.plans);
   screen.text(sql);
   screen.json(nlohmann::json{{"type", "schema"}, {"sql", sql}}.dump(
       -1, ' ', false, nlohmann::json::error_handler_t::replace));

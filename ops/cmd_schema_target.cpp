@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apply/existing.hpp"
-#include "apply/foreign_keys.hpp"
+#include "apply/foreign_key_ledger.hpp"
 #include "apply/ledger.hpp"
 #include "apply/target_schema.hpp"
 #include "apply/target_tables.hpp"
@@ -44,12 +44,10 @@ std::string schema_of(const SchemaRequest& request, const postgres::Dsn& dsn) {
 Assessment assess_with(sqlite::Database& database, const SchemaRequest& request,
                        Connection& connection, const std::map<std::string, CatalogTable>& there,
                        Screen& screen) {
-  return assess(database,
-                {.tables = request.tables,
-                 .exclude = request.exclude,
-                 .there = &there,
-                 .silent = apply::may_be_silent(connection)},
-                screen);
+  TableChoice choice = request.choice;
+  choice.there = &there;
+  choice.silent = apply::may_be_silent(connection);
+  return assess(database, choice, screen);
 }
 
 std::vector<Difference> differences_of(const Assessment& assessment) {
@@ -74,10 +72,16 @@ std::optional<std::vector<Difference>> differences_of_migration(sqlite::Database
   const auto ledger = apply::read_ledger(connection, installed->migration, apply::RowLock::none);
   if (!ledger || ledger->phase == apply::Phase::installing) return std::nullopt;
   std::vector<Difference> found;
-  for (std::string& sentence : apply::tables_differ(
-           connection, installed->migration, ledger->target_schema,
-           apply::read_tables(connection, installed->migration), apply::may_be_silent(connection)))
+  const auto tables = apply::read_tables(connection, installed->migration);
+  for (std::string& sentence :
+       apply::tables_differ(connection, installed->migration, ledger->target_schema, tables,
+                            apply::may_be_silent(connection)))
     found.push_back({"LS-T214", "", std::move(sentence)});
+  if (ledger->phase != apply::Phase::streaming) return found;
+  for (std::string& sentence : apply::foreign_keys_differ(
+           connection, installed->migration, ledger->target_schema,
+           apply::own_foreign_keys(ledger->target_schema, apply::plans_of(tables))))
+    found.push_back({"LS-T220", "", std::move(sentence), false});
   return found;
 }
 
@@ -94,7 +98,7 @@ void print(const Difference& difference, Screen& screen) {
 }
 
 // Foreign keys come last, when every table is there; without rows they are valid at once.
-std::vector<std::string> statements_for(sqlite::Database& database, const std::string& schema,
+std::vector<std::string> statements_for(const std::string& schema,
                                         const std::vector<TablePlan>& plans) {
   std::vector<std::string> statements, keys, foreign;
   for (const TablePlan& plan : plans) {
@@ -104,12 +108,10 @@ std::vector<std::string> statements_for(sqlite::Database& database, const std::s
     for (const apply::IndexStatement& index : made.indexes) keys.push_back(index.sql);
     keys.insert(keys.end(), made.constraints.begin(), made.constraints.end());
     keys.insert(keys.end(), made.checks.begin(), made.checks.end());
-    const auto declared = sqlite::read_foreign_keys(database, plan.shape);
-    for (const auto& key : apply::foreign_key_sql(schema, plan, declared, plans)) {
-      if (key.add.empty()) continue;
-      foreign.push_back(key.add);
-      foreign.push_back(key.validate);
-    }
+  }
+  for (const apply::ForeignKeySql& key : apply::own_foreign_keys(schema, plans)) {
+    foreign.push_back(key.add);
+    foreign.push_back(key.validate);
   }
   statements.insert(statements.end(), keys.begin(), keys.end());
   statements.insert(statements.end(), foreign.begin(), foreign.end());
@@ -171,12 +173,15 @@ ExitCode command_schema_apply(const SchemaRequest& request, Screen& screen) {
   Connection connection = Connection::open(dsn, "schema");
   const std::string schema = schema_of(request, dsn);
   const auto there = apply::read_catalog(connection, schema);
-  const Assessment assessment = assess_with(database, request, connection, there, screen);
+  Assessment assessment = assess_with(database, request, connection, there, screen);
+  // A run writes all columns of tables that it finds there.
+  for (TablePlan& plan : assessment.plans)
+    for (Column& column : plan.shape.columns) column.computed_as.clear();
   print_assessment(assessment, screen);
   refuse_uncarried(assessment);
   std::size_t made = 0;
   for (const TablePlan& plan : assessment.plans) made += plan.existing ? 0 : 1;
-  const auto statements = statements_for(database, schema, assessment.plans);
+  const auto statements = statements_for(schema, assessment.plans);
   if (made > 0) {
     refuse_taken_names(connection, schema, assessment.plans);
     std::string sql;

@@ -10,6 +10,6 @@
 namespace lockstep::ops {
 
 /// As add_roles().
-void add_schema(CLI::App& app, bool& json, std::function<ExitCode(Screen&)>& chosen);
+void add_schema(CLI::App& app, bool& json, std::function<ExitCode(Screen&)>& chosen_command);
 
 }  // namespace lockstep::ops

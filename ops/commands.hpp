@@ -114,12 +114,11 @@ struct RolesRequest {
 [[nodiscard]] ExitCode command_roles(const RolesRequest& request, Screen& screen);
 
 struct SchemaRequest {
-  std::string source;                ///< as typed
-  std::vector<std::string> tables;   ///< globs; empty: all
-  std::vector<std::string> exclude;  ///< globs
-  std::string schema{};              ///< empty: TARGET's, else public
-  std::string target{};              ///< as typed; not of generate
-  bool yes = false;                  ///< of apply: nobody is asked
+  std::string source;    ///< as typed
+  TableChoice choice{};  ///< with the rules of the configuration
+  std::string schema{};  ///< empty: TARGET's, else public
+  std::string target{};  ///< as typed; not of generate
+  bool yes = false;      ///< of apply: nobody is asked
 };
 /// Prints the DDL of what a run would make on PostgreSQL; reads the source, connects to nothing.
 [[nodiscard]] ExitCode command_schema_generate(const SchemaRequest& request, Screen& screen);

@@ -92,6 +92,7 @@ std::optional<Estimate> estimate_copy(sqlite::Database& source, postgres::Connec
   tried.shape.name = fmt::format("_lockstep_assess_{}", ::getpid());
   tried.rules.rename.clear();
   tried.rules.added.clear();
+  for (Column& column : tried.shape.columns) column.computed_as.clear();
   const SteadyTime begun = steady_now();
   target.exec("BEGIN");
   Copied copied;

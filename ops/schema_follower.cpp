@@ -100,13 +100,22 @@ void look_at_existing(const TablePlan& plan, const TableShape& now, const ShapeC
   moves.notes.push_back({"LS-S316", plan.name(), what_changed(change)});
 }
 
+// As shape_change() wants it. A plan made of `now` itself has plain columns, which hold any values.
+TableShape with_computed(const TableShape& before, TableShape now) {
+  for (Column& column : now.columns)
+    if (const auto was = before.column_named(column.name);
+        was && !before.columns[*was].computed_as.empty())
+      column.computed_as = sqlite::generated_expression(now.sql, column.name);
+  return now;
+}
+
 void look_at_table(Database& database, const capture::Installed& installed, const TablePlan& plan,
                    bool accepted, SchemaMoves& moves) {
   const auto asks = [&](const std::string& what) {
     moves.asks.push_back({plan.name(), fmt::format("table {}: {}", plan.name(), what), true});
   };
   const TableShape now = sqlite::read_shape(database, plan.name());
-  const ShapeChange change = shape_change(plan.shape, now);
+  const ShapeChange change = shape_change(plan.shape, with_computed(plan.shape, now));
   if (change.same) {
     moves.step.changed.push_back(plan);
     moves.notes.push_back({"LS-S306", plan.name(), what_changed(change)});

@@ -1,6 +1,9 @@
 // The applying end follows the plans of the source: what it learns of them, and when they change.
+#include <fmt/format.h>
+
 #include <utility>
 
+#include "apply/foreign_key_ledger.hpp"
 #include "apply/hooks.hpp"
 #include "apply/plan_change.hpp"
 #include "ops/target_worker.hpp"
@@ -50,6 +53,47 @@ void TargetWorker::show_tables() {
         {table.plan.id, table.plan.name(), table.rows, 0, table.copied, table.indexed});
   board_.tables(std::move(progress));
   verifier_.tables(tables_);
+}
+
+void TargetWorker::build_keys(const std::stop_token& stop) {
+  board_.phase("indexing", true);
+  connection_->exec("SET lock_timeout = 0");  // its two sessions wait for each other
+  key_builder_.build(*connection_, tables_, stop);
+  if (!stop.stop_requested()) {
+    apply::enter_foreign_keys(*connection_, options_.migration, own_foreign_keys());
+    make_foreign_keys();
+  }
+  connection_->exec(fmt::format("SET lock_timeout = {}", kLockPatience.count()));
+  if (stop.stop_requested()) return;
+  apply::move_phase(*connection_, options_.migration, Phase::indexing, Phase::streaming, true);
+  ledger_.phase = Phase::streaming;
+  board_.phase("streaming", true);
+}
+
+std::vector<apply::ForeignKeySql> TargetWorker::own_foreign_keys() const {
+  return apply::own_foreign_keys(options_.schema, apply::plans_of(tables_));
+}
+
+// Those that wait: at the end of the copy, after a change of the schema, and once our role has been
+// given what it takes.
+void TargetWorker::make_foreign_keys() {
+  if (!silent_) return;
+  for (std::string& sentence :
+       apply::make_foreign_keys(*connection_, options_.migration, own_foreign_keys()))
+    board_.schema_note({"LS-T232", "", std::move(sentence)});
+}
+
+// Our role may have lost what keeps them quiet. Only after the copy there can be any.
+void TargetWorker::put_foreign_keys_aside() {
+  if (silent_ || (ledger_.phase != Phase::indexing && ledger_.phase != Phase::streaming)) return;
+  const std::size_t aside = apply::set_foreign_keys_aside(*connection_, options_.migration,
+                                                          options_.schema, own_foreign_keys());
+  if (aside > 0)
+    board_.schema_note({"LS-T232", "",
+                        fmt::format("{} foreign keys are set aside: our role may not set "
+                                    "session_replication_role any more; lockstep remove SOURCE "
+                                    "TARGET puts them back",
+                                    aside)});
 }
 
 }  // namespace lockstep::ops

@@ -22,8 +22,6 @@ using wire::Message;
 
 namespace {
 
-constexpr Milliseconds kLockPatience{5'000};
-
 wire::CopyRequest request_for(const apply::LedgerTable& table, const apply::LedgerPart& part) {
   wire::CopyRequest request{table.plan.id, std::nullopt, part.until};
   if (!part.cursor.empty())
@@ -132,6 +130,7 @@ void TargetWorker::connect() {
   ledger_ = *ledger;
   silent_ = apply::may_be_silent(*connection_);
   tables_ = apply::read_tables(*connection_, options_.migration);
+  put_foreign_keys_aside();
   if (ledger_.phase != Phase::installing) check_tables();
   show_tables();
   board_.phase(std::string(to_string(ledger_.phase)), ledger_.consistent);
@@ -201,6 +200,7 @@ void TargetWorker::follow(const std::stop_token& stop) {
   if (ledger_.phase == Phase::indexing) build_keys(stop);
   if (stop.stop_requested()) return;
   const bool keyed = ledger_.phase == Phase::streaming;
+  if (keyed) make_foreign_keys();
   if (keyed) run_after_snapshot();
   make_applier();
   // Before `follow`: behind it, capture would take this for the ack of its first batch.
@@ -266,6 +266,7 @@ void TargetWorker::finish_batch(const Message& message) {
   if (std::exchange(plans_change_, false)) {
     tables_ = apply::read_tables(*connection_, options_.migration);
     show_tables();
+    make_foreign_keys();
   }
   board_.captured(applied.position);
   ledger_.position = applied.position;
@@ -308,17 +309,6 @@ void TargetWorker::acknowledge() {
   LOCKSTEP_FAILPOINT("apply.ack_due");
   send(Kind::ack, wire::encode_position(*ledger_.position));
   LOCKSTEP_FAILPOINT("apply.acked");
-}
-
-void TargetWorker::build_keys(const std::stop_token& stop) {
-  board_.phase("indexing", true);
-  connection_->exec("SET lock_timeout = 0");  // its two sessions wait for each other
-  key_builder_.build(*connection_, tables_, stop);
-  connection_->exec(fmt::format("SET lock_timeout = {}", kLockPatience.count()));
-  if (stop.stop_requested()) return;
-  apply::move_phase(*connection_, options_.migration, Phase::indexing, Phase::streaming, true);
-  ledger_.phase = Phase::streaming;
-  board_.phase("streaming", true);
 }
 
 }  // namespace lockstep::ops

@@ -51,6 +51,8 @@ class TargetWorker {
   void cancel();
 
  private:
+  static constexpr Milliseconds kLockPatience{5'000};
+
   struct Session {
     std::uint64_t id = 0;
     std::uint64_t sent = 0, received = 0;
@@ -66,6 +68,9 @@ class TargetWorker {
   void close_lanes();
   void load(CopyLanes& lanes, std::size_t parts, const std::stop_token& stop);
   void build_keys(const std::stop_token& stop);
+  [[nodiscard]] std::vector<apply::ForeignKeySql> own_foreign_keys() const;
+  void make_foreign_keys();
+  void put_foreign_keys_aside();
   void follow(const std::stop_token& stop);
   void dispatch(const wire::Message& message);
   void meet_plans(std::vector<TablePlan> plans);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -22,7 +23,8 @@ constexpr std::size_t kLumpBytes = 128u << 10;
 std::string copy_sql(const std::string& schema, const TablePlan& table) {
   std::vector<std::string> columns;
   for (std::size_t i = 0; i < table.types.size(); ++i)
-    columns.push_back(postgres::quoted(table.target_column(i)));
+    if (table.shape.columns[i].computed_as.empty())
+      columns.push_back(postgres::quoted(table.target_column(i)));
   // Where constraints are, rows that never existed together would meet them.
   return fmt::format("COPY {} ({}) FROM STDIN (FORMAT binary)",
                      table.existing ? postgres::copy_table(schema, table.id)
@@ -49,7 +51,10 @@ Loader::Loader(postgres::Connection& connection, std::string migration, std::str
       schema_(std::move(schema)),
       table_(table),
       part_(part),
-      cursor_(std::move(cursor)) {}
+      cursor_(std::move(cursor)),
+      written_(static_cast<std::size_t>(
+          std::count_if(table.shape.columns.begin(), table.shape.columns.end(),
+                        [](const Column& column) { return column.computed_as.empty(); }))) {}
 
 Loader::~Loader() {
   copy_.reset();
@@ -78,9 +83,13 @@ void Loader::take(const EntryView& entry) {
   ++rows_;
   if (const auto bad = postgres::check_entry(table_, entry)) return hold(entry, *bad);
   if (!copy_) open();
-  postgres::append_tuple_head(lump_, table_.types.size());
+  postgres::append_tuple_head(lump_, written_);
   ValueCursor values(entry.values);
-  for (const ColumnType type : table_.types) postgres::append_field(lump_, *values.next(), type);
+  for (std::size_t i = 0; i < table_.types.size(); ++i) {
+    const auto value = values.next();
+    if (table_.shape.columns[i].computed_as.empty())
+      postgres::append_field(lump_, *value, table_.types[i]);
+  }
   if (lump_.size() < kLumpBytes) return;
   copy_->put(lump_);
   lump_.clear();

@@ -53,6 +53,7 @@ class Loader {
   TablePlan table_;
   std::uint32_t part_;
   std::string cursor_;
+  std::size_t written_;  // columns: all but those that PostgreSQL computes
   EntryReader reader_;
   std::unique_ptr<postgres::CopyIn> copy_;
   std::string lump_;

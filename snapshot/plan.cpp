@@ -44,7 +44,6 @@ std::vector<std::size_t> stored_columns(const Index& index, const TableShape& sh
 std::string index_obstacle(const Index& index, const TableShape& shape, const TableCensus& census) {
   const std::uint64_t bytes = indexed_bytes(stored_columns(index, shape), shape, census);
   if (bytes > kIndexedBytesMax) return fmt::format("its longest entry has {} bytes", bytes);
-  if (index.origin == IndexOrigin::created) return postgres::relation_name_problem(index.name);
   return {};
 }
 

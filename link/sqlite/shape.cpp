@@ -151,12 +151,6 @@ void key_by_rowid(TableShape& shape) {
   shape.keyed_by_rowid = true;
 }
 
-std::size_t count_foreign_keys(Database& database, const std::string& table) {
-  Statement list(database, fmt::format("SELECT count(DISTINCT id) FROM pragma_foreign_key_list({})",
-                                       literal(table)));
-  return list.step() ? static_cast<std::size_t>(list.integer(0)) : 0;
-}
-
 // A count for a report, so words inside comments or strings may mislead it; nothing depends on it.
 std::size_t count_checks(std::string_view sql) {
   std::string upper(sql);
@@ -237,7 +231,8 @@ TableShape read_shape(Database& database, const std::string& table) {
   find_rowid_alias(shape);
   find_rowid_name(shape);
   key_by_rowid(shape);
-  shape.foreign_keys = count_foreign_keys(database, table);
+  shape.references = read_foreign_keys(database, shape);
+  shape.foreign_keys = shape.references.size();
   shape.checks = count_checks(shape.sql);
   return shape;
 }

@@ -26,14 +26,6 @@ struct TableName {
 /// How SQL on the SQLite side spells a column: its name in quotes, or the rowid's name. Pure.
 [[nodiscard]] std::string source_name(const TableShape& shape, std::size_t column);
 
-struct ForeignKey {
-  std::vector<std::string> columns;         ///< of the child, as declared
-  std::string parent;                       ///< a table's name, as declared; it may not exist
-  std::vector<std::string> parent_columns;  ///< empty: the parent's primary key
-  std::string on_update, on_delete;         ///< in SQL: NO ACTION, CASCADE, ...
-  bool deferred = false;                    ///< DEFERRABLE INITIALLY DEFERRED
-};
-
 /// In the order of their declaration.
 [[nodiscard]] std::vector<ForeignKey> read_foreign_keys(Database& database,
                                                         const TableShape& shape);

@@ -87,6 +87,7 @@ Json column_to_json(const Column& column, ColumnType type, const ColumnSpelling&
             {"collation", exact_text(column.collation)},
             {"type", std::string(to_string(type))}};
   if (column.is_rowid) json["is_rowid"] = true;
+  if (!column.computed_as.empty()) json["computed_as"] = exact_text(column.computed_as);
   if (spelling.found != 0) {
     json["spellings"] = spellings_to_json(spelling, type);
     json["spelling_bound"] = spelling.bound;
@@ -104,6 +105,7 @@ Column column_from_json(const JsonReader& from) {
   column.default_sql = from.exact_text("default");
   column.collation = from.exact_text("collation");
   column.is_rowid = from.has("is_rowid") && from.boolean("is_rowid");
+  if (from.has("computed_as")) column.computed_as = from.exact_text("computed_as");
   return column;
 }
 
@@ -143,6 +145,36 @@ Index index_from_json(const JsonReader& from, std::size_t columns) {
   return index;
 }
 
+Json texts_to_json(const std::vector<std::string>& texts) {
+  Json json = Json::array();
+  for (const std::string& text : texts) json.push_back(exact_text(text));
+  return json;
+}
+
+std::vector<std::string> texts_from_json(const JsonReader& from) {
+  std::vector<std::string> texts;
+  for (const Json& text : from.array()) texts.push_back(read_exact_text(from.body_of(), text));
+  return texts;
+}
+
+Json reference_to_json(const ForeignKey& key) {
+  return {{"columns", texts_to_json(key.columns)},
+          {"parent", exact_text(key.parent)},
+          {"parent_columns", texts_to_json(key.parent_columns)},
+          {"on_update", key.on_update},
+          {"on_delete", key.on_delete},
+          {"deferred", key.deferred}};
+}
+
+ForeignKey reference_from_json(const JsonReader& from) {
+  return {texts_from_json(from.member("columns")),
+          from.exact_text("parent"),
+          texts_from_json(from.member("parent_columns")),
+          from.string("on_update"),
+          from.string("on_delete"),
+          from.boolean("deferred")};
+}
+
 Json shape_to_json(const TablePlan& plan) {
   const TableShape& shape = plan.shape;
   Json columns = Json::array();
@@ -165,6 +197,10 @@ Json shape_to_json(const TablePlan& plan) {
             {"checks", shape.checks},
             {"sql", exact_text(shape.sql)}};
   if (shape.keyed_by_rowid) json["keyed_by_rowid"] = true;
+  if (!shape.references.empty()) {
+    Json& references = json["references"] = Json::array();
+    for (const ForeignKey& key : shape.references) references.push_back(reference_to_json(key));
+  }
   return json;
 }
 
@@ -196,6 +232,9 @@ void read_shape(const JsonReader& from, TablePlan& plan) {
   for (const Json& json : from.member("indexes").array())
     shape.indexes.push_back(index_from_json(JsonReader(from.body_of(), json), columns));
   shape.foreign_keys = from.count("foreign_keys");
+  if (from.has("references"))
+    for (const Json& json : from.member("references").array())
+      shape.references.push_back(reference_from_json(JsonReader(from.body_of(), json)));
   shape.checks = from.count("checks");
   shape.sql = from.exact_text("sql");
 }
@@ -249,18 +288,6 @@ Value value_from_json(std::string_view body_of, const Json& json) {
     throw_unfit(body_of, "a value's class is none of SQLite's five");
   }
   return value;
-}
-
-Json texts_to_json(const std::vector<std::string>& texts) {
-  Json json = Json::array();
-  for (const std::string& text : texts) json.push_back(exact_text(text));
-  return json;
-}
-
-std::vector<std::string> texts_from_json(const JsonReader& from) {
-  std::vector<std::string> texts;
-  for (const Json& text : from.array()) texts.push_back(read_exact_text(from.body_of(), text));
-  return texts;
 }
 
 Json existing_to_json(const ExistingTarget& existing) {

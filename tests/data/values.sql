@@ -610,19 +610,20 @@ INSERT INTO b94 VALUES (1, 1);
 --then
 INSERT INTO b94 VALUES (2, '1'), (3, 1.5), (4, '1.5');
 
---# 95 equal | a row whose parent is not there is carried, the key is told
+--# 95 equal | a row whose parent is not there is carried, its foreign key is NOT VALID
 CREATE TABLE b95p(id INTEGER PRIMARY KEY);
 CREATE TABLE b95(id INTEGER PRIMARY KEY, p INT REFERENCES b95p(id));
 INSERT INTO b95p VALUES (1);
 INSERT INTO b95 VALUES (1, 1), (2, 999);
 --= b95.p bigint: 1, 999
---! b95: 
+--? SELECT convalidated::text || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'b95_p_fkey' => false FOREIGN KEY (p) REFERENCES b95p(id) NOT VALID
+--! b95_p_fkey
 
 --# 96 equal | a foreign key to a table that is not there
 CREATE TABLE b96(id INTEGER PRIMARY KEY, p INT REFERENCES b96_ghost(id));
 INSERT INTO b96 VALUES (1, 5);
 --= b96.p bigint: 5
---! b96: 
+--! foreign key (p) to b96_ghost: its parent is not carried, or is no table
 
 --# 97 equal | a foreign key that names no column
 CREATE TABLE b97p(id INTEGER PRIMARY KEY);
@@ -630,7 +631,7 @@ CREATE TABLE b97(id INTEGER PRIMARY KEY, p INT REFERENCES B97P ON DELETE SET NUL
 INSERT INTO b97p VALUES (1);
 INSERT INTO b97 VALUES (1, 1), (2, NULL);
 --= b97.p bigint: 1, NULL
---! b97: 
+--? SELECT convalidated::text || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'b97_p_fkey' => true FOREIGN KEY (p) REFERENCES b97p(id) ON DELETE SET NULL
 
 --# 98 equal | a foreign key to a column that is not unique
 CREATE TABLE b98p(id INTEGER PRIMARY KEY, n INT);
@@ -638,13 +639,13 @@ CREATE TABLE b98(id INTEGER PRIMARY KEY, p INT REFERENCES b98p(n));
 INSERT INTO b98p VALUES (1, 7), (2, 7);
 INSERT INTO b98 VALUES (1, 7);
 --= b98.p bigint: 7
---! b98: 
+--! foreign key (p) to b98p: the parent's columns are not unique
 
 --# 99 equal | DEFERRABLE INITIALLY DEFERRED
 CREATE TABLE b99(id INTEGER PRIMARY KEY, p INT REFERENCES b99(id) DEFERRABLE INITIALLY DEFERRED);
 INSERT INTO b99 VALUES (1, 2), (2, 1);
 --= b99.p bigint: 2, 1
---! b99: 
+--? SELECT convalidated::text || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'b99_p_fkey' => true FOREIGN KEY (p) REFERENCES b99(id) DEFERRABLE INITIALLY DEFERRED
 
 --# 100 equal | composite foreign keys in another order, with actions
 CREATE TABLE b100p(a INT, b INT, PRIMARY KEY (a, b));
@@ -652,7 +653,7 @@ CREATE TABLE b100(id INTEGER PRIMARY KEY, x INT, y INT, FOREIGN KEY (y, x) REFER
 INSERT INTO b100p VALUES (1, 2);
 INSERT INTO b100 VALUES (1, 1, 2);
 --= b100.y bigint: 2
---! b100: 
+--? SELECT convalidated::text || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'b100_y_x_fkey' => true FOREIGN KEY (y, x) REFERENCES b100p(b, a) ON UPDATE CASCADE ON DELETE CASCADE
 
 --# 101 equal | NOT NULL beside the key
 CREATE TABLE b101(id INTEGER PRIMARY KEY, v TEXT NOT NULL, w INT);
@@ -665,9 +666,13 @@ INSERT INTO b102 VALUES (1, 1, 'x');
 --? SELECT count(*) FROM pg_constraint WHERE conrelid = 'b102'::regclass AND contype = 'c' => 1
 --! b102: 
 
---# 103 equal | generated columns arrive with their values, and are told
-CREATE TABLE b103(id INTEGER PRIMARY KEY, a INT, b INT AS (a * 2), c TEXT GENERATED ALWAYS AS (a || 'x') STORED);
-INSERT INTO b103 VALUES (1, 2), (2, NULL);
+--# 103 equal | generated columns are computed where that is exact, else they arrive with their values, and are told
+CREATE TABLE b103(id INTEGER PRIMARY KEY, a INT, b INT AS (a * 2), c TEXT GENERATED ALWAYS AS (a || 'x') STORED, d TEXT,
+  e TEXT AS (lower(d) || '/' || coalesce(d, '')), f INT GENERATED ALWAYS AS (length(d)) STORED NOT NULL);
+INSERT INTO b103(id, a, d) VALUES (1, 2, 'Ähm'), (2, NULL, '');
+--? SELECT string_agg(attname || attgenerated::text, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'b103'::regclass AND attnum > 1 => a b c d es fs
+--= b103.e text: Ähm/Ähm, /
+--= b103.f bigint: 3, 0
 --= b103.b bigint: 4, NULL
 --= b103.c text: 2x, NULL
 --! b103: 

@@ -100,6 +100,8 @@ TablePlan sample_plan() {
                     {{{}, "NOCASE", false, "lower(\"caf\xe9\")"}},
                     "a > '\xe9'"}};
   shape.foreign_keys = 3;
+  shape.references = {{{"a\xe9", "b"}, "p\"arent", {}, "NO ACTION", "CASCADE", true},
+                      {{"c"}, "q", {"d"}, "SET NULL", "RESTRICT", false}};
   shape.checks = 2;
   shape.sql = "CREATE TABLE \"we\"\"ird\" (\n -- caf\xe9 in latin-1\n id INTEGER)";
   return plan;
@@ -118,6 +120,16 @@ void check_same(const TablePlan& a, const TablePlan& b) {
   CHECK(a.shape.autoincrement == b.shape.autoincrement);
   CHECK(a.shape.rowid_name == b.shape.rowid_name);
   CHECK(a.shape.foreign_keys == b.shape.foreign_keys);
+  REQUIRE(a.shape.references.size() == b.shape.references.size());
+  for (std::size_t i = 0; i < a.shape.references.size(); ++i) {
+    const ForeignKey &x = a.shape.references[i], &y = b.shape.references[i];
+    CHECK(x.columns == y.columns);
+    CHECK(x.parent == y.parent);
+    CHECK(x.parent_columns == y.parent_columns);
+    CHECK(x.on_update == y.on_update);
+    CHECK(x.on_delete == y.on_delete);
+    CHECK(x.deferred == y.deferred);
+  }
   CHECK(a.shape.checks == b.shape.checks);
   CHECK(a.shape.sql == b.shape.sql);
   REQUIRE(a.shape.columns.size() == b.shape.columns.size());
