@@ -114,7 +114,7 @@ void BatchReader::read_view() {
   tail_.prove_here(seen_);
   seen_ = newest;
   slices_.emplace_back();
-  begin_resets(std::exchange(tail_.stale_, {}));
+  begin_resets(tail_.take_stale());
   const Deadline deadline(to_the_end ? kNoEnd : pace_.slice());
   // By turns, each at least a step: else a writer that logs a slice's worth between two slices
   // would keep a table from ever being read anew.

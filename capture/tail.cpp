@@ -140,11 +140,14 @@ void Tail::check_drift() {
     look_for_new_tables();
     schema_version_ = version;
   }
-  if (version == rowids_version_) return;
-  rowids_version_ = version;
-  stale_.clear();
+}
+
+std::vector<std::uint32_t> Tail::take_stale() {
+  std::vector<std::uint32_t> stale;
+  if (std::exchange(rowids_version_, schema_version_) == schema_version_) return stale;
   for (const TablePlan& plan : tables_)
-    if (by_rowid(plan)) stale_.push_back(plan.id);
+    if (by_rowid(plan)) stale.push_back(plan.id);
+  return stale;
 }
 
 // A rebuild may bring our triggers back (SQLite's documentation says how), and what it did to the
@@ -176,16 +179,12 @@ void Tail::look_for_new_tables() {
 
 void Tail::prove(const Position& position) {
   const sqlite::Transaction view(reading_->database, sqlite::Transaction::Mode::deferred);
-  const std::int64_t rowids = rowids_version_;
   prove_here(position);
-  rowids_version_ = rowids;  // only a batch brings the target to the rowids of this version
 }
 
 void Tail::check_schema() {
   const sqlite::Transaction view(reading_->database, sqlite::Transaction::Mode::deferred);
-  const std::int64_t rowids = rowids_version_;
   check_drift();
-  rowids_version_ = rowids;  // only a batch brings the target to the rowids of this version
 }
 
 std::unique_ptr<BatchReader> Tail::next(const Position& after,

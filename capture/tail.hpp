@@ -106,10 +106,12 @@ class Tail {
 
  private:
   friend class BatchReader;
-  // Inside a read transaction. prove_here() also notices that tables which are followed by rowid
-  // must be read anew: they are in stale_ then.
+  // Inside a read transaction.
   void prove_here(const Position& position);
   void check_drift();
+  /// Behind it, for a batch: tables whose rowids may mean other rows than the target has. The batch
+  /// reads them anew.
+  [[nodiscard]] std::vector<std::uint32_t> take_stale();
   void look_for_rebuilt(std::int64_t version);
   void look_for_new_tables();
   [[nodiscard]] const TablePlan& plan(std::uint32_t id) const;
@@ -132,7 +134,6 @@ class Tail {
   std::vector<std::string> new_tables_;
   std::map<std::uint32_t, std::string> incarnations_;  ///< when the schema was checked last
   std::vector<std::uint32_t> rebuilt_;
-  std::vector<std::uint32_t> stale_;  ///< tables whose rowids may mean other rows now
 };
 
 /// The newest change, on any connection to the source. In the same view `seen`, if given, is proven

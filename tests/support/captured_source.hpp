@@ -193,10 +193,13 @@ class CapturedSource {
     tail_->rowids_known(capture::recorded_rowids_version(*judge_));
   }
 
-  /// Puts lost triggers back, as a restart does; the names of their tables.
+  /// Puts lost triggers back and follows with a new tail, as a restart does; the names of their
+  /// tables.
   std::vector<std::string> reinstall() {
     sqlite::Database database = sqlite::Database::open(path_, sqlite::OpenMode::read_write);
-    return capture::reinstall_triggers(database, plans());
+    std::vector<std::string> names = capture::reinstall_triggers(database, plans());
+    reopen();
+    return names;
   }
 
   /// The next batch, as it would go over the wire; nothing if nothing was written.
