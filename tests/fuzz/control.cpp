@@ -1,6 +1,7 @@
 // Bodies of control messages. What can be read is written and read again: both must say the same.
 #include "link/wire/control.hpp"
 #include "link/wire/message.hpp"
+#include "link/wire/verification.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 namespace {
@@ -54,6 +55,27 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case wire::Kind::refusal:
       there_and_back(body, wire::decode_refusal, wire::encode_refusal);
+      break;
+    case wire::Kind::barrier_wanted:
+      there_and_back(body, wire::decode_barrier_wanted, wire::encode_barrier_wanted);
+      break;
+    case wire::Kind::barrier:
+      there_and_back(body, wire::decode_barrier, wire::encode_barrier);
+      break;
+    case wire::Kind::digests:
+      there_and_back(body, wire::decode_digests, wire::encode_digests);
+      break;
+    case wire::Kind::narrow:
+      there_and_back(body, wire::decode_narrow, wire::encode_narrow);
+      break;
+    case wire::Kind::block_rows:
+      there_and_back(body, wire::decode_block_rows, wire::encode_block_rows);
+      break;
+    case wire::Kind::shown_rows:
+      there_and_back(body, wire::decode_shown_rows, wire::encode_shown_rows);
+      break;
+    case wire::Kind::barrier_failed:
+      there_and_back(body, wire::decode_barrier_failed, wire::encode_barrier_failed);
       break;
     case wire::Kind::batch_rows:  // see rows.cpp; the other two have no body
     case wire::Kind::bye:
