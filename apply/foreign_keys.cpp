@@ -215,10 +215,11 @@ std::vector<std::string> foreign_keys_left_out(const TablePlan& plan,
   }
   if (made == 0 || silent == true) return sentences;
   sentences.push_back(fmt::format(
-      "{} foreign key(s) until lockstep remove SOURCE TARGET makes them{}", made,
-      silent ? ": lockstep's role may not set session_replication_role, so their actions would "
-               "change rows by themselves"
-             : ", unless lockstep's role may set session_replication_role"));
+      "{} foreign key(s) yet: lockstep remove SOURCE TARGET makes them at the end. To have them "
+      "now, "
+      "GRANT SET ON PARAMETER session_replication_role to lockstep's role, so that their actions "
+      "keep quiet",
+      made));
   return sentences;
 }
 

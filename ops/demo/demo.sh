@@ -114,7 +114,15 @@ for ((second = 0; second < stream_seconds; ++second)); do
   sleep 1
 done
 
-say "6  the application stops; everything is applied; lockstep stops"
+say "6  both sides compared, row by row, while the application goes on writing"
+"$lockstep" verify "$source" "$target"
+
+say "7  somebody changes the last digits of one number on PostgreSQL: found, shown, repaired"
+"$server/psql" -qX -h "$work/pg" -U lockstep -d postgres -v ON_ERROR_STOP=1 \
+  -c "UPDATE ohlcv_data SET high = high * (1 + 1e-15) WHERE id = (SELECT id FROM ohlcv_data ORDER BY id LIMIT 1 OFFSET 4242)"
+"$lockstep" verify "$source" "$target" --repair --yes
+
+say "8  the application stops; everything is applied; lockstep stops"
 exec 7>&-
 wait "$writer_pid" || { cat "$work/writer.err" >&2; exit 1; }
 writer_pid=''
@@ -129,11 +137,11 @@ kill -INT "$run_pid"
 wait "$run_pid" || true
 run_pid=''
 
-say "7  both sides, row by row"
+say "9  both sides at rest, row by row"
 equal=0
 "$lockstep" verify "$source" "$target" || equal=$?
 
-say "8  out again"
+say "10  out again"
 "$lockstep" remove "$source" "$target"
 leftover=$("$tools/lockstep-compare" "$source" "host=$work/pg dbname=postgres user=lockstep" >"$work/compare.out" && echo equal || echo DIFFERENT)
 
