@@ -244,6 +244,11 @@ void Board::stop_awaiting() {
   status_.awaited.reset();
 }
 
+void Board::verified(Verified result) {
+  const std::lock_guard lock(mutex_);
+  status_.verified = std::move(result);
+}
+
 void Board::fail(const Error& error) {
   const std::lock_guard lock(mutex_);
   if (!failure_) failure_ = error;

@@ -74,6 +74,7 @@ class Board {
   void turned_away(std::int64_t clients, const std::string& last, std::int64_t dropped);
   void await(const std::string& code, const std::string& what);
   void stop_awaiting();
+  void verified(Verified result);
 
   /// The first error that ends the run; later ones are ignored.
   void fail(const Error& error);

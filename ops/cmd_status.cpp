@@ -86,6 +86,18 @@ void print_tables(const Status& status, Screen& screen) {
   }
 }
 
+void print_verified(const json& verified, Screen& screen) {
+  if (!verified.is_object()) return;
+  const auto different = count_of(verified, "different").value_or(0);
+  screen.result(fmt::format(
+      "  verified   {} at {}: {} rows of {} {}{}",
+      different > 0 ? "DIFFERENT" : text_of(verified, "state"), text_of(verified, "ended"),
+      text_of(verified, "rows"), text_of(verified, "tables"),
+      verified.value("all", true) ? "tables" : "chosen tables",
+      different > 0 ? fmt::format("; {} differ: lockstep verify --repair", grouped(different))
+                    : ""));
+}
+
 void print_status(const Observed& observed, Screen& screen) {
   screen.json(observed.json);
   const json object = json::parse(observed.json);
@@ -108,6 +120,7 @@ void print_status(const Observed& observed, Screen& screen) {
   if (const std::string text = quarantine_text(waiting); !text.empty())
     screen.result(fmt::format("  absent     {}: lockstep quarantine list {}", text,
                               shell_word(text_of(object, "source"))));
+  print_verified(object.value("verified", json()), screen);
   const json& awaited = object["awaited"];
   if (awaited.is_object())
     screen.result(fmt::format("  waiting    since {}: {}", text_of(awaited, "since"),

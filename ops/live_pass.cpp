@@ -11,6 +11,8 @@ namespace lockstep::ops {
 
 namespace {
 
+constexpr Milliseconds kTakenUpWithin{15'000};
+
 [[noreturn]] void throw_nobody_follows() {
   throw Error(
       {.code = "LS-V503",
@@ -33,7 +35,6 @@ namespace {
 // The pass of a running lockstep, from its request to its end.
 verify::Pass wait_for_pass(const std::string& path, postgres::Connection& target, std::int64_t id,
                            Screen& screen) {
-  constexpr Milliseconds kTakenUpWithin{15'000};
   const Deadline deadline(kTakenUpWithin);
   for (int look = 1;; ++look) {
     const auto pass = verify::read_pass(target, id);
@@ -60,6 +61,11 @@ verify::Pass wait_for_pass(const std::string& path, postgres::Connection& target
 verify::Pass run_live_pass(const std::string& path, postgres::Connection& target,
                            const std::string& migration, const std::vector<std::string>& tables,
                            Screen& screen) {
+  // The one that follows makes the tables.
+  for (const Deadline deadline(kTakenUpWithin); !verify::records_exist(target);) {
+    if (deadline.passed()) throw_nobody_follows();
+    std::this_thread::sleep_for(Milliseconds{50});
+  }
   const std::int64_t id = verify::request_pass(target, migration, tables);
   const verify::Pass pass = wait_for_pass(path, target, id, screen);
   screen.end_progress();

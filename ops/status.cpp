@@ -56,6 +56,18 @@ json awaited_json(const std::optional<Awaited>& awaited) {
   return {{"code", awaited->code}, {"what", awaited->what}, {"since", rfc3339(awaited->since_us)}};
 }
 
+json verified_json(const std::optional<Verified>& verified) {
+  if (!verified) return nullptr;
+  return {{"pass", verified->pass},
+          {"state", verified->state},
+          {"all", verified->all},
+          {"tables", verified->tables},
+          {"rows", verified->rows},
+          {"different", verified->different},
+          {"quarantined", verified->quarantined},
+          {"ended", rfc3339(verified->ended_us)}};
+}
+
 }  // namespace
 
 std::string_view state_of(const TableProgress& table) {
@@ -106,6 +118,7 @@ std::string status_json(const Status& status, std::string_view type) {
       {"source_seen_us", status.source_seen_us},
       {"target_seen_us", status.target_seen_us},
       {"awaited", awaited_json(status.awaited)},
+      {"verified", verified_json(status.verified)},
       {"stalled", nullptr}};
   return object.dump(-1, ' ', false, json::error_handler_t::replace);
 }

@@ -41,6 +41,15 @@ struct Awaited {
   std::int64_t since_us = 0;
 };
 
+/// The newest comparison of both sides that is over.
+struct Verified {
+  std::int64_t pass = 0;
+  std::string state;  ///< equal, different, failed
+  bool all = true;    ///< of all tables
+  std::int64_t tables = 0, rows = 0, different = 0, quarantined = 0;
+  std::int64_t ended_us = 0;
+};
+
 /// A consistent picture of a run at one moment. status_json() documents the published form.
 struct Status {
   std::string migration, source, target, schema;
@@ -70,6 +79,7 @@ struct Status {
   std::int64_t dropped = 0;  ///< messages of several frames
   std::vector<TableProgress> tables;
   std::optional<Awaited> awaited;
+  std::optional<Verified> verified;
   /// When the two workers last went through their loops; 0: there is no such worker here.
   std::int64_t source_seen_us = 0, target_seen_us = 0;
 };

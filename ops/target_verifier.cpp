@@ -73,12 +73,21 @@ void TargetVerifier::look_for_pass(postgres::Connection& ledger) {
     const std::lock_guard lock(mutex_);
     if (busy_) return;
   }
+  if (!std::exchange(records_made_, true)) verify::create_records(ledger);
   auto pass = verify::next_pass(ledger, target_.migration);
   if (!pass) return;
   const std::lock_guard lock(mutex_);
   wanted_ = std::move(pass);
   busy_ = true;
   came_.notify_all();
+}
+
+std::optional<verify::PassResult> TargetVerifier::take_result(postgres::Connection& ledger) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!std::exchange(news_, false)) return std::nullopt;
+  }
+  return verify::last_result(ledger, target_.migration);
 }
 
 void TargetVerifier::open_view(const wire::Barrier& barrier) noexcept {
@@ -131,6 +140,7 @@ void TargetVerifier::work(const std::stop_token& stop) {
     if (over) {
       wanted_.reset();
       busy_ = false;
+      news_ = true;
       backoff.reset();
     } else {
       came_.wait_for(lock, stop, backoff.next(), [] { return false; });
@@ -174,6 +184,7 @@ const TablePlan& TargetVerifier::plan_of(std::size_t table) const {
 
 void TargetVerifier::run_pass(const verify::Pass& pass) {
   open_connections();
+  verify::forget_old_passes(*ledger_, target_.migration);
   make_records(pass);
   verify::move_pass(*ledger_, pass.id, verify::PassState::running, "");
   compare_tables(pass);

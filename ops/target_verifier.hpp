@@ -42,6 +42,8 @@ class TargetVerifier {
 
   /// Begins the pass that somebody asked for, if any; asks at most every half second.
   void look_for_pass(postgres::Connection& ledger);
+  /// What the last pass came to, if that is news: also of an earlier process, at the first call.
+  [[nodiscard]] std::optional<verify::PassResult> take_result(postgres::Connection& ledger);
   /// Everything up to the barrier has been applied and nothing behind it: opens the read view.
   /// Never throws: what goes wrong is the pass's trouble, not apply's.
   void open_view(const wire::Barrier& barrier) noexcept;
@@ -97,9 +99,12 @@ class TargetVerifier {
   std::vector<TablePlan> plans_;
   std::optional<verify::Pass> wanted_;
   bool busy_ = false;
+  bool news_ = true;  ///< a pass is over, or may have been
   std::array<std::optional<postgres::Connection>, kViews> views_;  // see open_view()
 
-  SteadyTime looked_at_{};  // apply's thread
+  // Apply's thread.
+  SteadyTime looked_at_{};
+  bool records_made_ = false;
   // The verifier's thread.
   std::stop_token stop_;
   std::uint64_t next_barrier_;

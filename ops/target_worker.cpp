@@ -210,8 +210,7 @@ void TargetWorker::follow(const std::stop_token& stop) {
     const auto message = receive(stop, Milliseconds{250});
     if (message) dispatch(*message);
     if (!message) check_tables_if_due();
-    if (ledger_.phase == Phase::streaming && connection_->idle())
-      verifier_.look_for_pass(*connection_);
+    if (ledger_.phase == Phase::streaming && connection_->idle()) serve_verifier();
     if (ledger_.phase == Phase::indexing) become_consistent(stop);
   }
 }

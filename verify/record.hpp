@@ -52,13 +52,18 @@ struct DifferenceRecord {
   std::string shown;  ///< for people: key, column, both values
 };
 
-/// Makes the tables if they are not there yet.
+[[nodiscard]] bool records_exist(postgres::Connection& connection);
+/// Makes the tables if they are not there yet; the ledger is. For the role that follows.
 void create_records(postgres::Connection& connection);
 
-/// Asks the lockstep that follows this migration for a pass. Returns its id.
+/// Asks the lockstep that follows this migration for a pass. Returns its id. The tables are there;
+/// a role that may only read otherwise may do this.
 [[nodiscard]] std::int64_t request_pass(postgres::Connection& connection,
                                         const std::string& migration,
                                         const std::vector<std::string>& tables);
+
+/// Keeps the last 20.
+void forget_old_passes(postgres::Connection& connection, const std::string& migration);
 
 /// The pass that is running or, if none is, the oldest one that was asked for.
 [[nodiscard]] std::optional<Pass> next_pass(postgres::Connection& connection,
@@ -68,6 +73,17 @@ void move_pass(postgres::Connection& connection, std::int64_t id, PassState stat
                const std::string& problem);
 /// True: nobody had taken it up, and nobody will.
 [[nodiscard]] bool withdraw_pass(postgres::Connection& connection, std::int64_t id);
+
+/// What the newest pass that is over came to.
+struct PassResult {
+  std::int64_t id = 0;
+  PassState state = PassState::failed;
+  bool all = true;  ///< of all tables that are followed
+  std::int64_t tables = 0, rows = 0, different = 0, quarantined = 0;
+  std::int64_t ended_us = 0;  ///< by the server's clock
+};
+[[nodiscard]] std::optional<PassResult> last_result(postgres::Connection& connection,
+                                                    const std::string& migration);
 
 [[nodiscard]] std::vector<TableRecord> read_records(postgres::Connection& connection,
                                                     std::int64_t pass);

@@ -76,10 +76,15 @@ TEST_CASE("with the printed roles the whole job is done, and nobody can do more 
   require_code(lockstep({"verify", file, verify}), 0);
   require_code(lockstep({"status", verify}), 0);
 
+  // Asking for a comparison is the one thing that it may write, and verify did.
+  CHECK(server().value("SELECT count(*) FROM lockstep.verify_passes WHERE state = 'equal'",
+                       "least") == "1");
+
   // The application: reads the copied tables, and that is all.
   CHECK(attempt("shop_app", "least", "SELECT count(*) FROM shop.ohlcv_data").empty());
   refused_all("shop_app", "least",
               {"SELECT * FROM lockstep.ledger",
+               "INSERT INTO lockstep.verify_passes(migration) VALUES ('x')",
                "SELECT * FROM lockstep.ledger_parts",
                "UPDATE lockstep.ledger SET role = 'primary'",
                "DELETE FROM lockstep.ledger",
@@ -148,6 +153,8 @@ TEST_CASE("with the printed roles the whole job is done, and nobody can do more 
                "SET default_transaction_read_only = off; UPDATE lockstep.ledger SET seq = 0",
                "SET default_transaction_read_only = off; DELETE FROM shop.ohlcv_data",
                "SET default_transaction_read_only = off; CREATE TEMPORARY TABLE x(y int)",
+               "SET default_transaction_read_only = off; UPDATE lockstep.verify_passes SET state = "
+               "'equal'",
                "SELECT * FROM private.pay", "SET ROLE lockstep_apply"});
   CHECK(attempt("lockstep_owner", "least", "SELECT 1").find("not permitted to log in") !=
         std::string::npos);

@@ -251,6 +251,16 @@ TEST_CASE("while a hostile writer runs no pass finds a difference", "[system]") 
   // Nothing moved a rowid: no table had to be read anew.
   const Outcome status = lockstep({"status", file, "--json"});
   CHECK(Json::parse(status.output)["resyncs"] == 0);
+  Json verified;
+  CHECK(wait_until(
+      [&] {
+        verified = Json::parse(lockstep({"status", file, "--json"}).output)["verified"];
+        return verified.is_object() && verified["pass"] == 3;
+      },
+      10s, 50ms));
+  CHECK(verified["state"] == "equal");
+  CHECK(verified["quarantined"] > 0);
+  CHECK(verified["all"] == true);
 }
 
 TEST_CASE("a pass goes on where kill -9 ended it", "[system]") {
