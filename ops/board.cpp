@@ -14,6 +14,7 @@ constexpr Milliseconds kQuantilesEvery{250};
 constexpr std::size_t kNotesMax = 100;  // more would be noise; the counters in the status go on
 constexpr std::chrono::minutes kLongReadNoteEvery{1};
 constexpr std::chrono::minutes kRefusalNoteEvery{1};
+constexpr std::chrono::minutes kQuarantineNoteEvery{1};
 
 double quantile(std::vector<double> values, double share) {
   const auto at = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
@@ -148,9 +149,13 @@ void Board::resyncing(std::uint32_t table) {
 
 void Board::quarantine(std::int64_t held, std::int64_t skipped) {
   const std::lock_guard lock(mutex_);
-  if (held > status_.quarantined.value_or(0))
+  const auto now = steady_now();
+  if (held > status_.quarantined.value_or(0) &&
+      (!quarantine_noted_ || now - *quarantine_noted_ >= kQuarantineNoteEvery)) {
+    quarantine_noted_ = now;
     note({"LS-D402", "",
           fmt::format("{} row(s) wait in quarantine: lockstep quarantine list", held)});
+  }
   status_.quarantined = held;
   status_.skipped = skipped;
 }

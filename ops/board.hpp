@@ -103,7 +103,7 @@ class Board {
   mutable std::optional<Quantiles> quantiles_;
   std::vector<Note> notes_;
   std::set<std::string> schema_notes_;
-  std::optional<SteadyTime> long_read_noted_, message_refused_, client_refused_;
+  std::optional<SteadyTime> long_read_noted_, message_refused_, client_refused_, quarantine_noted_;
   std::int64_t clients_refused_ = 0;
   std::optional<SteadyTime> copy_started_;
 };

@@ -24,7 +24,9 @@ constexpr std::size_t kHeadBytes = kDigestBytes + 1;
 constexpr std::size_t kContentBytesMax = std::size_t{16} << 20;
 // Without waiting for a pipe, without following a link.
 constexpr int kOpenFlags = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-constexpr int kReadsMax = 3;  // a publish may come between two reads of ours
+// A publish may come between two reads of ours, and on a busy machine it may take a while.
+constexpr int kReadsMax = 100;
+constexpr Milliseconds kReadGap{2};
 // read_published() holds the lock for some microseconds to see whether it is free: not to be taken
 // for a run.
 constexpr int kTakesMax = 20;
@@ -173,6 +175,8 @@ std::optional<PublishedStatus> read_published(const std::string& database_path) 
       published.text = *std::move(text);
       break;
     }
+    if (!published.alive) break;
+    std::this_thread::sleep_for(kReadGap);  // between its two steps of publishing
   }
   return published;
 }
