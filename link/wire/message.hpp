@@ -19,7 +19,9 @@ inline constexpr std::uint16_t kVersion = 2;
 inline constexpr std::size_t kHeaderBytes = 40;
 inline constexpr std::size_t kBodyBytesMax = std::size_t{4}
                                              << 20;  // larger frames are refused unread
-inline constexpr std::size_t kFragmentBytesTarget = std::size_t{256} << 10;
+// libzmq takes a peer for dead from which no whole message came for 10 s (socket.cpp): a fragment
+// must fit through a narrow line in less, 32 KiB at 64 kbit/s in 4 s.
+inline constexpr std::size_t kFragmentBytesTarget = std::size_t{32} << 10;
 
 enum class Kind : std::uint16_t {
   hello = 1,       ///< apply -> capture, JSON: who asks, from which position

@@ -163,12 +163,12 @@ TEST_CASE("what a DBA set for a database does not reach lockstep") {
   require_caught_up(both.process(), both.file());
   both.write_some();
   require_caught_up(both.process(), both.file());
-  // It may rest for longer than idle sessions are granted.
+  // It may rest for longer than idle sessions are granted (it asks for passes twice a second).
   REQUIRE(wait_until(
       [&] {
         return server().value(
                    fmt::format("SELECT 1 FROM pg_stat_activity WHERE datname = 'odd' AND "
-                               "{} AND now() - state_change > '0.5 s'",
+                               "{} AND now() - state_change > '0.35 s'",
                                kOurs)) == "1";
       },
       20s));
