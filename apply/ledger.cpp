@@ -348,7 +348,7 @@ void remove_ledger(Connection& connection, const std::string& migration) {
     if (connection.exec("SELECT 1 FROM lockstep.ledger").rows() > 0) return;
     connection.exec(
         "DROP TABLE IF EXISTS lockstep.verify_differences, lockstep.verify_tables, "
-        "lockstep.verify_passes");
+        "lockstep.verify_passes, lockstep.verify_queries");
     connection.exec("DROP TABLE IF EXISTS lockstep.ledger_hooks");
     connection.exec("DROP TABLE IF EXISTS lockstep.ledger_foreign_keys");
     connection.exec("DROP TABLE IF EXISTS lockstep.quarantine");

@@ -5,11 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "config/line_index.hpp"
 #include "config/rules.hpp"
@@ -82,6 +84,16 @@ std::string expanded(const std::string& text, const Variable& variable, std::str
   return out;
 }
 
+bool is_day(const std::string& text) {
+  const auto number = [&](std::size_t at, std::size_t digits) {
+    return static_cast<unsigned>(std::stoul(text.substr(at, digits)));
+  };
+  return std::chrono::year_month_day(std::chrono::year(static_cast<int>(number(0, 4))),
+                                     std::chrono::month(number(5, 2)),
+                                     std::chrono::day(number(8, 2)))
+      .ok();
+}
+
 class Reader {
  public:
   Reader(const json& document, Loaded& loaded, const Variable& variable)
@@ -101,6 +113,8 @@ class Reader {
     text("/snapshot/on_existing_row", settings.on_existing_row);
     text("/on_bad_value", settings.on_bad_value);
     columns();
+    validators();
+    waivers();
     const json::json_pointer dsn("/target/dsn");
     loaded_.target_written_out =
         document_.contains(dsn) &&
@@ -145,7 +159,43 @@ class Reader {
   void columns() {
     if (!document_.contains("columns")) return;
     for (const auto& [name, column] : document_["columns"].items())
-      loaded_.settings.columns.push_back({name, column.value("on_bad_value", "")});
+      loaded_.settings.columns.push_back(
+          {name, column.value("on_bad_value", ""), column.value("pii", false)});
+  }
+
+  void validators() {
+    const json::json_pointer pointer("/verify/validators");
+    if (!document_.contains(pointer)) return;
+    std::set<std::string> names;
+    for (const json& given : document_[pointer]) {
+      const std::string path =
+          pointer_to("/verify/validators", std::to_string(loaded_.settings.validators.size()));
+      Validator validator{given["name"], given["source"], given["target"], "equal"};
+      const json expect = given.value("expect", json("equal"));
+      validator.expect = expect.is_string()
+                             ? expect.get<std::string>()
+                             : fmt::format("within {}%", expect["within_percent"].get<double>());
+      if (!names.insert(validator.name).second)
+        problem(pointer_to(path, "name"), "another validator has this name");
+      loaded_.settings.validators.push_back(std::move(validator));
+    }
+  }
+
+  void waivers() {
+    if (!document_.contains("waivers")) return;
+    for (const json& given : document_["waivers"]) {
+      Waiver waiver{given["check"],  given["table"], given.value("max_rows", std::uint64_t{1}),
+                    given["reason"], given["by"],    given["until"]};
+      if (!is_day(waiver.until))
+        problem(pointer_to(pointer_to("/waivers", std::to_string(loaded_.settings.waivers.size())),
+                           "until"),
+                "there is no such day");
+      loaded_.settings.waivers.push_back(std::move(waiver));
+    }
+  }
+
+  void problem(const std::string& path, std::string what) {
+    loaded_.problems.push_back({path, loaded_.lines[path], std::move(what), ""});
   }
 
   const json& document_;

@@ -27,6 +27,22 @@ struct HookEntry {
 struct ColumnSetting {
   std::string column;        ///< "table.column"
   std::string on_bad_value;  ///< "stop", "quarantine"
+  bool pii = false;          ///< nobody is shown its values
+};
+
+/// A pair of queries, and what is expected of their answers.
+struct Validator {
+  std::string name, source, target;
+  std::string expect;  ///< "equal", "<=", "no-rows", "within N%"
+};
+
+/// A finding of `verify` that somebody answers for.
+struct Waiver {
+  std::string check;  ///< its code
+  std::string table;  ///< a glob; of a validator, its name
+  std::uint64_t rows_max = 1;
+  std::string reason, by;
+  std::string until;  ///< the last day, YYYY-MM-DD in UTC
 };
 
 struct Settings {
@@ -42,6 +58,8 @@ struct Settings {
   std::string on_existing_row;  ///< fail, update or skip
   std::string on_bad_value;     ///< of every column that `columns` does not name
   std::vector<ColumnSetting> columns;
+  std::vector<Validator> validators{};
+  std::vector<Waiver> waivers{};
 };
 
 }  // namespace lockstep::config

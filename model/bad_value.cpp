@@ -36,6 +36,17 @@ std::vector<OnBadValue> choices_for(const BadValuePolicy& policy, const TableSha
   return choices;
 }
 
+std::vector<bool> personal_for(const BadValuePolicy& policy, const TableShape& shape,
+                               const TablePlan* before) {
+  std::vector<bool> personal;
+  for (const Column& column : shape.columns) {
+    const auto was = before != nullptr ? before->shape.column_named(column.name) : std::nullopt;
+    personal.push_back(policy.personal ? policy.personal->contains(shape.name + "." + column.name)
+                                       : was && before->is_personal(*was));
+  }
+  return personal;
+}
+
 std::vector<std::string> unknown_columns(const BadValuePolicy& policy,
                                          const std::vector<const TableShape*>& shapes) {
   std::set<std::string> known;
@@ -44,6 +55,9 @@ std::vector<std::string> unknown_columns(const BadValuePolicy& policy,
   std::vector<std::string> unknown;
   for (const auto& [name, choice] : policy.columns)
     if (!known.contains(name)) unknown.push_back(name);
+  if (policy.personal)
+    for (const std::string& name : *policy.personal)
+      if (!known.contains(name) && !policy.columns.contains(name)) unknown.push_back(name);
   return unknown;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,8 +20,10 @@ namespace lockstep {
 struct BadValuePolicy {
   std::optional<OnBadValue> all;              ///< nothing: as it was, at first stop
   std::map<std::string, OnBadValue> columns;  ///< by "table.column"; goes before `all`
+  /// Columns with personal data, by "table.column"; nothing: as it was.
+  std::optional<std::set<std::string>> personal{};
 
-  [[nodiscard]] bool empty() const { return !all && columns.empty(); }
+  [[nodiscard]] bool empty() const { return !all && columns.empty() && !personal; }
 };
 
 /// One choice per column of `shape`. `before` is the plan that was in force, nullptr if there was
@@ -28,6 +31,10 @@ struct BadValuePolicy {
 [[nodiscard]] std::vector<OnBadValue> choices_for(const BadValuePolicy& policy,
                                                   const TableShape& shape, const TablePlan* before,
                                                   OnBadValue otherwise);
+
+/// One mark per column of `shape`, likewise.
+[[nodiscard]] std::vector<bool> personal_for(const BadValuePolicy& policy, const TableShape& shape,
+                                             const TablePlan* before);
 
 /// Names in `policy` that no column of these tables has.
 [[nodiscard]] std::vector<std::string> unknown_columns(

@@ -54,6 +54,10 @@ bool TablePlan::is_converted(std::size_t column) const {
   return column < rules.columns.size() && rules.columns[column].changes_values();
 }
 
+bool TablePlan::is_personal(std::size_t column) const {
+  return column < personal.size() && personal[column];
+}
+
 OnBadValue TablePlan::on_bad_value_of(std::size_t column) const {
   return column < on_bad_value.size() ? on_bad_value[column] : OnBadValue::stop;
 }

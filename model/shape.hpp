@@ -130,10 +130,11 @@ enum class OnBadValue : std::uint8_t {
 struct TablePlan {
   std::uint32_t id = 0;  ///< its number in the change table; never reused within an era
   TableShape shape;
-  std::vector<ColumnType> types;             ///< one per column
-  std::vector<ColumnSpelling> spellings;     ///< one per column; shorter: unknown, not bound
-  std::vector<OnBadValue> on_bad_value{};    ///< one per column; shorter: stop
-  std::int64_t sequence = 0;                 ///< sqlite_sequence when planned; 0: none
+  std::vector<ColumnType> types;           ///< one per column
+  std::vector<ColumnSpelling> spellings;   ///< one per column; shorter: unknown, not bound
+  std::vector<OnBadValue> on_bad_value{};  ///< one per column; shorter: stop
+  std::vector<bool> personal{};  ///< one per column; shorter: no. Values that nobody is shown
+  std::int64_t sequence = 0;     ///< sqlite_sequence when planned; 0: none
   std::vector<std::string> carried_indexes;  ///< names of shape.indexes that PostgreSQL gets too
   std::vector<std::string> left_out;  ///< what it does not get, one sentence each; told to the user
   TableRules rules{};                 ///< of the configuration; entries hold values after them
@@ -152,6 +153,7 @@ struct TablePlan {
   [[nodiscard]] bool is_key(std::size_t column) const;
   [[nodiscard]] ColumnSpelling spelling(std::size_t column) const;
   [[nodiscard]] OnBadValue on_bad_value_of(std::size_t column) const;
+  [[nodiscard]] bool is_personal(std::size_t column) const;
 };
 
 }  // namespace lockstep

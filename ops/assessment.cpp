@@ -174,6 +174,7 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const T
                                : snapshot::plan_table(id, shape, facts.census, sequence,
                                                       facts.rules, facts.on_bad_value);
     planned.plan.on_bad_value = facts.on_bad_value;
+    planned.plan.personal = personal_for(choice.on_bad_value, shape, nullptr);
     facts.data_problems = planned.problems;
     facts.left_out = planned.plan.left_out;
   } else {

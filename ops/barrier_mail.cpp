@@ -49,6 +49,8 @@ void BarrierMail::received(Kind kind, std::string body) {
     one.barrier = wire::decode_digests(one.body).barrier;
   } else if (kind == Kind::block_rows) {
     one.barrier = wire::decode_block_rows(one.body).barrier;
+  } else if (kind == Kind::query_answers) {
+    one.barrier = wire::decode_query_answers(one.body).barrier;
   } else {
     one.barrier = wire::decode_shown_rows(one.body).barrier;
   }

@@ -15,6 +15,8 @@
 #include "ops/names.hpp"
 #include "ops/observe.hpp"
 #include "ops/repair.hpp"
+#include "ops/schema_checks.hpp"
+#include "ops/verify_queries.hpp"
 #include "ops/verify_report.hpp"
 #include "verify/compare.hpp"
 
@@ -116,12 +118,30 @@ bool may_repair(const VerifyRequest& request, std::uint64_t rows) {
   return answer == "y" || answer == "yes";
 }
 
+// What is asked for beside the rows, of the lockstep that follows.
+void add_checks(const std::string& path, const std::string& migration, postgres::Connection& target,
+                const VerifyRequest& request, VerifyTotals& totals, Screen& screen) {
+  const auto tables = apply::read_tables(target, migration);
+  const auto pairs = wanted_pairs(request, tables);
+  if (!pairs.empty()) totals.verdicts = ask_running(path, target, migration, pairs, screen);
+  screen.end_progress();
+  if (!request.checks) return;
+  target.exec("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
+  totals.findings = check_schema(target, ledger_of(target, migration), tables, request.tables);
+  target.abort();
+}
+
 ExitCode verify_running(const std::string& path, const std::string& migration,
                         postgres::Connection& target, const VerifyRequest& request,
                         Screen& screen) {
   static_cast<void>(ledger_of(target, migration));
+  VerifyTotals totals;
+  if (request.counts) {
+    add_checks(path, migration, target, request, totals, screen);
+    return conclude(std::move(totals), request, screen);
+  }
   verify::Pass pass = run_live_pass(path, target, migration, request.tables, screen);
-  VerifyTotals totals = print_pass(target, pass, screen);
+  totals = print_pass(target, pass, screen);
   std::uint64_t before = 0;
   while (request.repair && totals.different > 0 &&
          (before == 0 ? may_repair(request, totals.different) : totals.different < before)) {
@@ -140,7 +160,8 @@ ExitCode verify_running(const std::string& path, const std::string& migration,
     pass = run_live_pass(path, target, migration, request.tables, screen);
     totals = print_pass(target, pass, screen);
   }
-  return conclude(totals, screen);
+  add_checks(path, migration, target, request, totals, screen);
+  return conclude(std::move(totals), request, screen);
 }
 
 std::map<std::uint32_t, verify::QuarantinedKeys> quarantined_keys(postgres::Connection& target,
@@ -149,6 +170,56 @@ std::map<std::uint32_t, verify::QuarantinedKeys> quarantined_keys(postgres::Conn
   for (apply::QuarantinedRow& each : apply::read_quarantine(target, migration))
     keys[each.row.table].insert(std::move(each.row.key));
   return keys;
+}
+
+// The ledger's plans, with the marks of personal data as the last start made them.
+std::vector<apply::LedgerTable> tables_at_rest(postgres::Connection& target,
+                                               const capture::Installed& installed) {
+  std::vector<apply::LedgerTable> tables = apply::read_tables(target, installed.migration);
+  for (apply::LedgerTable& table : tables)
+    for (const TablePlan& plan : installed.tables)
+      if (plan.id == table.plan.id) table.plan.personal = plan.personal;
+  return tables;
+}
+
+void compare_tables(sqlite::Database& source, postgres::Connection& target, const LedgerRow& ledger,
+                    const std::vector<apply::LedgerTable>& tables, VerifyTotals& totals,
+                    Screen& screen) {
+  print_head(screen);
+  auto waiting = quarantined_keys(target, ledger.migration);
+  for (const apply::LedgerTable& table : tables) {
+    const verify::Comparison result = verify::compare_table(
+        source, target, ledger.target_schema, table.plan,
+        [&](std::uint64_t seen) {
+          screen.progress(fmt::format("comparing {}: {} rows", table.plan.name(),
+                                      grouped(static_cast<std::int64_t>(seen))));
+        },
+        std::move(waiting[table.plan.id]));
+    const TableLine line = line_of(result);
+    print(line, screen);
+    totals.add(line);
+  }
+}
+
+ExitCode verify_at_rest(sqlite::Database& source, postgres::Connection& target,
+                        const capture::Installed& installed, const VerifyRequest& request,
+                        Screen& screen) {
+  const LedgerRow ledger = wait_for_rest(source, target, installed);
+  screen.result(fmt::format("comparing at {}", to_string(*ledger.position)));
+  VerifyTotals totals;
+  {
+    const sqlite::Transaction view(source, sqlite::Transaction::Mode::deferred);
+    target.exec("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
+    const auto tables = tables_at_rest(target, installed);
+    if (!request.counts) compare_tables(source, target, ledger, tables, totals, screen);
+    totals.verdicts =
+        ask_at_rest(source, target, ledger, apply::plans_of(tables), wanted_pairs(request, tables));
+    if (request.checks) totals.findings = check_schema(target, ledger, tables, request.tables);
+    target.abort();
+  }
+  const Position newest = capture::newest_position(source, installed.era);
+  if (newest != *ledger.position) throw_not_at_rest(newest, ledger.position);
+  return conclude(std::move(totals), request, screen);
 }
 
 }  // namespace
@@ -169,31 +240,7 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
   if (observe(path).running)
     return verify_running(path, installed->migration, target, request, screen);
   if (request.repair) throw_repair_needs_a_follower();
-  const LedgerRow ledger = wait_for_rest(source, target, *installed);
-  screen.result(fmt::format("comparing at {}", to_string(*ledger.position)));
-  print_head(screen);
-  VerifyTotals totals;
-  {
-    const sqlite::Transaction view(source, sqlite::Transaction::Mode::deferred);
-    target.exec("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
-    auto waiting = quarantined_keys(target, installed->migration);
-    for (const apply::LedgerTable& table : apply::read_tables(target, installed->migration)) {
-      const verify::Comparison result = verify::compare_table(
-          source, target, ledger.target_schema, table.plan,
-          [&](std::uint64_t seen) {
-            screen.progress(fmt::format("comparing {}: {} rows", table.plan.name(),
-                                        grouped(static_cast<std::int64_t>(seen))));
-          },
-          std::move(waiting[table.plan.id]));
-      const TableLine line = line_of(result);
-      print(line, screen);
-      totals.add(line);
-    }
-    target.abort();
-  }
-  const Position newest = capture::newest_position(source, installed->era);
-  if (newest != *ledger.position) throw_not_at_rest(newest, ledger.position);
-  return conclude(totals, screen);
+  return verify_at_rest(source, target, *installed, request, screen);
 }
 
 }  // namespace lockstep::ops

@@ -232,15 +232,19 @@ void add_verify_and_remove(Commands& commands) {
   add_sides(*verify, arguments);
   verify->add_option("--table", arguments.tables, "only these tables; * and ? match")
       ->type_name("GLOB,...");
-  verify->add_flag("--repair", arguments.repair,
+  verify->add_flag("--repair", arguments.verify.repair,
                    "show what differs, ask, write those rows of the target anew, compare again");
-  verify->add_flag("--yes", arguments.yes, "repair without asking");
+  verify->add_flag("--yes", arguments.verify.yes, "repair without asking");
+  add_check_flags(*verify, arguments.verify);
   verify->callback([&commands] {
     commands.chosen = [&](Screen& screen) {
-      return command_verify({source_of(commands.arguments), needed_target_of(commands.arguments),
-                             chosen(commands.arguments.tables, {}), commands.arguments.repair,
-                             commands.arguments.yes},
-                            screen);
+      VerifyRequest request = commands.arguments.verify;
+      request.source = source_of(commands.arguments);
+      request.target = needed_target_of(commands.arguments);
+      request.tables = chosen(commands.arguments.tables, {});
+      request.validators = commands.arguments.settings.validators;
+      request.waivers = commands.arguments.settings.waivers;
+      return command_verify(request, screen);
     };
   });
 

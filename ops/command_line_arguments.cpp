@@ -85,6 +85,11 @@ BadValuePolicy on_bad_value_of(const Arguments& arguments) {
   for (const config::ColumnSetting& column : file.columns)
     if (!column.on_bad_value.empty())
       policy.columns.emplace(column.column, choice(column.on_bad_value));
+  if (file.rules) {  // there is a file, and what it does not mark is not marked
+    policy.personal.emplace();
+    for (const config::ColumnSetting& column : file.columns)
+      if (column.pii) policy.personal->insert(column.column);
+  }
   return policy;
 }
 

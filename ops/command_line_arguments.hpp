@@ -15,7 +15,7 @@ namespace lockstep::ops {
 struct Arguments {
   std::string source, target, source_flag, target_flag;
   std::string tables, exclude, schema, until, on_existing_row;
-  bool repair = false, yes = false;  // of verify
+  VerifyRequest verify;
   TypedEndpoint endpoint;
   KeysRequest keys;
   AssessRequest assess;

@@ -60,6 +60,20 @@ void add_config(CLI::App& app, bool& json, std::function<ExitCode(Screen&)>& cho
   add("schema", "print the JSON Schema, for editors", ConfigRequest::What::schema);
 }
 
+void add_check_flags(CLI::App& verify, VerifyRequest& request) {
+  CLI::Option* counts =
+      verify.add_flag("--counts", request.counts, "only how many rows each table has: quick");
+  verify
+      .add_flag("--checks", request.checks,
+                "also NULLs, smallest and largest of each column, keys, foreign keys, indexes, "
+                "sequences")
+      ->excludes(counts);
+  verify.add_option("--html", request.html, "write the result as one HTML page, too")
+      ->type_name("FILE");
+  verify.add_option("--junit", request.junit, "write the result as JUnit XML, for CI, too")
+      ->type_name("FILE");
+}
+
 void add_assess_flags(CLI::App& assess, AssessRequest& request) {
   assess.add_option("--html", request.html, "write the result as one HTML page, too")
       ->type_name("FILE");

@@ -22,6 +22,9 @@ void add_config_flag(CLI::App& command, std::string& file);
 /// `chosen` is told which command was typed.
 void add_config(CLI::App& app, bool& json, std::function<ExitCode(Screen&)>& chosen);
 
+/// The flags of verify that say what is looked at beside the rows, and where it is written.
+void add_check_flags(CLI::App& verify, VerifyRequest& request);
+
 /// The flags of assess that no other command has.
 void add_assess_flags(CLI::App& assess, AssessRequest& request);
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "config/settings.hpp"
 #include "model/clock.hpp"
 #include "model/error.hpp"
 #include "ops/assessment.hpp"
@@ -53,6 +54,11 @@ struct VerifyRequest {
   std::vector<std::string> tables;  ///< globs; empty: all
   bool repair = false;              ///< what differs is written anew; only while lockstep follows
   bool yes = false;                 ///< without asking
+  bool counts = false;              ///< the numbers of rows, and no values
+  bool checks = false;              ///< also columns, keys, indexes and sequences
+  std::vector<config::Validator> validators{};
+  std::vector<config::Waiver> waivers{};
+  std::string html{}, junit{};  ///< files to write; empty: none
 };
 /// While a lockstep follows the source: a pass of it, at barriers. Else both sides at rest.
 [[nodiscard]] ExitCode command_verify(const VerifyRequest& request, Screen& screen);

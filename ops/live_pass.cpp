@@ -13,16 +13,6 @@ namespace {
 
 constexpr Milliseconds kTakenUpWithin{15'000};
 
-[[noreturn]] void throw_nobody_follows() {
-  throw Error(
-      {.code = "LS-V503",
-       .exit = ExitCode::timed_out,
-       .what = "the running lockstep does not take up the verification",
-       .why = "it is not at the point of following (still copying, stopped, or apply is not there)",
-       .data = "nothing was compared",
-       .todo = "lockstep status; the request is taken up as soon as it follows"});
-}
-
 [[noreturn]] void throw_pass_failed(const verify::Pass& pass) {
   throw Error({.code = "LS-V507",
                .exit = ExitCode::stopped,
@@ -57,6 +47,16 @@ verify::Pass wait_for_pass(const std::string& path, postgres::Connection& target
 }
 
 }  // namespace
+
+void throw_nobody_follows() {
+  throw Error(
+      {.code = "LS-V503",
+       .exit = ExitCode::timed_out,
+       .what = "the running lockstep does not take up the verification",
+       .why = "it is not at the point of following (still copying, stopped, or apply is not there)",
+       .data = "nothing was compared",
+       .todo = "lockstep status; the request is taken up as soon as it follows"});
+}
 
 verify::Pass run_live_pass(const std::string& path, postgres::Connection& target,
                            const std::string& migration, const std::vector<std::string>& tables,

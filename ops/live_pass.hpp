@@ -16,4 +16,7 @@ namespace lockstep::ops {
                                          const std::string& migration,
                                          const std::vector<std::string>& tables, Screen& screen);
 
+/// LS-V503.
+[[noreturn]] void throw_nobody_follows();
+
 }  // namespace lockstep::ops

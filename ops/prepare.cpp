@@ -52,6 +52,10 @@ void follow_choices(const std::string& path, const BadValuePolicy& policy,
     for (std::size_t i = 0; i < choices.size(); ++i)
       differs = differs || choices[i] != plan.on_bad_value_of(i);
     plan.on_bad_value = std::move(choices);
+    auto personal = personal_for(policy, plan.shape, &plan);
+    for (std::size_t i = 0; i < personal.size(); ++i)
+      differs = differs || personal[i] != plan.is_personal(i);
+    plan.personal = std::move(personal);
   }
   const OnBadValue later = policy.all.value_or(installed.on_bad_value);
   differs = differs || later != installed.on_bad_value;

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "ops/printable.hpp"
+#include "ops/html.hpp"
 #include "ops/progress.hpp"
 #include "ops/report.hpp"
 
@@ -78,39 +78,6 @@ json tables_json(const Report& report) {
                     {"columns", std::move(columns)}});
   }
   return list;
-}
-
-// Text from the database, for between tags and inside quotes.
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : printable(text)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
-void html_row(std::string& page, const std::vector<std::string>& cells, const char* tag = "td") {
-  page += "<tr>";
-  for (const std::string& cell : cells) page += fmt::format("<{0}>{1}</{0}>", tag, escaped(cell));
-  page += "</tr>\n";
 }
 
 void html_checks(std::string& page, const std::string& title, const std::vector<Check>& checks) {
@@ -188,12 +155,7 @@ std::string report_json(const Report& report) {
 }
 
 std::string report_html(const Report& report) {
-  std::string page =
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-      "'unsafe-inline'\">\n<title>lockstep assess</title>\n<style>body{font:14px sans-serif;"
-      "margin:2em}table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:.2em .5em;"
-      "text-align:left;vertical-align:top}</style>\n</head>\n<body>\n<h1>lockstep assess</h1>\n";
+  std::string page = html_head("lockstep assess");
   const std::size_t blockers = blockers_in(report);
   page += fmt::format("<p>{}</p>\n", blockers == 0 ? std::string("Nothing stands in the way.")
                                                    : fmt::format("{} blocker(s).", blockers));
@@ -206,8 +168,9 @@ std::string report_html(const Report& report) {
   if (!report.views.empty())
     page += fmt::format("<p>Views, not carried: {}</p>\n",
                         escaped(fmt::format("{}", fmt::join(report.views, ", "))));
-  page += fmt::format("<h2>Estimate</h2>\n<p>{}</p>\n</body>\n</html>\n",
-                      report.estimate ? escaped(estimate_text(*report.estimate)) : "none");
+  page +=
+      fmt::format("<h2>Estimate</h2>\n<p>{}</p>\n{}",
+                  report.estimate ? escaped(estimate_text(*report.estimate)) : "none", kHtmlEnd);
   return page;
 }
 

@@ -62,8 +62,10 @@ snapshot::Planned plan_as_it_is(Database& database, const TableShape& shape, std
   if (!planned.problems.empty()) return planned;
   const TableCensus census = snapshot::take_census(
       database, shape, {}, [](std::uint64_t) {}, rules);
-  return snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, shape.name), rules,
-                              choices_for({}, shape, before, installed.on_bad_value));
+  planned = snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, shape.name),
+                                 rules, choices_for({}, shape, before, installed.on_bad_value));
+  planned.plan.personal = personal_for({}, shape, before);
+  return planned;
 }
 
 std::string what_changed(const ShapeChange& change) {

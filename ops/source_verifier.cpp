@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "verify/query.hpp"
 #include "verify/values.hpp"
 
 namespace lockstep::ops {
@@ -64,9 +65,12 @@ std::string SourceVerifier::begin(capture::View view, const std::vector<TablePla
   wanted_.pop_front();
   const auto plan = std::find_if(tables.begin(), tables.end(),
                                  [&](const TablePlan& table) { return table.id == wanted.table; });
+  std::vector<sqlite::ReadableTable> readable;
+  if (!wanted.queries.empty()) readable = verify::readable_tables(tables);
   std::string body = wire::encode_barrier({wanted.barrier, view.position()});
   job_.emplace(Job{std::move(view), std::move(wanted),
-                   plan == tables.end() ? std::nullopt : std::optional(*plan), patience, session_});
+                   plan == tables.end() ? std::nullopt : std::optional(*plan), std::move(readable),
+                   patience, session_});
   came_.notify_all();
   return body;
 }
@@ -123,6 +127,7 @@ void SourceVerifier::work(const std::stop_token& stop) {
 }
 
 SourceVerifier::Reply SourceVerifier::read(Job& job) {
+  if (!job.wanted.queries.empty()) return answer_queries(job);
   if (!job.plan || fingerprint(job.plan->shape) != job.wanted.shape)
     throw not_as_on_target(job.wanted.table);
   return job.wanted.keys.empty() ? read_range(job) : show_rows(job);
@@ -159,7 +164,8 @@ SourceVerifier::Reply SourceVerifier::show_rows(Job& job) {
     shown.there = found[i].has_value();
     if (found[i])
       for (const Value& value : *found[i])
-        shown.values.push_back({verify::value_hash(value), describe(value.view())});
+        shown.values.push_back({verify::value_hash(value),
+                                verify::shown_value(*job.plan, shown.values.size(), value.view())});
     rows.rows.push_back(std::move(shown));
   }
   return {wire::Kind::shown_rows, wire::encode_shown_rows(rows)};

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "capture/tail.hpp"
+#include "link/sqlite/read_guard.hpp"
 #include "link/wire/bell.hpp"
 #include "link/wire/message.hpp"
 #include "link/wire/verification.hpp"
@@ -61,7 +62,8 @@ class SourceVerifier {
   struct Job {
     capture::View view;
     wire::BarrierWanted wanted;
-    std::optional<TablePlan> plan;  // nothing: no such table
+    std::optional<TablePlan> plan;                // nothing: no such table
+    std::vector<sqlite::ReadableTable> readable;  // of queries
     Milliseconds patience{0};
     std::uint64_t session = 0;
   };
@@ -69,6 +71,7 @@ class SourceVerifier {
   [[nodiscard]] Reply read(Job& job);
   [[nodiscard]] Reply read_range(Job& job);
   [[nodiscard]] Reply show_rows(Job& job);
+  [[nodiscard]] static Reply answer_queries(Job& job);
 
   wire::Bell bell_;
   mutable std::mutex mutex_;

@@ -206,6 +206,7 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
     case Kind::block_rows:
     case Kind::shown_rows:
     case Kind::barrier_failed:
+    case Kind::query_answers:
       throw not_for_capture(message.kind);
   }
 }

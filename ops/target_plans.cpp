@@ -16,6 +16,7 @@ using apply::Phase;
 // so reads what changed anew. Afterwards they change in the transaction of the batch that does.
 void TargetWorker::meet_plans(std::vector<TablePlan> plans) {
   plans_ = std::move(plans);
+  show_to_verifier();
   if (ledger_.phase != Phase::snapshot && ledger_.phase != Phase::catchup) return;
   const apply::PlanChange change = apply::plan_change(options_.schema, tables_, plans_, false);
   if (change.empty()) return;
@@ -52,7 +53,18 @@ void TargetWorker::show_tables() {
     progress.push_back(
         {table.plan.id, table.plan.name(), table.rows, 0, table.copied, table.indexed});
   board_.tables(std::move(progress));
-  verifier_.tables(tables_);
+  show_to_verifier();
+}
+
+// Marks of personal data count from the start that made them: the ledger has them with the next
+// batch.
+void TargetWorker::show_to_verifier() {
+  std::vector<apply::LedgerTable> tables = tables_;
+  for (apply::LedgerTable& table : tables)
+    for (const TablePlan& plan : plans_)
+      if (plan.id == table.plan.id && plan.shape.columns.size() == table.plan.shape.columns.size())
+        table.plan.personal = plan.personal;
+  verifier_.tables(tables);
 }
 
 void TargetWorker::build_keys(const std::stop_token& stop) {

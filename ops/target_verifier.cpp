@@ -10,6 +10,7 @@
 
 #include "apply/quarantine.hpp"
 #include "link/wire/control.hpp"
+#include "ops/query_leader.hpp"
 #include "verify/values.hpp"
 
 namespace lockstep::ops {
@@ -69,11 +70,11 @@ void TargetVerifier::look_for_pass(postgres::Connection& ledger) {
   constexpr Milliseconds kEvery{500};
   if (steady_now() < looked_at_ + kEvery) return;
   looked_at_ = steady_now();
+  look_for_queries(ledger);
   {
     const std::lock_guard lock(mutex_);
     if (busy_) return;
   }
-  if (!std::exchange(records_made_, true)) verify::create_records(ledger);
   auto pass = verify::next_pass(ledger, target_.migration);
   if (!pass) return;
   const std::lock_guard lock(mutex_);
@@ -88,6 +89,31 @@ std::optional<verify::PassResult> TargetVerifier::take_result(postgres::Connecti
     if (!std::exchange(news_, false)) return std::nullopt;
   }
   return verify::last_result(ledger, target_.migration);
+}
+
+void TargetVerifier::look_for_queries(postgres::Connection& ledger) {
+  if (!std::exchange(records_made_, true)) {
+    verify::create_records(ledger);
+    verify::create_query_records(ledger);
+  }
+  if (!verify::queries_wait(ledger, target_.migration)) return;
+  const std::lock_guard lock(mutex_);
+  queries_wait_ = true;
+  came_.notify_all();
+}
+
+void TargetVerifier::serve_queries() {
+  std::vector<TablePlan> plans;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!std::exchange(queries_wait_, false)) return;
+    plans = plans_;
+  }
+  answer_queries(
+      {target_.migration, target_.schema, mail_, session_, *ledger_,
+       [this] { return new_barrier(ahead_); },
+       [this](std::uint64_t barrier) -> postgres::Connection& { return view_of(barrier); }, stop_},
+      plans);
 }
 
 void TargetVerifier::open_view(const wire::Barrier& barrier) noexcept {
@@ -112,8 +138,8 @@ void TargetVerifier::work(const std::stop_token& stop) {
     verify::Pass pass;
     {
       std::unique_lock lock(mutex_);
-      if (!came_.wait(lock, stop, [&] { return wanted_.has_value(); })) return;
-      pass = *wanted_;
+      if (!came_.wait(lock, stop, [&] { return wanted_.has_value() || queries_wait_; })) return;
+      if (wanted_) pass = *wanted_;
     }
     const auto session = mail_.wait_for_session(stop);
     if (!session) return;
@@ -124,7 +150,9 @@ void TargetVerifier::work(const std::stop_token& stop) {
     }
     bool over = true;
     try {
-      run_pass(pass);
+      open_connections();
+      serve_queries();
+      if (pass.id != 0) run_pass(pass);
     } catch (const Error& error) {
       over = error.retry() == Retry::never;
       for (auto& view : views_)
@@ -137,6 +165,7 @@ void TargetVerifier::work(const std::stop_token& stop) {
       }
     }
     std::unique_lock lock(mutex_);
+    if (over && pass.id == 0) continue;  // there were queries only
     if (over) {
       wanted_.reset();
       busy_ = false;
@@ -203,6 +232,7 @@ void TargetVerifier::compare_tables(const verify::Pass& pass) {
   std::optional<Range> range = first_range(0);
   if (range) ask(*range, 0);
   while (range) {
+    serve_queries();
     try {
       range->position = await(range->barrier, Kind::barrier).position;
       const wire::Digests digests = wire::decode_digests(await(range->barrier, Kind::digests).body);
@@ -375,7 +405,7 @@ std::string TargetVerifier::shown(std::size_t table, const verify::RowDifference
                                   const wire::ShownRow& source, postgres::Connection& view) const {
   const TablePlan& plan = plan_of(table);
   const verify::Key key = verify::parse_key_bytes(difference.key);
-  const std::string name = verify::describe_key(plan.shape, key);
+  const std::string name = verify::describe_key(plan, key);
   const auto target = verify::read_target_row(view, target_.schema, plan, key);
   if (!source.there && !target) return name + ": in quarantine, but not on the source";
   if (source.there && !target) return name + ": on the source only";
@@ -385,7 +415,7 @@ std::string TargetVerifier::shown(std::size_t table, const verify::RowDifference
       if (verify::value_hash((*target)[i]) != source.values[i].hash)
         return fmt::format("{}: {} is {} on the source and {} on the target", name,
                            plan.shape.columns[i].name, source.values[i].text,
-                           describe((*target)[i].view()));
+                           verify::shown_value(plan, i, (*target)[i].view()));
   return fmt::format("{}: {} when it was compared; written since, and equal now", name,
                      to_string(difference.kind));
 }

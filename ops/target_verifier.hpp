@@ -15,6 +15,7 @@
 #include "link/wire/message.hpp"
 #include "link/wire/verification.hpp"
 #include "ops/barrier_mail.hpp"
+#include "verify/query_record.hpp"
 #include "verify/range.hpp"
 #include "verify/record.hpp"
 
@@ -74,6 +75,9 @@ class TargetVerifier {
   /// What capture or the target cannot do for one table leaves the others to be compared.
   void give_up(const verify::Pass& pass, std::size_t table, const Error& error);
   void compare(const verify::Pass& pass, const Range& range, const wire::Digests& digests);
+  /// Pairs of queries that wait are answered, between two ranges or while there is no pass.
+  void look_for_queries(postgres::Connection& ledger);
+  void serve_queries();
   /// Takes the rows out of `found` that are missing because they wait in quarantine.
   void count_quarantined(const Range& range, const std::optional<verify::Key>& until,
                          std::vector<verify::RowDifference>& found, verify::TableRecord& record);
@@ -99,6 +103,7 @@ class TargetVerifier {
   std::vector<TablePlan> plans_;
   std::optional<verify::Pass> wanted_;
   bool busy_ = false;
+  bool queries_wait_ = false;
   bool news_ = true;  ///< a pass is over, or may have been
   std::array<std::optional<postgres::Connection>, kViews> views_;  // see open_view()
 

@@ -254,6 +254,7 @@ void TargetWorker::dispatch(const Message& message) {
     case Kind::block_rows:
     case Kind::shown_rows:
     case Kind::barrier_failed:
+    case Kind::query_answers:
       return handle_verification(message);
   }
 }

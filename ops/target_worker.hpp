@@ -83,6 +83,7 @@ class TargetWorker {
   void become_consistent(const std::stop_token& stop);
   void run_after_snapshot();
   void serve_verifier();
+  void show_to_verifier();
 
   void send(wire::Kind kind, std::string body);
   /// The next message of this session, after granting credit for it; nothing if `stop` came first

@@ -2,9 +2,103 @@
 
 #include <fmt/format.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "model/clock.hpp"
+
 namespace lockstep::ops {
+
+namespace {
+
+using nlohmann::json;
+using verify::QueryPair;
+using verify::Verdict;
+
+std::string count(std::uint64_t number) {
+  return grouped(static_cast<std::int64_t>(number));
+}
+
+std::string dumped(const json& object) {
+  return object.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+CheckFinding finding_of(const TableLine& line) {
+  return {"LS-V501",
+          CheckCategory::data,
+          CheckSeverity::critical,
+          line.table,
+          fmt::format("{} rows differ: {} missing, {} extra, {} with another value",
+                      line.different(), line.missing, line.extra, line.differ),
+          line.different()};
+}
+
+// Of rows where any differ: that is what people look for.
+std::string different_sentence(const VerifyResult& result) {
+  std::uint64_t rows = 0, others = 0;
+  for (const CheckFinding& finding : result.findings) {
+    if (finding.severity != CheckSeverity::critical || finding.waiver) continue;
+    if (finding.code == "LS-V501")
+      rows += finding.rows;
+    else
+      ++others;
+  }
+  if (others == 0) return fmt::format("DIFFERENT: {} rows", rows);
+  if (rows == 0) return fmt::format("DIFFERENT: {} check(s) do not hold", others);
+  return fmt::format("DIFFERENT: {} rows, and {} check(s) do not hold", rows, others);
+}
+
+std::string equal_sentence(const VerifyResult& result) {
+  const auto& [rows, different, quarantined, tables, verdicts, findings] = result.totals;
+  std::string but;
+  if (quarantined > 0) but = fmt::format("{} row(s) in quarantine", count(quarantined));
+  if (result.waived > 0)
+    but +=
+        fmt::format("{}{} finding(s) that are waived", but.empty() ? "" : " and ", result.waived);
+  return fmt::format("equal{}: {} rows, {}", but.empty() ? "" : " but for " + but,
+                     count(rows - quarantined),
+                     result.counts_only ? "counted; no value was compared" : "every column");
+}
+
+void write_file(const std::string& path, const std::string& content, const char* flag,
+                Screen& screen) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << content;
+  file.close();
+  if (!file)
+    throw Error({.code = "LS-C132",
+                 .exit = ExitCode::usage,
+                 .what = fmt::format("the result cannot be written to {}", path),
+                 .data = "both sides were compared, and nothing else was touched",
+                 .todo = fmt::format("check the path given with {}", flag)});
+  screen.note("wrote     " + path);
+}
+
+void print(const CheckFinding& finding, Screen& screen) {
+  screen.result(fmt::format("{} {:<8} {:<6} {}: {}", finding.code, to_string(finding.severity),
+                            to_string(finding.category), finding.table, finding.what));
+  if (finding.waiver)
+    screen.result(fmt::format("    waived until {} by {}: {}", finding.waiver->until,
+                              finding.waiver->by, finding.waiver->reason));
+  else if (!finding.not_waived.empty())
+    screen.result("    not waived: " + finding.not_waived);
+  json object{{"type", "finding"},
+              {"code", finding.code},
+              {"category", std::string(to_string(finding.category))},
+              {"severity", std::string(to_string(finding.severity))},
+              {"table", finding.table},
+              {"what", finding.what},
+              {"rows", finding.rows},
+              {"waiver", nullptr},
+              {"not_waived", finding.not_waived}};
+  if (finding.waiver)
+    object["waiver"] = {{"reason", finding.waiver->reason},
+                        {"by", finding.waiver->by},
+                        {"until", finding.waiver->until}};
+  screen.json(dumped(object));
+}
+
+}  // namespace
 
 TableLine line_of(const verify::Comparison& result) {
   return {result.table,   result.source_rows, result.target_rows, result.missing,
@@ -37,46 +131,93 @@ void print_head(Screen& screen) {
 
 void print(const TableLine& line, Screen& screen) {
   screen.result(fmt::format("  {:<32} {:>14} {:>14} {:>9} {:>9} {:>9}  {}", line.table,
-                            grouped(static_cast<std::int64_t>(line.source_rows)),
-                            grouped(static_cast<std::int64_t>(line.target_rows)), line.missing,
+                            count(line.source_rows), count(line.target_rows), line.missing,
                             line.extra, line.differ, line.digests));
   for (const std::string& example : line.examples) screen.result("    " + example);
   if (line.quarantined > 0)
     screen.result(fmt::format("    {} row(s) in quarantine", line.quarantined));
-  const nlohmann::json object{{"type", "table"},
-                              {"table", line.table},
-                              {"source_rows", line.source_rows},
-                              {"target_rows", line.target_rows},
-                              {"missing", line.missing},
-                              {"extra", line.extra},
-                              {"differ", line.differ},
-                              {"quarantined", line.quarantined},
-                              {"examples", line.examples}};
-  screen.json(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  screen.json(dumped({{"type", "table"},
+                      {"table", line.table},
+                      {"source_rows", line.source_rows},
+                      {"target_rows", line.target_rows},
+                      {"missing", line.missing},
+                      {"extra", line.extra},
+                      {"differ", line.differ},
+                      {"quarantined", line.quarantined},
+                      {"examples", line.examples}}));
 }
 
-ExitCode conclude(const VerifyTotals& totals, Screen& screen) {
-  const auto [rows, different, quarantined] = totals;
-  const auto count = [](std::uint64_t number) {
-    return grouped(static_cast<std::int64_t>(number));
-  };
-  if (different > 0)
-    screen.result(fmt::format("DIFFERENT: {} rows", different));
-  else if (quarantined > 0)
-    screen.result(fmt::format("equal but for {} row(s) in quarantine: {} rows, every column",
-                              count(quarantined), count(rows - quarantined)));
-  else
-    screen.result(fmt::format("equal: {} rows, every column", count(rows)));
-  const int code = different > 0 ? 4 : quarantined > 0 ? 9 : 0;
-  screen.json(nlohmann::json{
-      {"type", "summary"},
-      {"equal", different + quarantined == 0},
-      {"rows", rows},
-      {"different", different},
-      {"quarantined", quarantined},
-      {"exit_code",
-       code}}.dump());
-  return static_cast<ExitCode>(code);
+void print(const std::vector<Verdict>& verdicts, Screen& screen) {
+  for (const Verdict& verdict : verdicts) {
+    const std::string_view kind = to_string(verdict.kind);
+    screen.result(fmt::format("  {:<10} {:<32} {}", kind, verdict.name,
+                              !verdict.answered ? "no answer"
+                              : verdict.holds
+                                  ? fmt::format("ok  {} and {}", verdict.source, verdict.target)
+                                  : "does not hold"));
+    if (verdict.quarantined > 0)
+      screen.result(fmt::format("    {} row(s) in quarantine", verdict.quarantined));
+    screen.json(
+        dumped({{"type", "check"},
+                {"kind", std::string(kind)},
+                {"name", verdict.name},
+                {"answered", verdict.answered},
+                {"holds", verdict.holds},
+                {"source", verdict.source},
+                {"target", verdict.target},
+                {"what", verdict.what},
+                {"quarantined", verdict.quarantined},
+                {"position", verdict.position ? json(to_string(*verdict.position)) : json()}}));
+  }
+}
+
+VerifyResult result_of(VerifyTotals totals, const VerifyRequest& request,
+                       const std::string& today) {
+  VerifyResult result;
+  result.counts_only = request.counts;
+  for (const TableLine& line : totals.tables)
+    if (line.different() > 0) result.findings.push_back(finding_of(line));
+  for (const Verdict& verdict : totals.verdicts) {
+    if (auto finding = finding_of(verdict)) result.findings.push_back(std::move(*finding));
+    if (verdict.kind != QueryPair::Kind::counts) continue;
+    totals.rows += std::strtoull(verdict.source.c_str(), nullptr, 10);
+    totals.quarantined += verdict.quarantined;
+  }
+  result.findings.insert(result.findings.end(), totals.findings.begin(), totals.findings.end());
+  waive(result.findings, request.waivers, today);
+  for (const CheckFinding& finding : result.findings) {
+    if (finding.severity != CheckSeverity::critical) continue;
+    ++(finding.waiver ? result.waived : result.critical);
+  }
+  result.totals = std::move(totals);
+  result.exit = result.critical > 0                             ? ExitCode::different
+                : result.waived + result.totals.quarantined > 0 ? ExitCode::waived
+                                                                : ExitCode::done;
+  result.sentence = result.critical > 0 ? different_sentence(result) : equal_sentence(result);
+  return result;
+}
+
+ExitCode conclude(VerifyTotals totals, const VerifyRequest& request, Screen& screen) {
+  print(totals.verdicts, screen);
+  const VerifyResult result =
+      result_of(std::move(totals), request, rfc3339(wall_now_us()).substr(0, 10));
+  for (const CheckFinding& finding : result.findings)
+    // The table's line says it already, unless there is something about a waiver.
+    if (finding.code != "LS-V501" || finding.waiver || !finding.not_waived.empty())
+      print(finding, screen);
+  screen.result(result.sentence);
+  if (!request.html.empty()) write_file(request.html, verify_html(result), "--html", screen);
+  if (!request.junit.empty()) write_file(request.junit, verify_junit(result), "--junit", screen);
+  const auto code = static_cast<int>(result.exit);
+  screen.json(dumped({{"type", "summary"},
+                      {"equal", code == 0},
+                      {"rows", result.totals.rows},
+                      {"different", result.totals.different},
+                      {"quarantined", result.totals.quarantined},
+                      {"findings", result.findings.size()},
+                      {"waived", result.waived},
+                      {"exit_code", code}}));
+  return result.exit;
 }
 
 }  // namespace lockstep::ops

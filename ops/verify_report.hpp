@@ -1,4 +1,5 @@
-// What `lockstep verify` shows of a table and of all of them, as text and as JSON.
+// What `lockstep verify` shows of a table and of all of them: as text, as JSON, as a page, and for
+// CI.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +7,11 @@
 #include <vector>
 
 #include "model/error.hpp"
+#include "ops/check_finding.hpp"
+#include "ops/commands.hpp"
 #include "ops/screen.hpp"
 #include "verify/compare.hpp"
+#include "verify/query_pair.hpp"
 #include "verify/record.hpp"
 
 namespace lockstep::ops {
@@ -18,6 +22,7 @@ struct TableLine {
   std::uint64_t quarantined = 0;
   std::string digests;  // "9c1e..70 = 9c1e..70", or nothing where rows were compared one by one
   std::vector<std::string> examples;
+  [[nodiscard]] std::uint64_t different() const { return missing + extra + differ; }
 };
 
 [[nodiscard]] TableLine line_of(const verify::Comparison& result);
@@ -26,16 +31,42 @@ struct TableLine {
 
 struct VerifyTotals {
   std::uint64_t rows = 0, different = 0, quarantined = 0;
+  std::vector<TableLine> tables{};
+  std::vector<verify::Verdict> verdicts{};
+  std::vector<CheckFinding> findings{};  ///< of the schema; conclude() adds the others
   void add(const TableLine& line) {
     rows += line.source_rows;
-    different += line.missing + line.extra + line.differ;
+    different += line.different();
     quarantined += line.quarantined;
+    tables.push_back(line);
   }
 };
 
+/// Once the waivers are known.
+struct VerifyResult {
+  VerifyTotals totals;
+  std::vector<CheckFinding> findings;
+  std::uint64_t critical = 0, waived = 0;  ///< findings; critical ones that are not waived
+  bool counts_only = false;
+  ExitCode exit = ExitCode::done;
+  std::string sentence;  ///< the last line
+};
+/// Pure. `today`: YYYY-MM-DD in UTC.
+[[nodiscard]] VerifyResult result_of(VerifyTotals totals, const VerifyRequest& request,
+                                     const std::string& today);
+
 void print_head(Screen& screen);
 void print(const TableLine& line, Screen& screen);
-/// Prints the last line. 0 equal, 4 different, 9 equal but for rows in quarantine.
-ExitCode conclude(const VerifyTotals& totals, Screen& screen);
+/// Prints what was answered to queries.
+void print(const std::vector<verify::Verdict>& verdicts, Screen& screen);
+/// Prints the findings and the last line, writes the files of --html and --junit. 0 equal, 4
+/// different, 9 equal but for rows in quarantine or for what is waived.
+ExitCode conclude(VerifyTotals totals, const VerifyRequest& request, Screen& screen);
+
+/// One page without anything from elsewhere.
+[[nodiscard]] std::string verify_html(const VerifyResult& result);
+/// One test case for each table, each answered query and each other finding; a waived one is
+/// skipped.
+[[nodiscard]] std::string verify_junit(const VerifyResult& result);
 
 }  // namespace lockstep::ops

@@ -39,8 +39,8 @@ class Comparer {
       if (same_value(source[i].view(), target[i].view())) continue;
       ++result_.differ;
       example(fmt::format("{}: {} is {} on the source and {} on the target", key_of(source),
-                          plan_.shape.columns[i].name, describe(source[i].view()),
-                          describe(target[i].view())));
+                          plan_.shape.columns[i].name, shown_value(plan_, i, source[i].view()),
+                          shown_value(plan_, i, target[i].view())));
       return;
     }
   }
@@ -59,9 +59,7 @@ class Comparer {
   }
 
  private:
-  [[nodiscard]] std::string key_of(const Row& row) const {
-    return describe_key(plan_.shape, key(row));
-  }
+  [[nodiscard]] std::string key_of(const Row& row) const { return describe_key(plan_, key(row)); }
   void example(std::string text) {
     if (result_.examples.size() < kExamplesMax) result_.examples.push_back(std::move(text));
   }

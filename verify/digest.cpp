@@ -117,11 +117,12 @@ Key parse_key_bytes(std::string_view bytes) {
   return key;
 }
 
-std::string describe_key(const TableShape& shape, const Key& key) {
+std::string describe_key(const TablePlan& plan, const Key& key) {
+  const TableShape& shape = plan.shape;
   std::vector<std::string> parts;
   for (std::size_t i = 0; i < shape.key.size() && i < key.size(); ++i)
-    parts.push_back(
-        fmt::format("{}={}", shape.columns[shape.key[i]].name, describe(key[i].view())));
+    parts.push_back(fmt::format("{}={}", shape.columns[shape.key[i]].name,
+                                shown_value(plan, shape.key[i], key[i].view())));
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 

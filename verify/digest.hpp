@@ -28,8 +28,8 @@ using Key = std::vector<Value>;
 [[nodiscard]] std::string key_bytes(const Key& key);
 [[nodiscard]] Key parse_key_bytes(std::string_view bytes);
 
-/// For people: id=7, region='EU'.
-[[nodiscard]] std::string describe_key(const TableShape& shape, const Key& key);
+/// For people: id=7, region='EU'. Personal data is masked.
+[[nodiscard]] std::string describe_key(const TablePlan& plan, const Key& key);
 
 /// Rows that follow each other in key order.
 struct Block {

@@ -163,8 +163,8 @@ Error out_of_order(const TablePlan& plan, const Key& before, const Key& after) {
   return Error({.code = "LS-V509",
                 .exit = ExitCode::stopped,
                 .what = fmt::format("keys of {} do not come in their order", plan.name()),
-                .why = fmt::format("{} comes before {}", describe_key(plan.shape, before),
-                                   describe_key(plan.shape, after)),
+                .why = fmt::format("{} comes before {}", describe_key(plan, before),
+                                   describe_key(plan, after)),
                 .data = "nothing is claimed of this table; replication goes on",
                 .todo = "PRAGMA integrity_check on the source: its index may be damaged"});
 }

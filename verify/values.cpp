@@ -253,4 +253,21 @@ std::uint64_t value_hash(const Value& value) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }
 
+std::string masked(const ValueView& value) {
+  if (value.kind == ValueClass::null) return "NULL";
+  const std::uint64_t hash = value_hash(Value(value));
+  if (value.kind != ValueClass::text && value.kind != ValueClass::blob)
+    return fmt::format("xxh3:{:016x} ({})", hash, to_string(value.kind));
+  std::size_t size = value.bytes.size();
+  if (value.kind == ValueClass::text)  // bytes that go on with a character are none
+    for (const char byte : value.bytes)
+      if ((static_cast<unsigned char>(byte) & 0xc0U) == 0x80U) --size;
+  return fmt::format("xxh3:{:016x} ({}, {} {})", hash, to_string(value.kind), size,
+                     value.kind == ValueClass::text ? "characters" : "bytes");
+}
+
+std::string shown_value(const TablePlan& plan, std::size_t column, const ValueView& value) {
+  return plan.is_personal(column) ? masked(value) : describe(value);
+}
+
 }  // namespace lockstep::verify

@@ -45,4 +45,11 @@ void append_canonical(std::string& out, const ValueView& value);
 /// The same of one value.
 [[nodiscard]] std::uint64_t value_hash(const Value& value);
 
+/// In place of a value that nobody may see: xxh3:1f2e3d4c5b6a7980 (text, 12 characters). The same
+/// value looks the same.
+[[nodiscard]] std::string masked(const ValueView& value);
+/// A value of a column for people: described, or masked if it is personal data.
+[[nodiscard]] std::string shown_value(const TablePlan& plan, std::size_t column,
+                                      const ValueView& value);
+
 }  // namespace lockstep::verify

@@ -249,6 +249,10 @@ bool Result::boolean(int row, int column) const {
   return text == "t";
 }
 
+unsigned Result::type(int column) const {
+  return PQftype(handle_.get(), column);
+}
+
 std::int64_t Result::affected() const {
   const std::string_view text = PQcmdTuples(handle_.get());
   std::int64_t number = 0;

@@ -38,6 +38,8 @@ class Result {
   [[nodiscard]] std::string_view value(int row, int column) const;
   [[nodiscard]] std::int64_t integer(int row, int column) const;
   [[nodiscard]] bool boolean(int row, int column) const;
+  /// The column's type, as pg_type has its oid.
+  [[nodiscard]] unsigned type(int column) const;
   /// Rows affected by INSERT, UPDATE, DELETE, COPY; 0 for others.
   [[nodiscard]] std::int64_t affected() const;
   [[nodiscard]] std::string_view command_tag() const;

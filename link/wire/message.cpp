@@ -121,6 +121,8 @@ std::string_view to_string(Kind kind) {
       return "shown_rows";
     case Kind::barrier_failed:
       return "barrier_failed";
+    case Kind::query_answers:
+      return "query_answers";
   }
   return "?";
 }

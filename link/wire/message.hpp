@@ -48,6 +48,7 @@ enum class Kind : std::uint16_t {
   block_rows = 21,      ///< capture -> apply: the rows of one of them
   shown_rows = 22,      ///< capture -> apply: rows that were asked for by key
   barrier_failed = 23,  ///< capture -> apply: why the source could not be read there
+  query_answers = 24,   ///< capture -> apply: what the source answers to queries there
 };
 
 [[nodiscard]] std::string_view to_string(Kind kind);

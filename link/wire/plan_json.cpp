@@ -182,6 +182,7 @@ Json shape_to_json(const TablePlan& plan) {
     columns.push_back(column_to_json(shape.columns[i], plan.types[i], plan.spelling(i)));
     const OnBadValue choice = plan.on_bad_value_of(i);
     if (choice != OnBadValue::stop) columns.back()["on_bad_value"] = std::string(to_string(choice));
+    if (plan.is_personal(i)) columns.back()["pii"] = true;
   }
   Json indexes = Json::array();
   for (const Index& index : shape.indexes) indexes.push_back(index_to_json(index));
@@ -213,6 +214,7 @@ void read_columns(const JsonReader& from, TablePlan& plan) {
     plan.types.push_back(*type);
     plan.spellings.push_back(spelling_from_json(column, *type));
     plan.on_bad_value.push_back(choice_from_json(column));
+    plan.personal.push_back(column.has("pii") && column.boolean("pii"));
   }
 }
 

@@ -75,6 +75,9 @@ std::string encode_barrier_wanted(const BarrierWanted& wanted) {
   put_key(out, wanted.after);
   put_u32(out, static_cast<std::uint32_t>(wanted.keys.size()));
   for (const std::string& key : wanted.keys) put_key(out, key);
+  if (wanted.queries.empty()) return out;
+  put_u32(out, static_cast<std::uint32_t>(wanted.queries.size()));
+  for (const std::string& query : wanted.queries) put_key(out, query);
   return out;
 }
 
@@ -87,6 +90,9 @@ BarrierWanted decode_barrier_wanted(std::string_view body) {
   wanted.shape = from.text();
   wanted.after = from.key();
   for (std::uint32_t left = from.count(4); left > 0; --left) wanted.keys.push_back(from.text());
+  if (!from.rest().empty())
+    for (std::uint32_t left = from.count(4); left > 0; --left)
+      wanted.queries.push_back(from.text());
   from.end();
   return wanted;
 }
@@ -218,6 +224,49 @@ ShownRows decode_shown_rows(std::string_view body) {
   }
   from.end();
   return rows;
+}
+
+std::string encode_query_answers(const QueryAnswers& answers) {
+  std::string out;
+  put_u64(out, answers.barrier);
+  put_u32(out, static_cast<std::uint32_t>(answers.answers.size()));
+  for (const QueryAnswer& answer : answers.answers) {
+    put_key(out, answer.problem);
+    put_u32(out, answer.personal ? 1 : 0);
+    put_u32(out, static_cast<std::uint32_t>(answer.rows.size()));
+    for (const std::vector<QueryCell>& row : answer.rows) {
+      put_u32(out, static_cast<std::uint32_t>(row.size()));
+      for (const QueryCell& cell : row) {
+        put_u32(out, static_cast<std::uint32_t>(cell.kind));
+        put_key(out, cell.text);
+      }
+    }
+  }
+  return out;
+}
+
+QueryAnswers decode_query_answers(std::string_view body) {
+  constexpr std::string_view kName = "query_answers";
+  BodyReader from(kName, body);
+  QueryAnswers answers;
+  answers.barrier = from.u64();
+  for (std::uint32_t left = from.count(12); left > 0; --left) {
+    QueryAnswer answer;
+    answer.problem = from.text();
+    answer.personal = from.u32() != 0;
+    for (std::uint32_t rows = from.count(4); rows > 0; --rows) {
+      std::vector<QueryCell>& row = answer.rows.emplace_back();
+      for (std::uint32_t cells = from.count(8); cells > 0; --cells) {
+        const std::uint32_t kind = from.u32();
+        if (kind > static_cast<std::uint32_t>(QueryCell::Kind::blob))
+          throw_unfit(kName, "a cell is of no kind that is known");
+        row.push_back({static_cast<QueryCell::Kind>(kind), from.text()});
+      }
+    }
+    answers.answers.push_back(std::move(answer));
+  }
+  from.end();
+  return answers;
 }
 
 std::string encode_barrier_failed(const BarrierFailed& failed) {

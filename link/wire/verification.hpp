@@ -23,6 +23,8 @@ struct BarrierWanted {
   std::optional<std::string> after;
   std::vector<std::string> keys;
   std::uint32_t rows_max = 0;  ///< 0: as many as the time allows
+  /// SELECTs that are to be answered at the barrier instead; then there is no table.
+  std::vector<std::string> queries{};
 };
 
 /// capture -> apply: every change up to the position has been sent, and a read view of the source
@@ -81,6 +83,27 @@ struct ShownRows {
   std::vector<ShownRow> rows;
 };
 
+/// One cell of an answer: a number by its digits, so that no engine's type is in the way.
+struct QueryCell {
+  enum class Kind : std::uint32_t { null = 0, number = 1, text = 2, blob = 3 };
+  Kind kind = Kind::null;
+  std::string text;  ///< or the bytes of a blob
+  bool operator==(const QueryCell&) const = default;
+};
+
+/// What one side answers to one query.
+struct QueryAnswer {
+  std::vector<std::vector<QueryCell>> rows;
+  bool personal = false;  ///< it reads a column with personal data
+  std::string problem;    ///< why there is no answer; empty: there is
+};
+
+/// capture -> apply: one answer per query of the barrier.
+struct QueryAnswers {
+  std::uint64_t barrier = 0;
+  std::vector<QueryAnswer> answers;
+};
+
 /// capture -> apply: there is nothing to be had at this barrier.
 struct BarrierFailed {
   std::uint64_t barrier = 0;
@@ -101,6 +124,8 @@ struct BarrierFailed {
 [[nodiscard]] BlockRows decode_block_rows(std::string_view body);
 [[nodiscard]] std::string encode_shown_rows(const ShownRows& rows);
 [[nodiscard]] ShownRows decode_shown_rows(std::string_view body);
+[[nodiscard]] std::string encode_query_answers(const QueryAnswers& answers);
+[[nodiscard]] QueryAnswers decode_query_answers(std::string_view body);
 [[nodiscard]] std::string encode_barrier_failed(const BarrierFailed& failed);
 [[nodiscard]] BarrierFailed decode_barrier_failed(std::string_view body);
 

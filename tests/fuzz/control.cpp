@@ -74,6 +74,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case wire::Kind::shown_rows:
       there_and_back(body, wire::decode_shown_rows, wire::encode_shown_rows);
       break;
+    case wire::Kind::query_answers:
+      there_and_back(body, wire::decode_query_answers, wire::encode_query_answers);
+      break;
     case wire::Kind::barrier_failed:
       there_and_back(body, wire::decode_barrier_failed, wire::encode_barrier_failed);
       break;

@@ -91,10 +91,54 @@ TEST_CASE("a configuration file says what becomes of bad values, for all columns
         "1 /on_bad_value: this is none of what it ");
   CHECK(only_problem("{\"version\": 1, \"columns\": {\"a.b\":\n{\"on_bad\": 1}}}") ==
         "2 /columns/a.b/on_bad: there is no such key | known here: default_if_null, nul, "
-        "on_bad_value, rename, type");
+        "on_bad_value, pii, rename, type");
   CHECK(only_problem("{\"version\": 1, \"columns\": {\"a.b\":\n{\"on_bad_value\": \"\"}}}") ==
         "2 /columns/a.b/on_bad_value: this is none of what it may be | stop or quarantine, for "
         "this column");
+}
+
+TEST_CASE("validators, waivers and personal data are read, and mistakes in them named", "[unit]") {
+  const Loaded loaded = load(R"({ "version": 1, "columns": { "people.mail": { "pii": true } },
+    "verify": { "validators": [
+      { "name": "a", "source": "SELECT 1", "target": "SELECT 2", "expect": "<=" },
+      { "name": "b", "source": "SELECT 1", "target": "SELECT 2", "expect": { "within_percent": 0.5 } },
+      { "name": "c", "source": "SELECT 1", "target": "SELECT 2" } ] },
+    "waivers": [ { "check": "LS-V501", "table": "etf_*", "max_rows": 3, "reason": "r", "by": "kim",
+      "until": "2028-02-29" } ] })");
+  REQUIRE(loaded.problems.empty());
+  CHECK(loaded.settings.columns[0].pii);
+  REQUIRE(loaded.settings.validators.size() == 3);
+  CHECK(loaded.settings.validators[0].expect == "<=");
+  CHECK(loaded.settings.validators[1].expect == "within 0.5%");
+  CHECK(loaded.settings.validators[2].expect == "equal");
+  REQUIRE(loaded.settings.waivers.size() == 1);
+  CHECK(loaded.settings.waivers[0].rows_max == 3);
+  CHECK(loaded.settings.waivers[0].until == "2028-02-29");
+
+  const auto waiver = [](const std::string& members) {
+    return only_problem("{\"version\": 1, \"waivers\": [\n{" + members + "}]}");
+  };
+  const std::string some = R"("check": "LS-V501", "table": "t", )";
+  CHECK(waiver(some + R"("by": "k", "until": "2026-01-01")") ==
+        "2 /waivers/0: \"reason\" is missing");
+  CHECK(waiver(some + R"("reason": "r", "until": "2026-01-01")") ==
+        "2 /waivers/0: \"by\" is missing");
+  CHECK(waiver(some + R"("reason": "r", "by": "k")") == "2 /waivers/0: \"until\" is missing");
+  CHECK(waiver(some + R"("reason": "", "by": "k", "until": "2026-01-01")").substr(0, 37) ==
+        "2 /waivers/0/reason: this is empty | ");
+  CHECK(waiver(some + R"("reason": "r", "by": "k", "until": "2026-02-29")") ==
+        "2 /waivers/0/until: there is no such day");
+  CHECK(waiver(some + R"("reason": "r", "by": "k", "until": "soon")").substr(0, 54) ==
+        "2 /waivers/0/until: this is none of what it may be | t");
+  const auto validator = [](const std::string& members) {
+    return only_problem("{\"version\": 1, \"verify\": {\"validators\": [\n{\"name\": \"n\", " +
+                        members + "}]}}");
+  };
+  CHECK(validator(R"("source": "SELECT 1")") == "2 /verify/validators/0: \"target\" is missing");
+  CHECK(validator(R"("source": "SELECT 1", "target": "SELECT 1", "expect": ">=")").substr(0, 61) ==
+        "2 /verify/validators/0/expect: this is none of what it may be");
+  CHECK(validator(R"("source": "s", "target": "t"}, {"name": "n", "source": "s", "target": "t")") ==
+        "2 /verify/validators/1/name: another validator has this name");
 }
 
 TEST_CASE("the example in the tree is a good file and has every key", "[unit]") {

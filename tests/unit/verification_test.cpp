@@ -171,13 +171,15 @@ TEST_CASE("messages of a comparison come back, and whatever is none is refused a
   CHECK_THROWS_AS(decode_digests(encode_digests({7, {{"k", 5, 6}}, std::nullopt})), Error);
   CHECK_THROWS_AS(decode_digests(encode_digests({7, {{std::nullopt, 0, 0}}, "K"})), Error);
   CHECK_THROWS_AS(decode_digests(encode_digests({7, {}, std::nullopt})), Error);
-  const std::vector<std::string> bodies{encode_barrier_wanted(wanted),
-                                        encode_barrier({7, Position{}}),
-                                        encode_digests(digests),
-                                        encode_narrow({7, {1, 2}}),
-                                        encode_block_rows({7, 1, {{"k", 5}}}),
-                                        encode_shown_rows({7, {{"k", true, {{5, "v"}}}}}),
-                                        encode_barrier_failed({7, {.code = "LS-X", .what = "w"}})};
+  const std::vector<std::string> bodies{
+      encode_barrier_wanted(wanted),
+      encode_barrier({7, Position{}}),
+      encode_digests(digests),
+      encode_narrow({7, {1, 2}}),
+      encode_block_rows({7, 1, {{"k", 5}}}),
+      encode_shown_rows({7, {{"k", true, {{5, "v"}}}}}),
+      encode_barrier_failed({7, {.code = "LS-X", .what = "w"}}),
+      encode_query_answers({7, {{{{{QueryCell::Kind::number, "1"}, {}}}, true, "p"}}})};
   const std::vector<std::function<void(const std::string&)>> decoders{
       [](const auto& body) { static_cast<void>(decode_barrier_wanted(body)); },
       [](const auto& body) { static_cast<void>(decode_barrier(body)); },
@@ -185,7 +187,13 @@ TEST_CASE("messages of a comparison come back, and whatever is none is refused a
       [](const auto& body) { static_cast<void>(decode_narrow(body)); },
       [](const auto& body) { static_cast<void>(decode_block_rows(body)); },
       [](const auto& body) { static_cast<void>(decode_shown_rows(body)); },
-      [](const auto& body) { static_cast<void>(decode_barrier_failed(body)); }};
+      [](const auto& body) { static_cast<void>(decode_barrier_failed(body)); },
+      [](const auto& body) { static_cast<void>(decode_query_answers(body)); }};
+  BarrierWanted asks{7, 0, "", std::nullopt, {}, 0, {"SELECT 1", "SELECT 2"}};
+  CHECK(decode_barrier_wanted(encode_barrier_wanted(asks)).queries == asks.queries);
+  const QueryAnswers answers{7, {{{{{QueryCell::Kind::number, "1"}, {}}}, true, "p"}}};
+  CHECK(decode_query_answers(encode_query_answers(answers)).answers[0].rows ==
+        answers.answers[0].rows);
   std::mt19937_64 dice(test::test_seed());
   int read = 0, refused = 0;
   for (int round = 0; round < 5'000; ++round) {

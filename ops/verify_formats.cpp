@@ -1,0 +1,141 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "ops/html.hpp"
+#include "ops/verify_report.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+using verify::Verdict;
+
+std::string count(std::uint64_t number) {
+  return grouped(static_cast<std::int64_t>(number));
+}
+
+std::string verdict_text(const Verdict& verdict) {
+  return !verdict.answered ? "no answer" : verdict.holds ? "holds" : "does not hold";
+}
+
+std::string waiver_text(const CheckFinding& finding) {
+  if (!finding.waiver) return finding.not_waived.empty() ? "" : "not waived: " + finding.not_waived;
+  return fmt::format("waived until {} by {}: {}", finding.waiver->until, finding.waiver->by,
+                     finding.waiver->reason);
+}
+
+/// Test cases, counted as they come.
+class Cases {
+ public:
+  void passed(std::string_view group, std::string_view name) { open(group, name, "/>\n"); }
+  /// A waived finding is skipped, with the waiver in words; what is no difference passes.
+  void found(std::string_view group, std::string_view name, const CheckFinding& finding,
+             const std::vector<std::string>& lines = {}) {
+    if (finding.severity != CheckSeverity::critical) {
+      open(group, name, ">");
+      text_ += fmt::format("<system-out>{}</system-out></testcase>\n",
+                           escaped(fmt::format("{} {}", finding.code, finding.what)));
+      return;
+    }
+    open(group, name, ">");
+    const std::string what = escaped(fmt::format("{} {}", finding.code, finding.what));
+    if (finding.waiver) {
+      ++skipped_;
+      text_ += fmt::format("<skipped message=\"{}\"/></testcase>\n",
+                           escaped(finding.what + "; " + waiver_text(finding)));
+      return;
+    }
+    ++failures_;
+    std::string more = escaped(waiver_text(finding));
+    for (const std::string& line : lines) more += (more.empty() ? "" : "\n") + escaped(line);
+    text_ += fmt::format("<failure message=\"{}\">{}</failure></testcase>\n", what, more);
+  }
+  [[nodiscard]] std::string suite() const {
+    return fmt::format(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"lockstep verify\" "
+        "tests=\"{}\" failures=\"{}\" skipped=\"{}\" errors=\"0\">\n{}</testsuite>\n",
+        tests_, failures_, skipped_, text_);
+  }
+
+ private:
+  void open(std::string_view group, std::string_view name, std::string_view end) {
+    ++tests_;
+    text_ += fmt::format("<testcase classname=\"lockstep.{}\" name=\"{}\"{}", escaped(group),
+                         escaped(name), end);
+  }
+  int tests_ = 0, failures_ = 0, skipped_ = 0;
+  std::string text_;
+};
+
+const CheckFinding* finding_for(const VerifyResult& result, const std::string& code,
+                                const std::string& table) {
+  for (const CheckFinding& finding : result.findings)
+    if (finding.code == code && finding.table == table) return &finding;
+  return nullptr;
+}
+
+void html_tables(std::string& page, const std::vector<TableLine>& tables) {
+  page += "<h2>Tables</h2>\n<table>\n";
+  html_row(page,
+           {"table", "source rows", "target rows", "missing", "extra", "differ", "digests",
+            "in quarantine", "examples"},
+           "th");
+  for (const TableLine& line : tables)
+    html_row(page, {line.table, count(line.source_rows), count(line.target_rows),
+                    count(line.missing), count(line.extra), count(line.differ), line.digests,
+                    count(line.quarantined), fmt::format("{}", fmt::join(line.examples, " | "))});
+  page += "</table>\n";
+}
+
+}  // namespace
+
+std::string verify_html(const VerifyResult& result) {
+  std::string page = html_head("lockstep verify");
+  page += fmt::format("<p>{}</p>\n", escaped(result.sentence));
+  if (!result.totals.tables.empty()) html_tables(page, result.totals.tables);
+  if (!result.totals.verdicts.empty()) {
+    page += "<h2>Checks and validators</h2>\n<table>\n";
+    html_row(page, {"kind", "name", "", "source", "target", "position"}, "th");
+    for (const Verdict& verdict : result.totals.verdicts)
+      html_row(page, {std::string(to_string(verdict.kind)), verdict.name, verdict_text(verdict),
+                      verdict.source, verdict.target,
+                      verdict.position ? to_string(*verdict.position) : ""});
+    page += "</table>\n";
+  }
+  if (!result.findings.empty()) {
+    page += "<h2>Findings</h2>\n<table>\n";
+    html_row(page, {"code", "severity", "category", "where", "what", "waiver"}, "th");
+    for (const CheckFinding& finding : result.findings)
+      html_row(page, {finding.code, std::string(to_string(finding.severity)),
+                      std::string(to_string(finding.category)), finding.table, finding.what,
+                      waiver_text(finding)});
+    page += "</table>\n";
+  }
+  page += kHtmlEnd;
+  return page;
+}
+
+std::string verify_junit(const VerifyResult& result) {
+  Cases cases;
+  for (const TableLine& line : result.totals.tables) {
+    const CheckFinding* finding = finding_for(result, "LS-V501", line.table);
+    if (finding == nullptr)
+      cases.passed("rows", line.table);
+    else
+      cases.found("rows", line.table, *finding, line.examples);
+  }
+  for (const Verdict& verdict : result.totals.verdicts) {
+    if (const auto made = finding_of(verdict)) {
+      const CheckFinding* finding = finding_for(result, made->code, made->table);
+      cases.found(to_string(verdict.kind), verdict.name, finding != nullptr ? *finding : *made);
+    } else {
+      cases.passed(to_string(verdict.kind), verdict.name);
+    }
+  }
+  for (const CheckFinding& finding : result.findings)
+    if (finding.code > "LS-V523")
+      cases.found(to_string(finding.category), finding.code + " " + finding.table, finding);
+  return cases.suite();
+}
+
+}  // namespace lockstep::ops
