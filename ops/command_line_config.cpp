@@ -62,7 +62,8 @@ void add_config(CLI::App& app, bool& json, std::function<ExitCode(Screen&)>& cho
 
 void add_check_flags(CLI::App& verify, VerifyRequest& request) {
   CLI::Option* counts =
-      verify.add_flag("--counts", request.counts, "only how many rows each table has: quick");
+      verify.add_flag("--counts", request.counts, "only how many rows each table has: quick")
+          ->excludes(verify.get_option("--repair"));
   verify
       .add_flag("--checks", request.checks,
                 "also NULLs, smallest and largest of each column, keys, foreign keys, indexes, "

@@ -1,6 +1,10 @@
 // Validators, counts and checks beside the digests, waivers, masked values, and the reports.
 #include <fmt/format.h>
 
+#include <atomic>
+#include <set>
+#include <thread>
+
 #include "tests/system/followed.hpp"
 
 namespace lockstep::test {
@@ -196,6 +200,38 @@ TEST_CASE("validators are judged at one position of both sides, live and at rest
   CHECK_THAT(named(reader, "mine")["what"].get<std::string>(), Contains("role reader may not"));
   const Outcome counted = world.verify({"--json", "--counts"}, reader_dsn);
   require_code(counted, 9);
+}
+
+TEST_CASE("both answers are of one state while the application writes", "[system]") {
+  World world("moving");
+  world.write_config(validators(
+      {validator("state", "SELECT count(*), sum(total), max(id) FROM orders",
+                 "SELECT count(*), sum(total)::numeric, max(id) FROM orders"),
+       validator("never in between",
+                 "SELECT 1 FROM orders GROUP BY customer HAVING sum(paid) > 900",
+                 "SELECT 1 FROM orders GROUP BY customer HAVING sum(total) < 0", "no-rows")}));
+  std::atomic<bool> stop = false;
+  std::thread application([&] {
+    while (!stop)
+      sqlite(world.in_folder("moving.db"),
+             "INSERT INTO orders(customer, total, paid) VALUES (1, abs(random()) % 100, 0);"
+             "UPDATE orders SET total = total + 0.25 WHERE id = 1 + abs(random()) % 9");
+  });
+  std::set<std::string> states;
+  std::vector<Outcome> outcomes;
+  for (int round = 0; round < 3; ++round) {
+    outcomes.push_back(world.verify({"--json"}));
+    outcomes.push_back(world.verify({"--json", "--counts"}));
+  }
+  stop = true;
+  application.join();
+  for (const Outcome& outcome : outcomes) {
+    require_code(outcome, 9);  // one row in quarantine
+    CHECK(codes(outcome).empty());
+    const Json state = named(outcome, "state");
+    states.insert(state.is_null() ? named(outcome, "orders")["source"] : state["source"]);
+  }
+  CHECK(states.size() == 6);
 }
 
 TEST_CASE("checks name what a digest cannot see, and waivers answer for it", "[system]") {
