@@ -105,9 +105,23 @@ void show(const config::Loaded& loaded, Screen& screen) {
   shown.key("snapshot.on_existing_row", settings.on_existing_row, "fail");
   shown.key("on_bad_value", settings.on_bad_value, "stop");
   json columns = json::object();
-  for (const config::ColumnSetting& column : settings.columns)
+  for (const config::ColumnSetting& column : settings.columns) {
     if (!column.on_bad_value.empty()) columns[column.column]["on_bad_value"] = column.on_bad_value;
+    if (column.pii) columns[column.column]["pii"] = true;
+  }
   shown.key("columns", columns, json::object());
+  json validators = json::array(), waivers = json::array();
+  for (const config::Validator& each : settings.validators)
+    validators.push_back({{"name", each.name}, {"expect", each.expect}});
+  for (const config::Waiver& each : settings.waivers)
+    waivers.push_back({{"check", each.check},
+                       {"table", each.table},
+                       {"max_rows", each.rows_max},
+                       {"reason", each.reason},
+                       {"by", each.by},
+                       {"until", each.until}});
+  shown.key("verify.validators", validators, json::array());
+  shown.key("waivers", waivers, json::array());
 }
 
 }  // namespace
