@@ -37,27 +37,32 @@ std::vector<Verdict> answer_at_barrier(const QueryParts& parts,
                                  ? "SELECT NULL"
                                  : verify::source_sql(pair, plans.back()));
   }
-  parts.mail.request(Kind::barrier_wanted, wire::encode_barrier_wanted(wanted));
-  const Position position = await(parts, wanted.barrier, Kind::barrier).position;
-  const wire::QueryAnswers source =
-      wire::decode_query_answers(await(parts, wanted.barrier, Kind::query_answers).body);
-  postgres::Connection& view = parts.view(wanted.barrier);
-  for (std::size_t i = 0; i < pairs.size(); ++i) {
-    verify::Answer unknown;
-    unknown.problem = "no such table is followed";
-    const bool known = pairs[i].kind == QueryPair::Kind::validator || plans[i] != nullptr;
-    const verify::Answer target =
-        known ? verify::ask_target(
-                    view, parts.schema,
-                    verify::target_sql(pairs[i], plans[i], parts.schema, parts.migration),
-                    verify::kLiveTargetPatience)
-              : unknown;
-    verdicts.push_back(
-        verify::judge(pairs[i], plans[i],
-                      known && i < source.answers.size() ? source.answers[i] : unknown, target));
-    verdicts.back().position = position;
+  try {
+    parts.mail.request(Kind::barrier_wanted, wire::encode_barrier_wanted(wanted));
+    const Position position = await(parts, wanted.barrier, Kind::barrier).position;
+    const wire::QueryAnswers source =
+        wire::decode_query_answers(await(parts, wanted.barrier, Kind::query_answers).body);
+    postgres::Connection& view = parts.view(wanted.barrier);
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      verify::Answer unknown;
+      unknown.problem = "no such table is followed";
+      const bool known = pairs[i].kind == QueryPair::Kind::validator || plans[i] != nullptr;
+      const verify::Answer target =
+          known ? verify::ask_target(
+                      view, parts.schema,
+                      verify::target_sql(pairs[i], plans[i], parts.schema, parts.migration),
+                      verify::kLiveTargetPatience)
+                : unknown;
+      verdicts.push_back(
+          verify::judge(pairs[i], plans[i],
+                        known && i < source.answers.size() ? source.answers[i] : unknown, target));
+      verdicts.back().position = position;
+    }
+    view.exec("ROLLBACK");
+  } catch (...) {
+    parts.view(wanted.barrier).abort();  // the next barrier on it begins a transaction of its own
+    throw;
   }
-  view.exec("ROLLBACK");
   return verdicts;
 }
 

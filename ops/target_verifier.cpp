@@ -10,7 +10,6 @@
 
 #include "apply/quarantine.hpp"
 #include "link/wire/control.hpp"
-#include "ops/query_leader.hpp"
 #include "verify/values.hpp"
 
 namespace lockstep::ops {
@@ -89,31 +88,6 @@ std::optional<verify::PassResult> TargetVerifier::take_result(postgres::Connecti
     if (!std::exchange(news_, false)) return std::nullopt;
   }
   return verify::last_result(ledger, target_.migration);
-}
-
-void TargetVerifier::look_for_queries(postgres::Connection& ledger) {
-  if (!std::exchange(records_made_, true)) {
-    verify::create_records(ledger);
-    verify::create_query_records(ledger);
-  }
-  if (!verify::queries_wait(ledger, target_.migration)) return;
-  const std::lock_guard lock(mutex_);
-  queries_wait_ = true;
-  came_.notify_all();
-}
-
-void TargetVerifier::serve_queries() {
-  std::vector<TablePlan> plans;
-  {
-    const std::lock_guard lock(mutex_);
-    if (!std::exchange(queries_wait_, false)) return;
-    plans = plans_;
-  }
-  answer_queries(
-      {target_.migration, target_.schema, mail_, session_, *ledger_,
-       [this] { return new_barrier(ahead_); },
-       [this](std::uint64_t barrier) -> postgres::Connection& { return view_of(barrier); }, stop_},
-      plans);
 }
 
 void TargetVerifier::open_view(const wire::Barrier& barrier) noexcept {
