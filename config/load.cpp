@@ -113,6 +113,7 @@ class Reader {
     text("/snapshot/on_existing_row", settings.on_existing_row);
     text("/on_bad_value", settings.on_bad_value);
     columns();
+    verify();
     validators();
     waivers();
     const json::json_pointer dsn("/target/dsn");
@@ -196,6 +197,17 @@ class Reader {
 
   void problem(const std::string& path, std::string what) {
     loaded_.problems.push_back({path, loaded_.lines[path], std::move(what), ""});
+  }
+
+  void verify() {
+    VerifySetting& verify = loaded_.settings.verify;
+    text("/verify/every", verify.every);
+    text("/verify/pause_when_lag", verify.pause_when_lag);
+    if (!document_.contains("verify")) return;
+    const json& given = document_["verify"];
+    if (given.contains("continuous")) verify.continuous = given["continuous"];
+    if (given.contains("rows_per_second")) verify.rows_per_second = given["rows_per_second"];
+    if (given.contains("cpu_share")) verify.cpu_share = given["cpu_share"];
   }
 
   const json& document_;

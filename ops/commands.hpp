@@ -52,8 +52,10 @@ struct WaitRequest {
 struct VerifyRequest {
   std::string source, target;
   std::vector<std::string> tables;  ///< globs; empty: all
+  std::uint64_t sample = 0;         ///< about so many rows of each table; 0: all
   bool repair = false;              ///< what differs is written anew; only while lockstep follows
   bool yes = false;                 ///< without asking
+  bool continuous = false;          ///< pass after pass, until one finds a difference
   bool counts = false;              ///< the numbers of rows, and no values
   bool checks = false;              ///< also columns, keys, indexes and sequences
   std::vector<config::Validator> validators{};
