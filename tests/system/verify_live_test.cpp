@@ -221,6 +221,8 @@ TEST_CASE("while a hostile writer runs no pass finds a difference", "[system]") 
   auto running = start_lockstep({"run", file, dsn, "--quiet", "--on-bad-value", "quarantine",
                                  "--config", write_file(folder, "c.json", kConfig)});
   require_caught_up(*running, file);
+  // One that waits in quarantine whatever the writer has come to.
+  sqlite(file, "INSERT INTO held VALUES (1000, 'n/a')");
   std::atomic<bool> stop = false;
   std::atomic<std::int64_t> written = 0;
   std::thread application([&] {
