@@ -15,6 +15,7 @@ constexpr std::size_t kNotesMax = 100;  // more would be noise; the counters in 
 constexpr std::chrono::minutes kLongReadNoteEvery{1};
 constexpr std::chrono::minutes kRefusalNoteEvery{1};
 constexpr std::chrono::minutes kQuarantineNoteEvery{1};
+constexpr std::chrono::minutes kForeignWriteNoteEvery{1};
 
 double quantile(std::vector<double> values, double share) {
   const auto at = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
@@ -252,6 +253,28 @@ void Board::stop_awaiting() {
 void Board::verified(Verified result) {
   const std::lock_guard lock(mutex_);
   status_.verified = std::move(result);
+}
+
+void Board::guard(apply::GuardSeen seen) {
+  const std::lock_guard lock(mutex_);
+  const std::vector<apply::Unguarded> known =
+      status_.guard ? status_.guard->without : std::vector<apply::Unguarded>();
+  for (const apply::Unguarded& each : seen.without)
+    if (std::none_of(known.begin(), known.end(), [&](const apply::Unguarded& other) {
+          return other.relation == each.relation && other.why == each.why;
+        }))
+      note({"LS-T234", each.relation,
+            fmt::format("nothing keeps others from writing to {}: {}", each.relation, each.why)});
+  const SteadyTime now = steady_now();
+  if (seen.foreign_writes > (status_.guard ? status_.guard->foreign_writes : 0) &&
+      (!foreign_write_noted_ || now - *foreign_write_noted_ >= kForeignWriteNoteEvery)) {
+    foreign_write_noted_ = now;
+    note({"LS-X602", "",
+          fmt::format("somebody else writes to the copied tables: {} statement(s), the last {}: "
+                      "lockstep verify --repair",
+                      seen.foreign_writes, seen.last_write)});
+  }
+  status_.guard = std::move(seen);
 }
 
 void Board::fail(const Error& error) {

@@ -101,7 +101,8 @@ Ending follow(PreparedTarget prepared, const ApplyRequest& request, const Connec
                         .schema = prepared.schema,
                         .source_id = prepared.source_id,
                         .accept_target = request.accept_target,
-                        .after_snapshot = request.hooks.after_snapshot};
+                        .after_snapshot = request.hooks.after_snapshot,
+                        .guard = request.guard};
   TargetWorker worker(context, std::move(options), std::move(prepared.connection), board);
   std::jthread thread([&](const std::stop_token& stop) { run_worker(worker, stop, board); });
   pthread_setname_np(thread.native_handle(), "apply-0");

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/guard.hpp"
 #include "apply/hooks.hpp"
 #include "capture/install.hpp"
 #include "config/settings.hpp"
@@ -30,6 +31,7 @@ struct RunRequest {
   std::string on_existing_row{};  ///< fail, update or skip; empty: see ops/existing_rows.hpp
   apply::Hooks hooks{};
   BadValuePolicy on_bad_value{};
+  apply::GuardMode guard = apply::GuardMode::reject;
 };
 
 /// What a run needs to start or to go on.
@@ -42,6 +44,7 @@ struct Prepared {
   std::vector<std::int64_t> expected_rows;  ///< per table, from the census; empty when going on
   bool accept_target = false;
   apply::Hooks hooks{};
+  apply::GuardMode guard = apply::GuardMode::reject;
 };
 
 /// Finds out whether this is a first run or goes on with an earlier one. First run: census, then
@@ -76,6 +79,7 @@ struct ApplyRequest {
   bool until_caught_up = false;
   bool accept_target = false;
   apply::Hooks hooks{};
+  apply::GuardMode guard = apply::GuardMode::reject;
 };
 struct PreparedTarget {
   std::string migration;
