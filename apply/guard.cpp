@@ -292,7 +292,7 @@ void remove_guard(Connection& connection, const std::string& migration, const st
       "DROP FUNCTION IF EXISTS {}() CASCADE; DELETE FROM lockstep.foreign_writes WHERE migration = "
       "{}",
       postgres::guard_function(schema), literal(migration));
-  const Deadline deadline(Milliseconds{5'000});
+  const Deadline deadline(Milliseconds{3'000});
   std::string why = attempt(connection, sql, kOnce);
   while (!why.empty() && !deadline.passed()) {
     std::this_thread::sleep_for(Milliseconds{100});

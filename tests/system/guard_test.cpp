@@ -162,14 +162,16 @@ TEST_CASE("a guard that is disabled or dropped is back within seconds, and waits
           "[system]") {
   Followed both = target_of("postgres", "comes_back");
   both.start_and_catch_up();
+  both.stop();
   const std::string dsn = server().dsn("comes_back");
-  // Somebody is in the middle of a transaction with b.
-  postgres::Connection holder = postgres::Connection::open(postgres::parse_dsn(dsn), "holder");
   server().query("ALTER TABLE a DISABLE TRIGGER ALL; DROP TRIGGER _lockstep_guard ON b",
                  "comes_back");
+  // Somebody is in the middle of a transaction with b.
+  postgres::Connection holder = postgres::Connection::open(postgres::parse_dsn(dsn), "holder");
   holder.exec("BEGIN; UPDATE public.b SET n = n");
+  both.start();
   REQUIRE(wait_until([&] { return is_refused(dsn, "BEGIN; UPDATE a SET n = n; ROLLBACK"); }, 20s,
-                     50ms));
+                     20ms));
   nlohmann::json without;
   REQUIRE(wait_until(
       [&] {
@@ -277,8 +279,8 @@ TEST_CASE("tables of another owner have the guard where lockstep's role may, par
   std::map<std::string, std::string> without;
   REQUIRE(wait_until(
       [&] {
-        for (const auto& each : both.status()["guard"]["without"])
-          without[each["table"]] = each["why"];
+        const nlohmann::json status = both.status();
+        for (const auto& each : status["guard"]["without"]) without[each["table"]] = each["why"];
         return without.size() == 2;
       },
       20s, 20ms));
