@@ -112,6 +112,7 @@ std::vector<Place> places(Connection& connection, const std::string& migration,
   const Result rows = connection.query(
       kPlaces, {migration, schema, postgres::guard_function(schema) + std::string("()")});
   std::vector<Place> found;
+  found.reserve(static_cast<std::size_t>(rows.rows()));
   for (int row = 0; row < rows.rows(); ++row)
     found.push_back({std::string(rows.value(row, 1)), std::string(rows.value(row, 2)),
                      std::string(rows.value(row, 3)), rows.value(row, 0) == "t",
@@ -119,12 +120,13 @@ std::vector<Place> places(Connection& connection, const std::string& migration,
   return found;
 }
 
+// Our sessions look names up in pg_catalog alone, so this is its operator for ever.
 std::string trigger_sql(const std::string& migration, const std::string& schema,
                         const Place& place) {
   return fmt::format(
       "CREATE OR REPLACE TRIGGER {} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {} FOR EACH "
-      "STATEMENT WHEN (coalesce(pg_catalog.current_setting('lockstep.guard', true), '') "
-      "OPERATOR(pg_catalog.<>) 'off') EXECUTE FUNCTION {}({}, {})",
+      "STATEMENT WHEN (pg_catalog.current_setting('lockstep.guard', true) IS DISTINCT FROM 'off') "
+      "EXECUTE FUNCTION {}({}, {})",
       kTrigger, qualified(place.schema, place.name), postgres::guard_function(schema),
       literal(migration), literal(place.table));
 }
@@ -158,6 +160,7 @@ std::string holders(Connection& connection, const std::string& schema) {
       "pg_catalog.pg_backend_pid() LIMIT 3",
       {postgres::guard_function(schema) + std::string("()")});
   std::vector<std::string> who;
+  who.reserve(static_cast<std::size_t>(rows.rows()));
   for (int row = 0; row < rows.rows(); ++row) who.emplace_back(rows.value(row, 0));
   return fmt::format("{}", fmt::join(who, "; "));
 }
@@ -213,9 +216,11 @@ void ensure_guard_ledger(Connection& connection) {
   if (knows_guard(connection)) return;  // ALTER TABLE takes a lock that a reader would hold up
   connection.exec(
       "BEGIN;"
-      "ALTER TABLE lockstep.ledger ADD COLUMN guard text NOT NULL DEFAULT 'off' CHECK (guard IN "
-      "('reject', 'detect', 'off')), ADD COLUMN guard_held boolean NOT NULL DEFAULT false;"
-      "CREATE TABLE lockstep.foreign_writes ("
+      "ALTER TABLE lockstep.ledger ADD COLUMN IF NOT EXISTS guard text NOT NULL DEFAULT 'off' "
+      "CHECK (guard IN "
+      "('reject', 'detect', 'off')), ADD COLUMN IF NOT EXISTS guard_held boolean NOT NULL DEFAULT "
+      "false;"
+      "CREATE TABLE IF NOT EXISTS lockstep.foreign_writes ("
       " number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
       " migration text NOT NULL,"
       " relation text NOT NULL,"
@@ -228,7 +233,7 @@ void ensure_guard_ledger(Connection& connection) {
       " first_at timestamptz NOT NULL DEFAULT clock_timestamp(),"
       " last_at timestamptz NOT NULL DEFAULT clock_timestamp()"
       ");"
-      "CREATE INDEX ON lockstep.foreign_writes (pid);"
+      "CREATE INDEX IF NOT EXISTS foreign_writes_pid ON lockstep.foreign_writes (pid);"
       "COMMIT");
 }
 

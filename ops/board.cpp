@@ -257,14 +257,15 @@ void Board::verified(Verified result) {
 
 void Board::guard(apply::GuardSeen seen) {
   const std::lock_guard lock(mutex_);
-  const std::vector<apply::Unguarded> known =
-      status_.guard ? status_.guard->without : std::vector<apply::Unguarded>();
-  for (const apply::Unguarded& each : seen.without)
-    if (std::none_of(known.begin(), known.end(), [&](const apply::Unguarded& other) {
-          return other.relation == each.relation && other.why == each.why;
-        }))
-      note({"LS-T234", each.relation,
-            fmt::format("nothing keeps others from writing to {}: {}", each.relation, each.why)});
+  const auto text = [](const std::optional<apply::GuardSeen>& guard) {
+    if (!guard || guard->without.empty()) return std::string();
+    const auto& [relation, why] = guard->without.front();
+    const std::size_t more = guard->without.size() - 1;
+    return fmt::format("nothing keeps others from writing to {}{}: {}", relation,
+                       more > 0 ? fmt::format(" and {} more", more) : std::string(), why);
+  };
+  if (std::string without = text(seen); !without.empty() && without != text(status_.guard))
+    note({"LS-T234", seen.without.front().relation, std::move(without)});
   const SteadyTime now = steady_now();
   if (seen.foreign_writes > (status_.guard ? status_.guard->foreign_writes : 0) &&
       (!foreign_write_noted_ || now - *foreign_write_noted_ >= kForeignWriteNoteEvery)) {

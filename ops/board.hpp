@@ -75,7 +75,7 @@ class Board {
   void await(const std::string& code, const std::string& what);
   void stop_awaiting();
   void verified(Verified result);
-  /// The guard on the target. A note LS-T234 for tables that are without it, once each time that
+  /// The guard on the target. A note LS-T234 for tables that are without it, each time that
   /// changes; a note LS-X602 if others wrote, at most one a minute.
   void guard(apply::GuardSeen seen);
 

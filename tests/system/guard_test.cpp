@@ -81,12 +81,12 @@ const std::vector<std::string> kWrites{
     "BEGIN; SET LOCAL lockstep.guard = off; COMMIT; UPDATE a SET n = 8",
     "DO $$BEGIN EXECUTE 'UPDATE a SET n = 9'; END$$",
     // Names that mean something else to the session that writes.
-    "CREATE SCHEMA evil; CREATE FUNCTION evil.current_setting(text, boolean DEFAULT true) RETURNS "
-    "text LANGUAGE sql AS $$SELECT 'off'::text$$; CREATE FUNCTION evil.differs(text, text) RETURNS "
-    "boolean LANGUAGE sql AS $$SELECT false$$; CREATE OPERATOR evil.<> (LEFTARG = text, RIGHTARG = "
-    "text, FUNCTION = evil.differs); CREATE FUNCTION evil.format(text, VARIADIC \"any\") RETURNS "
-    "text LANGUAGE internal AS 'text_format'; SET search_path = evil, pg_catalog, public; UPDATE "
-    "public.a SET n = 10"};
+    "CREATE SCHEMA evil; CREATE FUNCTION evil.current_setting(text, boolean) RETURNS text LANGUAGE "
+    "sql AS $$SELECT 'off'::text$$; CREATE FUNCTION evil.same(text, text) RETURNS boolean LANGUAGE "
+    "sql AS $$SELECT true$$; CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = "
+    "evil.same); CREATE FUNCTION evil.format(text, text, text) RETURNS text LANGUAGE sql AS "
+    "$$SELECT 'harmless'$$; SET search_path = evil, pg_catalog, public; UPDATE public.a SET n = "
+    "10"};
 
 }  // namespace
 
