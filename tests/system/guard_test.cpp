@@ -81,7 +81,8 @@ const std::vector<std::string> kWrites{
     "BEGIN; SET LOCAL lockstep.guard = off; COMMIT; UPDATE a SET n = 8",
     "DO $$BEGIN EXECUTE 'UPDATE a SET n = 9'; END$$",
     // Names that mean something else to the session that writes.
-    "CREATE SCHEMA evil; CREATE FUNCTION evil.current_setting(text, boolean) RETURNS text LANGUAGE "
+    "CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC; CREATE FUNCTION "
+    "evil.current_setting(text, boolean) RETURNS text LANGUAGE "
     "sql AS $$SELECT 'off'::text$$; CREATE FUNCTION evil.same(text, text) RETURNS boolean LANGUAGE "
     "sql AS $$SELECT true$$; CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = "
     "evil.same); CREATE FUNCTION evil.format(text, text, text) RETURNS text LANGUAGE sql AS "
