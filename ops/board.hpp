@@ -45,6 +45,9 @@ class Board {
   /// Where the ledger is when a session begins.
   void resumed(const Position& position);
   void acked(const Position& position);
+  /// What the source's schema became with this schema_version is on the target: tables that were
+  /// made anew have been read anew.
+  void schema_settled(std::int64_t schema_version);
   /// The source says that everything up to here has been sent and applied.
   void caught_up(const Position& position);
   void pruned(std::int64_t rows);
@@ -78,10 +81,15 @@ class Board {
   /// The guard on the target. A note LS-T234 for tables that are without it, each time that
   /// changes; a note LS-X602 if others wrote, at most one a minute.
   void guard(apply::GuardSeen seen);
+  /// The comparison that is under way; nothing: none is.
+  void verifying(std::optional<Verifying> pass);
+  void table_verified(std::uint32_t table, TableVerified result);
 
   /// The first error that ends the run; later ones are ignored.
   void fail(const Error& error);
   [[nodiscard]] std::optional<Error> failure() const;
+  /// Of the batch that was applied last; nothing: none was yet.
+  [[nodiscard]] std::optional<double> lag_ms() const;
   /// True once everything is applied that the source held when following began: an application that
   /// never rests does not keep "caught up" away for ever.
   [[nodiscard]] bool has_caught_up() const;

@@ -26,7 +26,8 @@ Pipeline::Pipeline(Prepared prepared, Board& board, capture::PruneLimits prune) 
                        .source_id = prepared.installed.source_id,
                        .accept_target = prepared.accept_target,
                        .after_snapshot = prepared.hooks.after_snapshot,
-                       .guard = prepared.guard};
+                       .guard = prepared.guard,
+                       .continuous = prepared.continuous};
   source_ = std::make_unique<SourceWorker>(context_, std::move(source), board);
   target_ = std::make_unique<TargetWorker>(context_, std::move(target),
                                            std::move(prepared.connection), board);

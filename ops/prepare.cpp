@@ -210,7 +210,8 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
           std::move(rows),
           request.accept_target,
           request.hooks,
-          request.guard};
+          request.guard,
+          request.continuous};
 }
 
 PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {

@@ -13,6 +13,7 @@
 #include "link/postgres/connection.hpp"
 #include "link/wire/control.hpp"
 #include "model/bad_value.hpp"
+#include "ops/continuous.hpp"
 #include "ops/endpoint.hpp"
 #include "ops/screen.hpp"
 
@@ -30,6 +31,7 @@ struct RunRequest {
   bool accept_target = false;     ///< another database than before is the target from now on
   std::string on_existing_row{};  ///< fail, update or skip; empty: see ops/existing_rows.hpp
   apply::Hooks hooks{};
+  ContinuousPasses continuous{};
   BadValuePolicy on_bad_value{};
   apply::GuardMode guard = apply::GuardMode::reject;
 };
@@ -45,6 +47,7 @@ struct Prepared {
   bool accept_target = false;
   apply::Hooks hooks{};
   apply::GuardMode guard = apply::GuardMode::reject;
+  ContinuousPasses continuous{};
 };
 
 /// Finds out whether this is a first run or goes on with an earlier one. First run: census, then
@@ -80,6 +83,7 @@ struct ApplyRequest {
   bool accept_target = false;
   apply::Hooks hooks{};
   apply::GuardMode guard = apply::GuardMode::reject;
+  ContinuousPasses continuous{};
 };
 struct PreparedTarget {
   std::string migration;

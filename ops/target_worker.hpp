@@ -36,6 +36,7 @@ struct TargetOptions {
   bool accept_target = false;  ///< whatever database it is, it is the target from now on
   std::vector<std::string> after_snapshot{};  ///< the hook
   apply::GuardMode guard = apply::GuardMode::reject;
+  ContinuousPasses continuous{};
 };
 
 class TargetWorker {
