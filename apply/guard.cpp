@@ -23,6 +23,7 @@ constexpr std::array kModes{GuardMode::reject, GuardMode::detect, GuardMode::off
 constexpr char kTrigger[] = "_lockstep_guard";  // target_tables and existing know the name, too
 
 constexpr char kLockNotGranted[] = "55P03";
+constexpr char kLocked[] = "it is locked by others: tried again";
 
 // It runs with the rights of lockstep's role, for who writes need not see the ledger; so nothing in
 // it may depend on the caller's search_path. What it reads is of that moment: cutover and hold need
@@ -140,7 +141,7 @@ std::string attempt(Connection& connection, const std::string& sql, Milliseconds
   } catch (const Error& error) {
     if (error.foreign().empty() || !connection.alive()) throw;
     connection.abort();
-    if (error.foreign() == kLockNotGranted) return "it is locked by others: tried again";
+    if (error.foreign() == kLockNotGranted) return kLocked;
     return error.facts().why;
   }
 }
@@ -299,18 +300,19 @@ void remove_guard(Connection& connection, const std::string& migration, const st
       postgres::guard_function(schema), literal(migration));
   const Deadline deadline(Milliseconds{3'000});
   std::string why = attempt(connection, sql, kOnce);
-  while (!why.empty() && !deadline.passed()) {
+  while (why == kLocked && !deadline.passed()) {
     std::this_thread::sleep_for(Milliseconds{100});
     why = attempt(connection, sql, kOnce);
   }
   if (why.empty()) return;
-  throw Error({.code = "LS-T213",
-               .exit = ExitCode::timed_out,
+  const bool locked = why == kLocked;
+  throw Error({.code = locked ? "LS-T213" : "LS-T204",
+               .exit = locked ? ExitCode::timed_out : ExitCode::precondition,
                .what = "the guard's triggers cannot be taken off the target's tables",
-               .why = fmt::format("{}; {}", why, holders(connection, schema)),
+               .why = locked ? fmt::format("{}; {}", why, holders(connection, schema)) : why,
                .data = "the guard is open; nothing else was removed",
-               .todo = "end that transaction, then run lockstep remove again",
-               .foreign = kLockNotGranted});
+               .todo = locked ? "end that transaction, then run lockstep remove again"
+                              : "run lockstep remove as the role that lockstep ran as"});
 }
 
 }  // namespace lockstep::apply
