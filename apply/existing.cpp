@@ -59,7 +59,9 @@ SELECT c.relname, pg_catalog.json_build_object(
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.attnum
     WHERE p.partrelid = c.oid),
   'triggers', (SELECT coalesce(pg_catalog.json_agg(g.tgname), '[]') FROM pg_catalog.pg_trigger AS g
-    WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled = 'O'),
+    WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled = 'O'
+    AND NOT (g.tgname = '_lockstep_guard' AND EXISTS (SELECT FROM pg_catalog.pg_proc AS p
+      WHERE p.oid = g.tgfoid AND p.pronamespace = pg_catalog.to_regnamespace('lockstep')))),
   'firing', (SELECT coalesce(pg_catalog.json_agg(g.tgname), '[]') FROM pg_catalog.pg_trigger AS g
     WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled IN ('A', 'R')),
   'rules', (SELECT coalesce(pg_catalog.json_agg(r.rulename), '[]') FROM pg_catalog.pg_rewrite AS r

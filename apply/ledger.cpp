@@ -6,6 +6,7 @@
 #include <map>
 
 #include "apply/existing.hpp"
+#include "apply/guard.hpp"
 #include "apply/quarantine.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/names.hpp"
@@ -191,11 +192,13 @@ void create_ledger(Connection& connection) {
              .boolean(0, 0))
       connection.exec("ALTER TABLE lockstep.ledger_parts ADD COLUMN IF NOT EXISTS as_of text");
     if (!quarantine_exists(connection)) connection.exec(kCreateQuarantine);
+    ensure_guard_ledger(connection);
     return;
   }
   try {
     connection.exec(kCreate);
     connection.exec(kCreateQuarantine);
+    ensure_guard_ledger(connection);
   } catch (const Error&) {
     connection.abort();
     throw;
@@ -350,7 +353,7 @@ void remove_ledger(Connection& connection, const std::string& migration) {
         "DROP TABLE IF EXISTS lockstep.verify_differences, lockstep.verify_tables, "
         "lockstep.verify_passes, lockstep.verify_queries");
     connection.exec("DROP TABLE IF EXISTS lockstep.ledger_hooks");
-    connection.exec("DROP TABLE IF EXISTS lockstep.ledger_foreign_keys");
+    connection.exec("DROP TABLE IF EXISTS lockstep.ledger_foreign_keys, lockstep.foreign_writes");
     connection.exec("DROP TABLE IF EXISTS lockstep.quarantine");
     connection.exec("DROP TABLE lockstep.ledger_parts, lockstep.ledger_tables, lockstep.ledger");
     const Result left = connection.exec(

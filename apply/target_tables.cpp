@@ -42,6 +42,8 @@ UNION ALL
 SELECT o.name, 'g', g.tgname::text, g.tgenabled = 'O', false, false, 0
 FROM ours AS o JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = o.oid
 WHERE NOT g.tgisinternal AND g.tgenabled <> 'D'
+  AND NOT (g.tgname = '_lockstep_guard' AND EXISTS (SELECT FROM pg_catalog.pg_proc AS p
+    WHERE p.oid = g.tgfoid AND p.pronamespace = pg_catalog.to_regnamespace('lockstep')))
 UNION ALL
 SELECT o.name, 'f', f.conname::text, false, false, false, 0
 FROM ours AS o JOIN pg_catalog.pg_constraint AS f ON f.conrelid = o.oid OR f.confrelid = o.oid

@@ -104,6 +104,7 @@ class Reader {
     text("/source/sqlite", settings.source);
     text("/target/dsn", settings.target);
     text("/target/schema", settings.schema);
+    text("/target/guard", settings.guard);
     list("/tables/include", settings.include);
     list("/tables/exclude", settings.exclude);
     expectations();

@@ -57,6 +57,7 @@ struct Settings {
   std::string source;  ///< as people write a path; relative to the file's folder
   std::string target;  ///< as people write a DSN
   std::string schema;
+  std::string guard;                 ///< reject, detect or off
   std::vector<std::string> include;  ///< globs
   std::vector<std::string> exclude;  ///< globs
   std::vector<ExpectedTable> expect;

@@ -15,6 +15,7 @@ constexpr std::size_t kNotesMax = 100;  // more would be noise; the counters in 
 constexpr std::chrono::minutes kLongReadNoteEvery{1};
 constexpr std::chrono::minutes kRefusalNoteEvery{1};
 constexpr std::chrono::minutes kQuarantineNoteEvery{1};
+constexpr std::chrono::minutes kForeignWriteNoteEvery{1};
 
 double quantile(std::vector<double> values, double share) {
   const auto at = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
@@ -260,6 +261,29 @@ void Board::schema_settled(std::int64_t schema_version) {
 void Board::verified(Verified result) {
   const std::lock_guard lock(mutex_);
   status_.verified = std::move(result);
+}
+
+void Board::guard(apply::GuardSeen seen) {
+  const std::lock_guard lock(mutex_);
+  const auto text = [](const std::optional<apply::GuardSeen>& guard) {
+    if (!guard || guard->without.empty()) return std::string();
+    const auto& [relation, why] = guard->without.front();
+    const std::size_t more = guard->without.size() - 1;
+    return fmt::format("nothing keeps others from writing to {}{}: {}", relation,
+                       more > 0 ? fmt::format(" and {} more", more) : std::string(), why);
+  };
+  if (std::string without = text(seen); !without.empty() && without != text(status_.guard))
+    note({"LS-T234", seen.without.front().relation, std::move(without)});
+  const SteadyTime now = steady_now();
+  if (seen.foreign_writes > (status_.guard ? status_.guard->foreign_writes : 0) &&
+      (!foreign_write_noted_ || now - *foreign_write_noted_ >= kForeignWriteNoteEvery)) {
+    foreign_write_noted_ = now;
+    note({"LS-X602", "",
+          fmt::format("somebody else writes to the copied tables: {} statement(s), the last {}: "
+                      "lockstep verify --repair",
+                      seen.foreign_writes, seen.last_write)});
+  }
+  status_.guard = std::move(seen);
 }
 
 void Board::verifying(std::optional<Verifying> pass) {

@@ -78,6 +78,9 @@ class Board {
   void await(const std::string& code, const std::string& what);
   void stop_awaiting();
   void verified(Verified result);
+  /// The guard on the target. A note LS-T234 for tables that are without it, each time that
+  /// changes; a note LS-X602 if others wrote, at most one a minute.
+  void guard(apply::GuardSeen seen);
   /// The comparison that is under way; nothing: none is.
   void verifying(std::optional<Verifying> pass);
   void table_verified(std::uint32_t table, TableVerified result);
@@ -111,7 +114,8 @@ class Board {
   mutable std::optional<Quantiles> quantiles_;
   std::vector<Note> notes_;
   std::set<std::string> schema_notes_;
-  std::optional<SteadyTime> long_read_noted_, message_refused_, client_refused_, quarantine_noted_;
+  std::optional<SteadyTime> long_read_noted_, message_refused_, client_refused_, quarantine_noted_,
+      foreign_write_noted_;
   std::int64_t clients_refused_ = 0;
   std::optional<SteadyTime> copy_started_;
 };

@@ -102,6 +102,7 @@ Ending follow(PreparedTarget prepared, const ApplyRequest& request, const Connec
                         .source_id = prepared.source_id,
                         .accept_target = request.accept_target,
                         .after_snapshot = request.hooks.after_snapshot,
+                        .guard = request.guard,
                         .continuous = request.continuous};
   TargetWorker worker(context, std::move(options), std::move(prepared.connection), board);
   std::jthread thread([&](const std::stop_token& stop) { run_worker(worker, stop, board); });

@@ -99,6 +99,7 @@ void show(const config::Loaded& loaded, Screen& screen) {
   shown.key("source.sqlite", settings.source, nullptr, "LOCKSTEP_SOURCE");
   shown.key("target.dsn", target, nullptr, "LOCKSTEP_TARGET");
   shown.key("target.schema", settings.schema, "public");
+  shown.key("target.guard", settings.guard, "reject");
   shown.key("tables.include", settings.include, json::array({"*"}));
   shown.key("tables.exclude", settings.exclude, json::array());
   shown.key("tables.expect", expected(settings.expect), json::array());

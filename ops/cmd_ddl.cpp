@@ -6,6 +6,7 @@
 #include "capture/take_over.hpp"
 #include "link/sqlite/lock_file.hpp"
 #include "ops/commands.hpp"
+#include "ops/guard_hold.hpp"
 #include "ops/names.hpp"
 #include "ops/schema_follower.hpp"
 
@@ -54,8 +55,8 @@ void say(Screen& screen, const char* verdict, const Note& note) {
 
 }  // namespace
 
-ExitCode command_ddl_status(const std::string& source, Screen& screen) {
-  const std::string path = source_path(source);
+ExitCode command_ddl_status(const DdlRequest& request, Screen& screen) {
+  const std::string path = source_path(request.source);
   const SchemaMoves moves = look_at_schema(path, installed_in(path), true, false);
   if (hold_in(path) == capture::SchemaHold::held)
     screen.result(fmt::format("held      nothing of this is followed before lockstep ddl accept {}",
@@ -68,9 +69,11 @@ ExitCode command_ddl_status(const std::string& source, Screen& screen) {
   return moves.asks.empty() ? ExitCode::done : ExitCode::precondition;
 }
 
-ExitCode command_ddl_accept(const std::string& source, Screen& screen) {
-  const std::string path = source_path(source);
+ExitCode command_ddl_accept(const DdlRequest& request, Screen& screen) {
+  const std::string path = source_path(request.source);
   capture::Installed installed = installed_in(path);
+  if (!request.target.empty() || hold_in(path) == capture::SchemaHold::held)
+    hold_target_guard(installed, request.target, false, screen);
   const std::optional<sqlite::LockFile> lock = sqlite::LockFile::take(path);
   if (!lock && hold_in(path) != capture::SchemaHold::none)
     return accept_while_running(path, installed, screen);
@@ -87,10 +90,11 @@ ExitCode command_ddl_accept(const std::string& source, Screen& screen) {
   return ExitCode::done;
 }
 
-ExitCode command_ddl_hold(const std::string& source, Screen& screen) {
-  const std::string path = source_path(source);
-  static_cast<void>(installed_in(path));
+ExitCode command_ddl_hold(const DdlRequest& request, Screen& screen) {
+  const std::string path = source_path(request.source);
+  const capture::Installed installed = installed_in(path);
   set_hold(path, capture::SchemaHold::held);
+  hold_target_guard(installed, request.target, true, screen);
   screen.result(
       fmt::format("held      changes of the schema wait, and what is written goes on being logged\n"
                   "go on     lockstep ddl accept {}",

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "apply/existing.hpp"
+#include "apply/guard.hpp"
 #include "apply/ledger.hpp"
 #include "capture/install.hpp"
 #include "link/sqlite/lock_file.hpp"
@@ -23,6 +24,7 @@ void remove_from_target(const std::string& text, const std::string& migration, S
     return;
   }
   take_migration_lock(connection, ledger->target_schema);
+  apply::remove_guard(connection, migration, ledger->target_schema);
   for (const std::string& sentence :
        apply::undo_make_way(connection, migration, ledger->target_schema))
     screen.note(Note{"LS-T232", "", sentence});
@@ -47,9 +49,15 @@ ExitCode command_remove(const RemoveRequest& request, Screen& screen) {
                  .todo = "stop it first (Ctrl-C, or SIGTERM), then remove"});
   try {
     std::string migration = migration_name(path);
-    if (const auto installed = capture::read_installed(database)) migration = installed->migration;
+    const auto installed = capture::read_installed(database);
+    if (installed) migration = installed->migration;
     // The target first: if it cannot be reached, the command can be repeated as it was.
-    if (!request.target.empty()) remove_from_target(request.target, migration, screen);
+    if (!request.target.empty())
+      remove_from_target(request.target, migration, screen);
+    else if (installed)
+      screen.result(
+          fmt::format("target    not touched: ledger and guard stay; lockstep remove {} TARGET",
+                      shell_word(path)));
     const std::size_t removed = capture::remove(database);
     forget_census(path);
     screen.result(

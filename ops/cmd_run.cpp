@@ -57,8 +57,11 @@ void print_summary(const Status& status, const Ending& ending, ExitCode code, Sc
                   "_lockstep_tables in {}; they go on "
                   "logging changes",
                   status.source));
-  screen.result(
-      fmt::format("          schema lockstep and the copied tables in {}", status.target));
+  screen.result(fmt::format("          schema lockstep and the copied tables in {}{}",
+                            status.target,
+                            status.guard && status.guard->mode == apply::GuardMode::reject
+                                ? "; nobody else can write to these (guard)"
+                                : ""));
   screen.result(fmt::format("go on     lockstep run {}", arguments));
   screen.result(fmt::format("take out  lockstep remove {}", shell_word(status.source)));
 }

@@ -112,6 +112,20 @@ void print_verified(const json& verified, Screen& screen) {
                     : ""));
 }
 
+void print_guard(const json& guard, Screen& screen) {
+  if (!guard.is_object()) return;
+  std::string line = "  guard      " + text_of(guard, "mode");
+  if (guard.value("held", false)) line += ", open: lockstep ddl hold";
+  const json without = guard.value("without", json::array());
+  if (!without.empty())
+    line += fmt::format("; not on {} table(s): {}: {}", without.size(),
+                        text_of(without.front(), "table"), text_of(without.front(), "why"));
+  if (count_of(guard, "foreign_writes").value_or(0) > 0)
+    line += fmt::format("; {} statement(s) of others, the last {}",
+                        text_of(guard, "foreign_writes"), text_of(guard, "last_write"));
+  screen.result(line);
+}
+
 void print_status(const Observed& observed, Screen& screen) {
   screen.json(observed.json);
   const json object = json::parse(observed.json);
@@ -135,6 +149,7 @@ void print_status(const Observed& observed, Screen& screen) {
     screen.result(fmt::format("  absent     {}: lockstep quarantine list {}", text,
                               shell_word(text_of(object, "source"))));
   print_verified(object.value("verified", json()), screen);
+  print_guard(object.value("guard", json()), screen);
   const json& awaited = object["awaited"];
   if (awaited.is_object())
     screen.result(fmt::format("  waiting    since {}: {}", text_of(awaited, "since"),

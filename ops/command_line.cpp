@@ -81,6 +81,7 @@ void add_choice_of_target(CLI::App& command, Arguments& arguments) {
       ->type_name("NAME");
   command.add_flag("--accept-target", arguments.accept_target,
                    "after a restore, a clone or an upgrade: TARGET is the right database now");
+  add_guard_flag(command, arguments.guard);
 }
 
 using Run = std::function<ExitCode(Screen&)>;
@@ -127,7 +128,8 @@ void add_run(Commands& commands, Signals& signals) {
                                                       : given.settings.on_existing_row,
                                .hooks = hooks_of(given.settings),
                                .continuous = continuous_of(given.settings),
-                               .on_bad_value = on_bad_value_of(given)};
+                               .on_bad_value = on_bad_value_of(given),
+                               .guard = guard_of(given)};
       return command_run(request, screen, signals);
     };
   });
@@ -179,6 +181,7 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
                             .until_caught_up = !given.until.empty(),
                             .accept_target = given.accept_target,
                             .hooks = hooks_of(given.settings),
+                            .guard = guard_of(given),
                             .continuous = continuous_of(given.settings)},
                            screen, signals);
     };

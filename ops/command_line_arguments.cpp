@@ -101,6 +101,14 @@ BadValuePolicy on_bad_value_of(const Arguments& arguments) {
   return policy;
 }
 
+apply::GuardMode guard_of(const Arguments& arguments) {
+  const std::string& word = arguments.guard.empty() ? arguments.settings.guard : arguments.guard;
+  if (word.empty()) return apply::GuardMode::reject;
+  const auto mode = apply::parse_guard_mode(word);
+  if (!mode) throw_usage(fmt::format("--guard {} is not known", word), "reject, detect or off");
+  return *mode;
+}
+
 std::string schema_of(const Arguments& arguments) {
   return arguments.schema.empty() ? arguments.settings.schema : arguments.schema;
 }

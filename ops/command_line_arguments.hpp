@@ -25,7 +25,7 @@ struct Arguments {
   std::vector<std::string> rest;
   std::string stalled_after = "30s";
   bool watch = false;
-  std::string on_bad_value;
+  std::string on_bad_value, guard;
   bool accept_target = false;
   bool json = false;
   bool quiet = false;
@@ -47,6 +47,8 @@ struct Arguments {
 [[nodiscard]] std::string schema_of(const Arguments& arguments);
 /// The flag, else the file; LS-C100 for a word that is neither stop nor quarantine.
 [[nodiscard]] BadValuePolicy on_bad_value_of(const Arguments& arguments);
+/// The flag, else the file, else reject; LS-C100 for a word that is none of the three.
+[[nodiscard]] apply::GuardMode guard_of(const Arguments& arguments);
 /// The globs of a flag if it was given, else those of the file.
 [[nodiscard]] std::vector<std::string> chosen(const std::string& flag,
                                               const std::vector<std::string>& file);

@@ -54,6 +54,14 @@ void add_config_flag(CLI::App& command, std::string& file) {
       ->type_name("FILE");
 }
 
+void add_guard_flag(CLI::App& command, std::string& guard) {
+  command
+      .add_option("--guard", guard,
+                  "what others write to the copied tables: reject (default), detect (it passes, "
+                  "and is counted), off")
+      ->type_name("WHAT");
+}
+
 void add_config(CLI::App& app, bool& json, std::function<ExitCode(Screen&)>& chosen) {
   CLI::App* config = app.add_subcommand("config", "check and show a configuration file");
   config->require_subcommand(1);

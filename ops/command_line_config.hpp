@@ -22,6 +22,9 @@ namespace lockstep::ops {
 
 void add_config_flag(CLI::App& command, std::string& file);
 
+/// --guard of those commands that write to the target.
+void add_guard_flag(CLI::App& command, std::string& guard);
+
 /// `chosen` is told which command was typed.
 void add_config(CLI::App& app, bool& json, std::function<ExitCode(Screen&)>& chosen);
 

@@ -90,16 +90,21 @@ struct RemoveRequest {
 };
 [[nodiscard]] ExitCode command_remove(const RemoveRequest& request, Screen& screen);
 
+struct DdlRequest {
+  std::string source;  ///< as typed
+  std::string target;  ///< as typed; empty: the one the source knows. Not of status
+};
 /// What changed in the schema since it was taken over, and what would happen. Exit 3 if a person
 /// has to decide something. Touches nothing.
-[[nodiscard]] ExitCode command_ddl_status(const std::string& source, Screen& screen);
+[[nodiscard]] ExitCode command_ddl_status(const DdlRequest& request, Screen& screen);
 /// Dropped and renamed columns and tables are followed too; by the next run, on the target.
 /// While a lockstep runs, it is asked to do that, where the schema was held.
-[[nodiscard]] ExitCode command_ddl_accept(const std::string& source, Screen& screen);
+/// The target's guard closes again.
+[[nodiscard]] ExitCode command_ddl_accept(const DdlRequest& request, Screen& screen);
 
 /// From now on schema changes are neither followed nor stopped at, until they are accepted; also
-/// while a lockstep runs.
-[[nodiscard]] ExitCode command_ddl_hold(const std::string& source, Screen& screen);
+/// while a lockstep runs. The target's guard is open meanwhile.
+[[nodiscard]] ExitCode command_ddl_hold(const DdlRequest& request, Screen& screen);
 /// Rows that wait in quarantine. Without rows, tables and key: all of them.
 struct QuarantineRequest {
   enum class What { list, show, retry, skip };

@@ -80,6 +80,7 @@ void add_ledger(Status& status, postgres::Connection& connection, const apply::L
   const apply::QuarantineCounts waiting = apply::count_quarantine(connection, ledger.migration);
   status.quarantined = waiting.held;
   status.skipped = waiting.skipped;
+  status.guard = apply::look_at_guard(connection, ledger.migration, ledger.target_schema);
   for (const apply::LedgerTable& table : apply::read_tables(connection, ledger.migration))
     status.tables.push_back(
         {table.plan.id, table.plan.name(), table.rows, 0, table.copied, table.indexed});

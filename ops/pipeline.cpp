@@ -26,6 +26,7 @@ Pipeline::Pipeline(Prepared prepared, Board& board, capture::PruneLimits prune) 
                        .source_id = prepared.installed.source_id,
                        .accept_target = prepared.accept_target,
                        .after_snapshot = prepared.hooks.after_snapshot,
+                       .guard = prepared.guard,
                        .continuous = prepared.continuous};
   source_ = std::make_unique<SourceWorker>(context_, std::move(source), board);
   target_ = std::make_unique<TargetWorker>(context_, std::move(target),

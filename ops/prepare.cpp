@@ -10,6 +10,7 @@
 #include "apply/existing.hpp"
 #include "apply/ledger.hpp"
 #include "apply/target_schema.hpp"
+#include "capture/take_over.hpp"
 #include "link/postgres/identity.hpp"
 #include "link/postgres/names.hpp"
 #include "ops/assessment.hpp"
@@ -193,6 +194,9 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
     refuse_copy(path, *installed, *ledger);
     apply::create_ledger(connection);  // what an older lockstep did not have in it
   }
+  // An accept that did not reach the target left its guard open.
+  if (capture::schema_hold(reading) != capture::SchemaHold::held)
+    apply::hold_guard(connection, migration, false);
   if (ledger->phase == Phase::installing) {
     refuse_taken_names(connection, schema, installed->tables);
     // Row 0, which install made durable: a later one might not survive a power loss yet.
@@ -210,6 +214,7 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
           std::move(rows),
           request.accept_target,
           request.hooks,
+          request.guard,
           request.continuous};
 }
 

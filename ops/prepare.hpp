@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/guard.hpp"
 #include "apply/hooks.hpp"
 #include "capture/install.hpp"
 #include "config/settings.hpp"
@@ -32,6 +33,7 @@ struct RunRequest {
   apply::Hooks hooks{};
   ContinuousPasses continuous{};
   BadValuePolicy on_bad_value{};
+  apply::GuardMode guard = apply::GuardMode::reject;
 };
 
 /// What a run needs to start or to go on.
@@ -44,6 +46,7 @@ struct Prepared {
   std::vector<std::int64_t> expected_rows;  ///< per table, from the census; empty when going on
   bool accept_target = false;
   apply::Hooks hooks{};
+  apply::GuardMode guard = apply::GuardMode::reject;
   ContinuousPasses continuous{};
 };
 
@@ -79,6 +82,7 @@ struct ApplyRequest {
   bool until_caught_up = false;
   bool accept_target = false;
   apply::Hooks hooks{};
+  apply::GuardMode guard = apply::GuardMode::reject;
   ContinuousPasses continuous{};
 };
 struct PreparedTarget {

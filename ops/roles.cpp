@@ -126,9 +126,12 @@ std::string roles_sql(const RoleNames& roles, const std::string& database,
   sql += fmt::format("ALTER ROLE {} SET default_transaction_read_only = on;\n", verify);
   sql += fmt::format(
       "COMMIT;\n\n"
+      "-- Tables that are there already and are not apply's: lockstep's guard needs TRIGGER on "
+      "them.\n"
+      "--   GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON TABLE ... TO {};\n"
       "-- The application only reads while lockstep follows. Once it has moved over for good:\n"
       "--   GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {} TO {};\n",
-      tables, app);
+      apply, tables, app);
   return sql;
 }
 

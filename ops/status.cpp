@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "model/clock.hpp"
 
@@ -76,6 +77,18 @@ json awaited_json(const std::optional<Awaited>& awaited) {
   return {{"code", awaited->code}, {"what", awaited->what}, {"since", rfc3339(awaited->since_us)}};
 }
 
+json guard_json(const std::optional<apply::GuardSeen>& guard) {
+  if (!guard) return nullptr;
+  json without = json::array();
+  for (const apply::Unguarded& each : guard->without)
+    without.push_back({{"table", each.relation}, {"why", each.why}});
+  return {{"mode", to_string(guard->mode)},
+          {"held", guard->held},
+          {"without", std::move(without)},
+          {"foreign_writes", guard->foreign_writes},
+          {"last_write", guard->last_write}};
+}
+
 json verified_json(const std::optional<Verified>& verified) {
   if (!verified) return nullptr;
   return {{"pass", verified->pass},
@@ -140,6 +153,7 @@ std::string status_json(const Status& status, std::string_view type) {
       {"target_seen_us", status.target_seen_us},
       {"awaited", awaited_json(status.awaited)},
       {"verified", verified_json(status.verified)},
+      {"guard", guard_json(status.guard)},
       {"verifying", verifying_json(status.verifying)},
       {"stalled", nullptr}};
   return object.dump(-1, ' ', false, json::error_handler_t::replace);

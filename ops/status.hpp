@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apply/guard.hpp"
 #include "model/position.hpp"
 
 namespace lockstep::ops {
@@ -99,6 +100,7 @@ struct Status {
   std::vector<TableProgress> tables;
   std::optional<Awaited> awaited;
   std::optional<Verified> verified;
+  std::optional<apply::GuardSeen> guard;  ///< nothing: the target was not asked
   std::optional<Verifying> verifying;
   /// When the two workers last went through their loops; 0: there is no such worker here.
   std::int64_t source_seen_us = 0, target_seen_us = 0;

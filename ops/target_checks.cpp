@@ -1,5 +1,7 @@
 // What the applying end looks at beside its work: whether the tables are still its own, and what a
 // failure means.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -46,6 +48,25 @@ void TargetWorker::check_tables_if_due() {
   if (ledger_.phase == apply::Phase::streaming)
     tables_ = apply::read_tables(*connection_, options_.migration);
   check_tables();
+  keep_guard();
+}
+
+// A guard that cannot be is told and no reason to stop: verify finds what others write.
+void TargetWorker::begin_guard() {
+  try {
+    apply::set_guard(*connection_, options_.migration, options_.schema, options_.guard);
+  } catch (const Error& error) {
+    if (error.foreign().empty() || !connection_->alive()) throw;
+    connection_->abort();
+    board_.schema_note(
+        {"LS-T234", "",
+         fmt::format("the guard on the target cannot be made: {}", error.facts().why)});
+  }
+  keep_guard();
+}
+
+void TargetWorker::keep_guard() {
+  board_.guard(apply::keep_guard(*connection_, options_.migration, options_.schema));
 }
 
 // A server's answer says which statement failed; a person wants to know who did what.

@@ -23,6 +23,7 @@ void TargetWorker::meet_plans(std::vector<TablePlan> plans) {
   apply::change_plans(*connection_, options_.migration, change);
   tables_ = apply::read_tables(*connection_, options_.migration);
   show_tables();
+  keep_guard();
 }
 
 void TargetWorker::make_applier() {

@@ -132,6 +132,7 @@ void TargetWorker::connect() {
   tables_ = apply::read_tables(*connection_, options_.migration);
   put_foreign_keys_aside();
   if (ledger_.phase != Phase::installing) check_tables();
+  begin_guard();
   show_tables();
   board_.phase(std::string(to_string(ledger_.phase)), ledger_.consistent);
   board_.resumed(*ledger_.position);
@@ -267,6 +268,7 @@ void TargetWorker::finish_batch(const Message& message) {
     tables_ = apply::read_tables(*connection_, options_.migration);
     show_tables();
     make_foreign_keys();
+    keep_guard();
   }
   board_.captured(applied.position);
   ledger_.position = applied.position;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apply/applier.hpp"
+#include "apply/guard.hpp"
 #include "apply/ledger.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/wire/bell.hpp"
@@ -34,6 +35,7 @@ struct TargetOptions {
   Milliseconds answer_patience{10'000};                      ///< for the welcome
   bool accept_target = false;  ///< whatever database it is, it is the target from now on
   std::vector<std::string> after_snapshot{};  ///< the hook
+  apply::GuardMode guard = apply::GuardMode::reject;
   ContinuousPasses continuous{};
 };
 
@@ -94,6 +96,8 @@ class TargetWorker {
   void check_connection();
   void check_tables();
   void check_tables_if_due();
+  void begin_guard();
+  void keep_guard();
   [[nodiscard]] Error explained(const Error& error);
   [[nodiscard]] bool may_lack_a_partition() const;
   void progressed();

@@ -30,9 +30,10 @@ constexpr std::size_t kStatementBytesShown = 100;
 /// DBA's `error` the WARNING on COMMIT would not arrive. client_connection_check_interval can be
 /// refused by servers that are not Linux. default_transaction_read_only: what is set for a role or
 /// a database keeps applications out, not us; what is set for the whole server (often by a service
-/// whose disk is nearly full) counts, also when it comes while the session is open.
+/// whose disk is nearly full) counts, also when it comes while the session is open. lockstep.guard:
+/// what lockstep writes passes its own guard (apply/guard).
 constexpr const char* kSessionSettings =
-    R"(SET statement_timeout = 0; SET search_path = pg_catalog, pg_temp;
+    R"(SET statement_timeout = 0; SET search_path = pg_catalog, pg_temp; SET lockstep.guard = off;
 SELECT pg_catalog.set_config(s.name, w.value, false)
 FROM (VALUES ('lock_timeout', '0'),
              ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0'),

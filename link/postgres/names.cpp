@@ -42,6 +42,13 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+/// FNV-1a: a schema's name may be as long as a table's.
+std::uint64_t hash_of(std::string_view schema) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : schema) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return hash;
+}
+
 [[noreturn]] void throw_bad_name(std::string what, std::string why) {
   throw Error({.code = "LS-D420",
                .exit = ExitCode::precondition,
@@ -82,9 +89,11 @@ std::string qualified(std::string_view schema, std::string_view name) {
 }
 
 std::string copy_table(std::string_view schema, std::uint32_t table) {
-  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a: a schema's name may be as long as a table's
-  for (const char c : schema) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return qualified(kControlSchema, fmt::format("copy_{:016x}_{}", hash, table));
+  return qualified(kControlSchema, fmt::format("copy_{:016x}_{}", hash_of(schema), table));
+}
+
+std::string guard_function(std::string_view schema) {
+  return qualified(kControlSchema, fmt::format("guard_{:016x}", hash_of(schema)));
 }
 
 std::string literal(std::string_view text) {

@@ -19,6 +19,8 @@ inline constexpr std::size_t kColumnsMax = 1600;
 /// Where the rows of a table that was there wait until the copy is consistent:
 /// lockstep."copy_<schema's hash>_<table>". One migration has a target schema for itself.
 [[nodiscard]] std::string copy_table(std::string_view schema, std::uint32_t table);
+/// The function of a target schema's guard (apply/guard), without its parentheses.
+[[nodiscard]] std::string guard_function(std::string_view schema);
 /// 'text' that is safe whatever standard_conforming_strings says (E'' when it has a backslash).
 [[nodiscard]] std::string literal(std::string_view text);
 /// Why `name` cannot be a column of a table: empty, too long, NUL, a system column (ctid, xmin,

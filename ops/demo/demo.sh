@@ -124,9 +124,17 @@ say "6  what lockstep has proven by itself meanwhile, and all of it once more: r
 "$lockstep" status "$source" | grep -E 'verified|equal' || true
 "$lockstep" verify "$source" "$target"
 
-say "7  somebody changes the last digits of one number on PostgreSQL: found, shown, repaired"
-"$server/psql" -qX -h "$work/pg" -U lockstep -d postgres -v ON_ERROR_STOP=1 \
-  -c "UPDATE ohlcv_data SET high = high * (1 + 1e-15) WHERE id = (SELECT id FROM ohlcv_data ORDER BY id LIMIT 1 OFFSET 4242)"
+say "7  somebody changes the last digits of one number on PostgreSQL: refused; goes past the guard: found, shown, repaired"
+meddle() { # as somebody who knows nothing of lockstep, or with a statement before it
+  "$server/psql" -qX -h "$work/pg" -U lockstep -d postgres -v ON_ERROR_STOP=1 "$@" \
+    -c "UPDATE ohlcv_data SET high = high * (1 + 1e-15) WHERE id = (SELECT id FROM ohlcv_data ORDER BY id LIMIT 1 OFFSET 4242)"
+}
+if meddle 2>"$work/refused"; then
+  echo "lockstep demo: the guard let it pass" >&2
+  exit 1
+fi
+head -n 1 "$work/refused"
+meddle -c "SET lockstep.guard = off"
 "$lockstep" verify "$source" "$target" --repair --yes
 
 say "8  the application stops; everything is applied; lockstep stops"

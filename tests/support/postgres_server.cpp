@@ -79,12 +79,13 @@ exec 3<&0
 
 }  // namespace
 
-Rows query(const std::string& dsn, const std::string& sql) {
+Rows query(const std::string& dsn, const std::string& sql, Guard guard) {
   const std::unique_ptr<PGconn, Finish> connection{PQconnectdb(dsn.c_str())};
   if (PQstatus(connection.get()) != CONNECTION_OK)
     throw std::runtime_error(PQerrorMessage(connection.get()));
   PQsetNoticeProcessor(
       connection.get(), [](void*, const char*) {}, nullptr);
+  if (guard == Guard::passed) PQclear(PQexec(connection.get(), "SET lockstep.guard = off"));
   const std::unique_ptr<PGresult, Clear> result{PQexec(connection.get(), sql.c_str())};
   const ExecStatusType status = PQresultStatus(result.get());
   if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)

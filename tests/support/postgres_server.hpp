@@ -16,9 +16,12 @@ namespace lockstep::test {
 /// Rows of text; nothing stands for NULL.
 using Rows = std::vector<std::vector<std::optional<std::string>>>;
 
+/// Whether a session says SET lockstep.guard = off, as somebody does who writes on purpose.
+enum class Guard { passed, met };
+
 /// Runs one or more statements through `dsn` and returns the rows of the last. Throws
 /// std::runtime_error with the server's text.
-Rows query(const std::string& dsn, const std::string& sql);
+Rows query(const std::string& dsn, const std::string& sql, Guard guard = Guard::passed);
 
 /// A running server when constructed. It listens on a Unix socket in a temporary folder only, and
 /// trusts everybody who reaches it; superuser `postgres`; UTF8, C.UTF-8; fsync is on. Under root it

@@ -42,8 +42,9 @@ class World {
   }
   void start() {
     write_config("");
-    running_ = start_lockstep({"run", file_, dsn_, "--quiet", "--exclude", "hidden",
-                               "--on-bad-value", "quarantine", "--config", config_});
+    running_ =
+        start_lockstep({"run", file_, dsn_, "--quiet", "--exclude", "hidden", "--on-bad-value",
+                        "quarantine", "--guard", "off", "--config", config_});
     require_caught_up(*running_, file_);
   }
   void stop() {

@@ -158,7 +158,7 @@ TEST_CASE("each mistake of a configuration file is named with its path and line"
   CHECK(only_problem("{\n \"version\": 1,\n \"sourc\": {}\n}") ==
         "3 /sourc: there is no such key | did you mean: source");
   CHECK(only_problem("{\"version\": 1,\n\"target\": {\n\"password\": \"x\"}}") ==
-        "3 /target/password: there is no such key | known here: dsn, schema");
+        "3 /target/password: there is no such key | known here: dsn, guard, schema");
   CHECK(only_problem("{\n}") == "1 : \"version\" is missing");
   CHECK(only_problem("{\n\"version\": 2}") ==
         "2 /version: this has to be 1 | the version of this format");
