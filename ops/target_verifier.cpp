@@ -10,6 +10,7 @@
 
 #include "apply/quarantine.hpp"
 #include "link/wire/control.hpp"
+#include "model/failpoint.hpp"
 #include "verify/values.hpp"
 
 namespace lockstep::ops {
@@ -99,6 +100,7 @@ void TargetVerifier::open_view(const wire::Barrier& barrier) noexcept {
     if (!ledger || ledger->position != barrier.position)
       throw elsewhere(barrier.position, ledger && ledger->position ? to_string(*ledger->position)
                                                                    : std::string("nothing"));
+    LOCKSTEP_FAILPOINT("verify.view_open");
   } catch (const Error& error) {
     answer.failure = error.facts();
   }
@@ -187,7 +189,9 @@ void TargetVerifier::run_pass(const verify::Pass& pass) {
   verify::forget_old_passes(*ledger_, target_.migration);
   make_records(pass);
   verify::move_pass(*ledger_, pass.id, verify::PassState::running, "");
+  LOCKSTEP_FAILPOINT("verify.taken_up");
   compare_tables(pass);
+  LOCKSTEP_FAILPOINT("verify.judged");
   const auto problem = std::find_if(records_.begin(), records_.end(),
                                     [](const auto& record) { return !record.problem.empty(); });
   const bool equal = std::all_of(records_.begin(), records_.end(),
@@ -303,7 +307,9 @@ void TargetVerifier::compare(const verify::Pass& pass, const Range& range,
     if (all.size() > room) all.resize(room);
     found = show(range.table, all);
   }
+  LOCKSTEP_FAILPOINT("verify.compared");
   verify::write_record(*ledger_, pass.id, record, found);
+  LOCKSTEP_FAILPOINT("verify.recorded");
   records_[range.table] = std::move(record);
 }
 
