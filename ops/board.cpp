@@ -190,6 +190,11 @@ void Board::new_table(const std::string& name) {
                     name)});
 }
 
+void Board::schema_followed(std::int64_t schema_version) {
+  const std::lock_guard lock(mutex_);
+  status_.schema_version = schema_version;
+}
+
 void Board::disk_low(std::int64_t free_mib, std::int64_t waiting_changes) {
   const std::lock_guard lock(mutex_);
   note({"LS-S308", "",

@@ -61,6 +61,8 @@ class Board {
   /// What the application did to its schema, and how it is followed (LS-S306, LS-S315, LS-S316);
   /// each once.
   void schema_note(const Note& note);
+  /// Up to this schema_version of the source all is followed.
+  void schema_followed(std::int64_t schema_version);
   /// A note LS-S308: changes that wait for the target take the source's disk.
   void disk_low(std::int64_t free_mib, std::int64_t waiting_changes);
   void reconnected();

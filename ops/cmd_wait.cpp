@@ -57,7 +57,7 @@ ExitCode command_wait(const WaitRequest& request, Screen& screen, Signals& signa
   // A first run that still reads the source has no change table, hence no newest change.
   while (true) {
     if (!wanted && observed.phase != "starting" &&
-        (looks_like_target(request.side) || schema_is_followed(request.side)))
+        (looks_like_target(request.side) || schema_is_followed(request.side, observed)))
       wanted = newest_change(request.side);
     // A source that went back in time has fewer changes than were applied: nobody has caught up
     // with that.

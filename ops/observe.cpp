@@ -59,6 +59,9 @@ std::optional<Observed> published(const std::string& path, Milliseconds stalled_
   observed.consistent = object.value("consistent", false);
   observed.captured = position_in(object, "captured");
   observed.applied = position_in(object, "applied");
+  if (const auto version = object.find("schema_version");
+      version != object.end() && version->is_number_integer())
+    observed.schema_version = version->get<std::int64_t>();
   return observed;
 }
 
@@ -174,9 +177,12 @@ Position newest_change(const std::string& side) {
   return *status.captured;
 }
 
-bool schema_is_followed(const std::string& source) {
+bool schema_is_followed(const std::string& source, const Observed& seen) {
   sqlite::Database database =
       sqlite::Database::open(source_path(source), sqlite::OpenMode::read_only);
+  // A rebuild may bring our triggers back: then it looks as if nothing had happened.
+  if (seen.schema_version && *seen.schema_version != database.pragma_int("schema_version"))
+    return false;
   const auto installed = capture::read_installed(database);
   return !installed || capture::drift(database, installed->tables).empty();
 }

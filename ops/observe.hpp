@@ -2,6 +2,7 @@
 // databases say.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -16,6 +17,7 @@ struct Observed {
   std::string phase = "unknown";
   bool consistent = false;
   std::optional<Position> captured, applied;
+  std::optional<std::int64_t> schema_version;  ///< as in Status; of a running lockstep alone
   std::string problem;  ///< why a part could not be seen, redacted; empty if all could
 };
 
@@ -30,8 +32,9 @@ struct Observed {
 /// LS-S301 if it is not on this host.
 [[nodiscard]] Position newest_change(const std::string& side);
 
-/// False while triggers are missing or a table has another shape than the plan: what was written
-/// to it is not in newest_change() yet.
-[[nodiscard]] bool schema_is_followed(const std::string& source);
+/// False while triggers are missing, a table has another shape than the plan, or the running
+/// lockstep (`seen`) has not looked at the present schema: what was written is not in
+/// newest_change() yet.
+[[nodiscard]] bool schema_is_followed(const std::string& source, const Observed& seen);
 
 }  // namespace lockstep::ops

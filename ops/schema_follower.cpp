@@ -294,6 +294,9 @@ void put_in_place(const SchemaMoves& moves, Database& reading, capture::Installe
   const auto now = capture::read_installed(reading);
   check(now.has_value(), "what was just taken over is installed");
   if (!moves.step.empty()) installed.tables = now->tables;
+  // Their triggers were made anew, by us.
+  for (const auto* plans : {&moves.step.changed, &moves.step.in_place})
+    for (const TablePlan& plan : *plans) installed.incarnations.erase(plan.id);
 }
 
 std::vector<Note> follow_freely(const std::string& path, capture::Installed& installed,

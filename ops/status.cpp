@@ -106,6 +106,7 @@ std::string status_json(const Status& status, std::string_view type) {
       {"eta_s", eta_s(status.eta)},
       {"eta_range_s", eta_range_s(status.eta)},
       {"changes_pruned", status.pruned},
+      {"schema_version", count(status.schema_version)},
       {"resyncs", status.resyncs},
       {"long_reads", status.long_reads},
       {"quarantined", count(status.quarantined)},

@@ -69,6 +69,8 @@ struct Status {
   std::optional<double> rows_per_second;  ///< of late; CopyHistory puts these two in
   std::optional<Eta> eta;                 ///< until every row is copied
   std::int64_t pruned = 0;
+  /// The source's at which triggers, shapes and what the target has of rowids were seen in place.
+  std::optional<std::int64_t> schema_version;
   std::int64_t resyncs = 0;     ///< tables that were read anew: lost triggers, renumbered rowids
   std::int64_t long_reads = 0;  ///< slices did not overtake the writer: one read to the end
   /// Rows that wait in quarantine, not counting skipped ones, and rows there whose absence somebody

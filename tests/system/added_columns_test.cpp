@@ -131,6 +131,29 @@ TEST_CASE("a table that was rebuilt with our triggers is read anew, and after VA
   source.stop();
 }
 
+// Between the last look of one reader of the source and the first of the next.
+TEST_CASE("a rebuild with our triggers is seen across a reader that failed", "[system]") {
+  Followed source("between", server().create_database("between"));
+  const std::string trace = source.in_folder("trace"), go_on = source.in_folder("go_on");
+  source.start({}, {.environment = {
+                        "LOCKSTEP_FAILPOINTS=cap.tx_begun=error@3;cap.open=block:" + go_on + "@2",
+                        "LOCKSTEP_FAILPOINT_TRACE=" + trace}});
+  source.caught_up();
+  REQUIRE(wait_until(
+      [&] {
+        if (contents(trace).find("cap.open block") != std::string::npos) return true;
+        source.write("UPDATE b SET n = n + 1");
+        return false;
+      },
+      20s, 20ms));
+  source.write(
+      rebuild(source, "id INTEGER PRIMARY KEY, u TEXT UNIQUE, n INT", "id, u || '!', n + 1000"));
+  std::ofstream(go_on) << "now";
+  source.caught_up();
+  CHECK(source.status()["resyncs"] == 1);
+  source.stop();
+}
+
 TEST_CASE("an index that comes or goes costs no copy, but for a UNIQUE one that comes",
           "[system]") {
   Followed source("indexes", server().create_database("indexes"));

@@ -55,7 +55,7 @@ std::optional<Strike> strike(const std::string& point, const std::string& action
     strike.hit = 2;
   } else if (later) {
     std::uint64_t hits = only_while_copying(point) ? 5 : 25;
-    if (point.starts_with("verify.")) hits = 3;    // passes take their time
+    if (point.starts_with("verify.")) hits = 2;    // passes take their time
     if (point == "snap.reference_made") hits = 2;  // there are two
     strike.hit = static_cast<int>(2 + random() % (hits - 1));
   }
