@@ -101,6 +101,7 @@ class Reader {
     text("/snapshot/on_existing_row", settings.on_existing_row);
     text("/on_bad_value", settings.on_bad_value);
     columns();
+    verify();
     const json::json_pointer dsn("/target/dsn");
     loaded_.target_written_out =
         document_.contains(dsn) &&
@@ -146,6 +147,17 @@ class Reader {
     if (!document_.contains("columns")) return;
     for (const auto& [name, column] : document_["columns"].items())
       loaded_.settings.columns.push_back({name, column.value("on_bad_value", "")});
+  }
+
+  void verify() {
+    VerifySetting& verify = loaded_.settings.verify;
+    text("/verify/every", verify.every);
+    text("/verify/pause_when_lag", verify.pause_when_lag);
+    if (!document_.contains("verify")) return;
+    const json& given = document_["verify"];
+    if (given.contains("continuous")) verify.continuous = given["continuous"];
+    if (given.contains("rows_per_second")) verify.rows_per_second = given["rows_per_second"];
+    if (given.contains("cpu_share")) verify.cpu_share = given["cpu_share"];
   }
 
   const json& document_;

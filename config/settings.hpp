@@ -29,6 +29,14 @@ struct ColumnSetting {
   std::string on_bad_value;  ///< "stop", "quarantine"
 };
 
+/// Passes of verification without being asked for. Nothing, empty: the default.
+struct VerifySetting {
+  std::optional<bool> continuous;
+  std::optional<std::int64_t> rows_per_second;
+  std::optional<double> cpu_share;
+  std::string every, pause_when_lag;  ///< durations
+};
+
 struct Settings {
   std::string source;  ///< as people write a path; relative to the file's folder
   std::string target;  ///< as people write a DSN
@@ -42,6 +50,7 @@ struct Settings {
   std::string on_existing_row;  ///< fail, update or skip
   std::string on_bad_value;     ///< of every column that `columns` does not name
   std::vector<ColumnSetting> columns;
+  VerifySetting verify{};
 };
 
 }  // namespace lockstep::config

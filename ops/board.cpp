@@ -54,8 +54,11 @@ void Board::phase(const std::string& name, bool consistent) {
 void Board::tables(std::vector<TableProgress> tables) {
   const std::lock_guard lock(mutex_);
   for (TableProgress& table : tables)
-    for (const TableProgress& known : status_.tables)
-      if (known.id == table.id && table.expected == 0) table.expected = known.expected;
+    for (const TableProgress& known : status_.tables) {
+      if (known.id != table.id) continue;
+      if (table.expected == 0) table.expected = known.expected;
+      table.verified = known.verified;
+    }
   status_.tables = std::move(tables);
 }
 
@@ -190,11 +193,6 @@ void Board::new_table(const std::string& name) {
                     name)});
 }
 
-void Board::schema_followed(std::int64_t schema_version) {
-  const std::lock_guard lock(mutex_);
-  status_.schema_version = schema_version;
-}
-
 void Board::disk_low(std::int64_t free_mib, std::int64_t waiting_changes) {
   const std::lock_guard lock(mutex_);
   note({"LS-S308", "",
@@ -254,14 +252,34 @@ void Board::stop_awaiting() {
   status_.awaited.reset();
 }
 
+void Board::schema_settled(std::int64_t schema_version) {
+  const std::lock_guard lock(mutex_);
+  status_.schema_settled = schema_version;
+}
+
 void Board::verified(Verified result) {
   const std::lock_guard lock(mutex_);
   status_.verified = std::move(result);
 }
 
+void Board::verifying(std::optional<Verifying> pass) {
+  const std::lock_guard lock(mutex_);
+  status_.verifying = std::move(pass);
+}
+
+void Board::table_verified(std::uint32_t table, TableVerified result) {
+  const std::lock_guard lock(mutex_);
+  if (TableProgress* progress = find(table)) progress->verified = std::move(result);
+}
+
 void Board::fail(const Error& error) {
   const std::lock_guard lock(mutex_);
   if (!failure_) failure_ = error;
+}
+
+std::optional<double> Board::lag_ms() const {
+  const std::lock_guard lock(mutex_);
+  return status_.lag_ms;
 }
 
 std::optional<Error> Board::failure() const {

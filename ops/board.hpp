@@ -45,6 +45,9 @@ class Board {
   /// Where the ledger is when a session begins.
   void resumed(const Position& position);
   void acked(const Position& position);
+  /// What the source's schema became with this schema_version is on the target: tables that were
+  /// made anew have been read anew.
+  void schema_settled(std::int64_t schema_version);
   /// The source says that everything up to here has been sent and applied.
   void caught_up(const Position& position);
   void pruned(std::int64_t rows);
@@ -61,8 +64,6 @@ class Board {
   /// What the application did to its schema, and how it is followed (LS-S306, LS-S315, LS-S316);
   /// each once.
   void schema_note(const Note& note);
-  /// Up to this schema_version of the source all is followed.
-  void schema_followed(std::int64_t schema_version);
   /// A note LS-S308: changes that wait for the target take the source's disk.
   void disk_low(std::int64_t free_mib, std::int64_t waiting_changes);
   void reconnected();
@@ -77,10 +78,15 @@ class Board {
   void await(const std::string& code, const std::string& what);
   void stop_awaiting();
   void verified(Verified result);
+  /// The comparison that is under way; nothing: none is.
+  void verifying(std::optional<Verifying> pass);
+  void table_verified(std::uint32_t table, TableVerified result);
 
   /// The first error that ends the run; later ones are ignored.
   void fail(const Error& error);
   [[nodiscard]] std::optional<Error> failure() const;
+  /// Of the batch that was applied last; nothing: none was yet.
+  [[nodiscard]] std::optional<double> lag_ms() const;
   /// True once everything is applied that the source held when following began: an application that
   /// never rests does not keep "caught up" away for ever.
   [[nodiscard]] bool has_caught_up() const;

@@ -101,7 +101,8 @@ Ending follow(PreparedTarget prepared, const ApplyRequest& request, const Connec
                         .schema = prepared.schema,
                         .source_id = prepared.source_id,
                         .accept_target = request.accept_target,
-                        .after_snapshot = request.hooks.after_snapshot};
+                        .after_snapshot = request.hooks.after_snapshot,
+                        .continuous = request.continuous};
   TargetWorker worker(context, std::move(options), std::move(prepared.connection), board);
   std::jthread thread([&](const std::stop_token& stop) { run_worker(worker, stop, board); });
   pthread_setname_np(thread.native_handle(), "apply-0");
@@ -119,7 +120,10 @@ ExitCode command_apply(const ApplyRequest& request, Screen& screen, Signals& sig
   Ending ending;
   const auto welcome = meet_capture(context, to, screen, signals, ending);
   if (!welcome) return exit_code(ending, {});
-  PreparedTarget prepared = prepare_target(request, *welcome, screen);
+  PreparedTarget prepared = [&] {
+    const Signals::Through through;
+    return prepare_target(request, *welcome, screen);
+  }();
   Board board(first_status(prepared));
   screen.note(fmt::format("following {} into {} (schema {})", prepared.source,
                           prepared.connection.dsn().shown(), prepared.schema));

@@ -50,7 +50,10 @@ ExitCode command_capture(const CaptureRequest& request, Screen& screen, Signals&
   sqlite::LockFile lock = take_source(path, screen);
   try {
     publish(lock, starting_status(path), screen);
-    const PreparedSource prepared = prepare_source(request, screen);
+    const PreparedSource prepared = [&] {
+      const Signals::Through through;
+      return prepare_source(request, screen);
+    }();
     Board board(first_status(prepared, endpoint));
     screen.note(fmt::format("capturing {}; lockstep apply --connect {} TARGET follows it", path,
                             shell_word(endpoint)));

@@ -104,6 +104,11 @@ void show(const config::Loaded& loaded, Screen& screen) {
   shown.key("tables.expect", expected(settings.expect), json::array());
   shown.key("snapshot.on_existing_row", settings.on_existing_row, "fail");
   shown.key("on_bad_value", settings.on_bad_value, "stop");
+  shown.key("verify.continuous", settings.verify.continuous.value_or(true), true);
+  shown.key("verify.every", settings.verify.every, "1h");
+  shown.key("verify.rows_per_second", settings.verify.rows_per_second.value_or(0), nullptr);
+  shown.key("verify.cpu_share", settings.verify.cpu_share.value_or(0), 0.1);
+  shown.key("verify.pause_when_lag", settings.verify.pause_when_lag, "5s");
   json columns = json::object();
   for (const config::ColumnSetting& column : settings.columns)
     if (!column.on_bad_value.empty()) columns[column.column]["on_bad_value"] = column.on_bad_value;

@@ -70,7 +70,10 @@ ExitCode command_run(const RunRequest& request, Screen& screen, Signals& signals
   sqlite::LockFile lock = take_source(path, screen);
   try {
     publish(lock, starting_status(path), screen);
-    Prepared prepared = prepare(request, screen);
+    Prepared prepared = [&] {
+      const Signals::Through through;  // the census may take long, and keeps nothing
+      return prepare(request, screen);
+    }();
     const std::string arguments = arguments_for(prepared);
     Board board(first_status(prepared));
     screen.note(fmt::format("following {} into {} (schema {})", path,

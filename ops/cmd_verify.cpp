@@ -48,6 +48,15 @@ constexpr Milliseconds kRestPatience{5'000};
                .todo = "lockstep run SOURCE TARGET, then verify --repair beside it"});
 }
 
+[[noreturn]] void throw_needs_a_follower(const char* flag) {
+  throw Error({.code = "LS-V511",
+               .exit = ExitCode::precondition,
+               .what = fmt::format("{} needs a lockstep that follows", flag),
+               .why = "at rest both sides are compared as a whole",
+               .data = "nothing was compared",
+               .todo = fmt::format("lockstep run SOURCE TARGET beside it, or leave {} out", flag)});
+}
+
 LedgerRow ledger_of(postgres::Connection& target, const std::string& migration) {
   const auto ledger = apply::read_ledger(target, migration, apply::RowLock::none);
   if (ledger && ledger->phase != apply::Phase::installing) return *ledger;
@@ -71,26 +80,41 @@ LedgerRow wait_for_rest(sqlite::Database& source, postgres::Connection& target,
   }
 }
 
-// The report of a pass; what it found in all.
-VerifyTotals print_pass(postgres::Connection& target, const verify::Pass& pass, Screen& screen) {
-  const std::vector<verify::TableRecord> records = verify::read_records(target, pass.id);
+struct PassSummary {
+  std::vector<verify::TableRecord> records;
+  std::string positions;  ///< at which it was compared; empty: at none
+  VerifyTotals totals;
+};
+
+PassSummary summary_of(postgres::Connection& target, const verify::Pass& pass) {
+  PassSummary summary;
+  summary.records = verify::read_records(target, pass.id);
   std::optional<Position> oldest, newest;
-  for (const verify::TableRecord& record : records) {
+  for (const verify::TableRecord& record : summary.records) {
     if (record.oldest && (!oldest || record.oldest->seq < oldest->seq)) oldest = record.oldest;
     if (record.newest && (!newest || record.newest->seq > newest->seq)) newest = record.newest;
+    summary.totals.add(line_of(record, {}));
   }
   if (oldest && newest)
-    screen.result(*oldest == *newest ? fmt::format("compared at {}", to_string(*oldest))
-                                     : fmt::format("compared while it is written, from {} to {}",
-                                                   to_string(*oldest), to_string(*newest)));
+    summary.positions = *oldest == *newest
+                            ? fmt::format("compared at {}", to_string(*oldest))
+                            : fmt::format("compared while it is written, from {} to {}",
+                                          to_string(*oldest), to_string(*newest));
+  return summary;
+}
+
+// The report of a pass; what it found in all.
+VerifyTotals print_pass(postgres::Connection& target, const verify::Pass& pass, Screen& screen) {
+  const PassSummary summary = summary_of(target, pass);
+  if (!summary.positions.empty()) screen.result(summary.positions);
   print_head(screen);
-  VerifyTotals totals;
-  for (const verify::TableRecord& record : records) {
-    const TableLine line = line_of(record, verify::read_differences(target, pass.id, record.id));
-    print(line, screen);
-    totals.add(line);
-  }
-  return totals;
+  for (const verify::TableRecord& record : summary.records)
+    print(line_of(record, verify::read_differences(target, pass.id, record.id)), screen);
+  if (pass.request.sample > 0)
+    screen.result(
+        fmt::format("a sample of about {} rows of each table: of the rest it says nothing",
+                    grouped(static_cast<std::int64_t>(pass.request.sample))));
+  return summary.totals;
 }
 
 // The repair goes the way of every change; it is there once the ledger is at its position.
@@ -116,11 +140,36 @@ bool may_repair(const VerifyRequest& request, std::uint64_t rows) {
   return answer == "y" || answer == "yes";
 }
 
+// Pass after pass at lockstep's own pace, one line for each, until one finds a difference.
+ExitCode verify_for_ever(const std::string& path, const std::string& migration,
+                         postgres::Connection& target, const VerifyRequest& request,
+                         Screen& screen) {
+  while (true) {
+    const verify::Pass pass = run_live_pass(
+        path, target, migration,
+        {.tables = request.tables, .sample = request.sample, .continuous = true}, screen);
+    const PassSummary summary = summary_of(target, pass);
+    if (summary.totals.different > 0) return conclude(print_pass(target, pass, screen), screen);
+    screen.result(fmt::format("{}  equal: {} rows of {} tables{}{}", rfc3339(wall_now_us()),
+                              grouped(static_cast<std::int64_t>(summary.totals.rows)),
+                              summary.records.size(), summary.positions.empty() ? "" : ", ",
+                              summary.positions));
+    screen.json(nlohmann::json{{"type", "pass"},
+                               {"pass", pass.id},
+                               {"state", verify::to_string(pass.state)},
+                               {"rows", summary.totals.rows},
+                               {"tables", summary.records.size()},
+                               {"quarantined", summary.totals.quarantined}}
+                    .dump());
+  }
+}
+
 ExitCode verify_running(const std::string& path, const std::string& migration,
                         postgres::Connection& target, const VerifyRequest& request,
                         Screen& screen) {
   static_cast<void>(ledger_of(target, migration));
-  verify::Pass pass = run_live_pass(path, target, migration, request.tables, screen);
+  const verify::PassRequest wanted{.tables = request.tables, .sample = request.sample};
+  verify::Pass pass = run_live_pass(path, target, migration, wanted, screen);
   VerifyTotals totals = print_pass(target, pass, screen);
   std::uint64_t before = 0;
   while (request.repair && totals.different > 0 &&
@@ -137,7 +186,7 @@ ExitCode verify_running(const std::string& path, const std::string& migration,
         nlohmann::json{{"type", "repair"}, {"rows", repair.rows}, {"skipped", repair.skipped}}
             .dump());
     wait_until_applied(target, migration, repair.position);
-    pass = run_live_pass(path, target, migration, request.tables, screen);
+    pass = run_live_pass(path, target, migration, wanted, screen);
     totals = print_pass(target, pass, screen);
   }
   return conclude(totals, screen);
@@ -166,9 +215,13 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
                  .todo = "lockstep run SOURCE TARGET starts one"});
   postgres::Connection target =
       postgres::Connection::open(postgres::parse_dsn(request.target), "verify");
+  if (observe(path).running && request.continuous)
+    return verify_for_ever(path, installed->migration, target, request, screen);
   if (observe(path).running)
     return verify_running(path, installed->migration, target, request, screen);
   if (request.repair) throw_repair_needs_a_follower();
+  if (request.continuous) throw_needs_a_follower("--continuous");
+  if (request.sample > 0) throw_needs_a_follower("--sample");
   const LedgerRow ledger = wait_for_rest(source, target, *installed);
   screen.result(fmt::format("comparing at {}", to_string(*ledger.position)));
   print_head(screen);

@@ -31,6 +31,12 @@ bool reached(const Observed& observed, const std::optional<Position>& wanted, bo
   return observed.applied && *observed.applied >= *wanted;
 }
 
+// A table that was rebuilt shows in schema_version alone until lockstep has looked at it.
+bool settled(const Observed& observed, const SourceNow& now) {
+  if (!observed.running) return true;  // nobody could say
+  return observed.schema_settled && *observed.schema_settled >= now.schema_version;
+}
+
 [[noreturn]] void throw_timed_out(const WaitRequest& request, const Observed& observed) {
   throw Error(
       {.code = "LS-R715",
@@ -53,16 +59,20 @@ ExitCode command_wait(const WaitRequest& request, Screen& screen, Signals& signa
   const Deadline deadline(request.timeout);
   constexpr Milliseconds kEvery{20};
   std::optional<Position> wanted = asked;
+  std::optional<SourceNow> began;
   Observed observed = observe(request.side);
   // A first run that still reads the source has no change table, hence no newest change.
   while (true) {
     if (!wanted && observed.phase != "starting" &&
-        (looks_like_target(request.side) || schema_is_followed(request.side, observed)))
-      wanted = newest_change(request.side);
+        (looks_like_target(request.side) || schema_is_followed(request.side))) {
+      began = source_now(request.side);
+      wanted = began->newest;
+    }
     // A source that went back in time has fewer changes than were applied: nobody has caught up
     // with that.
     if (reached(observed, wanted, !asked) &&
-        (asked || *observed.applied <= newest_change(request.side)))
+        (asked ||
+         (settled(observed, *began) && *observed.applied <= source_now(request.side).newest)))
       break;
     if (deadline.passed()) throw_timed_out(request, observed);
     if (const auto signal = signals.wait(kEvery))

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <optional>
 
-#include "link/postgres/dsn.hpp"
 #include "ops/command_line_arguments.hpp"
 #include "ops/command_line_config.hpp"
 #include "ops/command_line_ddl.hpp"
@@ -16,6 +16,7 @@
 #include "ops/command_line_schema.hpp"
 #include "ops/command_line_wire.hpp"
 #include "ops/commands.hpp"
+#include "ops/hardening.hpp"
 #include "ops/names.hpp"
 #include "ops/nearest_command.hpp"
 #include "ops/version.hpp"
@@ -89,6 +90,7 @@ struct Commands {
                "lockstep"};
   Arguments arguments;
   Run chosen;
+  bool stops_by_itself = false;  // it asks for signals; the others end at once
 };
 
 void add_run(Commands& commands, Signals& signals) {
@@ -108,6 +110,7 @@ void add_run(Commands& commands, Signals& signals) {
       ->check(CLI::IsMember({"fail", "update", "skip"}))
       ->type_name("WHAT");
   run->callback([&commands, &signals] {
+    commands.stops_by_itself = true;
     commands.chosen = [&](Screen& screen) {
       const Arguments& given = commands.arguments;
       const RunRequest request{.source = source_of(given),
@@ -123,6 +126,7 @@ void add_run(Commands& commands, Signals& signals) {
                                                       ? given.on_existing_row
                                                       : given.settings.on_existing_row,
                                .hooks = hooks_of(given.settings),
+                               .continuous = continuous_of(given.settings),
                                .on_bad_value = on_bad_value_of(given)};
       return command_run(request, screen, signals);
     };
@@ -141,6 +145,7 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
   add_listen(*capture, arguments.endpoint);
   add_choice_of_tables(*capture, arguments);
   capture->callback([&commands, &signals] {
+    commands.stops_by_itself = true;
     commands.chosen = [&](Screen& screen) {
       const Arguments& given = commands.arguments;
       return command_capture({.source = source_of(given),
@@ -165,6 +170,7 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
   add_until(*apply, arguments);
   add_choice_of_target(*apply, arguments);
   apply->callback([&commands, &signals] {
+    commands.stops_by_itself = true;
     commands.chosen = [&](Screen& screen) {
       const Arguments& given = commands.arguments;
       return command_apply({.target = needed_target_of(given),
@@ -172,18 +178,11 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
                             .schema = schema_of(given),
                             .until_caught_up = !given.until.empty(),
                             .accept_target = given.accept_target,
-                            .hooks = hooks_of(given.settings)},
+                            .hooks = hooks_of(given.settings),
+                            .continuous = continuous_of(given.settings)},
                            screen, signals);
     };
   });
-}
-
-Milliseconds duration_of(std::string_view flag, const std::string& text) {
-  const auto duration = parse_duration(text);
-  if (!duration)
-    throw_usage(fmt::format("{} {} is not a duration", flag, text),
-                "write 500ms, 60s, 10min or 2h");
-  return *duration;
 }
 
 void add_status_and_wait(Commands& commands, Signals& signals) {
@@ -197,6 +196,7 @@ void add_status_and_wait(Commands& commands, Signals& signals) {
                    "silence that is called stalled (default: 30s)")
       ->type_name("TIME");
   status->callback([&commands, &signals] {
+    commands.stops_by_itself = true;
     commands.chosen = [&](Screen& screen) {
       return command_status({side_of(commands.arguments), commands.arguments.watch,
                              duration_of("--stalled-after", commands.arguments.stalled_after)},
@@ -214,6 +214,7 @@ void add_status_and_wait(Commands& commands, Signals& signals) {
   wait->add_option("--timeout", arguments.timeout, "500ms, 60s, 10min ... (default: 60s)")
       ->type_name("TIME");
   wait->callback([&commands, &signals] {
+    commands.stops_by_itself = true;
     commands.chosen = [&](Screen& screen) {
       return command_wait({side_of(commands.arguments), commands.arguments.condition,
                            duration_of("--timeout", commands.arguments.timeout)},
@@ -232,15 +233,23 @@ void add_verify_and_remove(Commands& commands) {
   add_sides(*verify, arguments);
   verify->add_option("--table", arguments.tables, "only these tables; * and ? match")
       ->type_name("GLOB,...");
-  verify->add_flag("--repair", arguments.repair,
+  verify->add_flag("--repair", arguments.verify.repair,
                    "show what differs, ask, write those rows of the target anew, compare again");
-  verify->add_flag("--yes", arguments.yes, "repair without asking");
+  verify->add_flag("--yes", arguments.verify.yes, "repair without asking");
+  verify
+      ->add_option("--sample", arguments.verify.sample,
+                   "about N rows of each table, at random places and the newest: quick, no proof")
+      ->type_name("N");
+  verify->add_flag("--continuous", arguments.verify.continuous,
+                   "pass after pass, at the pace of lockstep's configuration, until one finds a "
+                   "difference");
   verify->callback([&commands] {
     commands.chosen = [&](Screen& screen) {
-      return command_verify({source_of(commands.arguments), needed_target_of(commands.arguments),
-                             chosen(commands.arguments.tables, {}), commands.arguments.repair,
-                             commands.arguments.yes},
-                            screen);
+      VerifyRequest request = commands.arguments.verify;
+      request.source = source_of(commands.arguments);
+      request.target = needed_target_of(commands.arguments);
+      request.tables = chosen(commands.arguments.tables, {});
+      return command_verify(request, screen);
     };
   });
 
@@ -316,6 +325,8 @@ int usage_error(const Commands& commands, const CLI::ParseError& error, int argc
 int run_chosen(Commands& commands) {
   Screen screen(commands.arguments.json ? Format::json : Format::text,
                 commands.arguments.quiet ? Progress::quiet : Progress::shown);
+  std::optional<Signals::Through> through;
+  if (!commands.stops_by_itself) through.emplace();
   try {
     if (commands.app.get_subcommands().front()->get_option_no_throw("--config") != nullptr)
       commands.arguments.settings = settings_for(commands.arguments.config, screen);
@@ -331,21 +342,6 @@ int run_chosen(Commands& commands) {
                   .data = "safe: rows and position are always one transaction",
                   .todo = "please report this"});
     return static_cast<int>(ExitCode::bug);
-  }
-}
-
-// A password in a DSN on the command line stays readable for everybody in the process list, unless
-// its own copy of the arguments is overwritten.
-void hide_secrets(int argc, char** argv) {
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view argument = argv[i];
-    if (argument.find("://") == std::string_view::npos &&
-        argument.find("password") == std::string_view::npos)
-      continue;
-    const std::string hidden = postgres::redacted(argument, {});
-    if (hidden == argument) continue;
-    const std::size_t size = argument.size();
-    for (std::size_t at = 0; at < size; ++at) argv[i][at] = at < hidden.size() ? hidden[at] : '\0';
   }
 }
 

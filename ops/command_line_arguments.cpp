@@ -35,6 +35,14 @@ std::string source_or_nothing(const Arguments& arguments) {
                arguments.settings.source, "SOURCE");
 }
 
+Milliseconds duration_of(std::string_view flag, const std::string& text) {
+  const auto duration = parse_duration(text);
+  if (!duration)
+    throw_usage(fmt::format("{} {} is not a duration", flag, text),
+                "write 500ms, 60s, 10min or 2h");
+  return *duration;
+}
+
 std::string source_of(const Arguments& arguments) {
   std::string source = source_or_nothing(arguments);
   if (source.empty())

@@ -15,7 +15,7 @@ namespace lockstep::ops {
 struct Arguments {
   std::string source, target, source_flag, target_flag;
   std::string tables, exclude, schema, until, on_existing_row;
-  bool repair = false, yes = false;  // of verify
+  VerifyRequest verify;
   TypedEndpoint endpoint;
   KeysRequest keys;
   AssessRequest assess;
@@ -32,6 +32,8 @@ struct Arguments {
 };
 
 [[noreturn]] void throw_usage(const std::string& what, const std::string& todo);
+/// LS-C100 if the text is no duration; `flag` is what gave it.
+[[nodiscard]] Milliseconds duration_of(std::string_view flag, const std::string& text);
 /// SOURCE as typed, from the environment, or from the file; in this order. Throws LS-C100 if nobody
 /// says.
 [[nodiscard]] std::string source_of(const Arguments& arguments);

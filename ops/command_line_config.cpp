@@ -1,8 +1,10 @@
 #include "ops/command_line_config.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 
+#include "ops/command_line_arguments.hpp"
 #include "ops/config_file.hpp"
 
 namespace lockstep::ops {
@@ -29,6 +31,20 @@ apply::Hooks hooks_of(const config::Settings& settings) {
     return all;
   };
   return {texts(settings.after_schema), texts(settings.after_snapshot)};
+}
+
+ContinuousPasses continuous_of(const config::Settings& settings) {
+  const config::VerifySetting& given = settings.verify;
+  ContinuousPasses passes;
+  passes.on = given.continuous.value_or(passes.on);
+  if (!given.every.empty()) passes.every = duration_of("verify.every", given.every);
+  passes.first = std::min(passes.first, passes.every);
+  if (given.rows_per_second)
+    passes.pace.rows_per_second = static_cast<std::uint64_t>(*given.rows_per_second);
+  passes.pace.busy_share = given.cpu_share.value_or(passes.pace.busy_share);
+  if (!given.pause_when_lag.empty())
+    passes.pace.lag_max = duration_of("verify.pause_when_lag", given.pause_when_lag);
+  return passes;
 }
 
 void add_config_flag(CLI::App& command, std::string& file) {

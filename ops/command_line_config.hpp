@@ -17,6 +17,9 @@ namespace lockstep::ops {
 /// What is to be run on the target.
 [[nodiscard]] apply::Hooks hooks_of(const config::Settings& settings);
 
+/// LS-C100 for a duration that is none.
+[[nodiscard]] ContinuousPasses continuous_of(const config::Settings& settings);
+
 void add_config_flag(CLI::App& command, std::string& file);
 
 /// `chosen` is told which command was typed.

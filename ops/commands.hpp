@@ -51,8 +51,10 @@ struct WaitRequest {
 struct VerifyRequest {
   std::string source, target;
   std::vector<std::string> tables;  ///< globs; empty: all
+  std::uint64_t sample = 0;         ///< about so many rows of each table; 0: all
   bool repair = false;              ///< what differs is written anew; only while lockstep follows
   bool yes = false;                 ///< without asking
+  bool continuous = false;          ///< pass after pass, until one finds a difference
 };
 /// While a lockstep follows the source: a pass of it, at barriers. Else both sides at rest.
 [[nodiscard]] ExitCode command_verify(const VerifyRequest& request, Screen& screen);

@@ -4,6 +4,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <string>
+#include <string_view>
+
+#include "link/postgres/dsn.hpp"
+
 namespace lockstep::ops {
 
 namespace {
@@ -20,6 +25,19 @@ void harden_process() noexcept {
 
 mode_t former_umask() noexcept {
   return before;
+}
+
+void hide_secrets(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument.find("://") == std::string_view::npos &&
+        argument.find("password") == std::string_view::npos)
+      continue;
+    const std::string hidden = postgres::redacted(argument, {});
+    if (hidden == argument) continue;
+    const std::size_t size = argument.size();
+    for (std::size_t at = 0; at < size; ++at) argv[i][at] = at < hidden.size() ? hidden[at] : '\0';
+  }
 }
 
 }  // namespace lockstep::ops

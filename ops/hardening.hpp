@@ -13,4 +13,8 @@ void harden_process() noexcept;
 /// The umask that harden_process() found: for programs that are started instead of ours.
 [[nodiscard]] mode_t former_umask() noexcept;
 
+/// Overwrites passwords in the process's own copy of its arguments: else they stay readable for
+/// everybody in the process list.
+void hide_secrets(int argc, char** argv);
+
 }  // namespace lockstep::ops

@@ -59,14 +59,14 @@ verify::Pass wait_for_pass(const std::string& path, postgres::Connection& target
 }  // namespace
 
 verify::Pass run_live_pass(const std::string& path, postgres::Connection& target,
-                           const std::string& migration, const std::vector<std::string>& tables,
+                           const std::string& migration, const verify::PassRequest& request,
                            Screen& screen) {
   // The one that follows makes the tables.
   for (const Deadline deadline(kTakenUpWithin); !verify::records_exist(target);) {
     if (deadline.passed()) throw_nobody_follows();
     std::this_thread::sleep_for(Milliseconds{50});
   }
-  const std::int64_t id = verify::request_pass(target, migration, tables);
+  const std::int64_t id = verify::request_pass(target, migration, request);
   const verify::Pass pass = wait_for_pass(path, target, id, screen);
   screen.end_progress();
   if (pass.state == verify::PassState::failed) throw_pass_failed(pass);

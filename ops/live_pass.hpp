@@ -14,6 +14,6 @@ namespace lockstep::ops {
 /// LS-V503 nobody takes it up (it is withdrawn), LS-V507 it failed.
 [[nodiscard]] verify::Pass run_live_pass(const std::string& path, postgres::Connection& target,
                                          const std::string& migration,
-                                         const std::vector<std::string>& tables, Screen& screen);
+                                         const verify::PassRequest& request, Screen& screen);
 
 }  // namespace lockstep::ops

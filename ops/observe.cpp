@@ -59,9 +59,8 @@ std::optional<Observed> published(const std::string& path, Milliseconds stalled_
   observed.consistent = object.value("consistent", false);
   observed.captured = position_in(object, "captured");
   observed.applied = position_in(object, "applied");
-  if (const auto version = object.find("schema_version");
-      version != object.end() && version->is_number_integer())
-    observed.schema_version = version->get<std::int64_t>();
+  if (const json settled = object.value("schema_settled", json()); settled.is_number_integer())
+    observed.schema_settled = settled.get<std::int64_t>();
   return observed;
 }
 
@@ -163,7 +162,7 @@ Observed observe_target(const std::string& text, Milliseconds stalled_after) {
 
 }  // namespace
 
-Position newest_change(const std::string& side) {
+SourceNow source_now(const std::string& side) {
   std::string path = source_path(side);
   if (looks_like_target(side)) {
     postgres::Connection connection =
@@ -172,17 +171,18 @@ Position newest_change(const std::string& side) {
     if (ledgers.size() != 1) throw_no_migration(connection.dsn().shown());
     path = ledgers.front().source;
   }
-  Status status;
-  if (!add_source(status, path)) throw_no_migration(path);
-  return *status.captured;
+  sqlite::Database database =
+      sqlite::Database::open(path, sqlite::OpenMode::read_only, Milliseconds{1'000});
+  const sqlite::Transaction view(database, sqlite::Transaction::Mode::deferred);
+  const auto installed = capture::read_installed(database);
+  if (!installed) throw_no_migration(path);
+  return {capture::newest_position(database, installed->era),
+          database.pragma_int("schema_version")};
 }
 
-bool schema_is_followed(const std::string& source, const Observed& seen) {
+bool schema_is_followed(const std::string& source) {
   sqlite::Database database =
       sqlite::Database::open(source_path(source), sqlite::OpenMode::read_only);
-  // A rebuild may bring our triggers back: then it looks as if nothing had happened.
-  if (seen.schema_version && *seen.schema_version != database.pragma_int("schema_version"))
-    return false;
   const auto installed = capture::read_installed(database);
   return !installed || capture::drift(database, installed->tables).empty();
 }

@@ -2,7 +2,6 @@
 // databases say.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -17,7 +16,7 @@ struct Observed {
   std::string phase = "unknown";
   bool consistent = false;
   std::optional<Position> captured, applied;
-  std::optional<std::int64_t> schema_version;  ///< as in Status; of a running lockstep alone
+  std::optional<std::int64_t> schema_settled;  ///< of a running lockstep: Status has it
   std::string problem;  ///< why a part could not be seen, redacted; empty if all could
 };
 
@@ -27,14 +26,18 @@ struct Observed {
 /// What a running lockstep published says `stalled` if a part of it is silent for `stalled_after`.
 [[nodiscard]] Observed observe(const std::string& side, Milliseconds stalled_after = kStalledAfter);
 
-/// The last change in the source now, read from the file itself: what a running lockstep publishes
-/// is up to a quarter of a second old. From a TARGET the source is found through the ledger; throws
-/// LS-S301 if it is not on this host.
-[[nodiscard]] Position newest_change(const std::string& side);
+struct SourceNow {
+  Position newest;  ///< the last change
+  std::int64_t schema_version = 0;
+};
 
-/// False while triggers are missing, a table has another shape than the plan, or the running
-/// lockstep (`seen`) has not looked at the present schema: what was written is not in
-/// newest_change() yet.
-[[nodiscard]] bool schema_is_followed(const std::string& source, const Observed& seen);
+/// The source now, read from the file itself: what a running lockstep publishes is up to a quarter
+/// of a second old. From a TARGET the source is found through the ledger; throws LS-S301 if it is
+/// not on this host.
+[[nodiscard]] SourceNow source_now(const std::string& side);
+
+/// False while triggers are missing or a table has another shape than the plan: what was written
+/// to it is not in source_now() yet.
+[[nodiscard]] bool schema_is_followed(const std::string& source);
 
 }  // namespace lockstep::ops

@@ -25,7 +25,8 @@ Pipeline::Pipeline(Prepared prepared, Board& board, capture::PruneLimits prune) 
                        .schema = prepared.schema,
                        .source_id = prepared.installed.source_id,
                        .accept_target = prepared.accept_target,
-                       .after_snapshot = prepared.hooks.after_snapshot};
+                       .after_snapshot = prepared.hooks.after_snapshot,
+                       .continuous = prepared.continuous};
   source_ = std::make_unique<SourceWorker>(context_, std::move(source), board);
   target_ = std::make_unique<TargetWorker>(context_, std::move(target),
                                            std::move(prepared.connection), board);

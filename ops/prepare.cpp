@@ -205,7 +205,8 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
           std::move(connection),
           std::move(rows),
           request.accept_target,
-          request.hooks};
+          request.hooks,
+          request.continuous};
 }
 
 PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {

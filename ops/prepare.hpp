@@ -12,6 +12,7 @@
 #include "link/postgres/connection.hpp"
 #include "link/wire/control.hpp"
 #include "model/bad_value.hpp"
+#include "ops/continuous.hpp"
 #include "ops/endpoint.hpp"
 #include "ops/screen.hpp"
 
@@ -29,6 +30,7 @@ struct RunRequest {
   bool accept_target = false;     ///< another database than before is the target from now on
   std::string on_existing_row{};  ///< fail, update or skip; empty: see ops/existing_rows.hpp
   apply::Hooks hooks{};
+  ContinuousPasses continuous{};
   BadValuePolicy on_bad_value{};
 };
 
@@ -42,6 +44,7 @@ struct Prepared {
   std::vector<std::int64_t> expected_rows;  ///< per table, from the census; empty when going on
   bool accept_target = false;
   apply::Hooks hooks{};
+  ContinuousPasses continuous{};
 };
 
 /// Finds out whether this is a first run or goes on with an earlier one. First run: census, then
@@ -76,6 +79,7 @@ struct ApplyRequest {
   bool until_caught_up = false;
   bool accept_target = false;
   apply::Hooks hooks{};
+  ContinuousPasses continuous{};
 };
 struct PreparedTarget {
   std::string migration;

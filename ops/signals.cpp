@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <ctime>
 
@@ -16,12 +17,29 @@ sigset_t stop_signals() {
   sigaddset(&set, SIGHUP);
   return set;
 }
+
+constexpr int kShellsSignalCode = 128;  // what a shell says of a command that a signal ended
+
+void end_at_once(int signal) {
+  ::_exit(kShellsSignalCode + signal);
+}
 }  // namespace
 
 Signals::Signals() {
   const sigset_t set = stop_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::signal(number, end_at_once);
+}
+
+Signals::Through::Through() {
+  const sigset_t set = stop_signals();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+Signals::Through::~Through() {
+  const sigset_t set = stop_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
 std::optional<int> Signals::wait(Milliseconds patience) {

@@ -14,6 +14,17 @@ class Signals {
   Signals();
   /// Waits up to `patience`; the signal's number if one came.
   [[nodiscard]] std::optional<int> wait(Milliseconds patience);
+
+  /// While one lives, a stop signal ends the process at once, with 128 + its number: for work that
+  /// kill -9 does not harm either, and whose end nobody may have to wait for. For the calling
+  /// thread and those it starts meanwhile.
+  class Through {
+   public:
+    Through();
+    ~Through();
+    Through(const Through&) = delete;
+    Through& operator=(const Through&) = delete;
+  };
 };
 
 }  // namespace lockstep::ops

@@ -59,7 +59,9 @@ void SourceWorker::handle_ack(const Position& position) {
     throw false_ack(to_string(position));
   // One ack for each batch: two of them can end at the same change.
   if (!session_->in_flight.empty()) {
-    if (const auto version = session_->in_flight.front().rowids_version) rowids_durable(*version);
+    const CaptureSession::InFlight& settled = session_->in_flight.front();
+    if (settled.rowids_version) rowids_durable(*settled.rowids_version);
+    board_.schema_settled(settled.schema_version);
     session_->in_flight.pop_front();
   }
   if (options_.alone && !session_->warm) board_.phase("streaming", true);

@@ -21,7 +21,6 @@ void SourceWorker::look_at_schema() {
   if (now < next_schema_look_) return;
   next_schema_look_ = now + kSchemaEvery;
   if (tail_->schema_moved()) tail_->check_schema();
-  board_.schema_followed(tail_->rowids_version() ? rowids_known_ : tail_->seen_in_place());
   for (const std::string& name : tail_->take_new_tables())
     if (!options_.installed.choice) board_.new_table(name);
   if (!new_tables_.due(tail_->schema_version(), options_.installed)) return;

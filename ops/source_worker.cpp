@@ -252,6 +252,7 @@ void SourceWorker::begin_batch() {
   board_.captured(newest);
   session.batch = tail_->next(*session.followed, session.seen);
   if (!session.batch) {
+    if (session.in_flight.empty()) board_.schema_settled(tail_->seen_in_place());
     begin_barrier_at_rest();
     if (!session.told_idle) enqueue(Kind::idle, wire::encode_position(newest));
     session.told_idle = true;
@@ -295,7 +296,7 @@ void SourceWorker::end_batch(const wire::BatchEnd& end) {
   enqueue(Kind::batch_end, wire::encode_batch_end(end));
   LOCKSTEP_FAILPOINT("cap.encoded");
   session.followed = end.to;
-  session.in_flight.push_back({tail_->rowids_version()});
+  session.in_flight.push_back({tail_->rowids_version(), tail_->seen_in_place()});
   board_.captured(end.to);
   if (session.batch->long_reads() > 0) board_.read_to_the_end();
   auto view = session.batch->take_view();

@@ -54,6 +54,7 @@ struct CaptureSession {
   std::optional<Position> followed;  // end of the last batch that was begun; nothing: not following
   struct InFlight {
     std::optional<std::int64_t> rowids_version;  // the target knows, once this is durable
+    std::int64_t schema_version = -1;            // that was looked at
   };
   std::deque<InFlight> in_flight;
   std::unique_ptr<capture::BatchReader> batch;

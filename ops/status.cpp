@@ -37,6 +37,24 @@ json eta_range_s(const std::optional<Eta>& eta) {
   return {std::llround(eta->soonest_s), std::llround(eta->latest_s)};
 }
 
+json table_verified_json(const TableVerified& verified) {
+  return {{"state", verified.state},
+          {"rows", verified.rows},
+          {"different", verified.different},
+          {"problem", verified.problem.empty() ? json(nullptr) : json(verified.problem)},
+          {"at", verified.at_us == 0 ? json(nullptr) : json(rfc3339(verified.at_us))},
+          {"position", verified.position.empty() ? json(nullptr) : json(verified.position)}};
+}
+
+json verifying_json(const std::optional<Verifying>& verifying) {
+  if (!verifying) return nullptr;
+  return {{"pass", verifying->pass},
+          {"table", verifying->table},
+          {"tables", verifying->tables},
+          {"tables_done", verifying->tables_done},
+          {"rows", verifying->rows}};
+}
+
 json tables_json(const std::vector<TableProgress>& tables) {
   json list = json::array();
   for (const TableProgress& table : tables)
@@ -47,7 +65,8 @@ json tables_json(const std::vector<TableProgress>& tables) {
                     {"indexed", table.indexed},
                     {"state", state_of(table)},
                     {"rows_per_second", whole(table.rows_per_second)},
-                    {"eta_s", eta_s(table.eta)}});
+                    {"eta_s", eta_s(table.eta)},
+                    {"verified", table_verified_json(table.verified)}});
   return list;
 }
 
@@ -94,6 +113,7 @@ std::string status_json(const Status& status, std::string_view type) {
       {"applied", position(status.applied)},
       {"acked", position(status.acked)},
       {"backlog_changes", status.backlog},
+      {"schema_settled", count(status.schema_settled)},
       {"lag_ms", number(status.lag_ms)},
       {"lag_p50_ms", number(status.lag_p50_ms)},
       {"lag_p99_ms", number(status.lag_p99_ms)},
@@ -106,7 +126,6 @@ std::string status_json(const Status& status, std::string_view type) {
       {"eta_s", eta_s(status.eta)},
       {"eta_range_s", eta_range_s(status.eta)},
       {"changes_pruned", status.pruned},
-      {"schema_version", count(status.schema_version)},
       {"resyncs", status.resyncs},
       {"long_reads", status.long_reads},
       {"quarantined", count(status.quarantined)},
@@ -120,6 +139,7 @@ std::string status_json(const Status& status, std::string_view type) {
       {"target_seen_us", status.target_seen_us},
       {"awaited", awaited_json(status.awaited)},
       {"verified", verified_json(status.verified)},
+      {"verifying", verifying_json(status.verifying)},
       {"stalled", nullptr}};
   return object.dump(-1, ' ', false, json::error_handler_t::replace);
 }

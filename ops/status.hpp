@@ -18,6 +18,15 @@ struct Eta {
   double soonest_s = 0, latest_s = 0;
 };
 
+/// What is known of a table's equality on both sides.
+struct TableVerified {
+  std::string state = "pending";  ///< pending, running, clean, mismatch, error, unsupported
+  std::int64_t rows = 0, different = 0;
+  std::string problem;     ///< of an error, or why it is unsupported
+  std::int64_t at_us = 0;  ///< when it was last gone through; 0: never
+  std::string position;    ///< where
+};
+
 struct TableProgress {
   std::uint32_t id = 0;
   std::string name;
@@ -29,6 +38,7 @@ struct TableProgress {
   bool indexing = false;                       ///< its indexes are being built
   std::optional<double> rows_per_second = {};  ///< CopyHistory puts these two in
   std::optional<Eta> eta = {};
+  TableVerified verified = {};
 };
 
 /// waiting, copying, copied, indexing, indexed; "begun" if an earlier run began its copy.
@@ -50,6 +60,13 @@ struct Verified {
   std::int64_t ended_us = 0;
 };
 
+/// A comparison that is under way.
+struct Verifying {
+  std::int64_t pass = 0;
+  std::string table;  ///< that is gone through
+  std::int64_t tables = 0, tables_done = 0, rows = 0;
+};
+
 /// A consistent picture of a run at one moment. status_json() documents the published form.
 struct Status {
   std::string migration, source, target, schema;
@@ -60,6 +77,8 @@ struct Status {
   bool consistent = false;
   std::optional<Position> captured, applied, acked;
   std::int64_t backlog = 0;  ///< captured and not yet applied changes
+  /// The source's schema_version that the target is at; nothing: not known here.
+  std::optional<std::int64_t> schema_settled;
   std::optional<double> lag_ms, lag_p50_ms, lag_p99_ms;
   std::int64_t changes_applied = 0;  ///< by this process
   std::int64_t batches_applied = 0;
@@ -69,8 +88,6 @@ struct Status {
   std::optional<double> rows_per_second;  ///< of late; CopyHistory puts these two in
   std::optional<Eta> eta;                 ///< until every row is copied
   std::int64_t pruned = 0;
-  /// The source's at which triggers, shapes and what the target has of rowids were seen in place.
-  std::optional<std::int64_t> schema_version;
   std::int64_t resyncs = 0;     ///< tables that were read anew: lost triggers, renumbered rowids
   std::int64_t long_reads = 0;  ///< slices did not overtake the writer: one read to the end
   /// Rows that wait in quarantine, not counting skipped ones, and rows there whose absence somebody
@@ -82,6 +99,7 @@ struct Status {
   std::vector<TableProgress> tables;
   std::optional<Awaited> awaited;
   std::optional<Verified> verified;
+  std::optional<Verifying> verifying;
   /// When the two workers last went through their loops; 0: there is no such worker here.
   std::int64_t source_seen_us = 0, target_seen_us = 0;
 };

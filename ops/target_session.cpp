@@ -123,10 +123,6 @@ void TargetWorker::handle_verification(const Message& message) {
 
 void TargetWorker::serve_verifier() {
   verifier_.look_for_pass(*connection_);
-  if (const auto result = verifier_.take_result(*connection_))
-    board_.verified({result->id, std::string(verify::to_string(result->state)), result->all,
-                     result->tables, result->rows, result->different, result->quarantined,
-                     result->ended_us});
 }
 
 }  // namespace lockstep::ops

@@ -40,7 +40,7 @@ TargetWorker::TargetWorker(wire::Context& context, TargetOptions options,
       dealer_(context, options_.connect.endpoint, options_.connect.keys),
       connection_(std::move(connection)),
       key_builder_(options_.migration, options_.schema, board),
-      verifier_({options_.dsn, options_.migration, options_.schema}),
+      verifier_({options_.dsn, options_.migration, options_.schema}, options_.continuous, board),
       next_session_(static_cast<std::uint64_t>(wall_now_us())),
       own_backend_(connection_->backend_pid()) {}
 

@@ -34,6 +34,7 @@ struct TargetOptions {
   Milliseconds answer_patience{10'000};                      ///< for the welcome
   bool accept_target = false;  ///< whatever database it is, it is the target from now on
   std::vector<std::string> after_snapshot{};  ///< the hook
+  ContinuousPasses continuous{};
 };
 
 class TargetWorker {

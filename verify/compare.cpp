@@ -11,7 +11,7 @@
 #include "link/wire/control.hpp"
 #include "model/value.hpp"
 #include "verify/digest.hpp"
-#include "verify/range.hpp"
+#include "verify/range_sql.hpp"
 #include "verify/source_rows.hpp"
 #include "verify/values.hpp"
 

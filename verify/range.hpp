@@ -56,9 +56,4 @@ struct SourceRange {
                                                                 const TablePlan& plan,
                                                                 const Key& key);
 
-/// SQL of a comparison. Its bounds are settings of the session.
-[[nodiscard]] std::string source_range_sql(const TablePlan& plan, bool from_start);
-[[nodiscard]] std::string target_range_sql(const std::string& schema, const TablePlan& plan,
-                                           bool from_start, bool to_end);
-
 }  // namespace lockstep::verify

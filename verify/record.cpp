@@ -25,6 +25,8 @@ constexpr char kCreate[] =
     " state text NOT NULL DEFAULT 'requested',"
     " tables text[] NOT NULL,"
     " problem text NOT NULL DEFAULT '',"
+    " sample bigint NOT NULL DEFAULT 0,"
+    " continuous boolean NOT NULL DEFAULT false,"
     " requested timestamptz NOT NULL DEFAULT now(),"
     " ended timestamptz);"
     "CREATE TABLE IF NOT EXISTS lockstep.verify_tables ("
@@ -49,7 +51,7 @@ constexpr char kCreate[] =
     " key bytea NOT NULL,"
     " shown text NOT NULL);"
     // A pass may be asked for by whoever may look into the schema: lockstep's roles.
-    "GRANT INSERT (migration, tables) ON lockstep.verify_passes TO PUBLIC;"
+    "GRANT INSERT (migration, tables, sample, continuous) ON lockstep.verify_passes TO PUBLIC;"
     "COMMIT";
 
 std::string hex_of(std::string_view bytes) {
@@ -105,16 +107,21 @@ std::string array_sql(std::size_t elements, std::size_t first_parameter) {
   return sql + "]::text[]";
 }
 
+constexpr std::string_view kPassColumns = "id, state, problem, sample, continuous";
+
 std::optional<Pass> pass_of(Connection& connection, const Result& rows) {
   if (rows.rows() == 0) return std::nullopt;
   Pass pass;
   pass.id = rows.integer(0, 0);
   pass.state = parse_pass_state(rows.value(0, 1)).value_or(PassState::failed);
   pass.problem = rows.value(0, 2);
+  pass.request.sample = count_of(rows, 0, 3);
+  pass.request.continuous = rows.boolean(0, 4);
   const Result tables =
       connection.query("SELECT unnest(tables) FROM lockstep.verify_passes WHERE id = $1::bigint",
                        {std::to_string(pass.id)});
-  for (int row = 0; row < tables.rows(); ++row) pass.tables.emplace_back(tables.value(row, 0));
+  for (int row = 0; row < tables.rows(); ++row)
+    pass.request.tables.emplace_back(tables.value(row, 0));
   return pass;
 }
 
@@ -175,16 +182,17 @@ void create_records(Connection& connection) {
 }
 
 std::int64_t request_pass(Connection& connection, const std::string& migration,
-                          const std::vector<std::string>& tables) {
-  std::vector<std::optional<std::string>> parameters{migration};
-  parameters.insert(parameters.end(), tables.begin(), tables.end());
+                          const PassRequest& request) {
+  std::vector<std::optional<std::string>> parameters{migration, number(request.sample),
+                                                     request.continuous ? "true" : "false"};
+  parameters.insert(parameters.end(), request.tables.begin(), request.tables.end());
   connection.exec("BEGIN READ WRITE");  // the role's transactions may be read-only by default
   try {
     const std::int64_t id =
         connection
-            .query(fmt::format("INSERT INTO lockstep.verify_passes (migration, tables) VALUES "
-                               "($1, {}) RETURNING id",
-                               array_sql(tables.size(), 2)),
+            .query(fmt::format("INSERT INTO lockstep.verify_passes (migration, sample, continuous, "
+                               "tables) VALUES ($1, $2::bigint, $3::boolean, {}) RETURNING id",
+                               array_sql(request.tables.size(), 4)),
                    parameters)
             .integer(0, 0);
     connection.exec("COMMIT");
@@ -204,17 +212,21 @@ void forget_old_passes(Connection& connection, const std::string& migration) {
 
 std::optional<Pass> next_pass(Connection& connection, const std::string& migration) {
   if (!records_exist(connection)) return std::nullopt;
-  return pass_of(connection,
-                 connection.query("SELECT id, state, problem FROM lockstep.verify_passes WHERE "
-                                  "migration = $1 AND state IN ('requested', 'running') ORDER BY "
-                                  "state = 'requested', id LIMIT 1",
-                                  {migration}));
+  return pass_of(
+      connection,
+      connection.query(fmt::format("SELECT {} FROM lockstep.verify_passes WHERE migration = $1 AND "
+                                   "state IN ('requested', 'running') ORDER BY continuous, state = "
+                                   "'requested', id LIMIT 1",
+                                   kPassColumns),
+                       {migration}));
 }
 
 std::optional<Pass> read_pass(Connection& connection, std::int64_t id) {
-  return pass_of(connection, connection.query("SELECT id, state, problem FROM "
-                                              "lockstep.verify_passes WHERE id = $1::bigint",
-                                              {std::to_string(id)}));
+  return pass_of(
+      connection,
+      connection.query(
+          fmt::format("SELECT {} FROM lockstep.verify_passes WHERE id = $1::bigint", kPassColumns),
+          {std::to_string(id)}));
 }
 
 void move_pass(Connection& connection, std::int64_t id, PassState state,
@@ -230,16 +242,37 @@ std::optional<PassResult> last_result(Connection& connection, const std::string&
   const Result rows = connection.query(
       "SELECT p.id, p.state, cardinality(p.tables) = 0, count(t), coalesce(sum(t.source_rows), 0), "
       "coalesce(sum(t.missing + t.extra + t.differ), 0), coalesce(sum(t.quarantined), 0), "
-      "(extract(epoch FROM p.ended) * 1000000)::bigint FROM lockstep.verify_passes p LEFT JOIN "
-      "lockstep.verify_tables t ON t.pass = p.id WHERE p.migration = $1 AND p.ended IS NOT NULL "
-      "GROUP BY p.id ORDER BY p.id DESC LIMIT 1",
+      "(extract(epoch FROM p.ended) * 1000000)::bigint, (extract(epoch FROM now() - p.ended) * "
+      "1000)::bigint FROM lockstep.verify_passes p LEFT JOIN lockstep.verify_tables t ON t.pass = "
+      "p.id WHERE p.migration = $1 AND p.ended IS NOT NULL AND p.sample = 0 GROUP BY p.id ORDER BY "
+      "p.ended DESC LIMIT 1",
       {migration});
   if (rows.rows() == 0) return std::nullopt;
-  return PassResult{
-      rows.integer(0, 0), parse_pass_state(rows.value(0, 1)).value_or(PassState::failed),
-      rows.boolean(0, 2), rows.integer(0, 3),
-      rows.integer(0, 4), rows.integer(0, 5),
-      rows.integer(0, 6), rows.integer(0, 7)};
+  return PassResult{rows.integer(0, 0),
+                    parse_pass_state(rows.value(0, 1)).value_or(PassState::failed),
+                    rows.boolean(0, 2),
+                    rows.integer(0, 3),
+                    rows.integer(0, 4),
+                    rows.integer(0, 5),
+                    rows.integer(0, 6),
+                    rows.integer(0, 7),
+                    Milliseconds(rows.integer(0, 8))};
+}
+
+std::vector<TableResult> table_results(Connection& connection, const std::string& migration) {
+  std::vector<TableResult> results;
+  if (!records_exist(connection)) return results;
+  const Result rows = connection.query(
+      "SELECT DISTINCT ON (t.id) t.id, t.source_rows, t.missing + t.extra + t.differ, "
+      "(extract(epoch FROM t.updated) * 1000000)::bigint, t.newest, t.problem FROM "
+      "lockstep.verify_tables t JOIN lockstep.verify_passes p ON p.id = t.pass WHERE p.migration = "
+      "$1 AND p.sample = 0 AND t.done ORDER BY t.id, t.updated DESC",
+      {migration});
+  for (int row = 0; row < rows.rows(); ++row)
+    results.push_back({static_cast<std::uint32_t>(rows.integer(row, 0)), rows.integer(row, 1),
+                       rows.integer(row, 2), std::string(rows.value(row, 5)), rows.integer(row, 3),
+                       position_of(rows, row, 4)});
+  return results;
 }
 
 bool withdraw_pass(Connection& connection, std::int64_t id) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "link/postgres/connection.hpp"
+#include "model/clock.hpp"
 #include "model/position.hpp"
 #include "verify/digest.hpp"
 
@@ -20,11 +21,19 @@ enum class PassState : std::uint8_t { requested, running, equal, different, fail
   return state != PassState::requested && state != PassState::running;
 }
 
+struct PassRequest {
+  std::vector<std::string> tables{};  ///< names or globs; empty: all
+  std::uint64_t sample = 0;           ///< at most so many rows of each table; 0: all
+  /// One of those that follow each other for ever: at the pace of lockstep's configuration, and
+  /// behind every other one.
+  bool continuous = false;
+};
+
 struct Pass {
   std::int64_t id = 0;
   PassState state = PassState::requested;
-  std::vector<std::string> tables;  ///< names or globs; empty: all
-  std::string problem;              ///< why it failed
+  PassRequest request;
+  std::string problem;  ///< why it failed
 };
 
 /// What a pass has proven of one table so far.
@@ -59,13 +68,13 @@ void create_records(postgres::Connection& connection);
 /// Asks the lockstep that follows this migration for a pass. Returns its id. The tables are there;
 /// a role that may only read otherwise may do this.
 [[nodiscard]] std::int64_t request_pass(postgres::Connection& connection,
-                                        const std::string& migration,
-                                        const std::vector<std::string>& tables);
+                                        const std::string& migration, const PassRequest& request);
 
 /// Keeps the last 20.
 void forget_old_passes(postgres::Connection& connection, const std::string& migration);
 
-/// The pass that is running or, if none is, the oldest one that was asked for.
+/// The pass that is running or, if none is, the oldest one that was asked for; a continuous one
+/// only if there is no other.
 [[nodiscard]] std::optional<Pass> next_pass(postgres::Connection& connection,
                                             const std::string& migration);
 [[nodiscard]] std::optional<Pass> read_pass(postgres::Connection& connection, std::int64_t id);
@@ -74,19 +83,31 @@ void move_pass(postgres::Connection& connection, std::int64_t id, PassState stat
 /// True: nobody had taken it up, and nobody will.
 [[nodiscard]] bool withdraw_pass(postgres::Connection& connection, std::int64_t id);
 
-/// What the newest pass that is over came to.
+/// What the newest pass that is over came to; samples do not count.
 struct PassResult {
   std::int64_t id = 0;
   PassState state = PassState::failed;
   bool all = true;  ///< of all tables that are followed
   std::int64_t tables = 0, rows = 0, different = 0, quarantined = 0;
   std::int64_t ended_us = 0;  ///< by the server's clock
+  Milliseconds age{0};        ///< since then
 };
 [[nodiscard]] std::optional<PassResult> last_result(postgres::Connection& connection,
                                                     const std::string& migration);
 
 [[nodiscard]] std::vector<TableRecord> read_records(postgres::Connection& connection,
                                                     std::int64_t pass);
+
+/// What is known of a table from the newest pass that went through it; samples do not count.
+struct TableResult {
+  std::uint32_t id = 0;
+  std::int64_t rows = 0, different = 0;
+  std::string problem;             ///< why it could not be compared; empty: it could
+  std::int64_t compared_us = 0;    ///< by the server's clock
+  std::optional<Position> newest;  ///< where
+};
+[[nodiscard]] std::vector<TableResult> table_results(postgres::Connection& connection,
+                                                     const std::string& migration);
 /// Both in one transaction that need not wait for the disk: a crash costs a range, not its truth.
 void write_record(postgres::Connection& connection, std::int64_t pass, const TableRecord& record,
                   const std::vector<DifferenceRecord>& found);

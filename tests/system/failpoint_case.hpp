@@ -89,7 +89,7 @@ class StruckMigration {
     writer_ = tool({TOOL_WRITER, file_, "--until-stdin-closes", "--rate",
                     script_.form == Form::pruning ? "12" : "150", "--journal", script_.journal,
                     "--seed", std::to_string(script_.seed)});
-    observer_ = tool({TOOL_OBSERVER, dsn_, "--until-stdin-closes"});
+    observer_ = tool({TOOL_OBSERVER, dsn_, "--until-stdin-closes", "--looks-min", "21"});
     for (const Strike& strike : script_.strikes) {
       try {
         play(strike);

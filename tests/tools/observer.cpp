@@ -1,4 +1,5 @@
 // lockstep-observer CONNINFO --until-stdin-closes [--schema S] [--migration M] [--commits FILE]
+// [--looks-min N]
 //
 // A reader of the target while lockstep follows a lockstep-writer into it. It judges lockstep and
 // shares nothing with it: only libpq. Every millisecond it reads, in one statement, the ledger's
@@ -26,6 +27,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -51,6 +53,7 @@ struct Arguments {
   std::string schema = "public";
   std::string migration;  ///< empty: the only one
   std::string commits;
+  std::uint64_t looks_min = 0;  ///< goes on until then, whatever the input does
 };
 
 /// What one statement saw: the position, and the state that it stands for.
@@ -300,13 +303,15 @@ Arguments parse(const std::vector<std::string>& words) {
       arguments.migration = value;
     else if (word == "--commits")
       arguments.commits = value;
+    else if (word == "--looks-min")
+      arguments.looks_min = std::stoull(value);
     else
       throw std::invalid_argument("unknown option " + word);
   }
   if (arguments.conninfo.empty() || !until_stdin_closes)
     throw std::invalid_argument(
         "usage: lockstep-observer CONNINFO --until-stdin-closes [--schema S] [--migration M] "
-        "[--commits FILE]");
+        "[--commits FILE] [--looks-min N]");
   return arguments;
 }
 
@@ -326,6 +331,11 @@ int main(int count, char** words) {
     };
     auto pause = 1ms;
     while (go_on(pause)) pause = look();
+    // A busy machine may have left it no time beside what it was to observe.
+    while (judge.observations() < arguments.looks_min) {
+      std::this_thread::sleep_for(pause);
+      pause = look();
+    }
     look();  // what was there when the input ended has been seen
     print(judge, reader, lags(judge, arguments.commits));
     return judge.violations() == 0 ? 0 : 1;

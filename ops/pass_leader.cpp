@@ -1,0 +1,365 @@
+#include "ops/pass_leader.hpp"
+
+#include <fmt/format.h>
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "apply/quarantine.hpp"
+#include "link/wire/control.hpp"
+#include "model/failpoint.hpp"
+#include "verify/sample.hpp"
+#include "verify/values.hpp"
+
+namespace lockstep::ops {
+
+using wire::Kind;
+
+namespace {
+
+constexpr std::size_t kShownPerTable = 5;
+constexpr std::uint64_t kFoundKeptPerTable = 10'000;  // by key; all are counted
+
+bool selected(const std::vector<std::string>& globs, const std::string& table) {
+  return globs.empty() || std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) {
+           return ::fnmatch(glob.c_str(), table.c_str(), 0) == 0;
+         });
+}
+
+void widen(verify::TableRecord& record, const Position& position) {
+  if (!record.oldest || position.seq < record.oldest->seq) record.oldest = position;
+  if (!record.newest || position.seq > record.newest->seq) record.newest = position;
+}
+
+}  // namespace
+
+PassLeader::PassLeader(LeaderParts parts, verify::Pass pass, std::vector<TablePlan> plans,
+                       const verify::PaceLimits& pace, std::stop_token stop)
+    : parts_(std::move(parts)),
+      pass_(std::move(pass)),
+      plans_(std::move(plans)),
+      pace_(pace),
+      stop_(std::move(stop)) {}
+
+bool PassLeader::run() {
+  verify::forget_old_passes(ledger(), parts_.target.migration);
+  make_records();
+  verify::move_pass(ledger(), pass_.id, verify::PassState::running, "");
+  LOCKSTEP_FAILPOINT("verify.taken_up");
+  if (!compare_tables()) return false;
+  LOCKSTEP_FAILPOINT("verify.judged");
+  end_pass();
+  return true;
+}
+
+void PassLeader::make_records() {
+  std::map<std::uint32_t, verify::TableRecord> known;
+  for (verify::TableRecord& record : verify::read_records(ledger(), pass_.id))
+    known.emplace(record.id, std::move(record));
+  records_.clear();
+  for (const TablePlan& plan : plans_) {
+    if (!selected(pass_.request.tables, plan.name())) continue;
+    verify::TableRecord record;
+    record.id = plan.id;
+    record.name = plan.name();
+    if (const auto found = known.find(plan.id); found != known.end()) record = found->second;
+    records_.push_back(std::move(record));
+  }
+  std::sort(records_.begin(), records_.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+}
+
+void PassLeader::end_pass() {
+  const auto problem = std::find_if(records_.begin(), records_.end(),
+                                    [](const auto& record) { return !record.problem.empty(); });
+  const bool equal = std::all_of(records_.begin(), records_.end(),
+                                 [](const auto& record) { return record.different() == 0; });
+  verify::move_pass(ledger(), pass_.id,
+                    !equal                      ? verify::PassState::different
+                    : problem == records_.end() ? verify::PassState::equal
+                                                : verify::PassState::failed,
+                    problem == records_.end() ? "" : problem->problem);
+}
+
+const TablePlan& PassLeader::plan_of(std::size_t table) const {
+  return *std::find_if(plans_.begin(), plans_.end(),
+                       [&](const TablePlan& plan) { return plan.id == records_[table].id; });
+}
+
+bool PassLeader::compare_tables() {
+  std::optional<Range> range = first_range(0);
+  if (range) ask(*range, 0);
+  while (range) {
+    try {
+      const SteadyTime begun = steady_now();
+      at_ = range->table;
+      range->position = await(range->barrier, Kind::barrier).position;
+      const wire::Digests digests = wire::decode_digests(await(range->barrier, Kind::digests).body);
+      std::optional<Range> following = range_after(*range, digests);
+      const bool last = !following || following->table != range->table;
+      ahead_ = 0;
+      // A pass that rests holds no read view meanwhile.
+      if (following && !pace_.any()) ask(*following, range->barrier);
+      compare(*range, digests, last);
+      std::uint64_t rows = 0;
+      for (const wire::DigestBlock& block : digests.blocks) rows += block.rows;
+      if (following && pace_.any()) {
+        if (!rest_after(rows, begun)) return false;
+        ask(*following, 0);
+      }
+      range = std::move(following);
+    } catch (const Error& error) {
+      if (error.code() != "LS-V508") throw;
+      give_up(range->table, error);
+      range = first_range(range->table + 1);
+      if (range) ask(*range, ahead_);
+    }
+  }
+  return true;
+}
+
+bool PassLeader::rest_after(std::uint64_t rows, SteadyTime begun) {
+  parts_.rest(verify::rest_after(pace_, rows,
+                                 std::chrono::duration_cast<Milliseconds>(steady_now() - begun)));
+  return !stop_.stop_requested() && !parts_.give_way();
+}
+
+void PassLeader::give_up(std::size_t table, const Error& error) {
+  for (auto& view : parts_.connections.views) view->abort();
+  verify::TableRecord record = records_[table];
+  record.problem = error.what();
+  record.done = true;
+  keep(std::move(record), {}, table);
+}
+
+void PassLeader::keep(verify::TableRecord record,
+                      const std::vector<verify::DifferenceRecord>& found, std::size_t table) {
+  LOCKSTEP_FAILPOINT("verify.compared");
+  verify::write_record(ledger(), pass_.id, record, found);
+  LOCKSTEP_FAILPOINT("verify.recorded");
+  records_[table] = std::move(record);
+  show_state(table);
+}
+
+void PassLeader::show_state(std::size_t table) {
+  const verify::TableRecord& record = records_[table];
+  Verifying verifying;
+  verifying.pass = pass_.id;
+  verifying.table = record.name;
+  verifying.tables = static_cast<std::int64_t>(records_.size());
+  for (const verify::TableRecord& each : records_) {
+    verifying.tables_done += each.done ? 1 : 0;
+    verifying.rows += static_cast<std::int64_t>(each.source_rows);
+  }
+  parts_.board.verifying(std::move(verifying));
+  if (pass_.request.sample > 0) return;
+  TableVerified state;
+  state.state = !record.problem.empty()  ? "unsupported"
+                : record.different() > 0 ? "mismatch"
+                : record.done            ? "clean"
+                                         : "running";
+  state.rows = static_cast<std::int64_t>(record.source_rows);
+  state.different = static_cast<std::int64_t>(record.different());
+  state.problem = record.problem;
+  state.at_us = wall_now_us();
+  if (record.newest) state.position = to_string(*record.newest);
+  parts_.board.table_verified(record.id, std::move(state));
+}
+
+void PassLeader::show_failure(const Error& error) {
+  if (at_ >= records_.size()) return;
+  TableVerified state;
+  state.state = "error";
+  state.problem = error.what();
+  state.at_us = wall_now_us();
+  parts_.board.table_verified(records_[at_].id, std::move(state));
+}
+
+std::optional<PassLeader::Range> PassLeader::first_range(std::size_t from_table) {
+  for (std::size_t table = from_table; table < records_.size(); ++table) {
+    const verify::TableRecord& record = records_[table];
+    if (record.done) continue;
+    if (pass_.request.sample > 0) return sample_range(table, record.cursor);
+    return Range{0, table, record.cursor, record.source_cursor, {}};
+  }
+  return std::nullopt;
+}
+
+std::optional<PassLeader::Range> PassLeader::range_after(const Range& range,
+                                                         const wire::Digests& digests) {
+  const wire::DigestBlock& last = digests.blocks.back();
+  if (!last.last) return first_range(range.table + 1);
+  const verify::Key until = verify::parse_key_bytes(*last.last);
+  if (pass_.request.sample == 0)
+    return Range{0, range.table, until, verify::parse_key_bytes(*digests.resume), {}};
+  if (auto more = sample_range(range.table, until)) return more;
+  return first_range(range.table + 1);
+}
+
+// Ranges do not overlap: one that would begin inside of what was compared begins behind it.
+std::optional<PassLeader::Range> PassLeader::sample_range(
+    std::size_t table, const std::optional<verify::Key>& behind) {
+  if (sampled_ != table) {
+    starts_ =
+        verify::sample_starts(ledger(), parts_.target.schema, plan_of(table), pass_.request.sample);
+    sampled_ = table;
+  }
+  while (!starts_.empty()) {
+    std::optional<verify::Key> start = std::move(starts_.front());
+    starts_.erase(starts_.begin());
+    if (behind && (!start || verify::key_order(*start, *behind) < 0)) {
+      if (!start) continue;
+      start = behind;
+    }
+    return Range{0, table, start, start, {}};
+  }
+  return std::nullopt;
+}
+
+std::uint64_t PassLeader::new_barrier(std::uint64_t other) {
+  if (other != 0 && parts_.next_barrier % kVerifierViews == other % kVerifierViews)
+    ++parts_.next_barrier;
+  return parts_.next_barrier++;
+}
+
+void PassLeader::ask(Range& range, std::uint64_t beside) {
+  range.barrier = ahead_ = new_barrier(beside);
+  wire::BarrierWanted wanted;
+  wanted.barrier = range.barrier;
+  wanted.table = records_[range.table].id;
+  wanted.shape = fingerprint(plan_of(range.table).shape);
+  wanted.rows_max = pass_.request.sample > 0 ? verify::sample_range_rows(pass_.request.sample)
+                                             : verify::rows_at_once(pace_);
+  if (range.source_after) wanted.after = verify::key_bytes(*range.source_after);
+  parts_.mail.request(Kind::barrier_wanted, wire::encode_barrier_wanted(wanted));
+}
+
+void PassLeader::compare(const Range& range, const wire::Digests& digests, bool last) {
+  std::vector<verify::Block> blocks;
+  for (const wire::DigestBlock& block : digests.blocks)
+    blocks.push_back(
+        {block.last ? std::optional(verify::parse_key_bytes(*block.last)) : std::nullopt,
+         block.rows, block.digest});
+  postgres::Connection& view = view_of(range.barrier);
+  const verify::RangeRows rows = verify::read_target_range(
+      view, parts_.target.schema, plan_of(range.table), range.after, blocks);
+  verify::TableRecord record = records_[range.table];
+  std::vector<std::uint32_t> differing;
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    record.source_rows += blocks[i].rows;
+    record.source_digest += blocks[i].digest;
+    record.target_digest += rows.digest_of(i);
+    if (blocks[i].digest != rows.digest_of(i) || blocks[i].rows != rows.rows_of(i))
+      differing.push_back(static_cast<std::uint32_t>(i));
+  }
+  record.target_rows += rows.rows();
+  ++record.barriers;
+  widen(record, range.position);
+  record.cursor = blocks.back().last;
+  record.source_cursor.reset();
+  if (digests.resume) record.source_cursor = verify::parse_key_bytes(*digests.resume);
+  record.done = last;
+  std::vector<verify::RowDifference> all;
+  if (!differing.empty()) all = narrow(range, differing, rows);
+  count_quarantined(range, record.cursor, all, record);
+  view.exec("ROLLBACK");
+  std::vector<verify::DifferenceRecord> found;
+  if (!all.empty()) {
+    const std::uint64_t known = record.different();
+    for (const verify::RowDifference& one : all)
+      ++(one.kind == verify::Difference::missing ? record.missing
+         : one.kind == verify::Difference::extra ? record.extra
+                                                 : record.differ);
+    const std::uint64_t room = kFoundKeptPerTable - std::min(kFoundKeptPerTable, known);
+    if (all.size() > room) all.resize(room);
+    found = show(range.table, all);
+  }
+  keep(std::move(record), found, range.table);
+}
+
+void PassLeader::count_quarantined(const Range& range, const std::optional<verify::Key>& until,
+                                   std::vector<verify::RowDifference>& found,
+                                   verify::TableRecord& record) {
+  const TablePlan& plan = plan_of(range.table);
+  for (const std::string& text :
+       apply::read_quarantined_keys(view_of(range.barrier), parts_.target.migration, plan.id)) {
+    const verify::Key key = verify::carried_key(plan, wire::decode_key(text));
+    if (range.after && verify::key_order(key, *range.after) <= 0) continue;
+    if (until && verify::key_order(key, *until) > 0) continue;
+    const std::string bytes = verify::key_bytes(key);
+    const auto row =
+        std::find_if(found.begin(), found.end(), [&](const auto& one) { return one.key == bytes; });
+    if (row != found.end() && row->kind == verify::Difference::missing) {
+      ++record.quarantined;
+      found.erase(row);
+    } else if (row == found.end()) {
+      // The quarantine knows a row that the source does not have.
+      found.push_back({verify::Difference::differ, bytes});
+    }
+  }
+}
+
+std::vector<verify::RowDifference> PassLeader::narrow(const Range& range,
+                                                      const std::vector<std::uint32_t>& blocks,
+                                                      const verify::RangeRows& rows) {
+  parts_.mail.request(Kind::narrow, wire::encode_narrow({range.barrier, blocks}));
+  std::vector<verify::RowDifference> found;
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const wire::BlockRows source =
+        wire::decode_block_rows(await(range.barrier, Kind::block_rows).body);
+    std::vector<verify::KeptRow> there;
+    for (const wire::HashedRow& row : source.rows) there.push_back({row.key, row.hash});
+    for (verify::RowDifference& one : verify::differences(there, rows.rows_in(source.block)))
+      found.push_back(std::move(one));
+  }
+  return found;
+}
+
+// At a barrier of its own: the views at which they were found are closed.
+std::vector<verify::DifferenceRecord> PassLeader::show(
+    std::size_t table, const std::vector<verify::RowDifference>& found) {
+  std::vector<verify::DifferenceRecord> records;
+  for (const verify::RowDifference& one : found)
+    records.push_back({records_[table].id, one.kind, one.key, ""});
+  const std::uint64_t known = records_[table].different();
+  const std::size_t wanted = known >= kShownPerTable ? 0 : kShownPerTable - known;
+  if (wanted == 0 || found.empty()) return records;
+  wire::BarrierWanted barrier;
+  barrier.barrier = new_barrier(ahead_);
+  barrier.table = records_[table].id;
+  barrier.shape = fingerprint(plan_of(table).shape);
+  for (std::size_t i = 0; i < std::min(wanted, found.size()); ++i)
+    barrier.keys.push_back(found[i].key);
+  parts_.mail.request(Kind::barrier_wanted, wire::encode_barrier_wanted(barrier));
+  static_cast<void>(await(barrier.barrier, Kind::barrier));
+  const wire::ShownRows rows =
+      wire::decode_shown_rows(await(barrier.barrier, Kind::shown_rows).body);
+  postgres::Connection& view = view_of(barrier.barrier);
+  for (std::size_t i = 0; i < std::min(rows.rows.size(), barrier.keys.size()); ++i)
+    records[i].shown = shown(table, found[i], rows.rows[i], view);
+  view.exec("ROLLBACK");
+  return records;
+}
+
+std::string PassLeader::shown(std::size_t table, const verify::RowDifference& difference,
+                              const wire::ShownRow& source, postgres::Connection& view) const {
+  const TablePlan& plan = plan_of(table);
+  const verify::Key key = verify::parse_key_bytes(difference.key);
+  const std::string name = verify::describe_key(plan.shape, key);
+  const auto target = verify::read_target_row(view, parts_.target.schema, plan, key);
+  if (!source.there && !target) return name + ": in quarantine, but not on the source";
+  if (source.there && !target) return name + ": on the source only";
+  if (!source.there && target) return name + ": on the target only";
+  if (source.there && target)
+    for (std::size_t i = 0; i < std::min(target->size(), source.values.size()); ++i)
+      if (verify::value_hash((*target)[i]) != source.values[i].hash)
+        return fmt::format("{}: {} is {} on the source and {} on the target", name,
+                           plan.shape.columns[i].name, source.values[i].text,
+                           describe((*target)[i].view()));
+  return fmt::format("{}: {} when it was compared; written since, and equal now", name,
+                     to_string(difference.kind));
+}
+
+}  // namespace lockstep::ops

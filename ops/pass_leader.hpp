@@ -1,0 +1,125 @@
+// Leads one pass of verification over the tables: range by range, barrier by barrier.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "link/postgres/connection.hpp"
+#include "link/wire/message.hpp"
+#include "link/wire/verification.hpp"
+#include "ops/barrier_mail.hpp"
+#include "ops/board.hpp"
+#include "verify/pace.hpp"
+#include "verify/range.hpp"
+#include "verify/record.hpp"
+
+namespace lockstep::ops {
+
+struct VerifierTarget {
+  postgres::Dsn dsn;
+  std::string migration;
+  std::string schema;
+};
+
+inline constexpr std::size_t kVerifierViews = 2;
+
+/// Two ranges are under way at a time: while one is read here, the source reads the next.
+struct VerifierConnections {
+  std::optional<postgres::Connection> ledger;
+  /// A barrier's number says which one its read view is on.
+  std::array<std::optional<postgres::Connection>, kVerifierViews> views;
+};
+
+/// What a leader works with; all of it outlives it.
+struct LeaderParts {
+  const VerifierTarget& target;
+  BarrierMail& mail;
+  VerifierConnections& connections;
+  Board& board;
+  std::uint64_t session = 0;       ///< of the mail
+  std::uint64_t& next_barrier;     ///< counts up over all passes of a process
+  std::function<bool()> give_way;  ///< true: something else is more urgent
+  /// Rests so long, and for as long as changes are too late; ends early when there is a reason to.
+  std::function<void(Milliseconds)> rest;
+};
+
+/// One thread.
+class PassLeader {
+ public:
+  PassLeader(LeaderParts parts, verify::Pass pass, std::vector<TablePlan> plans,
+             const verify::PaceLimits& pace, std::stop_token stop);
+
+  /// Goes on where the records say. False: it gave way; what it has proven is on record. Throws
+  /// what ended it; Retry::never: it must not be tried again.
+  [[nodiscard]] bool run();
+
+  /// The pass that threw, as the tables' state.
+  void show_failure(const Error& error);
+
+ private:
+  struct Range {
+    std::uint64_t barrier = 0;
+    std::size_t table = 0;  // in records_
+    std::optional<verify::Key> after, source_after;
+    Position position;  // once its view is open
+  };
+
+  void make_records();
+  void end_pass();
+  /// Goes through the tables from the first that is not done.
+  [[nodiscard]] bool compare_tables();
+  [[nodiscard]] std::optional<Range> first_range(std::size_t from_table);
+  [[nodiscard]] std::optional<Range> range_after(const Range& range, const wire::Digests& digests);
+  /// The rest of the table's sample behind this key (nothing: all of it).
+  [[nodiscard]] std::optional<Range> sample_range(std::size_t table,
+                                                  const std::optional<verify::Key>& behind);
+  /// A barrier whose view is not that of `other` (0: none).
+  [[nodiscard]] std::uint64_t new_barrier(std::uint64_t other);
+  void ask(Range& range, std::uint64_t beside);
+  /// False: it gives way instead.
+  [[nodiscard]] bool rest_after(std::uint64_t rows, SteadyTime begun);
+  /// What capture or the target cannot do for one table leaves the others to be compared.
+  void give_up(std::size_t table, const Error& error);
+  /// `last`: nothing of the table comes behind this range.
+  void compare(const Range& range, const wire::Digests& digests, bool last);
+  /// Takes the rows out of `found` that are missing because they wait in quarantine.
+  void count_quarantined(const Range& range, const std::optional<verify::Key>& until,
+                         std::vector<verify::RowDifference>& found, verify::TableRecord& record);
+  [[nodiscard]] std::vector<verify::RowDifference> narrow(const Range& range,
+                                                          const std::vector<std::uint32_t>& blocks,
+                                                          const verify::RangeRows& rows);
+  [[nodiscard]] std::vector<verify::DifferenceRecord> show(
+      std::size_t table, const std::vector<verify::RowDifference>& found);
+  [[nodiscard]] std::string shown(std::size_t table, const verify::RowDifference& difference,
+                                  const wire::ShownRow& source, postgres::Connection& view) const;
+  void keep(verify::TableRecord record, const std::vector<verify::DifferenceRecord>& found,
+            std::size_t table);
+  void show_state(std::size_t table);
+  [[nodiscard]] BarrierMail::Answer await(std::uint64_t barrier, wire::Kind kind) {
+    return parts_.mail.await(parts_.session, barrier, kind, stop_);
+  }
+  [[nodiscard]] const TablePlan& plan_of(std::size_t table) const;
+  [[nodiscard]] postgres::Connection& view_of(std::uint64_t barrier) {
+    return *parts_.connections.views[barrier % kVerifierViews];
+  }
+  [[nodiscard]] postgres::Connection& ledger() { return *parts_.connections.ledger; }
+
+  LeaderParts parts_;
+  verify::Pass pass_;
+  std::vector<TablePlan> plans_;
+  verify::PaceLimits pace_;
+  std::stop_token stop_;
+  std::uint64_t ahead_ = 0;  // the barrier that was asked for while the one before is compared
+  std::vector<verify::TableRecord> records_;
+  std::size_t at_ = 0;  // the table that is gone through
+  // Of the table that is sampled: where its ranges begin.
+  std::optional<std::size_t> sampled_;
+  std::vector<std::optional<verify::Key>> starts_;
+};
+
+}  // namespace lockstep::ops

@@ -1,0 +1,137 @@
+#include "verify/range_sql.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <vector>
+
+#include "link/postgres/names.hpp"
+#include "link/sqlite/shape.hpp"
+#include "verify/values.hpp"
+
+namespace lockstep::verify {
+
+namespace {
+
+// (k1 >= ?1) AND (k1 > ?1 OR (k1 = ?1 AND (k2 > ?2 OR ...))): the first part lets an index seek.
+std::string source_bounds(const TablePlan& plan) {
+  std::string exact;
+  for (std::size_t i = plan.shape.key.size(); i-- > 0;) {
+    const std::string term = source_key_term(plan, plan.shape.key[i]);
+    exact = exact.empty() ? fmt::format("{} > ?{}", term, i + 1)
+                          : fmt::format("({0} > ?{1} OR ({0} = ?{1} AND {2}))", term, i + 1, exact);
+  }
+  if (plan.shape.key.size() == 1) return exact;
+  return fmt::format("{} >= ?1 AND {}", source_key_term(plan, plan.shape.key.front()), exact);
+}
+
+// An index on it can be used.
+bool compares_as_it_is(const TablePlan& plan, std::size_t column) {
+  if (!plan.existing) return true;
+  const TargetKind kind = plan.existing->columns[column].holds.kind;
+  const ColumnType type = plan.types[column];
+  return (type == ColumnType::bigint && kind == TargetKind::integer) ||
+         (type == ColumnType::text && kind == TargetKind::text) ||
+         (type == ColumnType::uuid && kind == TargetKind::uuid);
+}
+
+std::string setting(std::string_view bound, std::size_t at) {
+  return fmt::format("lockstep.{}_{}", bound, at);
+}
+
+std::string setting_text(const Value& value, ColumnType type) {
+  switch (value.kind) {
+    case ValueClass::null:
+      break;
+    case ValueClass::integer:
+      return std::to_string(value.integer);
+    case ValueClass::real:
+      return fmt::format("{}", value.real);
+    case ValueClass::text:
+      return type == ColumnType::timestamptz ? value.bytes + "+00" : value.bytes;
+    case ValueClass::blob: {
+      std::string hex = "\\x";
+      for (const char byte : value.bytes)
+        hex += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+      return hex;
+    }
+  }
+  return {};
+}
+
+std::string bound_term(ColumnType type, std::string_view bound, std::size_t at) {
+  const std::string text =
+      fmt::format("current_setting({})", postgres::literal(setting(bound, at)));
+  if (type == ColumnType::timestamp_ms)
+    return fmt::format("timestamp '1970-01-01' + {}::bigint * interval '1 millisecond'", text);
+  return fmt::format("{}::{}", text, to_string(type));
+}
+
+}  // namespace
+
+// The rowid of a table and a column of BINARY collation need no COLLATE; for others it is what
+// makes the order that of the bytes.
+std::string source_key_term(const TablePlan& plan, std::size_t column) {
+  const std::string name = sqlite::source_name(plan.shape, column);
+  return plan.shape.columns[column].collation == "BINARY" ? name : name + " COLLATE BINARY";
+}
+
+std::string source_select(const TablePlan& plan) {
+  std::vector<std::string> columns;
+  for (std::size_t i = 0; i < plan.shape.columns.size(); ++i)
+    columns.push_back(sqlite::source_name(plan.shape, i));
+  return fmt::format("SELECT {} FROM {}", fmt::join(columns, ", "), sqlite::quoted(plan.name()));
+}
+
+std::string target_key_term(const TablePlan& plan, std::size_t column) {
+  // "C" orders text byte by byte, as BINARY does.
+  return (compares_as_it_is(plan, column) ? postgres::quoted(plan.target_column(column))
+                                          : shown_column(plan, column)) +
+         (plan.types[column] == ColumnType::text ? " COLLATE \"C\"" : "");
+}
+
+void set_bound(postgres::Connection& target, const TablePlan& plan, std::string_view bound,
+               const Key& key) {
+  for (std::size_t i = 0; i < key.size(); ++i)
+    target.query("SELECT set_config($1, $2, false)",
+                 {setting(bound, i), setting_text(key[i], plan.types[plan.shape.key[i]])});
+}
+
+std::string target_columns(const TablePlan& plan) {
+  std::vector<std::string> columns;
+  for (std::size_t i = 0; i < plan.types.size(); ++i) columns.push_back(shown_column(plan, i));
+  return fmt::format("{}", fmt::join(columns, ", "));
+}
+
+// Row comparison: keys have no NULLs on PostgreSQL.
+std::string target_bound(const TablePlan& plan, std::string_view comparison,
+                         std::string_view bound) {
+  std::vector<std::string> terms, bounds;
+  for (std::size_t i = 0; i < plan.shape.key.size(); ++i) {
+    const std::size_t column = plan.shape.key[i];
+    terms.push_back(target_key_term(plan, column));
+    bounds.push_back(bound_term(plan.types[column], bound, i));
+  }
+  return fmt::format("({}) {} ({})", fmt::join(terms, ", "), comparison, fmt::join(bounds, ", "));
+}
+
+std::string source_range_sql(const TablePlan& plan, bool from_start) {
+  std::vector<std::string> order;
+  for (const std::size_t column : plan.shape.key) order.push_back(source_key_term(plan, column));
+  return fmt::format("{}{} ORDER BY {}", source_select(plan),
+                     from_start ? "" : " WHERE " + source_bounds(plan), fmt::join(order, ", "));
+}
+
+std::string target_range_sql(const std::string& schema, const TablePlan& plan, bool from_start,
+                             bool to_end) {
+  std::vector<std::string> order, bounds;
+  for (const std::size_t column : plan.shape.key) order.push_back(target_key_term(plan, column));
+  if (!from_start) bounds.push_back(target_bound(plan, ">", kAfter));
+  if (!to_end) bounds.push_back(target_bound(plan, "<=", kUntil));
+  return fmt::format("COPY (SELECT {} FROM {}{} ORDER BY {}) TO STDOUT (FORMAT binary)",
+                     target_columns(plan), postgres::qualified(schema, plan.target_name()),
+                     bounds.empty() ? "" : fmt::format(" WHERE {}", fmt::join(bounds, " AND ")),
+                     fmt::join(order, ", "));
+}
+
+}  // namespace lockstep::verify

@@ -1,0 +1,37 @@
+// SQL by which ranges of a table are read on either side, in key order.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "link/postgres/connection.hpp"
+#include "model/shape.hpp"
+#include "verify/digest.hpp"
+
+namespace lockstep::verify {
+
+/// Names of bounds, for set_bound() and target_bound().
+inline constexpr std::string_view kAfter = "verify_after", kUntil = "verify_until";
+
+/// Every row behind the bound (parameters ?1.. are its values) or from the start, in key order.
+[[nodiscard]] std::string source_range_sql(const TablePlan& plan, bool from_start);
+/// All columns, of all rows.
+[[nodiscard]] std::string source_select(const TablePlan& plan);
+/// A key column as it is compared and sorted: byte by byte.
+[[nodiscard]] std::string source_key_term(const TablePlan& plan, std::size_t column);
+
+/// COPY of the rows in (kAfter, kUntil], as far as these are wanted, in key order.
+[[nodiscard]] std::string target_range_sql(const std::string& schema, const TablePlan& plan,
+                                           bool from_start, bool to_end);
+/// All columns, as they are compared.
+[[nodiscard]] std::string target_columns(const TablePlan& plan);
+[[nodiscard]] std::string target_key_term(const TablePlan& plan, std::size_t column);
+/// The key as a row, compared with a bound: `comparison` is =, > or <=.
+[[nodiscard]] std::string target_bound(const TablePlan& plan, std::string_view comparison,
+                                       std::string_view bound);
+/// COPY takes no parameters, and values do not belong into statements: a bound is settings of the
+/// session, and statements name them.
+void set_bound(postgres::Connection& target, const TablePlan& plan, std::string_view bound,
+               const Key& key);
+
+}  // namespace lockstep::verify
