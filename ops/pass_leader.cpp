@@ -182,7 +182,7 @@ std::optional<PassLeader::Range> PassLeader::first_range(std::size_t from_table)
     const verify::TableRecord& record = records_[table];
     if (record.done) continue;
     if (pass_.request.sample > 0) return sample_range(table, record.cursor);
-    return Range{0, table, record.cursor, record.source_cursor, {}};
+    return Range{0, table, record.cursor, record.source_cursor, {}, verify::rows_at_once(pace_)};
   }
   return std::nullopt;
 }
@@ -193,7 +193,9 @@ std::optional<PassLeader::Range> PassLeader::range_after(const Range& range,
   if (!last.last) return first_range(range.table + 1);
   const verify::Key until = verify::parse_key_bytes(*last.last);
   if (pass_.request.sample == 0)
-    return Range{0, range.table, until, verify::parse_key_bytes(*digests.resume), {}};
+    return Range{0,     range.table,
+                 until, verify::parse_key_bytes(*digests.resume),
+                 {},    verify::rows_at_once(pace_)};
   if (auto more = sample_range(range.table, until)) return more;
   return first_range(range.table + 1);
 }
@@ -213,7 +215,10 @@ std::optional<PassLeader::Range> PassLeader::sample_range(
       if (!start) continue;
       start = behind;
     }
-    return Range{0, table, start, start, {}};
+    // The last one goes to the end: what only the source has there shows, too.
+    const bool to_end = start && starts_.empty();
+    return Range{0,     table, start,
+                 start, {},    to_end ? 0 : verify::sample_range_rows(pass_.request.sample)};
   }
   return std::nullopt;
 }
@@ -230,8 +235,7 @@ void PassLeader::ask(Range& range, std::uint64_t beside) {
   wanted.barrier = range.barrier;
   wanted.table = records_[range.table].id;
   wanted.shape = fingerprint(plan_of(range.table).shape);
-  wanted.rows_max = pass_.request.sample > 0 ? verify::sample_range_rows(pass_.request.sample)
-                                             : verify::rows_at_once(pace_);
+  wanted.rows_max = range.rows_max;
   if (range.source_after) wanted.after = verify::key_bytes(*range.source_after);
   parts_.mail.request(Kind::barrier_wanted, wire::encode_barrier_wanted(wanted));
 }

@@ -66,7 +66,8 @@ class PassLeader {
     std::uint64_t barrier = 0;
     std::size_t table = 0;  // in records_
     std::optional<verify::Key> after, source_after;
-    Position position;  // once its view is open
+    Position position;           // once its view is open
+    std::uint32_t rows_max = 0;  // 0: as many as the time allows
   };
 
   void make_records();

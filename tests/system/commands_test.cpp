@@ -1,7 +1,10 @@
 // The contract of the command line, kept by the real program against real databases.
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <sstream>
 
+#include "tests/support/tcp_proxy.hpp"
 #include "tests/system/world.hpp"
 
 namespace lockstep::test {
@@ -168,6 +171,27 @@ TEST_CASE("a signal ends it cleanly: 130 or 143, and what stays, how to go on, h
     CHECK(has(said, "take out  lockstep remove " + pair.file));
     CHECK_FALSE(fs::exists(pair.file + "-lockstep"));
   }
+}
+
+TEST_CASE("a signal ends at once what only reads, and the census of run", "[system]") {
+  const Pair pair{"interrupted"};
+  TcpProxy silent(free_port());  // accepts, and nobody answers
+  silent.set(TcpProxy::Way::to_client, {.frozen = true});
+  silent.set(TcpProxy::Way::to_server, {.frozen = true});
+  const std::string target =
+      fmt::format("host=127.0.0.1 port={} user=x dbname=x connect_timeout=30", silent.port());
+  std::uint64_t asked = 0;
+  for (const char* command : {"assess", "run"})
+    for (const auto& [signal, code] : {std::pair{SIGINT, 130}, std::pair{SIGTERM, 143}}) {
+      CAPTURE(command, signal);
+      const auto waiting = start_lockstep({command, pair.file, target});
+      REQUIRE(wait_until([&] { return silent.accepted() > asked; }, 20s));
+      asked = silent.accepted();
+      waiting->signal(signal);
+      CHECK(waiting->wait_or_throw(10s) == ExitStatus{.code = code});  // long before 30 s
+    }
+  // Nothing was begun, and nobody is in the way of the next one.
+  require_code(lockstep({"run", pair.file, pair.dsn, "--until", "caught-up"}), 0);
 }
 
 TEST_CASE("with PostgreSQL gone, remove leaves not one byte of schema in the source", "[system]") {
