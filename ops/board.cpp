@@ -269,7 +269,11 @@ void Board::verifying(std::optional<Verifying> pass) {
 
 void Board::table_verified(std::uint32_t table, TableVerified result) {
   const std::lock_guard lock(mutex_);
-  if (TableProgress* progress = find(table)) progress->verified = std::move(result);
+  TableProgress* progress = find(table);
+  if (progress == nullptr) return;
+  // What is known stays known while the table is gone through once more.
+  if (result.state == "running" && progress->verified.state != "pending") return;
+  progress->verified = std::move(result);
 }
 
 void Board::fail(const Error& error) {

@@ -7,6 +7,7 @@
 #include "ops/follow.hpp"
 #include "ops/names.hpp"
 #include "ops/observe.hpp"
+#include "ops/verified_text.hpp"
 
 namespace lockstep::ops {
 
@@ -44,6 +45,16 @@ std::optional<double> rate_of(const json& object) {
   return found->get<double>();
 }
 
+TableVerified verified_of(const json& object) {
+  TableVerified verified;
+  if (!object.is_object()) return verified;
+  verified.state = object.value("state", verified.state);
+  verified.different = object.value("different", std::int64_t{0});
+  verified.problem = text_of(object, "problem");
+  verified.at_us = object.value("at_us", std::int64_t{0});
+  return verified;
+}
+
 // As far as the copy needs it. A lockstep of another version may have published less.
 Status status_of(const json& object) {
   Status status;
@@ -62,6 +73,7 @@ Status status_of(const json& object) {
     progress.indexing = table.value("state", "") == "indexing";
     progress.rows_per_second = rate_of(table);
     progress.eta = eta_of(table);
+    progress.verified = verified_of(table.value("verified", json()));
     status.tables.push_back(std::move(progress));
   }
   return status;
@@ -80,6 +92,8 @@ void print_tables(const Status& status, Screen& screen) {
     std::string line = counted ? fmt::format("  {:<32} {:>14} rows copied   {}", table.name,
                                              grouped(table.rows), state)
                                : fmt::format("  {:<32} {}", table.name, state);
+    if (const std::string equal = verified_text(table.verified, wall_now_us()); !equal.empty())
+      line += "   " + equal;
     if (under_way(table)) {
       if (const Share share = share_of(table); share.percent)
         line += fmt::format("   {:.1f} % of {}", *share.percent, grouped(share.expected));

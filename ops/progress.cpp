@@ -7,6 +7,8 @@
 #include <cmath>
 #include <utility>
 
+#include "ops/verified_text.hpp"
+
 namespace lockstep::ops {
 
 namespace {
@@ -319,6 +321,7 @@ std::string progress_line(const Status& status) {
     parts.push_back(fmt::format("{} changes applied", grouped(status.changes_applied)));
     parts.push_back(fmt::format("backlog {}", grouped(status.backlog)));
     if (status.lag_ms) parts.push_back("lag " + shown_lag(*status.lag_ms));
+    parts.push_back(verified_text(status, wall_now_us()));
   }
   parts.push_back(awaited_text(status));
   return joined(parts);

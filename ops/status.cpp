@@ -43,6 +43,7 @@ json table_verified_json(const TableVerified& verified) {
           {"different", verified.different},
           {"problem", verified.problem.empty() ? json(nullptr) : json(verified.problem)},
           {"at", verified.at_us == 0 ? json(nullptr) : json(rfc3339(verified.at_us))},
+          {"at_us", verified.at_us},
           {"position", verified.position.empty() ? json(nullptr) : json(verified.position)}};
 }
 
