@@ -25,10 +25,12 @@ constexpr char kCreate[] =
     " state text NOT NULL DEFAULT 'requested',"
     " tables text[] NOT NULL,"
     " problem text NOT NULL DEFAULT '',"
-    " sample bigint NOT NULL DEFAULT 0,"
-    " continuous boolean NOT NULL DEFAULT false,"
     " requested timestamptz NOT NULL DEFAULT now(),"
     " ended timestamptz);"
+    // What was not there from the beginning; records_exist() asks for the last of them.
+    "ALTER TABLE lockstep.verify_passes"
+    " ADD COLUMN IF NOT EXISTS sample bigint NOT NULL DEFAULT 0,"
+    " ADD COLUMN IF NOT EXISTS continuous boolean NOT NULL DEFAULT false;"
     "CREATE TABLE IF NOT EXISTS lockstep.verify_tables ("
     " pass bigint NOT NULL REFERENCES lockstep.verify_passes ON DELETE CASCADE,"
     " id integer NOT NULL,"
@@ -172,7 +174,11 @@ std::optional<PassState> parse_pass_state(std::string_view text) {
 }
 
 bool records_exist(Connection& connection) {
-  return connection.exec("SELECT to_regclass('lockstep.verify_differences') IS NOT NULL")
+  return connection
+      .exec(
+          "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = "
+          "to_regclass('lockstep.verify_passes') AND attname = 'continuous') AND "
+          "to_regclass('lockstep.verify_differences') IS NOT NULL")
       .boolean(0, 0);
 }
 

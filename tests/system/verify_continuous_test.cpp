@@ -3,7 +3,7 @@
 
 #include <chrono>
 
-#include "tests/system/world.hpp"
+#include "tests/system/wire_world.hpp"
 
 namespace lockstep::test {
 namespace {
@@ -144,6 +144,25 @@ TEST_CASE("a sample looks at some rows, the newest among them, and proves no tab
   CHECK_THAT(both.output, Catch::Contains("on the source only"));
   CHECK_THAT(both.output, Catch::Contains("on the target only"));
   CHECK(priced.state_of("ohlcv_data") == "pending");
+}
+
+TEST_CASE("equal rows cost the wire at most 100 bytes in a thousand", "[system]") {
+  Hosts hosts(server(), "cheap", "100000");
+  TcpProxy proxy(hosts.port());
+  hosts.start_capture();
+  hosts.start_apply(proxy.port());
+  hosts.require_same();
+  const auto carried = [&] {
+    return proxy.carried(TcpProxy::Way::to_client) + proxy.carried(TcpProxy::Way::to_server);
+  };
+  const std::uint64_t before = carried();
+  const Outcome outcome = lockstep({"verify", hosts.file(), hosts.dsn(), "--json"});
+  const std::uint64_t bytes = carried() - before;
+  require_code(outcome, 0);
+  REQUIRE(rows_compared(outcome, "ohlcv_data") >= 100'000);
+  INFO(bytes << " bytes");
+  CHECK(bytes > 1'000);  // 64 bits for each thousand rows, at the least
+  CHECK(bytes < 100 * 100);
 }
 
 }  // namespace lockstep::test

@@ -270,8 +270,9 @@ TEST_CASE("a pass goes on where kill -9 ended it", "[system]") {
   auto running = start_lockstep({"run", file, dsn, "--quiet"});
   require_caught_up(*running, file);
   const auto pass = [&](const std::string& what) {
-    return column_of("SELECT " + what + " FROM lockstep.verify_passes ORDER BY id DESC LIMIT 1",
-                     "killed");
+    return column_of(
+        fmt::format("SELECT {} FROM lockstep.verify_passes ORDER BY id DESC LIMIT 1", what),
+        "killed");
   };
   const auto proven = [&] {
     return column_of(
@@ -304,7 +305,9 @@ TEST_CASE("a pass goes on where kill -9 ended it", "[system]") {
   CHECK(std::stoll(proven()) == std::stoll(rows[0]));
 }
 
-TEST_CASE("every wrong row on the target is found, and no other is blamed", "[system]") {
+namespace {
+/// Twenty faults in a round, found and repaired.
+void find_faults(int rounds) {
   const std::uint64_t seed = test_seed();
   std::mt19937_64 random(seed);
   INFO("LOCKSTEP_SEED=" << seed);
@@ -317,7 +320,7 @@ TEST_CASE("every wrong row on the target is found, and no other is blamed", "[sy
   auto running = start_lockstep({"run", file, dsn, "--quiet", "--on-bad-value", "quarantine",
                                  "--config", write_file(folder, "c.json", kConfig)});
   require_caught_up(*running, file);
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     std::map<std::string, std::map<std::string, int>> planted;
     std::set<std::string> used;
     std::map<std::string, std::vector<std::string>> keys;  // of rows that are on both sides
@@ -347,6 +350,32 @@ TEST_CASE("every wrong row on the target is found, and no other is blamed", "[sy
     require_code(repaired, 0);
     require_equal(file, dsn, {"--tables", "plain,composite"});
   }
+}
+}  // namespace
+
+TEST_CASE("every wrong row on the target is found, and no other is blamed", "[system]") {
+  find_faults(10);
+}
+
+TEST_CASE("two thousand wrong rows are found", "[.][soak]") {
+  find_faults(100);
+}
+
+TEST_CASE("two minutes of a thousand transactions a second, verified all the while", "[.][soak]") {
+  TempDir folder;
+  const std::string file = make_prices(folder, "long.db", "200", "100000");
+  const std::string dsn = server().create_database("long");
+  auto running = start_lockstep({"run", file, dsn, "--quiet"});
+  require_caught_up(*running, file);
+  Tool writer({TOOL_WRITER, file, "--seconds", "120", "--rate", "1000"});
+  int passes = 0;
+  for (; writer.running(); ++passes) require_code(lockstep({"verify", file, dsn}), 0);
+  const Json said = writer.finish();
+  std::printf("figure: %d passes, %s\n", passes, said.dump().c_str());
+  CHECK(passes >= 20);
+  CHECK(said["acknowledged"].get<std::int64_t>() > 100'000);
+  require_caught_up(*running, file);
+  require_equal(file, dsn);
 }
 
 }  // namespace lockstep::test
