@@ -14,6 +14,7 @@
 #include "link/postgres/names.hpp"
 #include "link/sqlite/expression.hpp"
 #include "link/sqlite/sql_text.hpp"
+#include "model/spelling.hpp"
 
 namespace lockstep::apply {
 
@@ -152,6 +153,8 @@ std::optional<std::string> constant_sql(const Constant& value, ColumnType type) 
     return value.text;
   if (value.storage == Class::text && type == ColumnType::text)
     return postgres::literal(value.text);
+  if (value.storage == Class::text && type == ColumnType::json && is_json(value.text))
+    return postgres::literal(value.text) + "::json";
   if (value.storage == Class::blob && type == ColumnType::bytea)
     return postgres::literal("\\x" + value.text) + "::bytea";
   return std::nullopt;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "link/postgres/names.hpp"
+#include "model/failpoint.hpp"
 
 namespace lockstep::apply {
 
@@ -150,6 +151,7 @@ std::vector<std::string> make_foreign_keys(Connection& connection, const std::st
     try {
       std::string sentence = make(connection, key);
       forget_foreign_keys(connection, migration, {key});
+      LOCKSTEP_FAILPOINT("snap.reference_made");
       commit(connection);
       if (!sentence.empty()) told.push_back(std::move(sentence));
     } catch (...) {

@@ -198,29 +198,24 @@ std::string drop_sql(const ForeignKeySql& key) {
 }
 
 std::vector<std::string> foreign_keys_left_out(const TablePlan& plan,
-                                               const std::vector<TablePlan>& plans,
-                                               std::optional<bool> silent) {
+                                               const std::vector<TablePlan>& plans) {
   std::vector<std::string> sentences;
   if (plan.existing) return sentences;
   const std::vector<ForeignKey>& keys = plan.shape.references;
   const std::vector<ForeignKeySql> spelled = foreign_key_sql("s", plan, keys, plans);
-  std::size_t made = 0;
-  for (std::size_t i = 0; i < keys.size(); ++i) {
+  for (std::size_t i = 0; i < keys.size(); ++i)
     if (spelled[i].add.empty())
       sentences.push_back(fmt::format("foreign key ({}) to {}: {}",
                                       fmt::join(keys[i].columns, ", "), keys[i].parent,
                                       spelled[i].why));
-    else
-      ++made;
-  }
-  if (made == 0 || silent == true) return sentences;
-  sentences.push_back(fmt::format(
-      "{} foreign key(s) yet: lockstep remove SOURCE TARGET makes them at the end. To have them "
-      "now, "
-      "GRANT SET ON PARAMETER session_replication_role to lockstep's role, so that their actions "
-      "keep quiet",
-      made));
   return sentences;
+}
+
+std::size_t foreign_keys_carried(const TablePlan& plan, const std::vector<TablePlan>& plans) {
+  if (plan.existing) return 0;
+  const std::vector<ForeignKeySql> keys = foreign_key_sql("s", plan, plan.shape.references, plans);
+  return static_cast<std::size_t>(std::count_if(
+      keys.begin(), keys.end(), [](const ForeignKeySql& key) { return !key.add.empty(); }));
 }
 
 }  // namespace lockstep::apply

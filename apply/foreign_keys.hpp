@@ -4,8 +4,8 @@
 // (session_replication_role); else they wait in the ledger. Pure.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,10 +38,12 @@ struct ForeignKeySql {
 /// Does nothing if it is not there.
 [[nodiscard]] std::string drop_sql(const ForeignKeySql& key);
 
-/// What a person is told of those that are not made: a sentence each. `silent`: as may_be_silent()
-/// says; nothing: not known yet.
+/// What a person is told of those that PostgreSQL cannot have: a sentence each.
 [[nodiscard]] std::vector<std::string> foreign_keys_left_out(const TablePlan& plan,
-                                                             const std::vector<TablePlan>& plans,
-                                                             std::optional<bool> silent);
+                                                             const std::vector<TablePlan>& plans);
+
+/// How many it can have: they wait where lockstep's sessions cannot be silent.
+[[nodiscard]] std::size_t foreign_keys_carried(const TablePlan& plan,
+                                               const std::vector<TablePlan>& plans);
 
 }  // namespace lockstep::apply

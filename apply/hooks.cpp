@@ -34,6 +34,23 @@ constexpr char kTable[] =
                .retry = retry});
 }
 
+// Of the application's sessions, on tables that were there.
+[[noreturn]] void throw_waits(const std::string& name, std::size_t number, const std::string& why) {
+  throw Error(
+      {.code = "LS-T233",
+       .exit = ExitCode::stopped,
+       .what = fmt::format("hooks.{}: entry {} waits for others on the target", name, number),
+       .why = why,
+       .data = "the entry was rolled back as a whole; entries before it stay; changes wait "
+               "in the source",
+       .todo = "nothing: it is tried again; pg_locks says who holds what it wants",
+       .retry = Retry::new_session});
+}
+
+bool is_someone_elses_lock(const Error& error) {
+  return error.foreign() == "55P03" || error.foreign() == "40P01" || error.foreign() == "40001";
+}
+
 bool is_done(Connection& connection, const std::string& migration, const std::string& name,
              std::size_t number) {
   return connection
@@ -65,6 +82,7 @@ void run_one(Connection& connection, const std::string& migration, const std::st
   if (failure) {
     connection.abort();
     if (failure->facts().retry == Retry::new_session) throw Error(failure->facts());
+    if (is_someone_elses_lock(*failure)) throw_waits(name, number, failure->facts().why);
     throw_failed(name, number, failure->facts().why, Retry::never);
   }
   if (connection.commit() == postgres::CommitOutcome::committed) return;

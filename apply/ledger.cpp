@@ -302,7 +302,11 @@ void begin_snapshot(Connection& connection, const LedgerRow& row, const Position
             .rows() == 0)
       connection.exec(fmt::format("CREATE SCHEMA {}", postgres::quoted(row.target_schema)));
     for (const auto& [plan, split_points] : tables) {
-      if (!plan.existing) connection.exec(create_table_sql(row.target_schema, plan));
+      if (!plan.existing) {
+        connection.exec(create_table_sql(row.target_schema, plan));
+        for (const std::string& comment : comments_sql(row.target_schema, plan))
+          connection.exec(comment);
+      }
       connection.query(
           "INSERT INTO lockstep.ledger_tables (migration, id, name, plan) VALUES ($1, $2::integer, "
           "$3, $4)",

@@ -113,6 +113,8 @@ void add_table(const std::string& schema, const TablePlan& plan,
                const std::vector<TablePlan>& plans, bool keyed, PlanChange& change) {
   change.added.push_back(plan);
   change.before.push_back(create_table_sql(schema, plan));
+  for (std::string& comment : comments_sql(schema, plan))
+    change.before.push_back(std::move(comment));
   if (!keyed) return;
   const KeyStatements keys = key_statements(schema, plan, plans);
   for (const IndexStatement& index : keys.indexes) change.before.push_back(index.sql);

@@ -10,7 +10,9 @@
 #include "apply/computed.hpp"
 #include "apply/defaults.hpp"
 #include "apply/translate.hpp"
+#include "link/postgres/encode.hpp"
 #include "link/postgres/names.hpp"
+#include "link/sqlite/comments.hpp"
 #include "link/sqlite/sql_text.hpp"
 
 namespace lockstep::apply {
@@ -199,6 +201,23 @@ std::string create_table_sql(const std::string& schema, const TablePlan& plan) {
                                   to_string(column.type), constant_sql(column)));
   return fmt::format("CREATE TABLE {} ({})", qualified(schema, plan.target_name()),
                      fmt::join(columns, ", "));
+}
+
+std::vector<std::string> comments_sql(const std::string& schema, const TablePlan& plan) {
+  std::vector<std::string> statements;
+  const std::string table = qualified(schema, plan.target_name());
+  for (const sqlite::Comment& comment : sqlite::read_comments(plan.shape.sql)) {
+    const ValueView text{ValueClass::text, 0, 0, comment.text};
+    if (postgres::misfit_of(text, ColumnType::text) != postgres::Misfit::none) continue;
+    const auto column = plan.shape.column_named(comment.column);
+    if (!comment.column.empty() && !column) continue;
+    statements.push_back(
+        fmt::format("COMMENT ON {} IS {}",
+                    column ? fmt::format("COLUMN {}.{}", table, quoted(plan.target_column(*column)))
+                           : "TABLE " + table,
+                    postgres::literal(comment.text)));
+  }
+  return statements;
 }
 
 std::vector<std::string> left_out(const TablePlan& plan) {

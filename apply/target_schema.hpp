@@ -13,6 +13,10 @@ namespace lockstep::apply {
 /// existed together can meet in the copy
 [[nodiscard]] std::string create_table_sql(const std::string& schema, const TablePlan& plan);
 
+/// COMMENT ON for the comments in SQLite's CREATE TABLE, a statement each.
+[[nodiscard]] std::vector<std::string> comments_sql(const std::string& schema,
+                                                    const TablePlan& plan);
+
 struct IndexStatement {
   std::string name;
   std::string sql;

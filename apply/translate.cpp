@@ -82,8 +82,8 @@ class Translator {
       case Kind::between:
         return between(from);
       case Kind::is_null:
-        if (const auto json = json_column(from.operands[0]))
-          return truth_term(fmt::format("({} {})", *json, from.text));
+        if (const auto spelled = spelled_column(from.operands[0]))
+          return truth_term(fmt::format("({} {})", *spelled, from.text));
         return truth_term(fmt::format("({} {})", value(from.operands[0]).sql, from.text));
       case Kind::collate:
         return collated(from);
@@ -132,7 +132,10 @@ class Translator {
           throw Untranslated(fmt::format("column {} is numeric", column.name));
         term.kind = TermKind::numeric;
         break;
-      case ColumnType::boolean:
+      case ColumnType::boolean:  // 0 and 1, and nothing else
+        term.kind = TermKind::boolean;
+        term.high = 1;
+        break;
       case ColumnType::date:
       case ColumnType::timestamp:
       case ColumnType::timestamptz:
@@ -167,14 +170,27 @@ class Translator {
     return term;
   }
 
-  // Such a column takes nothing but JSON; whether it is NULL does not hang on its spelling.
-  std::optional<std::string> json_column(const Expression& from) {
+  // Of a type that keeps only what a text means. Whether it is NULL does not hang on that.
+  std::optional<std::string> spelled_column(const Expression& from) {
     if (from.kind != Kind::name) return std::nullopt;
     const auto number = plan_.shape.column_named(from.text);
-    if (!number || plan_.types[*number] != ColumnType::json || plan_.is_converted(*number))
+    if (!number || plan_.is_converted(*number)) return std::nullopt;
+    static constexpr ColumnType kSpelled[] = {ColumnType::date,        ColumnType::timestamp,
+                                              ColumnType::timestamptz, ColumnType::timestamp_ms,
+                                              ColumnType::uuid,        ColumnType::json};
+    if (std::find(std::begin(kSpelled), std::end(kSpelled), plan_.types[*number]) ==
+        std::end(kSpelled))
       return std::nullopt;
     columns_.push_back(*number);
     return postgres::quoted(plan_.target_column(*number));
+  }
+
+  // Such a column takes nothing but JSON.
+  std::optional<std::string> json_column(const Expression& from) {
+    if (from.kind != Kind::name) return std::nullopt;
+    const auto number = plan_.shape.column_named(from.text);
+    if (!number || plan_.types[*number] != ColumnType::json) return std::nullopt;
+    return spelled_column(from);
   }
 
   Term named(const Expression& from) {

@@ -183,6 +183,12 @@ std::string folded_side(const Term& term, const std::string& collation) {
   return sql;
 }
 
+// As queries spell it there, whose WHERE has to imply that of a partial index.
+bool is_truth(const Term& term) {
+  return term.kind == TermKind::integer && term.affinity == TermAffinity::literal &&
+         term.low == term.high && (term.low == 0 || term.low == 1);
+}
+
 }  // namespace
 
 Term compared(const std::string& op, const Term& left, const Term& right) {
@@ -195,6 +201,8 @@ Term compared(const std::string& op, const Term& left, const Term& right) {
                         folded_side(right, collation));
   } else if (left.kind == TermKind::bytea && right.kind == TermKind::bytea) {
     result.sql = joined(op, left.sql, right.sql);
+  } else if (left.kind == TermKind::boolean && is_truth(right) && op == "=") {
+    result.sql = right.high == 1 ? left.sql : fmt::format("(NOT {})", left.sql);
   } else if (is_number(left.kind) && is_number(right.kind)) {
     const auto [one, other] = numbers(left, right);
     result.sql = joined(op, one, other);

@@ -1,6 +1,8 @@
 // Puts change table and triggers in place, reads what is in place, takes everything out again.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +35,8 @@ struct Installed {
   /// schema_version at which this process saw triggers and shapes in place last; not kept in the
   /// source. -1: not known.
   std::int64_t seen_in_place = -1;
+  /// What tells a table that was made anew from the one that was followed then, by id; in memory.
+  std::map<std::uint32_t, std::string> incarnations{};
   /// Tables that were made anew with all that was there before: read anew, and forgotten then. Not
   /// kept in the source either.
   std::vector<std::uint32_t> rebuilt = {};

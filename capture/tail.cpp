@@ -157,9 +157,10 @@ void Tail::look_for_rebuilt(std::int64_t version) {
   std::map<std::uint32_t, std::string> now;
   for (const TablePlan& plan : tables_) now.emplace(plan.id, incarnation(reading_->database, plan));
   std::vector<Drift> found;
-  if (!incarnations_.empty() && version != schema_version_ + 1)
+  if (version != seen_in_place() + 1)
     for (const TablePlan& plan : tables_)
-      if (now[plan.id] != incarnations_[plan.id]) {
+      if (const auto before = incarnations_.find(plan.id);
+          before != incarnations_.end() && before->second != now[plan.id]) {
         found.push_back({plan.name(), fmt::format("table {} was made anew", plan.name()), false});
         rebuilt_.push_back(plan.id);
       }

@@ -87,7 +87,18 @@ class Tail {
   [[nodiscard]] bool schema_moved();
   [[nodiscard]] std::int64_t schema_version();
   /// The one at which triggers and shapes were seen in place last; -1: not yet.
-  [[nodiscard]] std::int64_t seen_in_place() const { return schema_version_; }
+  [[nodiscard]] std::int64_t seen_in_place() const {
+    return schema_version_ >= 0 ? schema_version_ : version_before_;
+  }
+  /// What incarnation() said of each table then. Another tail on the same source is told with
+  /// was_seen(), before it reads: so no rebuild falls between the two.
+  [[nodiscard]] const std::map<std::uint32_t, std::string>& incarnations() const {
+    return incarnations_;
+  }
+  void was_seen(std::int64_t version, std::map<std::uint32_t, std::string> incarnations) {
+    version_before_ = version;
+    incarnations_ = std::move(incarnations);
+  }
   /// Tables for which LS-S306 was thrown although nothing of them looks changed.
   [[nodiscard]] const std::vector<std::uint32_t>& rebuilt() const { return rebuilt_; }
 
@@ -129,6 +140,7 @@ class Tail {
   std::vector<TablePlan> tables_;
   BatchLimits limits_;
   std::int64_t schema_version_ = -1;  ///< checked last
+  std::int64_t version_before_ = -1;  ///< checked last by the tail before this one
   std::int64_t rowids_version_ = -1;  ///< rowids were read anew in a batch since this version
   std::optional<std::set<std::string>> known_tables_;  ///< when the schema was first looked at
   std::vector<std::string> new_tables_;

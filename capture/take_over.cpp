@@ -21,7 +21,7 @@ constexpr char kHold[] = "schema_hold", kHeld[] = "held", kAccepted[] = "accepte
 
 // By name, not by what they should be called: a probe may be gone from the new shape, and a table
 // that was renamed took its triggers along.
-void drop_triggers(Database& database, std::uint32_t id) {
+std::vector<std::string> trigger_names(Database& database, std::uint32_t id) {
   std::vector<std::string> names;
   {
     Statement ours(database,
@@ -30,12 +30,25 @@ void drop_triggers(Database& database, std::uint32_t id) {
     ours.bind(1, std::string_view(fmt::format("\\_lockstep\\_{}\\_%", id)));
     while (ours.step()) names.emplace_back(ours.text(0));
   }
-  for (const std::string& name : names) database.exec("DROP TRIGGER " + sqlite::quoted(name));
+  return names;
+}
+
+void drop_triggers(Database& database, std::uint32_t id) {
+  for (const std::string& name : trigger_names(database, id))
+    database.exec("DROP TRIGGER " + sqlite::quoted(name));
 }
 
 void make_triggers(Database& database, const TablePlan& plan) {
   drop_triggers(database, plan.id);
   for (const Trigger& trigger : triggers_for(plan.id, plan.shape)) database.exec(trigger.sql);
+}
+
+// With an index its probes go. What was logged till now was enough: more than is needed.
+void refresh_triggers(Database& database, const TablePlan& plan) {
+  if (drift(database, {plan}).empty() &&
+      trigger_names(database, plan.id).size() == triggers_for(plan.id, plan.shape).size())
+    return;
+  make_triggers(database, plan);
 }
 
 // PRAGMA legacy_alter_table=ON renames a table and leaves our probes looking for the old name: each
@@ -95,9 +108,12 @@ bool take_over(Database& database, std::int64_t schema_version, const SchemaStep
       mark(database, plan.id);
     }
   }
-  for (const TablePlan& plan : step.widened) keep_plan(database, plan);
+  for (const TablePlan& plan : step.in_place) {
+    refresh_triggers(database, plan);
+    keep_plan(database, plan);
+  }
   // A change of no table: so the target learns of the plans with the next batch.
-  if (!step.widened.empty())
+  if (!step.in_place.empty())
     database.exec(fmt::format("INSERT INTO {}(tbl) VALUES (0)", kChangeTable));
   for (const std::uint32_t id : step.dropped) {
     drop_triggers(database, id);

@@ -11,16 +11,17 @@
 
 namespace lockstep::capture {
 
-/// Plans with the shapes that tables have now. Each of these tables is read anew, but `widened`.
+/// Plans with the shapes that tables have now. Each of these tables is read anew, but `in_place`.
 struct SchemaStep {
-  /// Columns came, and nothing was missed: triggers are in place, the target adds the columns.
-  std::vector<TablePlan> widened;
+  /// Columns or indexes came, or indexes went, and nothing was missed: triggers are in place, the
+  /// target does the same.
+  std::vector<TablePlan> in_place;
   std::vector<TablePlan> changed;      ///< ids that are followed already
   std::vector<TablePlan> added;        ///< new ids
   std::vector<std::uint32_t> dropped;  ///< ids that are no longer followed
 
   [[nodiscard]] bool empty() const {
-    return widened.empty() && changed.empty() && added.empty() && dropped.empty();
+    return in_place.empty() && changed.empty() && added.empty() && dropped.empty();
   }
 };
 

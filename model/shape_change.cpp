@@ -20,6 +20,43 @@ std::string alias_name(const TableShape& shape) {
   return shape.rowid_alias ? shape.columns[*shape.rowid_alias].name : std::string();
 }
 
+bool is_alike(const IndexTerm& a, const IndexTerm& b) {
+  return a.column == b.column && a.collation == b.collation && a.descending == b.descending &&
+         a.expression == b.expression;
+}
+
+bool is_alike(const Index& a, const Index& b) {
+  return a.name == b.name && a.origin == b.origin && a.unique == b.unique &&
+         a.partial == b.partial && a.where_sql == b.where_sql &&
+         std::equal(a.terms.begin(), a.terms.end(), b.terms.begin(), b.terms.end(),
+                    [](const IndexTerm& x, const IndexTerm& y) { return is_alike(x, y); });
+}
+
+// Of `some` those that `others` has not; nothing if one was not made by CREATE INDEX.
+std::optional<std::vector<const Index*>> only_in(const std::vector<Index>& some,
+                                                 const std::vector<Index>& others) {
+  std::vector<const Index*> found;
+  for (const Index& index : some) {
+    if (std::any_of(others.begin(), others.end(),
+                    [&](const Index& other) { return is_alike(index, other); }))
+      continue;
+    if (index.origin != IndexOrigin::created) return std::nullopt;
+    found.push_back(&index);
+  }
+  return found;
+}
+
+// How many were dropped and created.
+std::optional<std::size_t> changed_indexes(const TableShape& before, const TableShape& now) {
+  const auto dropped = only_in(before.indexes, now.indexes);
+  const auto created = only_in(now.indexes, before.indexes);
+  if (!dropped || !created) return std::nullopt;
+  if (std::any_of(created->begin(), created->end(),
+                  [](const Index* index) { return index->unique; }))
+    return std::nullopt;
+  return dropped->size() + created->size();
+}
+
 }  // namespace
 
 ShapeChange shape_change(const TableShape& before, const TableShape& now) {
@@ -51,11 +88,18 @@ ShapeChange shape_change(const TableShape& before, const TableShape& now) {
   return change;
 }
 
-bool only_appended(const TableShape& before, const TableShape& now) {
-  if (now.columns.size() <= before.columns.size() || now.keyed_by_rowid) return false;
+std::optional<std::size_t> statements_between(const TableShape& before, const TableShape& now) {
+  if (now.columns.size() < before.columns.size()) return std::nullopt;
+  const std::size_t appended = now.columns.size() - before.columns.size();
+  if (appended > 0 && now.keyed_by_rowid) return std::nullopt;  // the rowid is the last column
   TableShape rest = now;
   rest.columns.resize(before.columns.size());
-  return fingerprint(rest) == fingerprint(before) && shape_change(before, now).can_be_followed();
+  rest.indexes = before.indexes;
+  if (fingerprint(rest) != fingerprint(before) || !shape_change(before, now).can_be_followed())
+    return std::nullopt;
+  const auto changed = changed_indexes(before, now);
+  if (!changed || appended + *changed == 0) return std::nullopt;
+  return appended + *changed;
 }
 
 TablePlan carry_decisions(const TablePlan& before, TablePlan now) {

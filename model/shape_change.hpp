@@ -1,6 +1,8 @@
 // What happened to a table that is followed, and what it means. Pure.
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,8 +25,12 @@ struct ShapeChange {
 /// `now` says computed_as of the columns of which `before` does.
 [[nodiscard]] ShapeChange shape_change(const TableShape& before, const TableShape& now);
 
-/// `now` is `before` with more columns behind, and not otherwise.
-[[nodiscard]] bool only_appended(const TableShape& before, const TableShape& now);
+/// `now` is `before` with more columns behind, or other indexes made by CREATE INDEX, and not
+/// otherwise; no index is UNIQUE that was not before (what REPLACE takes away by it is logged only
+/// once its triggers are there). The least number of ALTER TABLE, CREATE INDEX and DROP INDEX that
+/// lead there; nothing: something else changed, too.
+[[nodiscard]] std::optional<std::size_t> statements_between(const TableShape& before,
+                                                            const TableShape& now);
 
 /// The plan of a table that changed: `now` with what was decided for the columns that are still
 /// there.

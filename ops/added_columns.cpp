@@ -8,6 +8,7 @@
 #include "link/sqlite/default_value.hpp"
 #include "model/bad_value.hpp"
 #include "model/shape_change.hpp"
+#include "ops/replan.hpp"
 #include "snapshot/census.hpp"
 #include "snapshot/plan.hpp"
 
@@ -43,20 +44,14 @@ bool has_fixed_default(const TablePlan& plan, std::size_t column) {
          !apply::translate_default(plan, column).sql.empty();
 }
 
-}  // namespace
-
-bool only_columns_came(std::int64_t before, std::int64_t now, std::size_t columns) {
-  constexpr std::size_t kFewerThanARebuild = 6;
-  return before >= 0 && columns > 0 && columns <= kFewerThanARebuild &&
-         now - before == static_cast<std::int64_t>(columns);
-}
-
+// If PostgreSQL's ADD COLUMN gives every row that was not written since the same value as SQLite's
+// does: constant defaults, or none. New columns are read, and nothing else of the table.
 std::optional<TablePlan> widened_plan(sqlite::Database& database, const TablePlan& before,
                                       const TableShape& now, const capture::Installed& installed) {
   const std::size_t had = before.shape.columns.size();
   const bool has_rules =
       !before.rules.columns.empty() || (installed.choice && !installed.choice->rules.empty());
-  if (before.existing || has_rules || !only_appended(before.shape, now)) return std::nullopt;
+  if (before.existing || has_rules) return std::nullopt;
   const TableShape part = part_of(now, had);
   const TableCensus census = snapshot::take_census(database, part, {}, [](std::uint64_t) {});
   snapshot::Planned planned =
@@ -75,6 +70,36 @@ std::optional<TablePlan> widened_plan(sqlite::Database& database, const TablePla
   for (std::size_t i = had; i < now.columns.size(); ++i)
     if (!has_fixed_default(plan, i)) return std::nullopt;
   return plan;
+}
+
+// Of a table whose columns are there in the plan already: an index costs the census, no copy.
+std::optional<TablePlan> with_indexes(sqlite::Database& database, const TablePlan& before,
+                                      TablePlan with_columns, const TableShape& now,
+                                      const capture::Installed& installed) {
+  with_columns.shape = now;
+  if (before.existing) return with_columns;
+  snapshot::Planned planned = plan_as_it_is(database, now, before.id, &before, installed);
+  if (!planned.problems.empty()) return std::nullopt;
+  with_columns.carried_indexes = std::move(planned.plan.carried_indexes);
+  with_columns.left_out = std::move(planned.plan.left_out);
+  return with_columns;
+}
+
+}  // namespace
+
+bool nothing_else_happened(std::int64_t before, std::int64_t now, std::size_t statements) {
+  constexpr std::size_t kFewerThanARebuild = 6;
+  return before >= 0 && statements > 0 && statements <= kFewerThanARebuild &&
+         now - before == static_cast<std::int64_t>(statements);
+}
+
+std::optional<TablePlan> plan_in_place(sqlite::Database& database, const TablePlan& before,
+                                       const TableShape& now, const capture::Installed& installed) {
+  const std::size_t appended = now.columns.size() - before.shape.columns.size();
+  const auto wider =
+      appended > 0 ? widened_plan(database, before, now, installed) : std::optional(before);
+  if (!wider || statements_between(before.shape, now) == appended) return wider;
+  return with_indexes(database, before, *wider, now, installed);
 }
 
 }  // namespace lockstep::ops

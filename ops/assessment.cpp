@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "apply/computed.hpp"
 #include "apply/foreign_keys.hpp"
@@ -237,12 +238,14 @@ void check_expectations(const std::vector<config::ExpectedTable>& expect,
 // What becomes of them hangs on the other tables, and on whether the target's role is known.
 // Generated columns wait for their final types.
 void tell_of_the_whole(const TableChoice& choice, Assessment& assessment) {
-  const auto silent = choice.there == nullptr ? std::nullopt : std::optional(choice.silent);
   for (TablePlan& plan : assessment.plans) {
     for (std::string& sentence : apply::decide_computed(plan))
       plan.left_out.push_back(std::move(sentence));
-    for (std::string& sentence : apply::foreign_keys_left_out(plan, assessment.plans, silent))
+    for (std::string& sentence : apply::foreign_keys_left_out(plan, assessment.plans))
       plan.left_out.push_back(std::move(sentence));
+    if (const std::size_t keys = apply::foreign_keys_carried(plan, assessment.plans);
+        keys > 0 && (choice.there == nullptr || !choice.silent))
+      assessment.waiting_keys.emplace_back(plan.name(), keys);
     for (TableFacts& facts : assessment.tables)
       if (facts.shape.name == plan.name()) facts.left_out = plan.left_out;
   }
@@ -354,10 +357,17 @@ void print_assessment(const Assessment& assessment, Screen& screen) {
     screen.json(
         dump({{"type", "refusal"}, {"table", refusal.table}, {"problems", refusal.problems}}));
   }
+  std::set<std::string> told;  // several reasons of one table are decided by one line
   for (const Finding& finding : all_findings(assessment)) {
+    if (finding.code == kWaitingKeys) {
+      screen.result("note      " + finding.what);
+      screen.json(finding_json(finding));
+    }
     if (finding.severity != Severity::blocker) continue;
-    screen.result(fmt::format("decide    {} {}: {}   or {}", finding.code, finding.place(),
-                              finding.decide_config, finding.decide_flag));
+    const std::string decide =
+        fmt::format("decide    {} {}: {}   or {}", finding.code, finding.place(),
+                    finding.decide_config, finding.decide_flag);
+    if (told.insert(decide).second) screen.result(decide);
     screen.json(finding_json(finding));
   }
 }

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/settings.hpp"
@@ -53,6 +54,9 @@ struct Assessment {
   std::uint64_t known_rows = 0;         ///< not read: the record of an earlier census has them
   std::string known_since;              ///< when that was, RFC 3339
   std::vector<std::string> frameworks;  ///< whose bookkeeping tables are there, one sentence each
+  /// Tables, and how many foreign keys PostgreSQL gets at the end only, or may: where it is not
+  /// known that lockstep's role can keep them quiet.
+  std::vector<std::pair<std::string, std::size_t>> waiting_keys{};
 };
 
 struct TableChoice {

@@ -41,6 +41,7 @@ std::string tables_sql(const std::string& schema, const std::vector<TablePlan>& 
     sql += "\n";
     for (const std::string& rule : rules_told(plan)) sql += comment(rule);
     sql += apply::create_table_sql(schema, plan) + ";\n";
+    for (const std::string& statement : apply::comments_sql(schema, plan)) sql += statement + ";\n";
     for (const std::string& sentence : plan.left_out) sql += comment(sentence);
   }
   return sql;

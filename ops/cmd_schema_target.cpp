@@ -104,6 +104,8 @@ std::vector<std::string> statements_for(const std::string& schema,
   for (const TablePlan& plan : plans) {
     if (plan.existing) continue;
     statements.push_back(apply::create_table_sql(schema, plan));
+    for (std::string& comment : apply::comments_sql(schema, plan))
+      statements.push_back(std::move(comment));
     const apply::KeyStatements made = apply::key_statements(schema, plan, plans);
     for (const apply::IndexStatement& index : made.indexes) keys.push_back(index.sql);
     keys.insert(keys.end(), made.constraints.begin(), made.constraints.end());

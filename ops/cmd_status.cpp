@@ -85,10 +85,13 @@ void print_tables(const Status& status, Screen& screen) {
   const bool follows = status.phase == "streaming";
   // lockstep capture does not know how far apply is.
   const bool known = status.phase != "capturing" && status.phase != "serving";
+  const bool counted =  // by apply, which is another process then
+      !status.target.starts_with("tcp://") && !status.target.starts_with("ipc://");
   for (const TableProgress& table : status.tables) {
     const std::string_view state = follows ? "following" : known ? state_of(table) : "";
-    std::string line =
-        fmt::format("  {:<32} {:>14} rows copied   {}", table.name, grouped(table.rows), state);
+    std::string line = counted ? fmt::format("  {:<32} {:>14} rows copied   {}", table.name,
+                                             grouped(table.rows), state)
+                               : fmt::format("  {:<32} {}", table.name, state);
     if (const std::string equal = verified_text(table.verified, wall_now_us()); !equal.empty())
       line += "   " + equal;
     if (under_way(table)) {
@@ -134,8 +137,9 @@ void print_status(const Observed& observed, Screen& screen) {
       observed.consistent ? "  consistent" : "",
       observed.running ? fmt::format("running (pid {})", object.value("pid", 0)) : "not running"));
   screen.result(fmt::format("  source     {}", text_of(object, "source")));
-  screen.result(fmt::format("  target     {}  schema {}", text_of(object, "target"),
-                            text_of(object, "schema")));
+  const std::string schema = text_of(object, "schema");  // which capture alone does not know
+  screen.result(fmt::format("  target     {}{}", text_of(object, "target"),
+                            schema.empty() ? "" : "  schema " + schema));
   screen.result(fmt::format("  captured   {}", text_of(object, "captured")));
   screen.result(fmt::format("  applied    {}", text_of(object, "applied")));
   screen.result(fmt::format("  acked      {}", text_of(object, "acked")));

@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "ops/findings.hpp"
@@ -23,6 +26,28 @@ void merge_into(ordered_json& all, const ordered_json& one) {
   }
 }
 
+std::string dumped(const ordered_json& value) {
+  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+// An object of one plain value stands on one line.
+void write_members(std::string& text, const ordered_json& object, const std::string& indent) {
+  bool first = true;
+  for (const auto& [name, value] : object.items()) {
+    text += fmt::format("{}{}{}: ", first ? "" : ",\n", indent, dumped(name));
+    first = false;
+    if (!value.is_object()) {
+      text += dumped(value);
+    } else if (value.size() == 1 && !value.begin()->is_structured()) {
+      text += fmt::format("{{ {}: {} }}", dumped(value.begin().key()), dumped(*value.begin()));
+    } else {
+      text += "{\n";
+      write_members(text, value, indent + "  ");
+      text += "\n" + indent + "}";
+    }
+  }
+}
+
 }  // namespace
 
 std::string deciding_config(const std::vector<Finding>& findings) {
@@ -33,8 +58,9 @@ std::string deciding_config(const std::vector<Finding>& findings) {
     if (one.is_object()) merge_into(all, one);
   }
   if (all.empty()) return {};
-  std::string text = all.dump(2, ' ', false, ordered_json::error_handler_t::replace);
-  return text.substr(2, text.size() - 4);  // without the braces of the whole
+  std::string text;
+  write_members(text, all, "  ");
+  return text + "\n";
 }
 
 }  // namespace lockstep::ops

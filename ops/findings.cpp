@@ -1,6 +1,7 @@
 #include "ops/findings.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -142,6 +143,23 @@ std::optional<Proposal> majority_proposal(const TableFacts& table, std::size_t c
       fmt::format("as most values; {} go to quarantine ({})", most->odd, most->example)};
 }
 
+// Once, however many tables have some.
+Finding waiting_keys(const Assessment& assessment) {
+  std::vector<std::string> tables;
+  std::size_t keys = 0;
+  for (const auto& [table, count] : assessment.waiting_keys) {
+    tables.push_back(table);
+    keys += count;
+  }
+  return {.severity = Severity::decision,
+          .code = kWaitingKeys,
+          .what = fmt::format(
+              "PostgreSQL gets {} foreign key(s) at the end, when lockstep remove SOURCE TARGET "
+              "makes them; or with the copy, if lockstep's role may keep their actions quiet "
+              "(superuser, or GRANT SET ON PARAMETER session_replication_role TO it). Of: {}",
+              keys, fmt::join(tables, ", "))};
+}
+
 }  // namespace
 
 std::string_view to_string(Severity severity) {
@@ -186,8 +204,8 @@ std::vector<Finding> findings_of(const TableFacts& table, std::size_t number) {
     findings.push_back(data_finding(table, problem));
   if (!table.carried) return findings;
   for (const std::string& what : table.left_out)
-    findings.push_back(table_finding(Severity::decision, "LS-A111", name,
-                                     "data exact; PostgreSQL does not get: " + what));
+    findings.push_back(
+        table_finding(Severity::decision, "LS-A111", name, std::string(kDataExact) + what));
   return findings;
 }
 
@@ -196,6 +214,7 @@ std::vector<Finding> all_findings(const Assessment& assessment) {
   for (std::size_t i = 0; i < assessment.tables.size(); ++i)
     for (Finding& finding : findings_of(assessment.tables[i], i + 1))
       findings.push_back(std::move(finding));
+  if (!assessment.waiting_keys.empty()) findings.push_back(waiting_keys(assessment));
   for (const TableWarning& warning : assessment.warnings)
     findings.push_back(table_finding(Severity::warning, warning.code, warning.table, warning.what));
   for (const std::string& skipped : assessment.skipped)

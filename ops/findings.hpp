@@ -12,6 +12,11 @@ enum class Severity { blocker, decision, warning };
 
 [[nodiscard]] std::string_view to_string(Severity severity);
 
+/// How a decision about what a table does not get begins.
+inline constexpr char kDataExact[] = "data exact; PostgreSQL does not get: ";
+/// The code of the one decision about all foreign keys that wait.
+inline constexpr char kWaitingKeys[] = "LS-A114";
+
 struct Finding {
   Severity severity = Severity::warning;
   std::string code{};    ///< explained in ops/ERRORS.md

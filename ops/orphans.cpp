@@ -39,7 +39,7 @@ std::optional<Finding> orphans_of(sqlite::Database& database, const std::string&
   for (const auto& [parent, orphans] : parents)
     parts.push_back(fmt::format("{} to {}", orphans, parent));
   Finding finding = warning(
-      table, fmt::format("{}{} rows have foreign keys that point at nothing: {}",
+      table, fmt::format("{}{} row(s) with foreign keys that point at nothing: {}",
                          count == kCountMax ? "at least " : "", count, fmt::join(parts, ", ")));
   finding.examples = std::move(examples);
   return finding;

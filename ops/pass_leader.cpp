@@ -9,6 +9,7 @@
 
 #include "apply/quarantine.hpp"
 #include "link/wire/control.hpp"
+#include "model/failpoint.hpp"
 #include "verify/sample.hpp"
 #include "verify/values.hpp"
 
@@ -46,7 +47,9 @@ bool PassLeader::run() {
   verify::forget_old_passes(ledger(), parts_.target.migration);
   make_records();
   verify::move_pass(ledger(), pass_.id, verify::PassState::running, "");
+  LOCKSTEP_FAILPOINT("verify.taken_up");
   if (!compare_tables()) return false;
+  LOCKSTEP_FAILPOINT("verify.judged");
   end_pass();
   return true;
 }
@@ -134,7 +137,9 @@ void PassLeader::give_up(std::size_t table, const Error& error) {
 
 void PassLeader::keep(verify::TableRecord record,
                       const std::vector<verify::DifferenceRecord>& found, std::size_t table) {
+  LOCKSTEP_FAILPOINT("verify.compared");
   verify::write_record(ledger(), pass_.id, record, found);
+  LOCKSTEP_FAILPOINT("verify.recorded");
   records_[table] = std::move(record);
   show_state(table);
 }

@@ -58,6 +58,15 @@ void write_columns(std::string& page, const TableFacts& table, bool all) {
   }
 }
 
+// Wide enough for names that people give; a longer one moves its own line alone.
+std::size_t name_width(const Report& report) {
+  constexpr std::size_t kLeast = 12, kMost = 40;
+  std::size_t width = kLeast;
+  for (const TableFacts& table : report.assessment.tables)
+    if (table.shape.name.size() <= kMost) width = std::max(width, table.shape.name.size());
+  return width;
+}
+
 void write_tables(std::string& page, const Report& report, bool columns) {
   line(page,
        fmt::format(
@@ -69,16 +78,32 @@ void write_tables(std::string& page, const Report& report, bool columns) {
            report.sample > 0 ? fmt::format(", only about {} rows of each: no proof of the rest",
                                            number(report.sample))
                              : ""));
-  line(page, fmt::format("  {:<28} {:>13} {:>10} {:>8} {:>8}  {:<18} {}", "table", "rows", "size",
-                         "indexes", "triggers", "key", "verdict"));
+  const std::size_t names = name_width(report);
+  line(page, fmt::format("  {:<{}} {:>13} {:>10} {:>8} {:>8}  {:<18} {}", "table", names, "rows",
+                         "size", "indexes", "triggers", "key", "verdict"));
   for (std::size_t i = 0; i < report.assessment.tables.size(); ++i) {
     const TableFacts& table = report.assessment.tables[i];
-    line(page, fmt::format("  {:<28} {:>13} {:>10} {:>8} {:>8}  {:<18} {}", table.shape.name,
+    line(page, fmt::format("  {:<{}} {:>13} {:>10} {:>8} {:>8}  {:<18} {}", table.shape.name, names,
                            number(table.census.rows), readable_bytes(table.census.bytes),
                            table.shape.indexes.size(), report.triggers[i], key_of(table.shape),
                            verdict_on(report, table.shape.name)));
     write_columns(page, table, columns);
   }
+}
+
+// Without what the place before it says already: "column total ", "data exact; …".
+std::string_view short_words(const Finding& finding) {
+  std::string_view words = finding.what;
+  for (const std::string& start : {std::string(kDataExact), "column " + finding.column + " ",
+                                   fmt::format("column \"{}\": ", finding.column)})
+    if (words.starts_with(start)) return words.substr(start.size());
+  return words;
+}
+
+bool says_all(const Finding& finding) {
+  return std::all_of(
+      finding.examples.begin(), finding.examples.end(),
+      [&](const std::string& example) { return finding.what.find(example) != std::string::npos; });
 }
 
 void write_findings(std::string& page, const Report& report, Severity severity,
@@ -88,28 +113,16 @@ void write_findings(std::string& page, const Report& report, Severity severity,
                     [&](const Finding& finding) { return finding.severity == severity; });
   if (count == 0) return;
   line(page, "");
-  line(page, fmt::format("{} ({})", title, count));
-  for (std::size_t i = 0; i < report.findings.size(); ++i) {
-    const Finding& finding = report.findings[i];
+  line(page, fmt::format(fmt::runtime(title), count));
+  for (const Finding& finding : report.findings) {
     if (finding.severity != severity) continue;
-    const Finding* next = i + 1 < report.findings.size() ? &report.findings[i + 1] : nullptr;
-    const bool last_of_table =
-        next == nullptr || next->table != finding.table || next->severity != severity;
     const std::string place = finding.place();
-    line(page,
-         fmt::format("  {}  {}{}{}", finding.code, place, place.empty() ? "" : ": ", finding.what));
-    if (!finding.examples.empty())
+    line(page, fmt::format("  {}  {}{}{}", finding.code, place, place.empty() ? "" : ": ",
+                           short_words(finding)));
+    if (!says_all(finding))
       line(page, fmt::format("           for example: {}", fmt::join(finding.examples, " | ")));
-    if (severity == Severity::blocker && !finding.column.empty())
+    if (severity == Severity::blocker && !finding.decide_config.empty())
       line(page, fmt::format("           decides it: {}", finding.decide_config));
-    if (last_of_table && severity != Severity::warning && !finding.decide_flag.empty())
-      line(page,
-           fmt::format("           {}: {}{}",
-                       severity == Severity::blocker ? "change it, or leave it out"
-                                                     : "taken unless left out",
-                       finding.decide_flag,
-                       finding.column.empty() ? "   or in the config: " + finding.decide_config
-                                              : std::string()));
   }
 }
 
@@ -170,11 +183,12 @@ std::string estimate_text(const Estimate& estimate) {
   const auto seconds = [](double value) {
     return grouped(static_cast<std::int64_t>(std::ceil(std::max(value, 0.0))));
   };
+  const std::string least = seconds(estimate.seconds_min), most = seconds(estimate.seconds_max);
   return fmt::format(
-      "copy {}-{} s, keys and indexes on top; about {} on the target without them "
+      "copy {} s, keys and indexes on top; about {} on the target without them "
       "(a real COPY of {} rows of {}, taken back: {} rows/s)",
-      seconds(estimate.seconds_min), seconds(estimate.seconds_max),
-      readable_bytes(estimate.target_bytes), number(estimate.rows), estimate.table,
+      least == most ? "about " + most : least + "-" + most, readable_bytes(estimate.target_bytes),
+      number(estimate.rows), estimate.table,
       grouped(static_cast<std::int64_t>(estimate.rows_per_second)));
 }
 
@@ -187,14 +201,18 @@ std::string report_text(const Report& report, bool columns) {
   write_tables(page, report, columns);
   if (!report.views.empty())
     line(page, fmt::format("Views   not carried: {}", fmt::join(report.views, ", ")));
-  write_findings(page, report, Severity::blocker, "Blockers");
+  write_findings(page, report, Severity::blocker,
+                 "Blockers ({})   the line that decides each, or change the data, or leave the "
+                 "table out: --exclude TABLE");
   if (const std::string config = deciding_config(report.findings); !config.empty()) {
     line(page, "");
     line(page, "These members of a configuration decide every blocker that can be decided:");
     page += printable_lines(config);
   }
-  write_findings(page, report, Severity::decision, "Decisions");
-  write_findings(page, report, Severity::warning, "Warnings");
+  write_findings(page, report, Severity::decision,
+                 "Decisions ({})   data exact; what PostgreSQL does not get. Nothing is to be done "
+                 "if that is all right, else --exclude TABLE");
+  write_findings(page, report, Severity::warning, "Warnings ({})");
   line(page, "");
   line(page, report.estimate ? "Estimate  " + estimate_text(*report.estimate)
              : report.target.empty()

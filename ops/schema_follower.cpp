@@ -8,15 +8,13 @@
 #include <thread>
 #include <utility>
 
-#include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
 #include "link/sqlite/shape.hpp"
 #include "link/sqlite/sql_text.hpp"
-#include "model/bad_value.hpp"
 #include "model/shape_change.hpp"
 #include "ops/added_columns.hpp"
 #include "ops/names.hpp"
-#include "snapshot/census.hpp"
+#include "ops/replan.hpp"
 #include "snapshot/plan.hpp"
 
 namespace lockstep::ops {
@@ -45,27 +43,6 @@ std::vector<std::string> unfollowed(Database& database, const capture::Installed
     if (!followed) names.push_back(table.name);
   }
   return names;
-}
-
-// `before` is the plan in force, or nullptr.
-snapshot::Planned plan_as_it_is(Database& database, const TableShape& shape, std::uint32_t id,
-                                const TablePlan* before, const capture::Installed& installed) {
-  const TableRules rules =
-      installed.choice ? rules_of(installed.choice->rules, shape) : TableRules();
-  snapshot::Planned planned;
-  planned.problems = snapshot::shape_problems(shape, rules);
-  for (std::string& problem : snapshot::rule_problems(shape, rules))
-    planned.problems.push_back(std::move(problem));
-  std::vector<std::string> capture = capture::capture_problems(shape);
-  if (capture.empty()) capture = capture::lookup_problems(database, shape);
-  planned.problems.insert(planned.problems.end(), capture.begin(), capture.end());
-  if (!planned.problems.empty()) return planned;
-  const TableCensus census = snapshot::take_census(
-      database, shape, {}, [](std::uint64_t) {}, rules);
-  planned = snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, shape.name),
-                                 rules, choices_for({}, shape, before, installed.on_bad_value));
-  planned.plan.personal = personal_for({}, shape, before);
-  return planned;
 }
 
 std::string what_changed(const ShapeChange& change) {
@@ -133,33 +110,47 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
   moves.notes.push_back({"LS-S316", plan.name(), what_changed(change)});
 }
 
-// True: nothing else happened to the schema than that columns came, and `step` has them.
-bool look_for_added_columns(Database& database, const capture::Installed& installed,
-                            const std::set<std::string>& drifted, SchemaMoves& moves) {
-  std::vector<std::pair<const TablePlan*, TableShape>> wider;
-  std::size_t columns = 0;
+std::string what_came(const ShapeChange& change) {
+  return change.added.empty() ? std::string("its indexes changed; no row is read anew")
+                              : fmt::format("column {} was added; no row is read anew",
+                                            fmt::join(change.added, ", "));
+}
+
+bool is_missing_a_trigger(Database& database, const TablePlan& plan) {
+  const std::vector<capture::Drift> found = capture::drift(database, {plan});
+  return std::any_of(found.begin(), found.end(),
+                     [](const capture::Drift& each) { return !each.altered; });
+}
+
+// True: nothing else happened to the schema than that columns or indexes came, or indexes went, and
+// `step` has them.
+bool look_for_changes_in_place(Database& database, const capture::Installed& installed,
+                               const std::set<std::string>& drifted, SchemaMoves& moves) {
+  std::vector<std::pair<const TablePlan*, TableShape>> present;
+  std::size_t statements = 0;
   for (const TablePlan& plan : installed.tables) {
     if (!drifted.contains(plan.name())) continue;
-    TableShape now = sqlite::read_shape(database, plan.name());
-    if (!only_appended(plan.shape, now)) return false;
-    columns += now.columns.size() - plan.shape.columns.size();
+    TableShape now = with_computed(plan.shape, sqlite::read_shape(database, plan.name()));
+    const auto between = statements_between(plan.shape, now);
+    if (!between) return false;
+    statements += *between;
     TablePlan altered = plan;
     altered.shape = now;
-    if (!capture::drift(database, {altered}).empty()) return false;  // a trigger is missing
-    wider.emplace_back(&plan, std::move(now));
+    if (is_missing_a_trigger(database, plan) && is_missing_a_trigger(database, altered))
+      return false;
+    present.emplace_back(&plan, std::move(now));
   }
-  if (!only_columns_came(installed.seen_in_place, moves.schema_version, columns)) return false;
+  if (!nothing_else_happened(installed.seen_in_place, moves.schema_version, statements))
+    return false;
   std::vector<TablePlan> plans;
-  for (const auto& [plan, now] : wider) {
-    auto widened = widened_plan(database, *plan, now, installed);
-    if (!widened) return false;
-    plans.push_back(std::move(*widened));
+  for (const auto& [plan, now] : present) {
+    auto in_place = plan_in_place(database, *plan, now, installed);
+    if (!in_place) return false;
+    plans.push_back(std::move(*in_place));
   }
-  for (const auto& [plan, now] : wider)
-    moves.notes.push_back({"LS-S316", plan->name(),
-                           fmt::format("column {} was added; no row is read anew",
-                                       fmt::join(shape_change(plan->shape, now).added, ", "))});
-  moves.step.widened = std::move(plans);
+  for (const auto& [plan, now] : present)
+    moves.notes.push_back({"LS-S316", plan->name(), what_came(shape_change(plan->shape, now))});
+  moves.step.in_place = std::move(plans);
   return true;
 }
 
@@ -180,7 +171,7 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
   if (drifted.empty()) return;
   for (const sqlite::TableName& table : sqlite::list_tables(database)) there.insert(table.name);
   if (std::includes(there.begin(), there.end(), drifted.begin(), drifted.end()) &&
-      look_for_added_columns(database, installed, drifted, moves))
+      look_for_changes_in_place(database, installed, drifted, moves))
     return;
   for (const TablePlan& plan : installed.tables) {
     if (!drifted.contains(plan.name())) continue;
@@ -303,6 +294,9 @@ void put_in_place(const SchemaMoves& moves, Database& reading, capture::Installe
   const auto now = capture::read_installed(reading);
   check(now.has_value(), "what was just taken over is installed");
   if (!moves.step.empty()) installed.tables = now->tables;
+  // Their triggers were made anew, by us.
+  for (const auto* plans : {&moves.step.changed, &moves.step.in_place})
+    for (const TablePlan& plan : *plans) installed.incarnations.erase(plan.id);
 }
 
 std::vector<Note> follow_freely(const std::string& path, capture::Installed& installed,

@@ -1,5 +1,6 @@
 // Capture's part of comparisons: hands read views of the source to the verifier, and its answers
 // on.
+#include "model/failpoint.hpp"
 #include "ops/source_worker.hpp"
 
 namespace lockstep::ops {
@@ -8,6 +9,7 @@ namespace lockstep::ops {
 void SourceWorker::begin_barrier(capture::View view) {
   const Milliseconds patience = sqlite::Pace(view.database(), options_.batch.pace).slice();
   enqueue(wire::Kind::barrier, verifier_.begin(std::move(view), tail_->tables(), patience));
+  LOCKSTEP_FAILPOINT("verify.handed_over");
 }
 
 // Nothing is to be sent before it: the view is that of the last batch, or nothing has changed.
@@ -31,6 +33,7 @@ bool SourceWorker::send_verified() {
 void SourceWorker::handle_verification(const wire::Message& message) {
   if (message.kind == wire::Kind::barrier_wanted) {
     verifier_.want(wire::decode_barrier_wanted(message.body));
+    LOCKSTEP_FAILPOINT("verify.wanted");
     poll_now_ = true;
     return;
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "model/failpoint.hpp"
 #include "verify/query.hpp"
 #include "verify/values.hpp"
 
@@ -139,6 +140,7 @@ SourceVerifier::Reply SourceVerifier::read_range(Job& job) {
     limits.rows_max = std::min<std::uint64_t>(limits.rows_max, job.wanted.rows_max);
   verify::SourceRange range = verify::read_source_range(
       job.view.database(), *job.plan, key_from(job.wanted.after), Deadline(job.patience), limits);
+  LOCKSTEP_FAILPOINT("verify.range_read");
   wire::Digests digests{job.wanted.barrier, {}, std::nullopt};
   if (range.resume) digests.resume = verify::key_bytes(*range.resume);
   for (const verify::Block& block : range.blocks)

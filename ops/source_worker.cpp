@@ -41,12 +41,15 @@ void SourceWorker::open_source() {
   verifier_.reset();
   reader_.reset();
   options_.installed.seen_in_place = tail_ ? tail_->seen_in_place() : -1;
+  options_.installed.incarnations.clear();
+  if (tail_) options_.installed.incarnations = tail_->incarnations();
   if (tail_)
     for (const std::uint32_t id : tail_->rebuilt()) options_.installed.rebuilt.push_back(id);
   tail_.reset();
   follow_source();
   tail_.emplace(Database::open(options_.path, sqlite::OpenMode::read_only), installed.era,
                 installed.tables, options_.batch);
+  tail_->was_seen(installed.seen_in_place, installed.incarnations);
   {
     Database reading = Database::open(options_.path, sqlite::OpenMode::read_only);
     rowids_known_ = capture::recorded_rowids_version(reading);

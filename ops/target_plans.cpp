@@ -6,6 +6,7 @@
 #include "apply/foreign_key_ledger.hpp"
 #include "apply/hooks.hpp"
 #include "apply/plan_change.hpp"
+#include "model/failpoint.hpp"
 #include "ops/target_worker.hpp"
 
 namespace lockstep::ops {
@@ -73,11 +74,15 @@ void TargetWorker::build_keys(const std::stop_token& stop) {
   connection_->exec("SET lock_timeout = 0");  // its two sessions wait for each other
   key_builder_.build(*connection_, tables_, stop);
   if (!stop.stop_requested()) {
+    LOCKSTEP_FAILPOINT("snap.keys_made");
     apply::enter_foreign_keys(*connection_, options_.migration, own_foreign_keys());
+    LOCKSTEP_FAILPOINT("snap.references_entered");
     make_foreign_keys();
+    LOCKSTEP_FAILPOINT("snap.references_made");
   }
   connection_->exec(fmt::format("SET lock_timeout = {}", kLockPatience.count()));
   if (stop.stop_requested()) return;
+  run_after_snapshot();  // who waits until it is caught up waits for these, too
   apply::move_phase(*connection_, options_.migration, Phase::indexing, Phase::streaming, true);
   ledger_.phase = Phase::streaming;
   board_.phase("streaming", true);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "link/wire/control.hpp"
+#include "model/failpoint.hpp"
 #include "verify/query_record.hpp"
 
 namespace lockstep::ops {
@@ -119,6 +120,7 @@ void TargetVerifier::open_view(const wire::Barrier& barrier) noexcept {
     if (!ledger || ledger->position != barrier.position)
       throw elsewhere(barrier.position, ledger && ledger->position ? to_string(*ledger->position)
                                                                    : std::string("nothing"));
+    LOCKSTEP_FAILPOINT("verify.view_open");
   } catch (const Error& error) {
     answer.failure = error.facts();
   }

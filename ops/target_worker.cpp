@@ -301,7 +301,6 @@ void TargetWorker::become_consistent(const std::stop_token& stop) {
   LOCKSTEP_FAILPOINT("snap.consistent");
   build_keys(stop);
   if (stop.stop_requested()) return;
-  run_after_snapshot();
   applier_->set_keyed(true);
   applier_->set_becomes_consistent(false);
   acknowledge();

@@ -147,8 +147,10 @@ class Meeting {
                                 column.name));
     const auto type = parse_target_type(found->type);
     if (!type)
-      return blocks(fmt::format("column {} is {} there, a type that lockstep does not fill",
-                                column.name, found->type));
+      return blocks(
+          fmt::format("column {} is {} there, a type that lockstep does not fill; as text "
+                      "there it would be",
+                      column.name, found->type));
     kept.holds = *type;
     values(i, *found, *type);
   }

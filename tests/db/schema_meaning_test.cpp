@@ -20,7 +20,8 @@ namespace {
 
 constexpr char kTable[] =
     "CREATE TABLE t(id INTEGER PRIMARY KEY, i INTEGER, j INT, r REAL, s DOUBLE, n DECIMAL(10,2), "
-    "m NUMERIC, a TEXT, c TEXT COLLATE NOCASE, p TEXT COLLATE RTRIM, d DATE, e DATETIME, b BLOB)";
+    "m NUMERIC, a TEXT, c TEXT COLLATE NOCASE, p TEXT COLLATE RTRIM, d DATE, e DATETIME, b BLOB, "
+    "f BOOLEAN, k DATETIME)";
 
 PostgresServer& server() {
   static PostgresServer running{{"fsync=off"}};
@@ -31,7 +32,7 @@ TablePlan plan(const std::string& sql = kTable) {
   using enum ColumnType;
   return plan_of(1, sql,
                  {bigint, bigint, bigint, double_precision, double_precision, numeric, numeric,
-                  text, text, text, text, text, bytea});
+                  text, text, text, text, text, bytea, boolean, timestamp});
 }
 
 class Dice {
@@ -51,11 +52,13 @@ const std::vector<std::string> kDecimal{"0", "1", "0.1", "2.25", "-1.5", "900719
 const std::vector<std::string> kText{"''",  "'a'",  "'A'",  "'ab'", "'aB '", "'b'",   "'Ä'",
                                      "'ä'", "'a '", "'a%'", "'_'",  "'10'",  "'a\\'", "'é€'"};
 const std::vector<std::string> kDate{"'2024-01-02'", "'2024-01-02 03:04:05'", "'2023-12-31'"};
+const std::vector<std::string> kInstant{"'2024-01-02 03:04:05'", "'1999-12-31 00:00:00.5'"};
+const std::vector<std::string> kFlag{"0", "1"};
 const std::vector<std::string> kBlob{"x''", "x'00'", "x'00ff'", "x'61'"};
 
-const std::vector<const std::vector<std::string>*> kColumns{&kWhole,   &kWhole,   &kReal, &kReal,
-                                                            &kDecimal, &kDecimal, &kText, &kText,
-                                                            &kText,    &kDate,    &kDate, &kBlob};
+const std::vector<const std::vector<std::string>*> kColumns{
+    &kWhole, &kWhole, &kReal, &kReal, &kDecimal, &kDecimal, &kText,
+    &kText,  &kText,  &kDate, &kDate, &kBlob,    &kFlag,    &kInstant};
 
 std::string on_target(std::string value) {
   if (value.starts_with("x'")) return "'\\x" + value.substr(2) + "::bytea";
@@ -73,10 +76,10 @@ std::string number(Dice& dice) {
     case 3:
       return fmt::format("instr(a, {})", dice.any(kText));
     case 4:
-      return fmt::format("({} {} {})", dice.any({"length(a)", "i", "2"}),
+      return fmt::format("({} {} {})", dice.any({"length(a)", "i", "2", "f"}),
                          dice.any({"+", "-", "*", "%", "/"}), dice.any({"3", "length(c)", "-2"}));
     default:
-      return dice.any({"i", "j", "r", "s", "n", "m", "+i", "id"});
+      return dice.any({"i", "j", "r", "s", "n", "m", "+i", "id", "f", "f"});
   }
 }
 
@@ -89,8 +92,8 @@ std::string text(Dice& dice) {
                          dice.any({"a", "c", "p", "'Ab '"}));
     case 2:
       return dice.any({"typeof(i)", "typeof(a)", "typeof(b)", "typeof(r)", "substr(a, 1, 1)",
-                       "coalesce(a, 'x')", "ifnull(c, p)", "a || c",
-                       "CASE WHEN i > 0 THEN a ELSE 'z' END"});
+                       "coalesce(a, 'x')", "ifnull(c, p)", "a || c", "typeof(f)",
+                       "CASE WHEN f THEN a ELSE 'z' END"});
     case 3:
       return dice.any({"d", "e"});
     default:
@@ -127,7 +130,7 @@ std::string condition(Dice& dice, int depth) {
       return fmt::format("{} {}LIKE {}", text(dice), dice.any({"", "NOT "}),
                          dice.any({"'a%'", "'A_'", "'%Ä%'", "'a\\'", "''", "'_'"}));
     case 3:
-      return fmt::format("{} {}", dice.any({"a", "i", "b", "n"}),
+      return fmt::format("{} {}", dice.any({"a", "i", "b", "n", "f", "k"}),
                          dice.any({"IS NULL", "NOTNULL", "NOT NULL", "ISNULL", "IS NOT NULL"}));
     case 4:
       return fmt::format("{} {} {}", text(dice), op, text(dice));
@@ -151,7 +154,8 @@ void fill(Application& app, const std::string& database, Dice& dice) {
     for (const auto* values : kColumns) {
       const std::string value = dice.roll(6) == 0 ? "NULL" : dice.any(*values);
       here.push_back(value);
-      there.push_back(on_target(value));
+      const bool flag = values == &kFlag && value != "NULL";
+      there.push_back(flag ? (value == "1" ? "true" : "false") : on_target(value));
     }
     app.exec(fmt::format("INSERT INTO t VALUES ({})", fmt::join(here, ", ")));
     server().query(fmt::format("INSERT INTO t VALUES ({})", fmt::join(there, ", ")), database);
@@ -199,7 +203,7 @@ TEST_CASE("a term of an index makes as many rows equal as in SQLite") {
   const TablePlan table = plan();
   for (const std::string collation : {"BINARY", "NOCASE", "RTRIM"}) {
     for (const std::string sql : {"a", "c", "p", "lower(a)", "a || c", "length(a)", "i % 3",
-                                  "CASE WHEN i > 0 THEN a END", "n", "r", "b", "d"}) {
+                                  "CASE WHEN i > 0 THEN a END", "n", "r", "b", "d", "f", "NOT f"}) {
       const apply::Translation there = apply::translate_term(table, sql, collation);
       INFO(sql << " " << collation << " -> " << there.sql << there.why);
       REQUIRE_FALSE(there.sql.empty());
@@ -274,6 +278,7 @@ TEST_CASE("a default puts in what SQLite would") {
                                 {"INTEGER DEFAULT (2*3+1)", bigint},
                                 {"INTEGER DEFAULT 0x1F", bigint},
                                 {"BOOLEAN DEFAULT true", bigint},
+                                {"JSON DEFAULT '{\"a\": [1.0]}'", json},
                                 {"TEXT DEFAULT 5", text},
                                 {"TEXT DEFAULT 'it''s \\ \"x\"'", text},
                                 {"TEXT DEFAULT \"dq\"", text},

@@ -27,12 +27,18 @@ std::uint64_t number_from_environment(const char* name, std::uint64_t otherwise)
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
+// Without those that its runs do not come by: they have no foreign keys and ask for no comparison.
+bool is_met(const std::string& name) {
+  return !name.starts_with("verify.") && !name.starts_with("snap.reference");
+}
+
 std::vector<std::string> failpoint_names() {
   std::vector<std::string> names;
   std::ifstream file(LOCKSTEP_SOURCE_DIR "/tests/data/failpoints.txt");
   for (std::string line; std::getline(file, line);)
     if (!line.empty() && line.front() != '#')
       names.push_back(line.substr(0, line.find_first_of(" \t")));
+  std::erase_if(names, [](const std::string& name) { return !is_met(name); });
   return names;
 }
 

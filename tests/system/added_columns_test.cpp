@@ -1,4 +1,4 @@
-// ALTER TABLE ADD COLUMN costs no copy; what only looks like it does.
+// ALTER TABLE ADD COLUMN and indexes cost no copy; what only looks like them does.
 #include "tests/system/followed.hpp"
 
 namespace lockstep::test {
@@ -128,6 +128,81 @@ TEST_CASE("a table that was rebuilt with our triggers is read anew, and after VA
       rebuild(source, "id INTEGER PRIMARY KEY, u TEXT UNIQUE, n INT", "id, u || '!', n + 1000"));
   source.caught_up();
   CHECK(source.status()["resyncs"] == 1);
+  source.stop();
+}
+
+// Between the last look of one reader of the source and the first of the next.
+TEST_CASE("a rebuild with our triggers is seen across a reader that failed", "[system]") {
+  Followed source("between", server().create_database("between"));
+  const std::string trace = source.in_folder("trace"), go_on = source.in_folder("go_on");
+  source.start({}, {.environment = {
+                        "LOCKSTEP_FAILPOINTS=cap.tx_begun=error@3;cap.open=block:" + go_on + "@2",
+                        "LOCKSTEP_FAILPOINT_TRACE=" + trace}});
+  source.caught_up();
+  REQUIRE(wait_until(
+      [&] {
+        if (contents(trace).find("cap.open block") != std::string::npos) return true;
+        source.write("UPDATE b SET n = n + 1");
+        return false;
+      },
+      20s, 20ms));
+  source.write(
+      rebuild(source, "id INTEGER PRIMARY KEY, u TEXT UNIQUE, n INT", "id, u || '!', n + 1000"));
+  std::ofstream(go_on) << "now";
+  source.caught_up();
+  CHECK(source.status()["resyncs"] == 1);
+  source.stop();
+}
+
+TEST_CASE("an index that comes or goes costs no copy, but for a UNIQUE one that comes",
+          "[system]") {
+  Followed source("indexes", server().create_database("indexes"));
+  source.start_and_catch_up();
+  const auto definitions = [&] {
+    std::string all;
+    for (const auto& row : query(source.dsn(),
+                                 "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND "
+                                 "indexname ~ '^(n_|both)' ORDER BY indexname"))
+      all += row.at(0).value_or("NULL") + "\n";
+    return all;
+  };
+  source.write("CREATE INDEX n_desc ON a(n DESC) WHERE n > 0");
+  source.write_some();
+  source.caught_up();
+  CHECK_THAT(definitions(), Catch::Contains("n_desc ON public.a USING btree (n DESC"));
+  // Two tables and a column in one transaction, with rows.
+  source.write(
+      "BEGIN IMMEDIATE; ALTER TABLE a ADD COLUMN m INT DEFAULT 4; CREATE INDEX both_m ON a(n, m);"
+      "CREATE INDEX n_of_b ON b(n); UPDATE a SET m = 5 WHERE id = 1; DROP INDEX n_desc;"
+      "INSERT INTO b VALUES ('in', 1); COMMIT");
+  source.write_some();
+  source.caught_up();
+  CHECK(definitions() ==
+        "CREATE INDEX both_m ON public.a USING btree (n, m)\n"
+        "CREATE INDEX n_of_b ON public.b USING btree (n)\n");
+  CHECK(source.status()["resyncs"] == 0);
+  source.write("CREATE UNIQUE INDEX n_once ON b(n) WHERE n > 1000000");
+  source.caught_up();
+  CHECK(source.status()["resyncs"] == 1);
+  source.write("REPLACE INTO b VALUES ('x', 1000001); REPLACE INTO b VALUES ('y', 1000001)");
+  source.caught_up();
+  // Its probes go with it: they would fail, or log for nothing.
+  source.write("DROP INDEX n_once");
+  source.caught_up();
+  CHECK(source.status()["resyncs"] == 1);
+  CHECK(sqlite(source.file(),
+               "SELECT name FROM sqlite_master WHERE type = 'trigger' AND sql LIKE '%1000000%'")
+            .empty());
+  source.write("REPLACE INTO b VALUES ('x', 1000001); REPLACE INTO b VALUES ('y', 1000001)");
+  source.caught_up();
+  // More happened than an index: counted, and read anew.
+  source.write(
+      "BEGIN IMMEDIATE; DROP TRIGGER _lockstep_1_update; UPDATE a SET n = n + 1;" +
+      sqlite(source.file(), "SELECT sql FROM sqlite_master WHERE name = '_lockstep_1_update'")
+          .at(0) +
+      "; CREATE INDEX n_again ON a(n); COMMIT");
+  source.caught_up();
+  CHECK(source.status()["resyncs"] == 2);
   source.stop();
 }
 

@@ -156,10 +156,11 @@ TEST_CASE("assess prints a page and an HTML page with nothing from elsewhere", "
   const std::string html = folder.file("page.html");
   const Outcome outcome = lockstep({"assess", file, "--html", html, "--columns"});
   require_code(outcome, 3);
-  for (const char* part : {"Blockers (1)", "LS-A101  <script>alert(1)</script>.v", "for example: ",
-                           R"("columns": { "<script>alert(1)</script>.v": { "type": "literal" } })",
-                           "at DATETIME -> text", "Views   not carried: seen", "give TARGET",
-                           "1 blocker. lockstep run would refuse"})
+  for (const char* part :
+       {"Blockers (1)", "LS-A101  <script>alert(1)</script>.v: mixes", "(id=1, 'x')",
+        R"("columns": { "<script>alert(1)</script>.v": { "type": "literal" } })",
+        "at DATETIME -> text", "Views   not carried: seen", "give TARGET",
+        "1 blocker. lockstep run would refuse"})
     CHECK(has(outcome.output, part));
   const std::string page = contents(html);
   CHECK(has(page, "&lt;script&gt;alert(1)&lt;/script&gt;"));

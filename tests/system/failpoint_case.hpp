@@ -111,7 +111,9 @@ class StruckMigration {
   }
 
   static bool is_capture(const std::string& point) {
-    return point.starts_with("cap.") || point == "snap.chunk_read" || point == "snap.chunk_sent";
+    return point.starts_with("cap.") || point == "snap.chunk_read" || point == "snap.chunk_sent" ||
+           point == "verify.wanted" || point == "verify.handed_over" ||
+           point == "verify.range_read";
   }
 
   /// Starts what is not running; `armed` goes to the side that `point` is on.
@@ -150,6 +152,7 @@ class StruckMigration {
     Process& process = **struck_process_;
     must(wait_until(
              [&] {
+               if (is_of_verify(strike.point)) ask_for_pass();
                return (contents(trace_)).find(mark) != std::string::npos || !process.running();
              },
              40s, 10ms),
@@ -173,6 +176,26 @@ class StruckMigration {
       process.signal(SIGCONT);
     }
     goes_on(strike);
+    if (is_of_verify(strike.point)) prove_equal();
+  }
+
+  static bool is_of_verify(const std::string& point) { return point.starts_with("verify."); }
+
+  /// One pass after the other; what becomes of those that are struck is not asked here.
+  void ask_for_pass() {
+    if ((asker_ && asker_->running()) || target_n() < 0) return;
+    asker_ = start_lockstep({"verify", file_, dsn_});
+  }
+
+  /// A pass that was struck went on or was begun anew, and another one finds both sides equal.
+  void prove_equal() {
+    asker_.reset();
+    const Outcome proof = run({LOCKSTEP_BINARY, "verify", file_, dsn_});
+    must(proof.status.code == 0, "verify after it says: " + everything(proof));
+    must(server_.value("SELECT count(*) FROM lockstep.verify_passes WHERE state IN ('different', "
+                       "'failed')",
+                       script_.name) == "0",
+         "a pass that was struck came to another end than equal");
   }
 
   void give_it_something_to_prune() {
@@ -247,6 +270,11 @@ class StruckMigration {
       end(**process);
       reap(*process);
     }
+    must(
+        server_.value("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated AND "
+                      "connamespace = 'public'::regnamespace",
+                      script_.name) == "2",
+        "foreign keys are missing or not valid on the target");
     must(sqlite(file_, "PRAGMA integrity_check") == std::vector<std::string>{"ok"},
          "the source is damaged");
     must(sqlite(file_, "SELECT max(seq) - min(seq) + 1 - count(*) FROM _lockstep_changes") ==
@@ -301,7 +329,7 @@ class StruckMigration {
   std::string file_, endpoint_, trace_, last_words_;
   int traces_ = 0;
   Struck struck_;
-  std::unique_ptr<Process> writer_, observer_, run_, capture_, apply_;
+  std::unique_ptr<Process> writer_, observer_, run_, capture_, apply_, asker_;
   std::unique_ptr<Process>* struck_process_ = nullptr;
 };
 

@@ -21,10 +21,10 @@ class Followed {
            "INSERT INTO b VALUES ('a', 1), ('b', 2)");
   }
 
-  void start(const std::vector<std::string>& more = {}) {
+  void start(const std::vector<std::string>& more = {}, ProcessOptions options = {}) {
     std::vector<std::string> arguments{"run", file_, dsn_, "--quiet"};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    process_ = start_lockstep(arguments);
+    process_ = start_lockstep(arguments, std::move(options));
   }
   void start_and_catch_up() {
     start();

@@ -122,6 +122,29 @@ TEST_CASE("a hook whose COMMIT loses lockstep, or its answer, runs once or is na
   require_equal(hooked.file(), hooked.dsn());
 }
 
+TEST_CASE("a hook that waits for a lock is waited for, by name, and so is who waits for the copy",
+          "[system]") {
+  const Hooked hooked("locked");
+  auto keeper = postgres::Connection::open(postgres::parse_dsn(hooked.dsn()), "keeper");
+  keeper.exec("BEGIN; LOCK TABLE public.gate_snapshot");
+  const auto following = hooked.start();
+  static_cast<void>(hooked.at_gate("gate_snapshot"));
+  require_code(lockstep({"wait", hooked.file(), "--for", "caught-up", "--timeout", "300ms"}), 6);
+  nlohmann::json awaited;
+  REQUIRE(wait_until(
+      [&] {
+        awaited =
+            nlohmann::json::parse(lockstep({"status", hooked.file(), "--json"}).output)["awaited"];
+        return awaited.is_object();
+      },
+      20s));
+  CHECK(awaited["code"] == "LS-T233");
+  CHECK(following->running());
+  keeper.exec("COMMIT");
+  CHECK(following->wait_or_throw(30s) == ExitStatus{.code = 0});
+  CHECK(hooked.log() == kOnce);
+}
+
 // Half of it would stay, and nobody could tell whether the other half had been.
 TEST_CASE("a hook that ends the transaction it is in is refused by name, and nothing of it stays",
           "[system]") {

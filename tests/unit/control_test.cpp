@@ -6,67 +6,16 @@
 #include <random>
 
 #include "tests/support/seed.hpp"
+#include "tests/unit/sample_values.hpp"
 
 namespace lockstep::wire {
 namespace {
-
-using std::string_literals::operator""s;
 
 Position sample_position(std::int64_t seq) {
   Position position{{}, seq, -77'120'934};
   for (std::size_t i = 0; i < position.era.bytes.size(); ++i)
     position.era.bytes[i] = static_cast<std::uint8_t>(i * 17);
   return position;
-}
-
-Value null() {
-  return Value(ValueView{});
-}
-Value integer(std::int64_t value) {
-  return Value({ValueClass::integer, value, 0, {}});
-}
-Value real(double value) {
-  return Value({ValueClass::real, 0, value, {}});
-}
-Value text(std::string_view bytes) {
-  return Value({ValueClass::text, 0, 0, bytes});
-}
-Value blob(std::string_view bytes) {
-  return Value({ValueClass::blob, 0, 0, bytes});
-}
-
-bool same_key(const std::vector<Value>& a, const std::vector<Value>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const Value& x, const Value& y) { return same_value(x.view(), y.view()); });
-}
-
-std::vector<Value> every_kind_of_value() {
-  using Int = std::numeric_limits<std::int64_t>;
-  using Real = std::numeric_limits<double>;
-  return {null(),
-          integer(0),
-          integer(-1),
-          integer(Int::min()),
-          integer(Int::max()),
-          real(0.0),
-          real(-0.0),
-          real(0.1),
-          real(Real::infinity()),
-          real(-Real::infinity()),
-          real(Real::denorm_min()),
-          real(Real::quiet_NaN()),
-          text(""),
-          text("plain"),
-          text("quotes \" ' \\ and \n newline"),
-          text("gr\xc3\xbc\xc3\x9f \xf0\x9f\x90\x98"),
-          text("NUL\0inside"s),
-          text("not \xff UTF-8 \xc3"),
-          text("\xed\xa0\x80 surrogate"),
-          text("\xc0\xaf overlong"),
-          text("{\"hex\":\"00\"}"),
-          blob(""),
-          blob("\0\x01\xfe\xff"s),
-          blob("text in a blob")};
 }
 
 TablePlan sample_plan() {
@@ -157,16 +106,6 @@ void check_same(const TablePlan& a, const TablePlan& b) {
   CHECK(fingerprint(a.shape) == fingerprint(b.shape));
 }
 
-/// LS-W504 and its text, or nothing.
-std::string refusal_of(const std::function<void()>& action) {
-  try {
-    action();
-    return {};
-  } catch (const Error& error) {
-    return error.what();
-  }
-}
-
 TEST_CASE("hello comes back with and without a position") {
   const Hello empty = decode_hello(encode_hello({"shop", "uuid", {}}));
   CHECK(empty.migration == "shop");
@@ -221,49 +160,6 @@ TEST_CASE("a plan that names columns it does not have is refused") {
   CHECK_THAT(refuses([](TablePlan& plan) { plan.shape.rowid_alias = 99; }), Contains("LS-W504"));
   CHECK_THAT(refuses([](TablePlan& plan) { plan.shape.indexes[0].terms[0].column = 4; }),
              Contains("LS-W504"));
-}
-
-TEST_CASE("a key is the same to the last bit after a trip through JSON") {
-  const std::vector<Value> key = every_kind_of_value();
-  CHECK(same_key(decode_key(encode_key(key)), key));
-  for (const Value& value : key) {
-    CAPTURE(describe(value.view()), encode_key({value}));
-    CHECK(same_key(decode_key(encode_key({value})), {value}));
-  }
-  CHECK(decode_key(encode_key({})).empty());
-}
-
-TEST_CASE("a key in JSON is a list of class and value, safe for jsonb") {
-  CHECK(encode_key({null(), integer(-5), real(1.5), text("a\"b"), text("\0"s), blob("\x0f"s)}) ==
-        R"([["null",null],["integer",-5],["real","3ff8000000000000"],["text","a\"b"],)"
-        R"(["text",{"hex":"00"}],["blob","0f"]])");
-}
-
-TEST_CASE("a key that no encoder wrote is refused") {
-  for (const char* json : {"",
-                           "{}",
-                           "[",
-                           "[1]",
-                           "[[]]",
-                           R"([["null"]])",
-                           R"([["null",1]])",
-                           R"([["integer",1.5]])",
-                           R"([["integer","1"]])",
-                           R"([["integer",9223372036854775808]])",
-                           R"([["real",1.5]])",
-                           R"([["real","3ff8"]])",
-                           R"([["real","3FF8000000000000"]])",
-                           R"([["text",1]])",
-                           R"([["text",{"hex":"0"}]])",
-                           R"([["text",{}]])",
-                           R"([["blob","0g"]])",
-                           R"([["date","x"]])",
-                           R"([["null",null,null]])",
-                           "\xff"}) {
-    CAPTURE(json);
-    CHECK_THAT(refusal_of([&] { static_cast<void>(decode_key(json)); }),
-               Catch::Contains("LS-W504") && Catch::Contains("cursor"));
-  }
 }
 
 TEST_CASE("copy requests tell a table from its start and from its middle apart") {

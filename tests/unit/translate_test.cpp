@@ -51,6 +51,29 @@ TEST_CASE("conditions are spelled for PostgreSQL") {
         "(lower(\"a\" COLLATE \"C\") LIKE lower(E'x\\\\%' COLLATE \"C\") ESCAPE '')");
 }
 
+TEST_CASE(
+    "a boolean is 0 or 1, and of what is spelled otherwise there it counts whether it is NULL") {
+  const TablePlan flags = plan_of(
+      1,
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, active BOOLEAN, gone DATETIME, j JSON DEFAULT '{}', "
+      "bad JSON DEFAULT '{')",
+      {kBigint, ColumnType::boolean, ColumnType::timestamp, ColumnType::json, ColumnType::json});
+  const auto sql = [&](const std::string& text) {
+    const apply::Translation translation = apply::translate_condition(flags, text);
+    return translation.sql.empty() ? translation.why : translation.sql;
+  };
+  CHECK(sql("active") == R"("active")");
+  CHECK(sql("active = 1 AND gone IS NULL") == R"(("active" AND ("gone" IS NULL)))");
+  CHECK(sql("NOT active = false") == R"((NOT (NOT "active")))");
+  CHECK(sql("active IN (0, 1)") == R"(((NOT "active") OR "active"))");
+  CHECK(sql("active > 0") == R"((("active")::int > 0))");
+  CHECK(sql("active = 2") == R"((("active")::int = 2))");
+  CHECK(sql("active = '1'") == "it compares different types");
+  CHECK(sql("gone > '2024'") == "column gone is timestamp without time zone");
+  CHECK(apply::translate_default(flags, 3).sql == "'{}'::json");
+  CHECK_THAT(apply::translate_default(flags, 4).why, Contains("no value of type json"));
+}
+
 TEST_CASE("what does not surely mean the same is not translated, and says why") {
   CHECK_THAT(why("a = 5"), Contains("different types"));
   CHECK_THAT(why("n = '5'"), Contains("different types"));

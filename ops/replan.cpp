@@ -1,0 +1,34 @@
+#include "ops/replan.hpp"
+
+#include <utility>
+
+#include "capture/lookups.hpp"
+#include "capture/triggers.hpp"
+#include "link/sqlite/shape.hpp"
+#include "model/bad_value.hpp"
+#include "snapshot/census.hpp"
+
+namespace lockstep::ops {
+
+snapshot::Planned plan_as_it_is(sqlite::Database& database, const TableShape& shape,
+                                std::uint32_t id, const TablePlan* before,
+                                const capture::Installed& installed) {
+  const TableRules rules =
+      installed.choice ? rules_of(installed.choice->rules, shape) : TableRules();
+  snapshot::Planned planned;
+  planned.problems = snapshot::shape_problems(shape, rules);
+  for (std::string& problem : snapshot::rule_problems(shape, rules))
+    planned.problems.push_back(std::move(problem));
+  std::vector<std::string> capture = capture::capture_problems(shape);
+  if (capture.empty()) capture = capture::lookup_problems(database, shape);
+  planned.problems.insert(planned.problems.end(), capture.begin(), capture.end());
+  if (!planned.problems.empty()) return planned;
+  const TableCensus census = snapshot::take_census(
+      database, shape, {}, [](std::uint64_t) {}, rules);
+  planned = snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, shape.name),
+                                 rules, choices_for({}, shape, before, installed.on_bad_value));
+  planned.plan.personal = personal_for({}, shape, before);
+  return planned;
+}
+
+}  // namespace lockstep::ops
