@@ -68,10 +68,11 @@ void TargetVerifier::look_for_pass(postgres::Connection& ledger) {
   constexpr Milliseconds kEvery{500};
   if (steady_now() < looked_at_ + kEvery) return;
   looked_at_ = steady_now();
-  if (!std::exchange(records_made_, true)) {
+  if (!records_made_) {
     verify::create_records(ledger);
     verify::create_query_records(ledger);
     show_results(ledger);
+    records_made_ = true;  // only now: the server may be gone in the middle
   }
   look_for_queries(ledger);
   {

@@ -35,6 +35,8 @@ class TargetVerifier {
   /// What goes to capture, and what comes from it.
   [[nodiscard]] BarrierMail& mail() { return mail_; }
 
+  /// Another connection to the target, perhaps to a server that did not get all before a failover.
+  void reconnected() { records_made_ = false; }
   /// Begins the pass that is due, if any; asks at most every half second.
   void look_for_pass(postgres::Connection& ledger);
   /// Everything up to the barrier has been applied and nothing behind it: opens the read view.

@@ -110,6 +110,7 @@ void TargetWorker::connect() {
     own_backend_ = fresh.backend_pid();
     const std::lock_guard lock(connection_mutex_);
     connection_.emplace(std::move(fresh));
+    verifier_.reconnected();
     LOCKSTEP_FAILPOINT("apply.reconnect");
   }
   end_left_behind(*connection_);
