@@ -291,10 +291,9 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
                  .todo = "lockstep run SOURCE TARGET starts one"});
   postgres::Connection target =
       postgres::Connection::open(postgres::parse_dsn(request.target), "verify");
-  if (observe(path).running && request.continuous)
-    return verify_for_ever(path, installed->migration, target, request, screen);
   if (observe(path).running)
-    return verify_running(path, installed->migration, target, request, screen);
+    return (request.continuous ? verify_for_ever : verify_running)(path, installed->migration,
+                                                                   target, request, screen);
   if (request.repair) throw_repair_needs_a_follower();
   if (request.continuous) throw_needs_a_follower("--continuous");
   if (request.sample > 0) throw_needs_a_follower("--sample");

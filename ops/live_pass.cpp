@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <thread>
+#include <utility>
 
 #include "model/clock.hpp"
 #include "ops/observe.hpp"
@@ -22,14 +23,28 @@ constexpr Milliseconds kTakenUpWithin{15'000};
                .todo = "verify again once that is mended"});
 }
 
+std::uint64_t rows_of(postgres::Connection& target, std::int64_t pass) {
+  std::uint64_t rows = 0;
+  for (const verify::TableRecord& record : verify::read_records(target, pass))
+    rows += record.source_rows;
+  return rows;
+}
+
 // The pass of a running lockstep, from its request to its end.
-verify::Pass wait_for_pass(const std::string& path, postgres::Connection& target, std::int64_t id,
-                           Screen& screen) {
-  const Deadline deadline(kTakenUpWithin);
+verify::Pass wait_for_pass(const std::string& path, postgres::Connection& target,
+                           const std::string& migration, std::int64_t id, Screen& screen) {
+  Deadline deadline(kTakenUpWithin);
+  std::uint64_t rows_before = 0;  // compared by the one that is before us
   for (int look = 1;; ++look) {
     const auto pass = verify::read_pass(target, id);
     check(pass.has_value(), "a pass that was asked for is on record");
     if (verify::is_over(pass->state)) return *pass;
+    // Another one before it may take as long as it likes, if it gets on.
+    if (pass->state == verify::PassState::requested && deadline.passed()) {
+      const auto first = verify::next_pass(target, migration);
+      const std::uint64_t now = first && first->id != id ? rows_of(target, first->id) : 0;
+      if (now != std::exchange(rows_before, now)) deadline = Deadline(kTakenUpWithin);
+    }
     const bool waits = pass->state == verify::PassState::requested && deadline.passed();
     const bool alone = look % 20 == 0 && !observe(path).running;
     // One that was taken up goes on with the next lockstep: what it has proven is on record.
@@ -67,7 +82,7 @@ verify::Pass run_live_pass(const std::string& path, postgres::Connection& target
     std::this_thread::sleep_for(Milliseconds{50});
   }
   const std::int64_t id = verify::request_pass(target, migration, request);
-  const verify::Pass pass = wait_for_pass(path, target, id, screen);
+  const verify::Pass pass = wait_for_pass(path, target, migration, id, screen);
   screen.end_progress();
   if (pass.state == verify::PassState::failed) throw_pass_failed(pass);
   return pass;

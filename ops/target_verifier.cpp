@@ -209,17 +209,11 @@ void TargetVerifier::rest(Milliseconds time, const std::stop_token& stop) {
   const Deadline deadline(time);
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested() && !urgent_ && !queries_wait_) {
-    const bool late = is_late();
+    const bool late = verify::is_too_late(continuous_.pace, board_.lag_ms());
     if (deadline.passed() && !late) return;
     came_.wait_for(lock, stop, late ? kLookAtLagEvery : std::min(kLookAtLagEvery, deadline.left()),
                    [&] { return urgent_ || queries_wait_; });
   }
-}
-
-bool TargetVerifier::is_late() const {
-  const auto lag_ms = board_.lag_ms();
-  return continuous_.pace.lag_max > Milliseconds{0} && lag_ms &&
-         *lag_ms > static_cast<double>(continuous_.pace.lag_max.count());
 }
 
 void TargetVerifier::open_connections() {

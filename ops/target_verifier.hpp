@@ -54,7 +54,6 @@ class TargetVerifier {
   void serve_queries_alone(const std::stop_token& stop);
   void fail_pass(const verify::Pass& pass, const Error& error);
   void rest(Milliseconds time, const std::stop_token& stop);
-  [[nodiscard]] bool is_late() const;
   /// What earlier passes proved, also of an earlier process.
   void show_results(postgres::Connection& ledger);
   void ask_if_due(postgres::Connection& ledger);

@@ -25,6 +25,11 @@ Milliseconds rest_after(const PaceLimits& limits, std::uint64_t rows, Millisecon
   return Milliseconds(std::llround(std::min(rest, kRestMsMax)));
 }
 
+bool is_too_late(const PaceLimits& limits, std::optional<double> lag_ms) {
+  return limits.lag_max > Milliseconds{0} && lag_ms &&
+         *lag_ms > static_cast<double>(limits.lag_max.count());
+}
+
 std::uint32_t rows_at_once(const PaceLimits& limits) {
   if (limits.rows_per_second == 0) return 0;
   return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(

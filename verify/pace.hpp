@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "model/clock.hpp"
 
@@ -22,6 +23,9 @@ struct PaceLimits {
 /// How long to rest after a range of so many rows that took `busy` on both sides together.
 [[nodiscard]] Milliseconds rest_after(const PaceLimits& limits, std::uint64_t rows,
                                       Milliseconds busy);
+
+/// True: changes come too late for a pass to go on. `lag_ms`: nothing if none came yet.
+[[nodiscard]] bool is_too_late(const PaceLimits& limits, std::optional<double> lag_ms);
 
 /// How many rows the next range may have, so that rests come often; 0: as many as the time allows.
 [[nodiscard]] std::uint32_t rows_at_once(const PaceLimits& limits);

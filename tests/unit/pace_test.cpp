@@ -36,4 +36,12 @@ TEST_CASE("a pass compares no more rows in a second than it may") {
   CHECK(rows_at_once({.rows_per_second = 1, .busy_share = 1, .lag_max = 0ms}) == 1);
 }
 
+TEST_CASE("a pass rests while changes come too late") {
+  const PaceLimits limits{.rows_per_second = 0, .busy_share = 0.1, .lag_max = 5'000ms};
+  CHECK_FALSE(is_too_late(limits, std::nullopt));
+  CHECK_FALSE(is_too_late(limits, 5'000.0));
+  CHECK(is_too_late(limits, 5'000.5));
+  CHECK_FALSE(is_too_late({.rows_per_second = 0, .busy_share = 0.1, .lag_max = 0ms}, 1e9));
+}
+
 }  // namespace lockstep::verify
