@@ -162,7 +162,7 @@ void ask_hooks(const SwitchRequest& request, const switchover::SwitchPlace& plac
       (request.direction == Direction::forward ? "/pre-cutover.d" : "/pre-rollback.d");
   for (const HookRun& run : run_hooks(folder, variables_for(request, place), true))
     if (run.exit_code != 0)
-      throw Error({.code = "LS-X610",
+      throw Error({.code = "LS-X620",
                    .exit = ExitCode::precondition,
                    .what = fmt::format("{} said no", run.program),
                    .why = fmt::format("it ended with {}", run.exit_code),
@@ -220,7 +220,7 @@ Switched move(Coordinator& coordinator, const SwitchRequest& request, Screen& sc
   const switchover::Sides now = coordinator.look();
   const switchover::Side& gained = gainer(now, request.direction);
   if (gained.role == switchover::Role::primary) return {request.direction, gained.attempt, 0};
-  throw Error({.code = "LS-X611",
+  throw Error({.code = "LS-X621",
                .exit = ExitCode::unreachable,
                .what = fmt::format("the {} was taken back", to_string(request.direction)),
                .why = "the connection to PostgreSQL was lost in the middle of it",

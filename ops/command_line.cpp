@@ -376,10 +376,9 @@ int run_command_line(int argc, char** argv, Signals& signals) {
   add_schema(commands.app, commands.arguments.json, commands.chosen);
   add_ddl(commands.app, commands.arguments.json, commands.chosen);
   add_quarantine(commands.app, commands.arguments.json, commands.chosen);
-  add_switch(
-      commands.app, commands.arguments, signals,
-      [&commands](CLI::App& command) { add_sides(command, commands.arguments); }, commands.chosen,
-      commands.stops_by_itself);
+  const auto sides = [&commands](CLI::App& one) { add_sides(one, commands.arguments); };
+  add_switch(commands.app, commands.arguments, signals, sides, commands.chosen,
+             commands.stops_by_itself);
   add_demo(commands);
   add_keys(commands.app, commands.arguments.keys, [&commands] {
     commands.arguments.json = commands.arguments.keys.json;

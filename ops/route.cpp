@@ -20,7 +20,7 @@ namespace lockstep::ops {
 namespace {
 
 [[noreturn]] void throw_unwritable(const std::string& file) {
-  throw Error({.code = "LS-X614",
+  throw Error({.code = "LS-X622",
                .exit = ExitCode::precondition,
                .what = fmt::format("{} cannot be written", file),
                .why = std::strerror(errno),

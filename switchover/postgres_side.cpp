@@ -270,7 +270,9 @@ bool WritersHeld::fence(std::int64_t attempt) {
                                 "{0} AND role = 'fenced')){1}",
                                 attempt, ours))
               .affected() == 1 &&
-      connection_.exec("UPDATE lockstep.ledger SET role = 'fenced' WHERE role <> 'replica'" + ours)
+      connection_
+              .exec(fmt::format(
+                  "UPDATE lockstep.ledger SET role = 'fenced' WHERE role <> 'replica'{}", ours))
               .affected() == 1;
   if (!both) return false;
   held_ = false;

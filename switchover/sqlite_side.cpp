@@ -97,7 +97,7 @@ Side read_sqlite_side(Database& database) {
   const auto role = parse_role(row.text(0));
   const auto decision = parse_decision(row.text(3));
   if (role && decision) return {*role, row.integer(1), row.integer(2), *decision};
-  throw Error({.code = "LS-X615",
+  throw Error({.code = "LS-X623",
                .exit = ExitCode::stopped,
                .what = fmt::format("{} says role {} and decision {}", kSwitchTable, row.text(0),
                                    row.text(3)),
