@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include "ops/progress.hpp"
 #include "ops/switch_hooks.hpp"
 #include "switchover/fence_sql.hpp"
+#include "verify/record.hpp"
 
 namespace lockstep::ops {
 
@@ -27,10 +27,10 @@ std::int64_t number_in(const json& object, const char* member) {
   return found != object.end() && found->is_number() ? found->get<std::int64_t>() : 0;
 }
 
-std::string age_text(std::int64_t us) {
-  constexpr std::int64_t kSecond = 1'000'000, kMinute = 60 * kSecond;
-  return us < 2 * kMinute ? fmt::format("{} s ago", us / kSecond)
-                          : fmt::format("{} min ago", us / kMinute);
+std::string age_text(Milliseconds age) {
+  constexpr std::int64_t kSecond = 1'000, kMinute = 60 * kSecond;
+  return age.count() < 2 * kMinute ? fmt::format("{} s ago", age.count() / kSecond)
+                                   : fmt::format("{} min ago", age.count() / kMinute);
 }
 
 /// Looks at one migration for one direction; every function adds the gates of one kind.
@@ -93,27 +93,16 @@ class Gates {
     if (limits_.verify_max_age.count() == 0) return;
     std::string found = "never compared";
     bool clean = false;
-    const json verified = status_.value("verified", json());
-    if (verified.is_object()) {
-      const std::int64_t ended_us = ended_of(verified);
-      const std::int64_t age_us = wall_now_us() - ended_us;
-      clean = verified.value("state", "") == "equal" && verified.value("all", false) &&
-              age_us <= limits_.verify_max_age.count() * 1'000;
-      found = fmt::format("{}{}, {}", verified.value("state", "?"),
-                          verified.value("all", false) ? "" : " (chosen tables only)",
-                          age_text(age_us));
+    const auto last = verify::last_result(coordinator_.postgres(), coordinator_.place().migration);
+    if (last) {
+      clean = last->state == verify::PassState::equal && last->all &&
+              last->age <= limits_.verify_max_age;
+      found = fmt::format("{}{}, {}", verify::to_string(last->state),
+                          last->all ? "" : " (chosen tables only)", age_text(last->age));
     }
     add({"compared", clean, found,
          fmt::format("equal, at most {} min ago", limits_.verify_max_age.count() / 60'000),
          "lockstep verify SOURCE TARGET"});
-  }
-
-  // status prints it to the second.
-  static std::int64_t ended_of(const json& verified) {
-    std::tm time{};
-    const std::string text = verified.value("ended", "");
-    if (::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &time) == nullptr) return 0;
-    return static_cast<std::int64_t>(::timegm(&time)) * 1'000'000;
   }
 
   void rows_aside() {
