@@ -58,7 +58,11 @@ void keep_choices(sqlite::Database& database, const Installed& what);
 
 /// Takes every trigger and table of ours out in one IMMEDIATE transaction, triggers first. Returns
 /// how many objects went; 0 if there were none. Needs nothing but the file.
-std::size_t remove(sqlite::Database& database);
+enum class Fence {
+  goes,   ///< the application may write here again
+  stays,  ///< it went to PostgreSQL for good: only what captures changes goes
+};
+std::size_t remove(sqlite::Database& database, Fence fence = Fence::goes);
 
 /// What is no longer as it was installed.
 struct Drift {
