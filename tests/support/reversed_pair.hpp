@@ -99,6 +99,7 @@ class ReversedPair {
 
   CapturedSource& source() { return source_; }
   FollowedTarget& target() { return target_; }
+  [[nodiscard]] const FollowedTarget& target() const { return target_; }
 
  private:
   static bool install(CapturedSource& source, const RuleSet& rules) {

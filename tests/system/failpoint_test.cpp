@@ -22,7 +22,9 @@ std::vector<std::string> all_points() {
   std::vector<std::string> points;
   std::istringstream lines(contents(LOCKSTEP_SOURCE_DIR "/tests/data/failpoints.txt"));
   for (std::string line; std::getline(lines, line);)
-    if (!line.empty() && line[0] != '#') points.push_back(line.substr(0, line.find(' ')));
+    // Those of the way back have a sweep of their own, in db/reverse_faults_test.
+    if (!line.empty() && line[0] != '#' && !line.starts_with("rev."))
+      points.push_back(line.substr(0, line.find(' ')));
   return points;
 }
 
