@@ -51,6 +51,11 @@ class ReverseFeed {
   ReverseRound round_and_keep_view();
   void end_view();
 
+  /// Somebody has decided, after LS-X611 or LS-X612, that PostgreSQL is right: SQLite takes up its
+  /// position, and the next round reads every table anew. What only SQLite has goes then. Throws
+  /// LS-X610 like round().
+  void start_over();
+
  private:
   struct Touched {
     std::int64_t changes = 0;

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "link/sqlite/replica.hpp"
 #include "tests/support/fault.hpp"
 #include "tests/support/reversed_pair.hpp"
 #include "tests/support/wait_until.hpp"
@@ -165,7 +166,15 @@ TEST_CASE("another history is not written over") {
   refused("reverse_target = '12345' || reverse_target", "LS-X612");
   saw_fault("R11",
             "HALT: LS-X611 or LS-X612 when PostgreSQL lost what SQLite has, nothing is written");
-  pair.sql("UPDATE lockstep.ledger SET role = 'replica'");
+  // Somebody decides that PostgreSQL is right: what only SQLite has goes.
+  sqlite_says("reverse_number = 9, reverse_identity = 9");
+  pair.source().app().exec("DROP TRIGGER fence_1; INSERT INTO a VALUES (77, 'only here', 1)");
+  CHECK(code_of_round(*feed) == "LS-X611");
+  feed->feed.start_over();
+  CHECK(feed->round().anything);
+  CHECK(pair.lite("SELECT count(*) FROM a WHERE id = 77") == "0");
+  CHECK(pair.difference() == "");
+  pair.sql("UPDATE a SET n = 8 WHERE id = 1; UPDATE lockstep.ledger SET role = 'replica'");
   CHECK(code_of_round(*feed) == "LS-X610");
   pair.sql("UPDATE lockstep.ledger SET role = 'fenced'");
   CHECK(feed->round().rows == 1);
@@ -199,6 +208,26 @@ TEST_CASE("SQLite or a table that is locked is waited for, and nothing is half d
   CHECK(feed->round().anything);
   CHECK(pair.lite("SELECT count(*) FROM a") == "0");
   saw_fault("R6", "WAIT: LS-S309 while SQLite is locked; PostgreSQL keeps the record");
+}
+
+TEST_CASE("the way back checkpoints alone, or not at all") {
+  const TempDir folder;
+  const std::string path = folder.file("app.db");
+  Application app(path);
+  app.exec(
+      "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE t(b BLOB); INSERT INTO t "
+      "VALUES (zeroblob(100000))");
+  sqlite::Database writing = sqlite::Database::open(path, sqlite::OpenMode::read_write);
+  const auto size = [&] { return std::filesystem::file_size(path); };
+  const auto empty = size();
+  CHECK(sqlite::checkpoint_alone(writing, 1 << 20, Milliseconds{0}));  // not that large yet
+  CHECK(size() == empty);
+  app.exec("BEGIN IMMEDIATE");
+  CHECK_FALSE(sqlite::checkpoint_alone(writing, 1'000, Milliseconds{0}));
+  CHECK(size() == empty);
+  app.exec("ROLLBACK");
+  CHECK(sqlite::checkpoint_alone(writing, 1'000, Milliseconds{0}));
+  CHECK(size() > empty + 100'000);
 }
 
 }  // namespace lockstep::test

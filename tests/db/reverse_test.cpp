@@ -1,7 +1,9 @@
 // The way back: what is committed on PostgreSQL comes into SQLite, once, as the application had it.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <random>
 #include <string>
 #include <vector>
@@ -502,6 +504,56 @@ TEST_CASE("rules that can be inverted go back, the others keep what did not chan
     pair.sql("UPDATE r SET y = '2.5' WHERE x = 'changed'; UPDATE renamed SET n = '1' WHERE id = 1");
     CHECK(feed->round().anything);
   }
+}
+
+// Prints what it costs: run it alone. Not in CI, where the machine is not its own.
+TEST_CASE("rows per second, and what a statement pays", "[.][bench]") {
+  ReversedPair pair(
+      server(),
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, price REAL, at DATETIME, n INT); "
+      "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 300000) "
+      "INSERT INTO t SELECT i, 'name ' || i, i / 7.0, '2024-01-02 03:04:05.123456', i FROM "
+      "c;");
+  const auto feed = pair.feed();
+  const auto seconds = [](const auto& action) {
+    const auto from = std::chrono::steady_clock::now();
+    action();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
+  };
+  const auto statement = [&](const std::string& what, const std::string& sql, bool logged) {
+    const double took =
+        seconds([&] { pair.sql((logged ? "" : "SET lockstep.applier = on; ") + sql); });
+    fmt::print("{:30} {} {:6.2f} s\n", what, logged ? "logged    " : "not logged", took);
+  };
+  const auto back = [&](const std::string& what) {
+    switchover::ReverseRound round;
+    const double took = seconds([&] { round = feed->round(); });
+    fmt::print("{:30} round      {:6.2f} s  {:8.0f} rows/s\n", what, took,
+               static_cast<double>(round.keys) / took);
+  };
+  statement("update 300,000", "UPDATE t SET n = n + 1", false);
+  pair.sql("VACUUM t");
+  statement("update 300,000", "UPDATE t SET n = n + 1", true);
+  back("update 300,000");
+  statement("delete 300,000", "CREATE TABLE kept AS SELECT * FROM t; DELETE FROM t", true);
+  back("delete 300,000");
+  statement("insert 300,000", "INSERT INTO t SELECT * FROM kept", true);
+  back("insert 300,000");
+  statement("truncate, insert 300,000", "TRUNCATE t; INSERT INTO t SELECT * FROM kept", true);
+  back("truncate, insert 300,000");
+  std::vector<double> rounds;
+  for (int i = 0; i < 500; ++i) {
+    pair.sql(fmt::format("UPDATE t SET n = 0 WHERE id = {}", 1 + i));
+    rounds.push_back(seconds([&] { feed->round(); }) * 1'000);
+  }
+  std::sort(rounds.begin(), rounds.end());
+  fmt::print("a round of one row: p50 {:.2f} ms, p99 {:.2f} ms\n", rounds[250], rounds[495]);
+  const double asked = seconds([&] {
+    for (int i = 0; i < 1'000; ++i)
+      CHECK_FALSE(switchover::reverse_log_has_changes(feed->reading, kMigration));
+  });
+  fmt::print("reverse_log_has_changes: {:.0f} us\n", asked * 1'000);
+  CHECK(pair.difference() == "");
 }
 
 }  // namespace lockstep::test
