@@ -124,7 +124,7 @@ void ReverseFeed::begin_reading(bool every_table) {
     }
   }
   std::string sql =
-      "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = 2000";
+      "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = 1000";
   sql += changes <= kLookupsMax
              ? "; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
              : "; SET LOCAL jit = off";

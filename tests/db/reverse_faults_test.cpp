@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -98,6 +99,28 @@ TEST_CASE("what PostgreSQL could still lose does not come into SQLite") {
   feed->round();
   CHECK(pair.difference() == "");
   CHECK(pair.is_quiet());
+}
+
+// A table looks empty to snapshots that are older than its TRUNCATE.
+TEST_CASE("nobody truncates a table between the snapshot of a round and the reading of its rows") {
+  ReversedPair pair(server(), kTables);
+  const TempDir folder;
+  pair.sql("UPDATE a SET n = 5");
+  Process round(
+      {std::filesystem::read_symlink("/proc/self/exe").string(), "[one_round]"},
+      {.environment = {"ROUND_DSN=" + pair.target().dsn(), "ROUND_FILE=" + pair.source().path(),
+                       "LOCKSTEP_FAILPOINTS=rev.read=block:" + folder.file("go"),
+                       "LOCKSTEP_FAILPOINT_TRACE=" + folder.file("trace")}});
+  REQUIRE(wait_until([&] { return std::filesystem::exists(folder.file("trace")); },
+                     std::chrono::seconds{20}));
+  CHECK_THROWS_WITH(pair.sql("SET lock_timeout = '50ms'; TRUNCATE a"),
+                    Catch::Contains("lock timeout"));
+  pair.sql("UPDATE a SET n = 6 WHERE id = 1");  // others go on
+  std::ofstream(folder.file("go")) << "on\n";
+  REQUIRE(round.wait_or_throw(std::chrono::seconds{20}) == ExitStatus{.code = 0});
+  CHECK(pair.lite("SELECT group_concat(n) FROM a") == "5,5,5");
+  CHECK(pair.feed()->round().keys == 1);
+  CHECK(pair.difference() == "");
 }
 
 TEST_CASE("two feeds at once do each change once") {
