@@ -9,6 +9,7 @@
 #include "ops/commands.hpp"
 #include "ops/migration_lock.hpp"
 #include "ops/names.hpp"
+#include "switchover/reverse_log.hpp"
 
 namespace lockstep::ops {
 
@@ -25,6 +26,7 @@ void remove_from_target(const std::string& text, const std::string& migration, S
   }
   take_migration_lock(connection, ledger->target_schema);
   apply::remove_guard(connection, migration, ledger->target_schema);
+  switchover::remove_reverse_log(connection, migration, ledger->target_schema);
   for (const std::string& sentence :
        apply::undo_make_way(connection, migration, ledger->target_schema))
     screen.note(Note{"LS-T232", "", sentence});
