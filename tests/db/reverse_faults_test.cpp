@@ -233,6 +233,20 @@ TEST_CASE("SQLite or a table that is locked is waited for, and nothing is half d
   saw_fault("R6", "WAIT: LS-S309 while SQLite is locked; PostgreSQL keeps the record");
 }
 
+TEST_CASE("in journal mode a reader holds a round up, and the next one does it all") {
+  ReversedPair pair(server(), kTables, {}, "DELETE");
+  const auto feed = pair.feed();
+  feed->writing.set_busy_patience(Milliseconds{50});
+  pair.sql("UPDATE a SET n = 5 WHERE id = 1");
+  pair.source().app().exec("BEGIN; SELECT * FROM a");
+  CHECK(code_of_round(*feed) == "LS-S309");
+  pair.source().app().exec("COMMIT");
+  pair.sql("INSERT INTO a VALUES (9, 'z', 1)");
+  CHECK(feed->round().rows == 2);
+  CHECK(pair.difference() == "");
+  CHECK(pair.is_quiet());
+}
+
 TEST_CASE("the way back checkpoints alone, or not at all") {
   const TempDir folder;
   const std::string path = folder.file("app.db");
