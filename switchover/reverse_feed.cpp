@@ -182,10 +182,12 @@ void ReverseFeed::check_server(const SqliteEnd& here) {
   if (known && kinship(*known, *server_) != Kinship::same) throw another_server(*known, *server_);
 }
 
+// A key with NULL in it, which no join finds, has the table read anew: is there such a row still?
 // False: a table was touched between the locks and the snapshot.
 bool ReverseFeed::read_touched(bool every_table) {
   const Result rows = reading_.query(
-      "SELECT tbl, count(*), pg_catalog.bool_or(key IS NULL), "
+      "SELECT tbl, count(*), pg_catalog.bool_or(key IS NULL OR "
+      "pg_catalog.array_position(key, NULL::text) IS NOT NULL), "
       "pg_catalog.pg_current_wal_insert_lsn()::text FROM lockstep.changes WHERE migration = $1 "
       "GROUP BY tbl ORDER BY tbl",
       {migration_});

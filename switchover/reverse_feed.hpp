@@ -46,8 +46,9 @@ class ReverseFeed {
   ReverseRound round();
 
   /// The same, but keeps the REPEATABLE READ transaction open, so that `reading` shows exactly what
-  /// SQLite now holds. The log rows go with end_view(), which may throw like round(): what it did
-  /// not do then, the next round does.
+  /// SQLite now holds; until end_view() it keeps ALTER TABLE and TRUNCATE of the followed tables
+  /// waiting, and who comes after these. The log rows go with end_view(), which may throw like
+  /// round(): what it did not do then, the next round does.
   ReverseRound round_and_keep_view();
   void end_view();
 
