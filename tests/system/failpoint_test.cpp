@@ -18,12 +18,16 @@ namespace {
 
 using Random = std::mt19937_64;
 
+// Those of a cutover, a rollback and the way back are met by switchover_test and reverse_test.
+bool is_of_a_switch(const std::string& point) {
+  return point.starts_with("cut.") || point.starts_with("rb.") || point.starts_with("rev.");
+}
+
 std::vector<std::string> all_points() {
   std::vector<std::string> points;
   std::istringstream lines(contents(LOCKSTEP_SOURCE_DIR "/tests/data/failpoints.txt"));
   for (std::string line; std::getline(lines, line);)
-    // Those of the way back have a sweep of their own, in db/reverse_faults_test.
-    if (!line.empty() && line[0] != '#' && !line.starts_with("rev."))
+    if (!line.empty() && line[0] != '#' && !is_of_a_switch(line))
       points.push_back(line.substr(0, line.find(' ')));
   return points;
 }
