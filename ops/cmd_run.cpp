@@ -66,6 +66,24 @@ void print_summary(const Status& status, const Ending& ending, ExitCode code, Sc
   screen.result(fmt::format("take out  lockstep remove {}", shell_word(status.source)));
 }
 
+// The status says meanwhile what is waited for.
+Prepared prepared_in_the_end(const RunRequest& request, const std::string& path,
+                             sqlite::LockFile& lock, Screen& screen) {
+  const Signals::Through through;  // the census may take long, and keeps nothing
+  std::optional<Prepared> prepared;
+  Status status = starting_status(path);
+  prepare_again_and_again(
+      [&](Attempt& attempt) { prepared.emplace(prepare(request, attempt, screen)); },
+      [&](const Error& error) {
+        screen.note(waiting_note(error));
+        const std::int64_t since = status.awaited ? status.awaited->since_us : wall_now_us();
+        status.awaited = Awaited{error.code(), error.what(), since};
+        publish(lock, status, screen);
+      },
+      screen);
+  return std::move(*prepared);
+}
+
 }  // namespace
 
 ExitCode command_run(const RunRequest& request, Screen& screen, Signals& signals) {
@@ -73,10 +91,7 @@ ExitCode command_run(const RunRequest& request, Screen& screen, Signals& signals
   sqlite::LockFile lock = take_source(path, screen);
   try {
     publish(lock, starting_status(path), screen);
-    Prepared prepared = [&] {
-      const Signals::Through through;  // the census may take long, and keeps nothing
-      return prepare(request, screen);
-    }();
+    Prepared prepared = prepared_in_the_end(request, path, lock, screen);
     const std::string arguments = arguments_for(prepared);
     Board board(first_status(prepared));
     screen.note(fmt::format("following {} into {} (schema {})", path,
