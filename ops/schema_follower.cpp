@@ -307,7 +307,8 @@ std::vector<Note> follow_freely(const std::string& path, capture::Installed& ins
     if (!moves.asks.empty() && moves_on(path, moves.schema_version)) continue;
     {
       Database writing = Database::open(path, OpenMode::read_write);
-      if (!moves.step.empty() && !capture::take_over(writing, moves.schema_version, moves.step))
+      if (!moves.step.empty() &&
+          !capture::take_over(writing, moves.schema_version, moves.step, installed.schema_watch))
         continue;
       for (const capture::Drift& each : moves.asks)
         for (const TablePlan& plan : installed.tables)
