@@ -213,7 +213,7 @@ bool waits_for_all(Connection& connection, const std::string& migration) {
   return connection
       .query(
           "SELECT EXISTS (SELECT FROM lockstep.verify_passes WHERE migration = $1 AND state = "
-          "'requested' AND sample = 0 AND tables = '{}')",
+          "'requested' AND sample = 0 AND cardinality(tables) = 0)",
           {migration})
       .boolean(0, 0);
 }
