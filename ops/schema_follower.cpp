@@ -96,7 +96,12 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
   const TableShape now = sqlite::read_shape(database, plan.name());
   const ShapeChange change = shape_change(plan.shape, with_computed(plan.shape, now));
   if (change.same) {
-    moves.step.changed.push_back(plan);
+    TablePlan same = plan;
+    if (!plan.existing) {  // PostgreSQL's are made anew if they differ
+      same.shape.references = now.references;
+      same.shape.foreign_keys = now.foreign_keys;
+    }
+    moves.step.changed.push_back(std::move(same));
     moves.notes.push_back({"LS-S306", plan.name(), what_changed(change)});
     return;
   }

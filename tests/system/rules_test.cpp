@@ -201,6 +201,39 @@ TEST_CASE("hooks run once each, and one that fails is tried again", "[system]") 
   CHECK(rows_of("SELECT count(*) FROM pg_namespace WHERE nspname = 'lockstep'", "hooks") == "0| ");
 }
 
+TEST_CASE("with on_bad_value text a column of several classes becomes text and stays so",
+          "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("odd.db"), dsn = server().create_database("odd");
+  sqlite(file,
+         "PRAGMA journal_mode = WAL; CREATE TABLE t(id INTEGER PRIMARY KEY, v, n INT, r REAL);"
+         "INSERT INTO t VALUES (1, 1, 1, 0.5), (2, 'x', 2, 1.5), (3, 2.5, 3, NULL)");
+  require_code(lockstep({"run", file, dsn, "--until", "caught-up"}), 3);
+  const std::string config = write(folder, "odd.json", R"({"version": 1, "on_bad_value": "text"})");
+  const Outcome first = lockstep({"run", file, dsn, "--config", config, "--until", "caught-up"});
+  require_code(first, 0);
+  CHECK_THAT(everything(first),
+             Contains("LS-A109") && Contains("column v holds values of several"));
+  const auto equal = [&] { require_equal(file, dsn, {"--config", config}); };
+  equal();
+  CHECK(rows_of("SELECT id, v, n FROM t ORDER BY id", "odd") == "1|1|1| 2|x|2| 3|2.5|3| ");
+  // The next start finds a column of one class, another choice and a changed schema: it stays text.
+  sqlite(file,
+         "UPDATE t SET v = 7; ALTER TABLE t ADD COLUMN w; INSERT INTO t VALUES (4, 8.0, 4, 1, 2)");
+  require_code(lockstep({"run", file, dsn, "--config", config, "--until", "caught-up"}), 0);
+  equal();
+  require_code(lockstep({"run", file, dsn, "--on-bad-value", "stop", "--until", "caught-up"}), 0);
+  sqlite(file, "UPDATE t SET v = 'again ' || id WHERE id > 2");
+  require_code(lockstep({"run", file, dsn, "--until", "caught-up"}), 0);
+  equal();
+  require_code(lockstep({"verify", file, dsn}), 0);
+  // A column that was fit for its type stops later, as without the choice.
+  sqlite(file, "UPDATE t SET n = 'odd' WHERE id = 1");
+  const Outcome odd = lockstep({"run", file, dsn, "--config", config, "--until", "caught-up"});
+  require_code(odd, 7);
+  CHECK_THAT(everything(odd), Contains("LS-D401") && Contains("t.n"));
+}
+
 TEST_CASE("the hostile database runs with the lines that assess prints, and nothing is lost",
           "[system]") {
   const TempDir folder;

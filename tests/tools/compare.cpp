@@ -59,7 +59,7 @@ class TableComparison {
     if (!complete) remarks_.push_back("the table is missing on the target");
     std::set<std::string> known;
     for (Column& column : source_columns(types)) {
-      const ColumnRule rule = rules_.column(table_, column.name);
+      ColumnRule rule = rules_.column(table_, column.name);
       column.target = rule.rename;
       known.insert(column.target_name());
       const auto type = types.find(column.target_name());
@@ -69,6 +69,8 @@ class TableComparison {
         complete = false;
         continue;
       }
+      if (rule.may_be_text && rule.type.empty() && column.key == 0 && type->second == "text")
+        rule.type = "text";
       column.kind = kind_of_rule(rule.type).value_or(kind_of(type->second));
       target_terms_.push_back(target_order_term(column, type->second));
       columns_.push_back(column);

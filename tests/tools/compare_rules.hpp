@@ -27,6 +27,7 @@ struct ColumnRule {
   std::string rename{}, type{};
   std::optional<std::string> nul{};  ///< what takes the place of U+0000
   std::optional<SourceValue> otherwise{};
+  bool may_be_text = false;  ///< it became text if it had to
 
   [[nodiscard]] bool changes_values() const { return !type.empty() || nul || otherwise; }
 };
@@ -67,6 +68,7 @@ class Rules {
     if (nul == "strip") rule.nul = "";
     if (nul == "bytea") rule.type = nul;
     if (nul.starts_with("replace:")) rule.nul = nul.substr(nul.find(':') + 1);
+    rule.may_be_text = found.value("on_bad_value", config_.value("on_bad_value", "")) == "text";
     if (found.contains("default_if_null")) rule.otherwise = constant(found["default_if_null"]);
     return rule;
   }
