@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "capture/schema_watch.hpp"
 #include "link/sqlite/database.hpp"
 #include "model/position.hpp"
 #include "model/shape.hpp"
@@ -40,6 +41,7 @@ struct Installed {
   /// Tables that were made anew with all that was there before: read anew, and forgotten then. Not
   /// kept in the source either.
   std::vector<std::uint32_t> rebuilt = {};
+  SchemaWatch schema_watch = {};  ///< what this process saw of the schema; in memory
 };
 
 /// Nothing if the source has no lockstep tables. Throws LS-S326 if a lockstep of another format

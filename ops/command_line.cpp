@@ -60,9 +60,9 @@ void add_choice_of_tables(CLI::App& command, Arguments& arguments) {
   command
       .add_option(
           "--on-bad-value", arguments.on_bad_value,
-          "a value that does not fit its column: stop (the default), or quarantine: its row "
-          "waits aside")
-      ->type_name("stop|quarantine");
+          "a value that does not fit its column: stop (the default), quarantine: its row waits "
+          "aside, or text: a column that holds such values at the start becomes text")
+      ->type_name("stop|quarantine|text");
 }
 
 void add_until(CLI::App& command, Arguments& arguments) {

@@ -99,6 +99,13 @@ void TargetVerifier::ask_if_due(postgres::Connection& ledger) {
   next_ = steady_now() + continuous_.first;
 }
 
+// One that is running may be past the table concerned.
+void TargetVerifier::ask_for_all(postgres::Connection& ledger) {
+  verify::create_records(ledger);
+  if (!verify::waits_for_all(ledger, target_.migration))
+    static_cast<void>(verify::request_pass(ledger, target_.migration, {.continuous = true}));
+}
+
 void TargetVerifier::show_results(postgres::Connection& ledger) {
   for (const verify::TableResult& result : verify::table_results(ledger, target_.migration))
     board_.table_verified(result.id, state_of(result));

@@ -39,6 +39,9 @@ class TargetVerifier {
   void reconnected() { records_made_ = false; }
   /// Begins the pass that is due, if any; asks at most every half second.
   void look_for_pass(postgres::Connection& ledger);
+  /// Asks for a pass of all tables, at the pace of those that follow each other, unless one waits
+  /// already. Outside of a transaction.
+  void ask_for_all(postgres::Connection& ledger);
   /// Everything up to the barrier has been applied and nothing behind it: opens the read view.
   /// Never throws: what goes wrong is the pass's trouble, not apply's.
   void open_view(const wire::Barrier& barrier) noexcept;

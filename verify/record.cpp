@@ -209,6 +209,15 @@ std::int64_t request_pass(Connection& connection, const std::string& migration,
   }
 }
 
+bool waits_for_all(Connection& connection, const std::string& migration) {
+  return connection
+      .query(
+          "SELECT EXISTS (SELECT FROM lockstep.verify_passes WHERE migration = $1 AND state = "
+          "'requested' AND sample = 0 AND cardinality(tables) = 0)",
+          {migration})
+      .boolean(0, 0);
+}
+
 void forget_old_passes(Connection& connection, const std::string& migration) {
   connection.query(
       "DELETE FROM lockstep.verify_passes WHERE migration = $1 AND id <= (SELECT max(id) - 20 FROM "

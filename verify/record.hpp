@@ -70,6 +70,9 @@ void create_records(postgres::Connection& connection);
 [[nodiscard]] std::int64_t request_pass(postgres::Connection& connection,
                                         const std::string& migration, const PassRequest& request);
 
+/// A pass of all rows of all tables was asked for and has not begun.
+[[nodiscard]] bool waits_for_all(postgres::Connection& connection, const std::string& migration);
+
 /// Keeps the last 20.
 void forget_old_passes(postgres::Connection& connection, const std::string& migration);
 
