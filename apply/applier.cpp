@@ -145,6 +145,7 @@ void Applier::begin(const wire::BatchBegin& batch) {
   bytes_.clear();
   stored_.clear();
   quarantine_.begin();
+  if (options_.recent) options_.recent->begin(batch.from);
 }
 
 void Applier::entries(std::string_view fragment) {
@@ -155,6 +156,7 @@ void Applier::entries(std::string_view fragment) {
 void Applier::take(const EntryView& entry) {
   const TablePlan& table = plan(entry.table);
   ++entries_;
+  if (options_.recent) options_.recent->touch(table, entry);
   if (entry.present || postgres::key_fits(table, entry)) {
     if (const auto bad = postgres::check_entry(table, entry)) return hold(table, entry, *bad);
     put(table, entry);
@@ -206,6 +208,7 @@ void Applier::reset(const wire::BatchReset& reset) {
   if (!staging_) start_staging();
   staging_->reset(table);
   quarantine_.reset(table);
+  if (options_.recent) options_.recent->reset(table.id);
 }
 
 // Of the entries of one key only the last counts: in a small batch that is found here.
@@ -379,6 +382,7 @@ Applied Applier::settle(CommitOutcome outcome, bool fell_back) {
     LOCKSTEP_FAILPOINT("apply.committed");
     plan_change_.reset();
     quarantine_.committed();
+    if (options_.recent) options_.recent->committed(end_.to);
     return {end_.to, static_cast<std::uint64_t>(end_.to.seq - batch_.from.seq), entries_,
             fell_back};
   }

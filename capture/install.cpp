@@ -313,6 +313,13 @@ Position first_position(Database& database, const Era& era) {
   return end_position(database, era, "ASC");
 }
 
+std::optional<std::int64_t> identity_of_change(Database& database, std::int64_t seq) {
+  Statement row(database, fmt::format("SELECT identity FROM {} WHERE seq = ?", kChangeTable));
+  row.bind(1, ValueView{.kind = ValueClass::integer, .integer = seq});
+  if (!row.step()) return std::nullopt;
+  return row.integer(0);
+}
+
 Era random_era(Database& database) {
   Statement random(database, "SELECT randomblob(16)");
   check(random.step(), "randomblob() returns a row");

@@ -102,6 +102,10 @@ void record_target(sqlite::Database& database, std::string_view identity);
 /// start.
 [[nodiscard]] Position first_position(sqlite::Database& database, const Era& era);
 
+/// The identity of a change; nothing: it is not there, or not any more.
+[[nodiscard]] std::optional<std::int64_t> identity_of_change(sqlite::Database& database,
+                                                             std::int64_t seq);
+
 /// A random UUID from the operating system's generator, through SQLite's randomblob().
 [[nodiscard]] Era random_era(sqlite::Database& database);
 

@@ -7,6 +7,7 @@
 
 #include "model/clock.hpp"
 #include "ops/observe.hpp"
+#include "ops/since.hpp"
 
 namespace lockstep::ops {
 
@@ -84,6 +85,8 @@ verify::Pass run_live_pass(const std::string& path, postgres::Connection& target
   const std::int64_t id = verify::request_pass(target, migration, request);
   const verify::Pass pass = wait_for_pass(path, target, migration, id, screen);
   screen.end_progress();
+  if (pass.since_from && pass.request.since)
+    throw_cannot_go_back(*pass.request.since, *pass.since_from);
   if (pass.state == verify::PassState::failed) throw_pass_failed(pass);
   return pass;
 }

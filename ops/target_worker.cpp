@@ -40,7 +40,8 @@ TargetWorker::TargetWorker(wire::Context& context, TargetOptions options,
       dealer_(context, options_.connect.endpoint, options_.connect.keys),
       connection_(std::move(connection)),
       key_builder_(options_.migration, options_.schema, board),
-      verifier_({options_.dsn, options_.migration, options_.schema}, options_.continuous, board),
+      verifier_({options_.dsn, options_.migration, options_.schema}, options_.continuous, recent_,
+                board),
       next_session_(static_cast<std::uint64_t>(wall_now_us())),
       own_backend_(connection_->backend_pid()) {}
 
@@ -204,6 +205,7 @@ void TargetWorker::follow(const std::stop_token& stop) {
   const bool keyed = ledger_.phase == Phase::streaming;
   if (keyed) make_foreign_keys();
   if (keyed) run_after_snapshot();
+  recent_.resume(*ledger_.position);
   make_applier();
   // Before `follow`: behind it, capture would take this for the ack of its first batch.
   if (keyed) acknowledge();
