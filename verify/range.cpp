@@ -117,6 +117,17 @@ void bind_key(sqlite::Statement& rows, const Key& key) {
   for (std::size_t i = 0; i < key.size(); ++i) rows.bind(static_cast<int>(i) + 1, key[i].view());
 }
 
+// What capture would carry for a row that is not there; nothing: no such row can have come from it.
+std::optional<Key> spelled_for_source(const TablePlan& plan, const Key& shown) {
+  Key key;
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    auto value = verify::spelled_for_source(plan, plan.shape.key[i], shown[i]);
+    if (!value) return std::nullopt;
+    key.push_back(std::move(*value));
+  }
+  return key;
+}
+
 SourceRange read_sorted(sqlite::Database& source, const TablePlan& plan,
                         const RangeLimits& limits) {
   SourceRows rows(source, plan);
@@ -301,8 +312,12 @@ std::vector<std::optional<Key>> source_keys(sqlite::Database& source, const Tabl
   while (rows.step()) {
     read_columns(row, plan, carried, rows);
     const auto key = wanted.find(key_bytes(key_of(plan, row)));
-    if (key != wanted.end()) found[key->second] = raw_key(plan, rows);
+    if (key == wanted.end()) continue;
+    found[key->second] = raw_key(plan, rows);
+    wanted.erase(key);
   }
+  if (has_converted_key(plan)) return found;
+  for (const auto& [bytes, at] : wanted) found[at] = spelled_for_source(plan, keys[at]);
   return found;
 }
 

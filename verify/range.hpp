@@ -57,8 +57,8 @@ struct SourceRange {
 /// source, that reads the table to find them.
 [[nodiscard]] std::vector<std::optional<std::vector<Value>>> read_source_rows(
     sqlite::Database& source, const TablePlan& plan, const std::vector<Key>& keys);
-/// The keys in the source's own spelling. One that the source does not have comes back as it is, or
-/// as nothing where a rule converts it.
+/// The keys in the source's own spelling. One that the source does not have comes back as it would
+/// be carried, or as nothing: a rule converts it, or no such row can have come from the source.
 [[nodiscard]] std::vector<std::optional<Key>> source_keys(sqlite::Database& source,
                                                           const TablePlan& plan,
                                                           const std::vector<Key>& keys);

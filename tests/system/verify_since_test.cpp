@@ -178,37 +178,51 @@ TEST_CASE("only what was written since is compared, and all of it", "[system]") 
   require_code(world.verify({"--repair", "--yes"}), 9);
 }
 
+namespace {
+/// Writes until it goes.
+class Application {
+ public:
+  explicit Application(std::string file)
+      : thread_([this, file = std::move(file)] { write(file); }) {}
+  ~Application() {
+    stop_ = true;
+    thread_.join();
+  }
+  Application(const Application&) = delete;
+  Application& operator=(const Application&) = delete;
+
+ private:
+  void write(const std::string& file) {
+    for (int round = 1; !stop_; ++round)
+      sqlite(file,
+             fmt::format(
+                 "BEGIN IMMEDIATE; UPDATE plain SET r = random() WHERE id = {0} * 7 % 3000;"
+                 "UPDATE composite SET v = -1 WHERE k = printf('K%05d', {0} * 11 % 3000);"
+                 "DELETE FROM uuids WHERE id = printf('00000000000040008000%012x', {0} % 3000);"
+                 "INSERT OR REPLACE INTO uuids VALUES (printf('00000000000040008000%012x', {0} * 5 "
+                 "% 3000), {0}); UPDATE instants SET at = iif(instr(at, 'T'), replace(at, 'T', ' "
+                 "'), replace(at, ' ', 'T')), n = {0} WHERE rowid = {0} * 13 % 3000;"
+                 "UPDATE keyless SET n = {0} WHERE rowid = {0} * 17 % 3000; COMMIT",
+                 round));
+  }
+  std::atomic<bool> stop_ = false;
+  std::thread thread_;
+};
+}  // namespace
+
 TEST_CASE("while the application writes no pass since a moment ago finds a difference",
           "[system]") {
   const std::string journal = GENERATE("WAL", "DELETE");
   INFO(journal);
   World world("busy", journal, "busy_" + journal);
-  std::atomic<bool> stop = false;
-  std::thread application([&] {
-    int round = 0;
-    while (!stop) {
-      ++round;
-      sqlite(world.file(),
-             fmt::format(
-                 "BEGIN IMMEDIATE; UPDATE plain SET r = random() WHERE id % 97 = {0} % 97;"
-                 "UPDATE composite SET v = random() WHERE v % 89 = {0} % 89;"
-                 "DELETE FROM uuids WHERE id = printf('00000000000040008000%012x', {0} % 3000);"
-                 "INSERT OR REPLACE INTO uuids VALUES (printf('00000000000040008000%012x', {0} * 7 "
-                 "% 3000), {0});"
-                 "UPDATE instants SET at = iif(instr(at, 'T'), replace(at, 'T', ' '), "
-                 "replace(at, ' ', 'T')), n = {0} WHERE rowid % 101 = {0} % 101;"
-                 "UPDATE keyless SET n = {0} WHERE rowid % 211 = {0} % 211; COMMIT",
-                 round));
-    }
-  });
   const std::string begin = world.position();
   std::vector<Outcome> outcomes;
-  for (int pass = 0; pass < 3; ++pass)
-    outcomes.push_back(
-        world.verify({"--since", pass == 0 ? begin : world.position(), "--table", "[!l]*"}));
-  outcomes.push_back(world.verify({"--since", begin, "--table", "[!l]*"}));
-  stop = true;
-  application.join();
+  {
+    const Application application(world.file());
+    for (int pass = 0; pass < 3; ++pass)
+      outcomes.push_back(
+          world.verify({"--since", pass == 1 ? world.position() : begin, "--table", "[!l]*"}));
+  }
   for (const Outcome& outcome : outcomes) {
     INFO(world.process().error_output());
     require_code(outcome, 0);
@@ -217,7 +231,7 @@ TEST_CASE("while the application writes no pass since a moment ago finds a diffe
   CHECK(last.size() == 5);
   for (const std::string& table : last) {
     INFO(table);
-    CHECK(std::stoi(table.substr(table.find(' '))) >= 10);
+    CHECK(std::stoi(table.substr(table.find(' '))) >= 5);
     CHECK(table.find("whole") == std::string::npos);
   }
 }
