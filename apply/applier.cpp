@@ -145,7 +145,6 @@ void Applier::begin(const wire::BatchBegin& batch) {
   bytes_.clear();
   stored_.clear();
   quarantine_.begin();
-  if (options_.recent) options_.recent->begin(batch.from);
 }
 
 void Applier::entries(std::string_view fragment) {
@@ -208,7 +207,6 @@ void Applier::reset(const wire::BatchReset& reset) {
   if (!staging_) start_staging();
   staging_->reset(table);
   quarantine_.reset(table);
-  if (options_.recent) options_.recent->reset(table.id);
 }
 
 // Of the entries of one key only the last counts: in a small batch that is found here.
@@ -382,7 +380,6 @@ Applied Applier::settle(CommitOutcome outcome, bool fell_back) {
     LOCKSTEP_FAILPOINT("apply.committed");
     plan_change_.reset();
     quarantine_.committed();
-    if (options_.recent) options_.recent->committed(end_.to);
     return {end_.to, static_cast<std::uint64_t>(end_.to.seq - batch_.from.seq), entries_,
             fell_back};
   }

@@ -36,7 +36,7 @@ struct ApplierOptions {
   bool becomes_consistent = false;  ///< this is the batch that ends the snapshot
   ApplierLimits limits{};
   bool silent = false;  ///< this session may_be_silent(): triggers and foreign keys do not act
-  RecentKeys* recent = nullptr;  ///< is told what is applied; outlives the applier
+  RecentKeys* recent = nullptr;  ///< is told each row; outlives the applier
 };
 
 struct Applied {

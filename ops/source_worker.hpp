@@ -96,6 +96,7 @@ class SourceWorker {
   void handle_verification(const wire::Message& message);
   void begin_barrier(capture::View view);
   void begin_barrier_at_rest();
+  void tell_waiting_barrier();
   [[nodiscard]] bool send_verified();
   void produce_chunk();
   void produce_batch();
@@ -126,6 +127,7 @@ class SourceWorker {
   SteadyTime next_slow_poll_{};
   SteadyTime next_schema_look_{};
   bool poll_now_ = true;
+  bool barrier_told_ = false;
   std::int64_t newest_seen_ = -1;
   SteadyTime last_commit_{};
 };

@@ -102,6 +102,8 @@ struct Status {
   std::optional<Verified> verified;
   std::optional<apply::GuardSeen> guard;  ///< nothing: the target was not asked
   std::optional<Verifying> verifying;
+  /// Why the comparison that is under way gets no view of the source; nothing: none is wanted.
+  std::optional<Awaited> barrier_waits;
   /// When the two workers last went through their loops; 0: there is no such worker here.
   std::int64_t source_seen_us = 0, target_seen_us = 0;
 };

@@ -223,6 +223,7 @@ void TargetWorker::dispatch(const Message& message) {
   switch (message.kind) {
     case Kind::batch_begin:
       applier_->begin(wire::decode_batch_begin(message.body));
+      recent_.begin(wire::decode_batch_begin(message.body).from);
       check_tables_if_due();
       return;
     case Kind::batch_rows:
@@ -233,6 +234,7 @@ void TargetWorker::dispatch(const Message& message) {
       return;
     case Kind::batch_reset:
       applier_->reset(wire::decode_batch_reset(message.body));
+      recent_.reset(wire::decode_batch_reset(message.body).table);
       return;
     case Kind::batch_end:
       finish_batch(message);
@@ -265,6 +267,7 @@ void TargetWorker::dispatch(const Message& message) {
 
 void TargetWorker::finish_batch(const Message& message) {
   const apply::Applied applied = applier_->end(wire::decode_batch_end(message.body));
+  recent_.committed(applied.position);
   show_quarantine(applier_->quarantined());
   progressed();
   if (std::exchange(plans_change_, false)) {
