@@ -68,6 +68,7 @@ void RecentKeys::committed(const Position& to) {
   for (const std::uint32_t table : pending_resets_) resets_[table] = to.seq;
   if (pending_keys_ > 0) append(to);
   newest_ = to;
+  if (pending_.capacity() > limits_.segment_bytes) std::string().swap(pending_);
   while (keys_ > limits_.keys_max || bytes_ > limits_.bytes_max) forget_oldest();
 }
 

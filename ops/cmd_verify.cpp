@@ -128,15 +128,15 @@ VerifyTotals print_pass(postgres::Connection& target, const verify::Pass& pass, 
   return totals;
 }
 
-// The repair goes the way of every change; it is there once the ledger is at its position.
-void wait_until_applied(postgres::Connection& target, const std::string& migration,
-                        const Position& position) {
+// False: not within a minute.
+bool is_applied(postgres::Connection& target, const std::string& migration,
+                const Position& position) {
   constexpr Milliseconds kPatience{60'000};
   const Deadline deadline(kPatience);
   while (true) {
     const auto at = ledger_of(target, migration).position;
-    if (at && at->seq >= position.seq) return;
-    if (deadline.passed()) throw_not_at_rest(position, at);
+    if (at && at->seq >= position.seq) return true;
+    if (deadline.passed()) return false;
     std::this_thread::sleep_for(Milliseconds{20});
   }
 }
@@ -216,7 +216,9 @@ ExitCode verify_running(const std::string& path, const std::string& migration,
     screen.json(
         nlohmann::json{{"type", "repair"}, {"rows", repair.rows}, {"skipped", repair.skipped}}
             .dump());
-    wait_until_applied(target, migration, repair.position);
+    // The repair goes the way of every change.
+    if (!is_applied(target, migration, repair.position))
+      throw_not_at_rest(repair.position, ledger_of(target, migration).position);
     pass = run_live_pass(path, target, migration, wanted, screen);
     totals = print_pass(target, pass, screen);
   }
@@ -302,9 +304,9 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
     if (request.continuous)
       return verify_for_ever(path, installed->migration, target, request, screen);
     // What has been written by now is to be among it.
-    if (since)
-      wait_until_applied(target, installed->migration,
-                         capture::newest_position(source, installed->era));
+    if (since &&
+        !is_applied(target, installed->migration, capture::newest_position(source, installed->era)))
+      throw_nobody_follows();
     return verify_running(path, installed->migration, target, request, since, screen);
   }
   if (request.repair) throw_repair_needs_a_follower();
