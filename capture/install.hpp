@@ -106,6 +106,10 @@ void record_target(sqlite::Database& database, std::string_view identity);
 [[nodiscard]] std::optional<std::int64_t> identity_of_change(sqlite::Database& database,
                                                              std::int64_t seq);
 
+/// The caller's transaction: from now on positions are of a new era, which begins at the last
+/// change and is returned. What is on its way in the era before fits nowhere any more (I4).
+[[nodiscard]] Position begin_era(sqlite::Database& database);
+
 /// A random UUID from the operating system's generator, through SQLite's randomblob().
 [[nodiscard]] Era random_era(sqlite::Database& database);
 

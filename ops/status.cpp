@@ -162,6 +162,9 @@ std::string status_json(const Status& status, std::string_view type) {
       {"guard", guard_json(status.guard)},
       {"verifying", verifying_json(status.verifying)},
       {"barrier_waits", waits_json(status.barrier_waits)},
+      {"writers", status.writers},
+      {"reverse_round", status.reverse_number},
+      {"reverse_caught_up_us", status.reverse_caught_up_us},
       {"stalled", nullptr}};
   return object.dump(-1, ' ', false, json::error_handler_t::replace);
 }

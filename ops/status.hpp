@@ -104,6 +104,10 @@ struct Status {
   std::optional<Verifying> verifying;
   /// Why the comparison that is under way gets no view of the source; nothing: none is wanted.
   std::optional<Awaited> barrier_waits;
+  std::string writers = "sqlite";  ///< where the application writes: sqlite, postgres, nowhere
+  /// After a cutover: rounds of the reverse feed, and when SQLite had everything that was
+  /// committed.
+  std::int64_t reverse_number = 0, reverse_caught_up_us = 0;
   /// When the two workers last went through their loops; 0: there is no such worker here.
   std::int64_t source_seen_us = 0, target_seen_us = 0;
 };
