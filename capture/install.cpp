@@ -318,6 +318,13 @@ Position first_position(Database& database, const Era& era) {
   return end_position(database, era, "ASC");
 }
 
+std::optional<std::int64_t> identity_of_change(Database& database, std::int64_t seq) {
+  Statement row(database, fmt::format("SELECT identity FROM {} WHERE seq = ?", kChangeTable));
+  row.bind(1, ValueView{.kind = ValueClass::integer, .integer = seq});
+  if (!row.step()) return std::nullopt;
+  return row.integer(0);
+}
+
 Position begin_era(Database& database) {
   const Era era = random_era(database);
   Statement update(database, fmt::format("UPDATE {} SET value = ? WHERE name = 'era'", kMetaTable));

@@ -108,6 +108,10 @@ void record_target(sqlite::Database& database, std::string_view identity);
 /// start.
 [[nodiscard]] Position first_position(sqlite::Database& database, const Era& era);
 
+/// The identity of a change; nothing: it is not there, or not any more.
+[[nodiscard]] std::optional<std::int64_t> identity_of_change(sqlite::Database& database,
+                                                             std::int64_t seq);
+
 /// The caller's transaction: from now on positions are of a new era, which begins at the last
 /// change and is returned. What is on its way in the era before fits nowhere any more (I4).
 [[nodiscard]] Position begin_era(sqlite::Database& database);

@@ -54,6 +54,7 @@ struct VerifyRequest {
   std::string source, target;
   std::vector<std::string> tables;  ///< globs; empty: all
   std::uint64_t sample = 0;         ///< about so many rows of each table; 0: all
+  std::string since{};              ///< a position: only what was written behind it; empty: all
   bool repair = false;              ///< what differs is written anew; only while lockstep follows
   bool yes = false;                 ///< without asking
   bool continuous = false;          ///< pass after pass, until one finds a difference

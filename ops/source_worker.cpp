@@ -106,6 +106,7 @@ void SourceWorker::serve(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     board_.source_reports();
     look_after_source();
+    tell_waiting_barrier();
     const bool busy = produce();
     const std::array descriptors{watch_.fd(), stop_bell_.descriptor(), verifier_.descriptor()};
     const wire::Woken woken = router_.wait(descriptors, patience(busy));

@@ -97,6 +97,7 @@ class SourceWorker {
   void handle_verification(const wire::Message& message);
   void begin_barrier(capture::View view);
   void begin_barrier_at_rest();
+  void tell_waiting_barrier();
   [[nodiscard]] bool send_verified();
   void produce_chunk();
   void produce_batch();
@@ -128,6 +129,7 @@ class SourceWorker {
   SteadyTime next_schema_look_{};
   bool poll_now_ = true;
   bool in_doubt_ = false;  // apply is to ask for a pass, and was not told yet
+  bool barrier_told_ = false;
   std::int64_t newest_seen_ = -1;
   SteadyTime last_commit_{};
 };

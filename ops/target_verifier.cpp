@@ -42,9 +42,11 @@ TableVerified state_of(const verify::TableResult& result) {
 
 }  // namespace
 
-TargetVerifier::TargetVerifier(VerifierTarget target, ContinuousPasses continuous, Board& board)
+TargetVerifier::TargetVerifier(VerifierTarget target, ContinuousPasses continuous,
+                               const apply::RecentKeys& recent, Board& board)
     : target_(std::move(target)),
       continuous_(continuous),
+      recent_(recent),
       board_(board),
       next_barrier_(1),
       thread_([this](const std::stop_token& stop) { work(stop); }) {
@@ -182,6 +184,7 @@ void TargetVerifier::lead(const verify::Pass& pass, const std::stop_token& stop)
        .board = board_,
        .session = *session,
        .next_barrier = next_barrier_,
+       .recent = recent_,
        .give_way =
            [this] {
              const std::lock_guard lock(mutex_);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "apply/ledger.hpp"
+#include "apply/recent_keys.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/wire/verification.hpp"
 #include "model/clock.hpp"
@@ -24,8 +25,9 @@ namespace lockstep::ops {
 /// A thread `verify-1` leads; the public methods belong to apply's thread.
 class TargetVerifier {
  public:
-  /// Board outlives it.
-  TargetVerifier(VerifierTarget target, ContinuousPasses continuous, Board& board);
+  /// Board and the keys that apply remembers outlive it.
+  TargetVerifier(VerifierTarget target, ContinuousPasses continuous,
+                 const apply::RecentKeys& recent, Board& board);
   ~TargetVerifier();
   TargetVerifier(const TargetVerifier&) = delete;
   TargetVerifier& operator=(const TargetVerifier&) = delete;
@@ -63,6 +65,7 @@ class TargetVerifier {
 
   VerifierTarget target_;
   ContinuousPasses continuous_;
+  const apply::RecentKeys& recent_;
   Board& board_;
   BarrierMail mail_;
   std::mutex mutex_;
