@@ -14,9 +14,11 @@
  *     pos = from, id(pos) = id(from), role = replica
  *   - NC coordinators at once: start, go on, abort, roll back, recover, crash
  *   - writers on T are transactions of several steps: nextval() is drawn early, they commit in any order, or roll back
- *   - NRV reverse appliers at once: the position of S is read first, then log rows and values in one snapshot of T; one
- *     transaction on S, by compare-and-set from that position; then exactly those log rows are deleted
+ *   - NRV reverse appliers at once, in rounds: S's position is read first, then T's, log rows and values in one snapshot of
+ *     T; one transaction on S, by compare-and-set from its position; then, the acknowledgement, one on T: exactly those
+ *     log rows are deleted, T's position becomes S's. S one ahead of T: the acknowledgement was lost, it is repeated.
  *   -DFAILOVER: T fails over to an asynchronous standby (once)
+ *   -DTPOWER:   the host of T loses power (once); commits of its application are not flushed (synchronous_commit=off)
  *   -DSRESTORE: somebody puts an older SQLite file back (once, before the handover)
  *   -DSPOWER:   the host of S loses power (once); commits of the application are not synced (synchronous=NORMAL), ours are,
  *               and capture makes the WAL durable before it ships a batch
@@ -24,10 +26,12 @@
  *
  * Protocol (gainer = the side that becomes writable, loser = the side that is fenced). Step 0, the triggers, is not modelled.
  *   P  gainer PREPARE   CAS role=replica, nothing pending  -> att=a, PENDING
- *   L  loser  LOCK      S only: BEGIN IMMEDIATE; barrier = last entry
+ *   L  loser  LOCK      S: BEGIN IMMEDIATE; barrier = last entry
+ *                       T: the advisory lock that writers share: waits for the transactions in flight
  *   W  wait until gainer.pos = barrier; over the budget: the lock is released, A1
- *   F  loser  FENCE     CAS fence<a -> fence=a, closed. S: in the transaction of L, with its barrier.
- *                       T: waits for the transactions in flight; barrier = last entry; then W
+ *                       T: until no log rows are left; barrier = the position acknowledged
+ *   F  loser  FENCE     CAS fence<a -> fence=a, closed, in the transaction of L, whose COMMIT releases the lock.
+ *                       Found fenced by this attempt: W, and on to C
  *   C  gainer COMMIT    CAS PENDING, att=a, pos=barrier -> COMMITTED, open, new era, reverse capture on: one transaction
  *   H  loser  HANDOVER  CAS fence=a, closed                -> role=replica
  *   A1 gainer ABORT     CAS PENDING, att=a                 -> ABORTED
@@ -40,7 +44,7 @@
  *   I3 a replica always equals the other side at ONE commit boundary: its position
  *   I4 (quiescence, Monitor) it never ends with both sides closed, or with the lock held
  *   I5 (-DSPOWER) the target is never ahead of the source
- *   I6 no false alarm: reverse replication stops (s_halt) only after a failover
+ *   I6 no false alarm: reverse replication stops (s_halt) only after a failover, or a power loss of T
  *   I7 (quiescence) the replica on S has everything, if no failover came between
  *   live (LTL, -DLIVE, pan -a -f)  []<> somebody is writable
  *
@@ -81,6 +85,7 @@
 #define PENDING 1
 #define COMMITTED 2
 #define ABORTED 3
+#define NOLINE 255
 
 /* --------------------------------------------------- S : SQLite (durable) */
 byte s0, s1;            /* row values                                      */
@@ -89,8 +94,11 @@ bool s_rep  = false;    /* role: replica (handed over)                     */
 byte s_fence;           /* highest attempt that fenced or poisoned S       */
 byte s_att, s_dec;      /* decision record when S is the gainer            */
 byte s_seq;             /* last forward log entry                          */
-byte s_rpos, s_rid;     /* reverse position applied, its identity          */
-bool s_halt;            /* divergence detected, reverse stopped            */
+byte s_rnum, s_rid;     /* reverse position applied: number in its era, identity */
+byte s_snap;            /* the log rows that its round has read            */
+byte s_line=NOLINE;     /* the timeline of T that they are from            */
+bool s_halt;            /* NOT durable: reverse replication stopped by name */
+byte s_rpos, s_gid;     /* [ghost] the commit of T that S is at            */
 byte smask[NS+1], sid[NS+1];            /* log: keys, identity             */
 byte sh0[NS+1], sh1[NS+1];              /* [ghost] state at each entry     */
 byte s_lock;            /* NOT durable: the coordinator inside BEGIN IMMEDIATE, 0 = none */
@@ -100,9 +108,11 @@ bool t_open = false, t_rep = true;
 byte t_fence, t_att, t_dec;
 byte t_pos, t_pid;      /* forward position applied, its identity          */
 byte t_cc;              /* commits (position = set of committed tx)        */
-byte t_base;            /* position at which reverse replication starts    */
+byte t_base;            /* [ghost] the commit at which reverse replication starts */
 byte t_log;             /* log rows that are there, a bit for each commit  */
-byte t_aid;             /* identity of the position up to which they are deleted */
+byte t_anum, t_aid;     /* reverse position acknowledged: log rows up to it are deleted */
+byte t_line;            /* timeline: a promoted standby begins a new one   */
+byte t_lock;            /* NOT durable: the coordinator that holds the writers' lock alone, 0 = none */
 byte tmask[NT+1], tid[NT+1];
 byte th0[NT+1], th1[NT+1];              /* [ghost]                         */
 byte t_nseq;            /* transactions begun (nextval)                    */
@@ -110,13 +120,14 @@ bool inf[NTW];          /* in flight, per session                          */
 #ifdef SEQLOG
 byte tn_mask[NT+1]; bool tn_done[NT+1], tn_dead[NT+1];
 #endif
-#ifdef M_NEWEST_IDENTITY
-byte t_most;
-#endif
 /* ------------------------------------------------------------------ ghost */
 byte r0, r1;            /* the state all acknowledged writes produced      */
 byte wid;               /* unique values = unique entry identities         */
 byte ncrash, nfail, nrest;
+#ifdef REACH_REPEATED
+bool repeated;
+#endif
+byte rounds;            /* unique identities of reverse rounds             */
 
 chan net = [QLEN] of { byte, byte, byte, byte, byte, byte, byte };
                         /* from,to,mask,v0,v1,id(from),id(to)              */
@@ -132,10 +143,10 @@ chan net = [QLEN] of { byte, byte, byte, byte, byte, byte, byte };
 #define RPOSMAX t_cc
 #endif
 
-#ifdef FAILOVER
-byte b0,b1,b_att,b_dec,b_pos,b_pid,b_cc,b_fence,b_nseq,b_base,b_log,b_aid; bool b_open,b_rep=true;
-inline SHIP() { b0=t0; b1=t1; b_att=t_att; b_dec=t_dec; b_pos=t_pos; b_pid=t_pid; b_base=t_base; b_log=t_log; b_aid=t_aid;
-                b_cc=t_cc; b_fence=t_fence; b_open=t_open; b_rep=t_rep; b_nseq=t_nseq }
+#if defined(FAILOVER) || defined(TPOWER)
+byte b0,b1,b_att,b_dec,b_pos,b_pid,b_cc,b_fence,b_nseq,b_base,b_log,b_anum,b_aid; bool b_open,b_rep=true;
+inline SHIP() { b0=t0; b1=t1; b_att=t_att; b_dec=t_dec; b_pos=t_pos; b_pid=t_pid; b_log=t_log; b_anum=t_anum; b_aid=t_aid;
+                b_cc=t_cc; b_fence=t_fence; b_open=t_open; b_rep=t_rep; b_nseq=t_nseq; b_base=t_base }
 #ifdef M_ASYNC_CTL
 inline SYNC() { skip }          /* mutant: control transactions not synchronous */
 #else
@@ -146,8 +157,9 @@ inline SYNC() { skip }
 #endif
 
 #ifdef SPOWER
-byte c0,c1,c_fence,c_att,c_dec,c_seq,c_rpos,c_rid; bool c_open=true,c_rep; byte npow;
-inline SDUR() { c0=s0; c1=s1; c_fence=s_fence; c_att=s_att; c_dec=s_dec; c_seq=s_seq; c_rpos=s_rpos; c_rid=s_rid; c_open=s_open; c_rep=s_rep }
+byte c0,c1,c_fence,c_att,c_dec,c_seq,c_rpos,c_gid,c_rid,c_rnum,c_snap,c_line=NOLINE; bool c_open=true,c_rep; byte npow;
+inline SDUR() { c0=s0; c1=s1; c_fence=s_fence; c_att=s_att; c_dec=s_dec; c_seq=s_seq; c_rpos=s_rpos; c_gid=s_gid;
+                c_rid=s_rid; c_rnum=s_rnum; c_snap=s_snap; c_line=s_line; c_open=s_open; c_rep=s_rep }
 #ifdef M_S_CTL_NORMAL
 inline SSYNC() { skip }         /* mutant: fence written with synchronous=NORMAL */
 #else
@@ -178,7 +190,7 @@ inline CHECK() {
   assert(!t_open || (t0==r0 && t1==r1));                                        /* I2 */
   assert(!t_rep || t_pid!=sid[t_pos] || (t0==sh0[t_pos] && t1==sh1[t_pos]));    /* I3 */
 #ifndef SEQLOG
-  assert(!s_rep || s_rid!=tid[s_rpos] || (s0==th0[s_rpos] && s1==th1[s_rpos])); /* I3 */
+  assert(!s_rep || s_gid!=tid[s_rpos] || (s0==th0[s_rpos] && s1==th1[s_rpos])); /* I3 */
 #endif
 }
 
@@ -189,7 +201,7 @@ inline CHECK() {
 
 /* ------------------------------------------------------------ quiescence */
 proctype Monitor() {
-  timeout; assert((s_open || t_open) && !s_lock);                                  /* I4 */
+  timeout; assert((s_open || t_open) && !s_lock && !t_lock);                                /* I4 */
 #ifndef SEQLOG
   assert(!(s_rep && t_open && !s_halt && nfail==0) || (s0==t0 && s1==t1))           /* I7 */
 #endif
@@ -212,6 +224,9 @@ proctype Monitor() {
 #endif
 #ifdef REACH_UNDELETED       /* a commit of T is applied on S, its log row is still there, and so is the next */
 #define REACH (s_rep && s_rpos==1 && (t_log&6)==6)
+#endif
+#ifdef REACH_REPEATED        /* a lost acknowledgement was repeated: another round went on from there */
+#define REACH (repeated && s_rnum==2)
 #endif
 #ifdef REACH_HALT            /* divergence after a failover of T was noticed */
 #define REACH (s_halt)
@@ -239,7 +254,7 @@ init {
 #if NC>1
     run Coord(2);
 #endif
-#ifdef FAILOVER
+#if defined(FAILOVER) || defined(TPOWER)
     run Standby();
 #endif
 #ifdef SRESTORE

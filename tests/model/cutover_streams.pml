@@ -76,93 +76,88 @@ end:
 
 /* ----------------------------------------------------------- reverse apply */
 #ifndef SEQLOG
-/* S's position is of T's history: the log rows up to it were deleted, or its own row is still there. */
-inline KNOWN() { known = (fid==aid); i=1;
-  do :: i<=NT -> if :: (take & (1<<i)) && tid[i]==fid -> known=true :: else fi; i++ :: i>NT -> break od; i=0 }
-#ifdef M_COUNT_ONLY
-inline WHERE() { from=s_rpos; fid=s_rid }
-#else
-inline WHERE() { fid=s_rid }
-#endif
-inline DELETE() { t_log = t_log & (255-take); t_aid = lid }
-#ifdef M_DELETE_RETRIED              /* mutant: the DELETE is sent again to the primary that there is now */
+/* Exactly the rows that were read, and S's position with them: the acknowledgement. */
+inline DELETE() { t_log = t_log & (255-take); t_anum = lnum; t_aid = lid }
+#ifdef M_DELETE_RETRIED              /* mutant: it is sent again to the server that there is now */
 #define SESSION true
 #else
-#define SESSION (nfail==session)     /* a session does not outlive its primary */
+#define SESSION (nfail==session)     /* a session does not outlive its server */
 #endif
+#ifdef M_NO_TIMELINE                 /* mutant: which server S follows is not looked at */
+#define FOREIGN false
+#else
+#define FOREIGN (fline!=NOLINE && fline!=line)
+#endif
+inline WHERE() { fid=s_rid; fnum=s_rnum; fline=s_line; fsnap=s_snap }
 
 proctype Reverse() {
-  byte fid,to,lid,take,aid,m,x,y,i,session; bool known;  /* to: [ghost], which commit boundary that is */
-#ifdef M_COUNT_ONLY
-  byte from;
-#endif
+  byte fid,fnum,fline,fsnap,aid,num,line,take,lid,lnum,m,x,y,i,session;
+  byte to,gid;                       /* [ghost] the commit boundary of the snapshot */
 end:
   do
-  :: atomic { s_rep && !s_halt && !t_rep && t_log!=0      /* woken by NOTIFY, or the slow poll */
+  :: atomic { s_rep && !s_halt && !t_rep && (t_log!=0 || t_aid!=s_rid)      /* NOTIFY, or the slow poll */
 #ifndef M_REV_POS_LATE
-       -> WHERE()                        /* where S is, before T is read */
+       -> WHERE()                    /* where S is, before T is read */
 #endif
      }
-     atomic {                                             /* one REPEATABLE READ snapshot of T: log rows, current rows */
-       take=t_log; aid=t_aid; to=t_cc; lid=tid[t_cc]; session=nfail; x=t0; y=t1; m=0; i=1;
-       do :: i<=NT -> if :: take & (1<<i) -> m = m | tmask[i] :: else fi; i++ :: i>NT -> break od;
-#ifndef M_REV_POS_LATE
-       KNOWN()
+     atomic {                        /* one REPEATABLE READ snapshot of T: position, log rows, current rows */
+       aid=t_aid; num=t_anum; line=t_line; take=t_log; to=t_cc; gid=tid[t_cc]; session=nfail; x=t0; y=t1; m=0; i=1;
+       do :: i<=NT -> if :: take & (1<<i) -> m = m | tmask[i] :: else fi; i++ :: i>NT -> break od; i=0 }
+#ifdef M_REV_POS_LATE                /* mutant: where S is, is read after T's snapshot */
+     atomic { WHERE() }
 #endif
-     }
-#ifdef M_DELETE_FIRST                /* mutant: log rows deleted before S has committed */
-     atomic { t_log = t_log & (255-take) }
+#if defined(TPOWER) && !defined(M_SHIP_UNFLUSHED)   /* mutant: what T's disk does not have yet is applied on S */
+     atomic { if :: SESSION -> SHIP() :: else -> take=0; lid=fid; goto done fi }
 #endif
-#ifdef M_REV_POS_LATE                /* mutant: S's position is read after T's snapshot */
-     atomic { WHERE(); KNOWN() }
+#ifdef M_DELETE_FIRST                /* mutant: log rows are deleted before S has committed */
+     atomic { t_aid==aid && SESSION -> t_log = t_log & (255-take) }
 #endif
      if
      :: atomic {                     /* ONE SQLite transaction */
           if
 #ifdef M_REV_NO_CAS                  /* mutant: whatever S's position is by now */
           :: s_rep && !s_halt ->
-#elif defined(M_COUNT_ONLY)
-          :: s_rpos==from && s_rep && !s_halt ->
 #else
           :: s_rid==fid && s_rep && !s_halt ->
 #endif
              if
-#ifndef M_COUNT_ONLY
-             :: !known -> s_halt=true; take=0;             /* T is another history: stop, tell the operator */
-                          assert(nfail>0)                  /* I6 */
+             :: !FOREIGN && fid==aid ->
+               if
+               :: take!=0 ->
+                  if :: (m & 1) -> s0=x :: else fi;
+                  if :: (m & 2) -> s1=y :: else fi;
+                  rounds++; s_rid=rounds; s_rnum=num+1; s_line=line; s_snap=take; lid=rounds; lnum=num+1;
+                  s_rpos=to; s_gid=gid; REVSYNC(); CHECK()
+               :: else
+               fi
+             :: !FOREIGN && fid!=aid && fnum==num+1 ->     /* the acknowledgement was lost: repeat it, then read again */
+#ifdef REACH_REPEATED
+               repeated=true;
 #endif
-             :: known ->
-               if :: (m & 1) -> s0=x :: else fi;
-               if :: (m & 2) -> s1=y :: else fi;
-               s_rpos=to; s_rid=lid; REVSYNC(); CHECK()
-#ifdef M_COUNT_ONLY
-             :: !known -> s_rpos=to; s_rid=lid;
-               if :: (m & 1) -> s0=x :: else fi;
-               if :: (m & 2) -> s1=y :: else fi; CHECK()
-#endif
+               take=fsnap; lid=fid; lnum=fnum
+             :: FOREIGN || (fid!=aid && fnum!=num+1) ->    /* T is another history: stop, tell the operator */
+               s_halt=true; take=0; assert(nfail>0)        /* I6 */
              fi
           :: else -> take=0          /* refused: read again */
           fi }
      :: atomic { take=0 }            /* kill -9 */
      fi;
      if
-     :: atomic {                     /* exactly the rows that were read */
+     :: atomic {
           if
-#ifdef M_DELETE_NO_CAS               /* mutant: whatever was deleted by others meanwhile */
+#ifdef M_DELETE_NO_CAS               /* mutant: whatever was acknowledged meanwhile */
           :: take!=0 && SESSION -> DELETE()
 #elif defined(M_DELETE_ALL)          /* mutant: all log rows that there are by now */
-          :: take!=0 && t_aid==aid && SESSION -> t_log=0; t_aid=lid
+          :: take!=0 && t_aid==aid && SESSION -> take=255; DELETE()
 #else
           :: take!=0 && t_aid==aid && SESSION -> DELETE()
 #endif
           :: else
           fi }
-     :: skip                         /* kill -9: they are read again, by key, as the rows are then */
+     :: skip                         /* kill -9: whoever comes next repeats it */
      fi;
-#ifdef M_COUNT_ONLY
-     from=0;
-#endif
-     atomic { fid=0; to=0; lid=0; take=0; aid=0; m=0; x=0; y=0; session=0; known=false }
+done:
+     atomic { fid=0; fnum=0; fline=0; fsnap=0; aid=0; num=0; line=0; take=0; lid=0; lnum=0; m=0; x=0; y=0; session=0; to=0; gid=0 }
   od
 }
 

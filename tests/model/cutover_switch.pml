@@ -1,6 +1,6 @@
 /* Part of cutover.pml: the coordinator, any number of them. */
 
-#define RELEASE if :: s_lock==me -> s_lock=0 :: else fi
+#define RELEASE if :: s_lock==me -> s_lock=0 :: else fi; if :: t_lock==me -> t_lock=0 :: else fi
 #define FORGET a=0; bar=0; bid=0
 #define CRASH  atomic { ncrash < NCRASH -> if :: NCRASH < 250 -> ncrash++ :: else fi; RELEASE; FORGET } goto restart
 #ifdef M_COUNT_ONLY
@@ -8,10 +8,12 @@
 #else
 #define SAMEF (t_pos==bar && t_pid==bid)
 #endif
-#if defined(M_COUNT_ONLY) || defined(SEQLOG)
+#ifdef SEQLOG
+#define DRAINED true
 #define SAMER (s_rpos==bar)
 #else
-#define SAMER (s_rid==bid)           /* T's history has no numbers in the order of its commits */
+#define DRAINED (t_log==0)
+#define SAMER (s_rid==bid)
 #endif
 #define TOP ( (t_att>s_att -> t_att : s_att) )
 #define TOPF ( (t_fence>s_fence -> t_fence : s_fence) )
@@ -28,7 +30,7 @@
 #define NEWER(att) (att<a)
 #endif
 #define FWDP (t_rep && NEWER(t_att) && SETTLED(t_dec))
-#define REVP (s_rep && !s_halt && NEWER(s_att) && SETTLED(s_dec))
+#define REVP (s_rep && NEWER(s_att) && SETTLED(s_dec))
 
 proctype Coord(byte me) {
   byte a, bar, bid;
@@ -37,12 +39,12 @@ restart:
   do
   /* start a cutover or a rollback: both sides are looked at, then P, on the gainer alone, when it comes to it */
   :: atomic { t_rep && SETTLED(t_dec) && s_open && NEXT<=MAXA -> a=NEXT } goto fwd_prepare
-  :: atomic { s_rep && SETTLED(s_dec) && !s_halt && t_open && NEXT<=MAXA -> a=NEXT } goto rev_prepare
+  :: atomic { s_rep && SETTLED(s_dec) && t_open && NEXT<=MAXA -> a=NEXT } goto rev_prepare
   /* recovery: finish what is unfinished, ours or not */
   :: atomic { t_dec==PENDING && t_rep -> a=t_att }
      if :: goto fwd_lock :: goto fwd_abort fi
   :: atomic { s_dec==PENDING && s_rep -> a=s_att }
-     if :: goto rev_fence :: goto rev_abort fi
+     if :: goto rev_lock :: goto rev_abort fi
 #ifndef M_NO_RECOVER                 /* mutant: nobody finishes an aborted cutover */
   :: atomic { t_dec==ABORTED && t_rep && !s_rep && (s_fence<t_att || (s_fence==t_att && !s_open)) -> a=t_att }
      goto fwd_unfence
@@ -118,9 +120,9 @@ fwd_closed:
 #endif
        t_dec=COMMITTED; t_open=true; t_rep=false; t_base=RPOSMAX;
 #ifndef M_NO_ERA
-       tid[t_cc]=100+a;              /* new era for the reverse direction */
+       t_aid=100+a;                  /* new era for the reverse direction */
 #endif
-       t_aid=tid[t_cc];              /* log rows that an earlier era left may stay: a key too many is harmless */
+       t_anum=0;                     /* log rows that are left may stay: a key too many is harmless */
        th0[t_cc]=t0; th1[t_cc]=t1;   /* [ghost] new base of the history */
        SYNC(); bar=0; bid=0; CHECK() }
 #ifdef M_NO_CAS
@@ -137,7 +139,7 @@ fwd_closed:
 fwd_hand:
   /* H: what T decided, its base and era, is read first; it stays as it is until S is a replica */
   if
-  :: atomic { t_att==a && t_dec==COMMITTED && !t_rep -> bid=tid[t_base]; bar=t_base }
+  :: atomic { t_att==a && t_dec==COMMITTED && !t_rep -> bid=t_aid; bar=t_base }
   :: atomic { !(t_att==a && t_dec==COMMITTED && !t_rep) -> FORGET } goto restart
   fi;
   atomic {
@@ -148,11 +150,7 @@ fwd_hand:
     :: s_fence==a && !s_open && !s_rep ->
 #endif
          s_rep=true;
-#if defined(M_BASE_LATE)             /* mutant: reverse replication starts where T is at the handover */
-         s_rpos=RPOSMAX; s_rid=tid[t_cc];
-#else
-         s_rpos=bar; s_rid=bid;
-#endif
+         s_rnum=0; s_rid=bid; s_line=NOLINE; s_snap=0; s_rpos=bar; s_gid=tid[bar];
          SSYNC(); CHECK()
     :: else
     fi; FORGET }
@@ -194,37 +192,55 @@ rev_prepare:
   :: atomic { !REVP -> a=0 } goto restart
   fi;
   if :: CRASH :: skip fi;
-rev_fence:
-  /* F */
+rev_lock:
   if
+  /* L: nobody that passed the fence is in flight, and newcomers wait */
 #ifdef M_FENCE_NO_WAIT               /* mutant: the fence does not wait for transactions in flight */
-  :: atomic { ((t_fence<a) || (t_fence==a && !t_open)) && !t_rep ->
+  :: atomic { t_fence<a && !t_rep && !t_lock -> t_lock=me }
 #else
-  :: atomic { ((t_fence<a) || (t_fence==a && !t_open)) && !t_rep && !INFL ->
+  :: atomic { t_fence<a && !t_rep && !t_lock && !INFL -> t_lock=me }
 #endif
-       t_fence=a; t_open=false; bar=RPOSMAX; bid=tid[t_cc]; SYNC(); CHECK() }
-  :: goto rev_abort                  /* lock_timeout, or the attempt is stale */
-  fi;
-  if :: CRASH :: skip fi;
-  /* W */
-  if
-#ifdef M_EMPTY_ENOUGH                /* mutant: an empty log stands for "S has it all", position and identity are not looked at */
-  :: atomic { t_log==0 }
-#else
-  :: atomic { SAMER && !s_halt }
-#endif
+  /* another coordinator fenced and died: go on from there */
+  :: atomic { t_fence==a && !t_open && !t_rep -> bar=RPOSMAX } goto rev_closed
+  /* lock_timeout, or the attempt is stale */
   :: goto rev_abort
   fi;
   if :: CRASH :: skip fi;
+  /* W: under the lock */
+  if
+#ifdef M_DRAIN_FIRST                 /* mutant: drained before the lock is taken, not under it */
+  :: atomic { t_lock==me -> bid=t_aid; bar=RPOSMAX }
+#else
+  :: atomic { t_lock==me && DRAINED -> bid=t_aid; bar=RPOSMAX }
+#endif
+  :: atomic { RELEASE } goto rev_abort                     /* over the budget, or the connection did not survive */
+  fi;
+  if :: CRASH :: skip fi;
+  /* F: the COMMIT of the transaction that holds the lock */
+  if
+  :: atomic { t_lock==me -> t_fence=a; t_open=false; t_lock=0; SYNC(); CHECK() } goto rev_fenced
+  :: atomic { t_lock!=me } goto rev_abort
+  fi;
+rev_closed:
+  /* W */
+  if
+  :: atomic { DRAINED -> bid=t_aid }
+  :: goto rev_abort
+  fi;
+rev_fenced:
+  if :: CRASH :: skip fi;
+#ifdef M_REV_NO_POS                  /* mutant: position looked at earlier, not in the transaction that opens */
+  if :: atomic { SAMER } :: goto rev_abort fi;
+#endif
   /* C */
 #ifdef M_REV_NO_CAS_C                /* mutant: activation without compare-and-set */
 #define REVC (s_rep)
-#elif defined(M_EMPTY_ENOUGH)
-#define REVC (s_dec==PENDING && s_att==a && s_rep && !s_halt)
+#elif defined(M_EMPTY_ENOUGH)        /* mutant: an empty log stands for "S has what T has", the position is not looked at */
+#define REVC (s_dec==PENDING && s_att==a && s_rep)
 #elif defined(M_REV_NO_POS)          /* mutant: position looked at earlier, not in the transaction that opens */
-#define REVC (s_dec==PENDING && s_att==a && s_rep && !s_halt)
+#define REVC (s_dec==PENDING && s_att==a && s_rep)
 #else
-#define REVC (s_dec==PENDING && s_att==a && SAMER && s_rep && !s_halt)
+#define REVC (s_dec==PENDING && s_att==a && SAMER && s_rep)
 #endif
   if
   :: atomic { REVC ->

@@ -20,15 +20,15 @@ proctype AppT(byte id) {
   byte m, n;
 end:
   do
-  :: atomic { t_open && t_nseq < NT ->                    /* first write: lock, and read the fence */
+  :: atomic { t_open && t_nseq < NT && !t_lock ->         /* first write: shared lock, and read the fence */
        t_nseq++;
 #ifdef M_FENCE_SNAPSHOT             /* mutant: lock now, but the fence row is read through an old snapshot */
        if :: m=1 :: m=2 :: m=3 fi }
-     atomic { inf[id]=true;
+     atomic { !t_lock -> inf[id]=true;
 #else
        inf[id]=true;
 #endif
-#if defined(SEQLOG) || defined(M_NEWEST_IDENTITY)
+#ifdef SEQLOG
        n=t_nseq;
 #endif
 #ifndef M_FENCE_SNAPSHOT
@@ -41,9 +41,6 @@ end:
           if :: (m & 1) -> t0=wid; r0=wid :: else fi;
           if :: (m & 2) -> t1=wid; r1=wid :: else fi;
           tmask[t_cc]=m; th0[t_cc]=t0; th1[t_cc]=t1; tid[t_cc]=wid;
-#ifdef M_NEWEST_IDENTITY            /* mutant: the identity of a position is that of its log row with the greatest number */
-          if :: n<t_most -> tid[t_cc]=tid[t_cc-1] :: else -> t_most=n fi; n=0;
-#endif
 #ifdef M_LATE_TRIGGER               /* mutant: reverse capture starts after opening, at the handover */
           if :: s_rep -> t_log = t_log | (1<<t_cc) :: else fi;
 #else

@@ -106,6 +106,7 @@ cutover_quick() {
   add failover clean -DFAILOVER -DNS=1 -DNT=1
   add failover_writers_2 clean -DFAILOVER -DNS=0 -DNT=2 -DNTW=2
   add spower clean -DSPOWER -DNS=1 -DNT=1
+  add tpower clean -DTPOWER -DNS=0 -DNT=2
   add live clean "$live"
   # What must be reachable, so that the clean runs are not empty.
   add REACH_ROLLBACK reached -DNS=0 -DREACH_ROLLBACK
@@ -114,22 +115,23 @@ cutover_quick() {
   add REACH_RELEASE reached -DNT=0 -DREACH_RELEASE
   add REACH_RESUME reached -DNT=0 -DNCRASH=3 -DREACH_RESUME
   add REACH_UNDELETED reached -DNS=0 -DREACH_UNDELETED
+  add REACH_REPEATED reached -DNS=0 -DREACH_REPEATED
   add REACH_HALT reached -DFAILOVER -DNT=2 -DNS=0 -DREACH_HALT
   # Mutants: of replication,
   for mutant in M_TORN M_SPLIT M_POS_SEPARATE; do add $mutant I3 -DNT=1 -D$mutant; done
   add M_CHECK_THEN_APPLY I3 -DNAP=2 -DQLEN=2 -DM_CHECK_THEN_APPLY
   add M_NO_POS_CHECK I3 -DQLEN=2 -DM_NO_POS_CHECK
   add M_COUNT_ONLY I2 -DSRESTORE -DNS=2 -DNT=0 -DM_COUNT_ONLY
-  add M_COUNT_ONLY_reverse I3 -DFAILOVER -DNS=0 -DNT=2 -DM_COUNT_ONLY
   add M_NO_ERA I3 -DSRESTORE -DNS=2 -DNT=1 -DM_NO_ERA
   add M_SHIP_UNSYNCED I5 -DSPOWER -DNS=1 -DNT=1 -DM_SHIP_UNSYNCED
   add M_SEQCURSOR I2 -DNTW=2 -DNS=0 -DNT=3 -DM_SEQCURSOR
   add M_XMIN I3 -DNTW=2 -DNS=0 -DNT=3 -DM_XMIN
-  add M_NEWEST_IDENTITY I2 -DFAILOVER -DNTW=2 -DNS=0 -DM_NEWEST_IDENTITY
+  add M_NO_TIMELINE I3 -DFAILOVER -DNS=0 -DM_NO_TIMELINE
+  add M_SHIP_UNFLUSHED I3 -DTPOWER -DNS=0 -DM_SHIP_UNFLUSHED
   for mutant in M_DELETE_FIRST M_DELETE_ALL; do add $mutant I7 -DNS=0 -D$mutant; done
   add M_DELETE_NO_CAS I6 -DNRV=2 -DNS=0 -DNT=3 -DM_DELETE_NO_CAS
-  add M_DELETE_UNSYNCED I7 -DSPOWER -DNS=0 -DNT=1 -DM_DELETE_UNSYNCED
-  add M_DELETE_RETRIED I3 -DFAILOVER -DNS=0 -DM_DELETE_RETRIED
+  add M_DELETE_UNSYNCED I6 -DSPOWER -DNS=0 -DNT=1 -DM_DELETE_UNSYNCED
+  add M_DELETE_RETRIED I2 -DFAILOVER -DNS=0 -DM_DELETE_RETRIED
   add M_REV_NO_CAS I6 -DNRV=2 -DNS=0 -DM_REV_NO_CAS
   add M_REV_POS_LATE I6 -DNRV=2 -DNS=0 -DM_REV_POS_LATE
   # of cutover and rollback,
@@ -143,8 +145,8 @@ cutover_quick() {
   add M_HAND_NO_CAS I6 -DNC=2 -DMAXA=3 -DNS=0 -DNT=1 -DM_HAND_NO_CAS
   add M_PREPARE_NO_ATTEMPT I1 -DNC=2 -DNS=0 -DNT=0 -DM_PREPARE_NO_ATTEMPT
   add M_LATE_TRIGGER I7 -DNS=0 -DM_LATE_TRIGGER
-  add M_BASE_LATE I3 -DNS=0 -DM_BASE_LATE
   for mutant in M_FENCE_NO_WAIT M_FENCE_SNAPSHOT; do add $mutant I1 -DNS=0 -D$mutant; done
+  add M_DRAIN_FIRST I2 -DNS=0 -DM_DRAIN_FIRST
   add M_EMPTY_ENOUGH I2 -DFAILOVER -DNS=0 -DM_EMPTY_ENOUGH
   # of durability,
   add M_ASYNC_CTL I1 -DFAILOVER -DNS=1 -DNT=0 -DM_ASYNC_CTL
@@ -173,6 +175,8 @@ cutover_full() {
   add failover_writers_2 clean -DFAILOVER -DNTW=2 -DNS=1
   add srestore clean -DSRESTORE -DNS=3 -DNT=1
   add spower clean -DSPOWER
+  add tpower clean -DTPOWER
+  add tpower_reverse_2 clean -DTPOWER -DNRV=2 -DNS=0
   add spower_coordinators_2 clean -DSPOWER -DNC=2 -DNS=2 -DNT=1
   add live_coordinators_2 clean "$live"
   # Rules that the others make superfluous, as far as the model goes: these mutants are clean.
