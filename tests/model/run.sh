@@ -12,9 +12,13 @@ if [[ ! $subject =~ ^(snapshot|cutover)$ || ! $mode =~ ^(quick|full)$ ]]; then
   exit 2
 fi
 model=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/$subject.pml
-memory_mb=1000
-hash=20 # log2 of the slots of pan's hash table
-[[ $mode == full ]] && memory_mb=7000 && hash=26
+# Small models: what takes long is compiling. Large ones: the search, and its memory.
+compile=(clang -O0 -DMEMLIM=1500)
+search=(-m100000 -w20)
+if [[ $mode == full ]]; then
+  compile=(gcc -O2 -DCOLLAPSE -DMEMLIM=7000)
+  search=(-m1000000 -w26)
+fi
 
 # violated LOG: the assertion that was broken, by the name that the model's head gives it.
 violated() {
@@ -37,16 +41,14 @@ violated() {
 
 # one NAME EXPECTED OPTION...: EXPECTED is clean, or what must be broken; OPTIONs are spin's -D. In a folder of its own.
 one() {
-  local name=$1 expected=$2 start=$EPOCHREALTIME optimise=-O1 errors states memory broken verdict=WRONG
-  local compile=(-DSAFETY -DNOFAIR) search=()
+  local name=$1 expected=$2 start=$EPOCHREALTIME errors states memory broken verdict=WRONG
+  local kind=(-DSAFETY -DNOFAIR) claim=()
   shift 2
-  [[ $expected != clean ]] && optimise=-O0 # there is little to search; compiling takes longer
-  [[ $mode == full ]] && optimise=-O2
-  [[ " $* " == *' -DLIVE '* ]] && compile=(-DNFAIR=3) search=(-a -f -N live)
+  [[ " $* " == *' -DLIVE '* ]] && kind=(-DNFAIR=3) claim=(-a -f -N live)
   mkdir "$name"
   (cd "$name" && spin -a "$@" "$model" >log 2>&1 &&
-    gcc $optimise -w "${compile[@]}" -DCOLLAPSE -DMEMLIM=$memory_mb -o pan pan.c >>log 2>&1 &&
-    ./pan -m1000000 -w$hash "${search[@]}" >>log 2>&1) || true
+    "${compile[@]}" "${kind[@]}" -w -o pan pan.c >>log 2>&1 &&
+    ./pan "${search[@]}" "${claim[@]}" >>log 2>&1) || true
   errors=$(sed -nE 's/.*errors: ([0-9]+).*/\1/p' "$name/log" | tail -n 1)
   states=$(sed -nE 's/^ *([0-9.e+]+) states, stored.*/\1/p' "$name/log" | tail -n 1)
   memory=$(sed -nE 's/^ *([0-9.e+]+)\s+total actual memory.*/\1/p' "$name/log" | tail -n 1)
