@@ -65,7 +65,7 @@ check_scripts() {
 # what the last commits changed, the others from all, another draw for each commit.
 tidy_files() {
   local all
-  all=$(find model link capture snapshot apply verify ops -name '*.cpp' | sort)
+  all=$(find model link capture snapshot apply verify switchover ops -name '*.cpp' | sort)
   if [[ -z ${CI:-} ]]; then
     echo "$all"
     return

@@ -22,7 +22,7 @@ struct Folder {
 
 /// A file may include its own folder and folders of lower rank. Equal ranks never include each
 /// other.
-constexpr std::array<Folder, 10> kFolders{{{"model", 0},
+constexpr std::array<Folder, 11> kFolders{{{"model", 0},
                                            {"link/sqlite", 1},
                                            {"link/postgres", 1},
                                            {"link/wire", 1},
@@ -31,7 +31,8 @@ constexpr std::array<Folder, 10> kFolders{{{"model", 0},
                                            {"snapshot", 2},
                                            {"apply", 2},
                                            {"verify", 2},
-                                           {"ops", 3}}};
+                                           {"switchover", 3},
+                                           {"ops", 4}}};
 
 /// Foreign headers that one folder keeps to itself.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kForeign{
