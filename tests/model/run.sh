@@ -149,6 +149,7 @@ cutover_quick() {
   add M_LATE_TRIGGER I7 -DNS=0 -DM_LATE_TRIGGER
   for mutant in M_FENCE_NO_WAIT M_FENCE_SNAPSHOT; do add $mutant I1 -DNS=0 -D$mutant; done
   add M_DRAIN_FIRST I2 -DNS=0 -DM_DRAIN_FIRST
+  add M_REV_NO_POS I2 -DFAILOVER -DNS=0 -DNT=1 -DM_REV_NO_POS
   add M_EMPTY_ENOUGH I2 -DFAILOVER -DNS=0 -DM_EMPTY_ENOUGH
   # of durability,
   add M_ASYNC_CTL I1 -DFAILOVER -DNS=1 -DNT=0 -DM_ASYNC_CTL
@@ -182,8 +183,9 @@ cutover_full() {
   add spower_coordinators_2 clean -DSPOWER -DNC=2 -DNS=2 -DNT=1
   add live_coordinators_2 clean "$live"
   # Rules that the others make superfluous, as far as the model goes: these mutants are clean.
-  for mutant in M_NO_ROLE_CHECK M_NO_POISON M_REV_NO_POS M_PREPARE_OVER; do
+  for mutant in M_NO_ROLE_CHECK M_NO_POISON M_PREPARE_OVER; do
     add $mutant clean -DNC=2 -DMAXA=3 -DNS=1 -DNT=1 -D$mutant
+    add ${mutant}_failover clean -DFAILOVER -DNC=2 -DNS=1 -DNT=1 -D$mutant
   done
 }
 
