@@ -8,6 +8,7 @@
 #include "apply/existing.hpp"
 #include "apply/guard.hpp"
 #include "apply/quarantine.hpp"
+#include "apply/switch_ledger.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/names.hpp"
 #include "link/wire/control.hpp"
@@ -193,12 +194,14 @@ void create_ledger(Connection& connection) {
       connection.exec("ALTER TABLE lockstep.ledger_parts ADD COLUMN IF NOT EXISTS as_of text");
     if (!quarantine_exists(connection)) connection.exec(kCreateQuarantine);
     ensure_guard_ledger(connection);
+    ensure_switch_ledger(connection);
     return;
   }
   try {
     connection.exec(kCreate);
     connection.exec(kCreateQuarantine);
     ensure_guard_ledger(connection);
+    ensure_switch_ledger(connection);
   } catch (const Error&) {
     connection.abort();
     throw;
@@ -358,7 +361,8 @@ void remove_ledger(Connection& connection, const std::string& migration) {
         "lockstep.verify_passes, lockstep.verify_queries");
     connection.exec("DROP TABLE IF EXISTS lockstep.ledger_hooks");
     connection.exec("DROP TABLE IF EXISTS lockstep.ledger_foreign_keys, lockstep.foreign_writes");
-    connection.exec("DROP TABLE IF EXISTS lockstep.quarantine");
+    connection.exec(
+        "DROP TABLE IF EXISTS lockstep.quarantine, lockstep.switchover, lockstep.changes");
     connection.exec("DROP TABLE lockstep.ledger_parts, lockstep.ledger_tables, lockstep.ledger");
     const Result left = connection.exec(
         "SELECT 1 FROM pg_class WHERE relnamespace = 'lockstep'::regnamespace LIMIT 1");
@@ -380,8 +384,10 @@ std::string advance_sql(const std::string& migration, bool becomes_consistent) {
       "= now(){} "
       "WHERE migration = {} AND role = 'replica' AND era = $6::uuid AND seq = $7::bigint AND "
       "identity = "
-      "$8::bigint RETURNING 1) SELECT 1 / count(*) FROM moved",
-      becomes_consistent ? ", consistent = true, phase = 'indexing'" : "", literal(migration));
+      "$8::bigint RETURNING switching) SELECT 1 / count(*), max(CASE WHEN switching THEN "
+      "pg_notify({}, '')::text END) FROM moved",
+      becomes_consistent ? ", consistent = true, phase = 'indexing'" : "", literal(migration),
+      literal(kMovedChannel));
 }
 
 }  // namespace lockstep::apply

@@ -42,7 +42,8 @@ UNION ALL
 SELECT o.name, 'g', g.tgname::text, g.tgenabled = 'O', false, false, 0
 FROM ours AS o JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = o.oid
 WHERE NOT g.tgisinternal AND g.tgenabled <> 'D'
-  AND NOT (g.tgname = '_lockstep_guard' AND EXISTS (SELECT FROM pg_catalog.pg_proc AS p
+  AND NOT (g.tgname IN ('_lockstep_guard', '_lockstep_fence', '_lockstep_log', '_lockstep_log_truncate')
+    AND EXISTS (SELECT FROM pg_catalog.pg_proc AS p
     WHERE p.oid = g.tgfoid AND p.pronamespace = pg_catalog.to_regnamespace('lockstep')))
 UNION ALL
 SELECT o.name, 'f', f.conname::text, false, false, false, 0

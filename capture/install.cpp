@@ -250,7 +250,7 @@ std::string incarnation(Database& database, const TablePlan& plan) {
   Statement rows(database,
                  "SELECT rowid, rootpage FROM main.sqlite_master WHERE tbl_name = ? AND type IN "
                  "('table', 'trigger') AND (type = 'table' OR name LIKE '\\_lockstep\\_%' ESCAPE "
-                 "'\\') ORDER BY rowid");
+                 "'\\' AND name NOT LIKE '\\_lockstep\\_fence\\_%' ESCAPE '\\') ORDER BY rowid");
   rows.bind(1, std::string_view(plan.name()));
   std::string text;
   while (rows.step()) text += fmt::format("{}:{} ", rows.integer(0), rows.integer(1));
@@ -311,6 +311,14 @@ Position newest_position(Database& database, const Era& era) {
 
 Position first_position(Database& database, const Era& era) {
   return end_position(database, era, "ASC");
+}
+
+Position begin_era(Database& database) {
+  const Era era = random_era(database);
+  Statement update(database, fmt::format("UPDATE {} SET value = ? WHERE name = 'era'", kMetaTable));
+  update.bind(1, std::string_view(to_string(era))).run();
+  check(database.changes() == 1, "a source that is followed has an era");
+  return newest_position(database, era);
 }
 
 Era random_era(Database& database) {

@@ -102,6 +102,10 @@ void record_target(sqlite::Database& database, std::string_view identity);
 /// start.
 [[nodiscard]] Position first_position(sqlite::Database& database, const Era& era);
 
+/// The caller's transaction: from now on positions are of a new era, which begins at the last
+/// change and is returned. What is on its way in the era before fits nowhere any more (I4).
+[[nodiscard]] Position begin_era(sqlite::Database& database);
+
 /// A random UUID from the operating system's generator, through SQLite's randomblob().
 [[nodiscard]] Era random_era(sqlite::Database& database);
 

@@ -1,5 +1,7 @@
 #include "model/spelling.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace lockstep {
@@ -201,6 +203,27 @@ std::optional<Instant> parse_instant(std::string_view text) {
   instant.empty_fraction =
       fraction.digits > 0 && fraction.digits < kNoSeconds && fraction.microseconds == 0;
   return instant;
+}
+
+std::optional<std::string> spell_clock(std::int64_t of_day, unsigned spelling) {
+  const bool sequelize = spelling == kSequelizeSpelling;
+  const unsigned digits = sequelize ? 3 : spelling & 7;
+  const std::int64_t second = of_day / kMicroseconds;
+  std::string fraction = fmt::format("{:06}", of_day % kMicroseconds);
+  const std::size_t shown = digits == kNoSeconds ? 0 : digits;
+  if (fraction.find_first_not_of('0', shown) != std::string::npos) return std::nullopt;
+  if (digits == kNoSeconds && second % 60 != 0) return std::nullopt;
+  fraction.resize(shown);
+  std::string clock = fmt::format("{}{:02}:{:02}", !sequelize && (spelling & 8) != 0 ? 'T' : ' ',
+                                  second / 3'600, second / 60 % 60);
+  if (digits != kNoSeconds) clock += fmt::format(":{:02}", second % 60);
+  if (shown > 0) clock.append(".").append(fraction);
+  return clock.append(sequelize ? kSequelizeZone : kZones[spelling >> 4 & 3]);
+}
+
+unsigned with_six_digits(unsigned spelling) {
+  if (spelling == kSequelizeSpelling) return static_cast<unsigned>(Zone::zero) << 4 | 6U;
+  return (spelling & ~7U) | 6U;
 }
 
 std::optional<std::int64_t> instant_of_milliseconds(std::int64_t milliseconds) {

@@ -34,6 +34,12 @@ struct Instant {
 /// offsets: PostgreSQL would change them.
 [[nodiscard]] std::optional<Instant> parse_instant(std::string_view text);
 
+/// What follows the day in that spelling: " 12:34:56.5+00:00". Nothing if it has no place for all
+/// of the digits. `of_day` are microseconds since midnight.
+[[nodiscard]] std::optional<std::string> spell_clock(std::int64_t of_day, unsigned spelling);
+/// The same separator and zone, and six digits of a second.
+[[nodiscard]] unsigned with_six_digits(unsigned spelling);
+
 /// Microseconds since 2000-01-01 of milliseconds since 1970; nothing outside of the years 1 to
 /// 9999.
 [[nodiscard]] std::optional<std::int64_t> instant_of_milliseconds(std::int64_t milliseconds);

@@ -206,6 +206,27 @@ void Board::reconnected() {
   ++status_.reconnects;
 }
 
+void Board::writers(const switchover::Side& sqlite) {
+  using switchover::Role;
+  const std::lock_guard lock(mutex_);
+  status_.writers = sqlite.role == Role::primary   ? "sqlite"
+                    : sqlite.role == Role::replica ? "postgres"
+                                                   : "nowhere";
+}
+
+void Board::reversed(const switchover::ReversePosition& position, std::int64_t keys) {
+  const std::lock_guard lock(mutex_);
+  status_.reverse_number = position.number;
+  status_.changes_applied += keys;
+  if (keys > 0) ++status_.batches_applied;
+}
+
+void Board::reverse_caught_up(std::int64_t wall_us) {
+  const std::lock_guard lock(mutex_);
+  status_.reverse_caught_up_us = wall_us;
+  caught_up_ = true;
+}
+
 void Board::source_reports() {
   const std::lock_guard lock(mutex_);
   status_.source_seen_us = wall_now_us();

@@ -13,6 +13,8 @@
 #include "model/error.hpp"
 #include "model/position.hpp"
 #include "ops/status.hpp"
+#include "switchover/reverse_position.hpp"
+#include "switchover/state.hpp"
 
 namespace lockstep::ops {
 
@@ -67,6 +69,12 @@ class Board {
   /// A note LS-S308: changes that wait for the target take the source's disk.
   void disk_low(std::int64_t free_mib, std::int64_t waiting_changes);
   void reconnected();
+  /// SQLite's row of the switch, as it is now.
+  void writers(const switchover::Side& sqlite);
+  /// A round of the reverse feed is in SQLite.
+  void reversed(const switchover::ReversePosition& position, std::int64_t keys);
+  /// Everything that PostgreSQL had committed at `wall_us` is in SQLite.
+  void reverse_caught_up(std::int64_t wall_us);
   /// Called by the workers in every turn: silence shows (see stall.hpp).
   void source_reports();
   void target_reports();

@@ -1,13 +1,19 @@
 #include <fmt/format.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <utility>
 
+#include "capture/install.hpp"
 #include "ops/commands.hpp"
 #include "ops/follow.hpp"
 #include "ops/names.hpp"
 #include "ops/pipeline.hpp"
+#include "ops/reverse_worker.hpp"
+#include "ops/switch_watch.hpp"
+#include "ops/workers.hpp"
 
 namespace lockstep::ops {
 
@@ -66,6 +72,89 @@ void print_summary(const Status& status, const Ending& ending, ExitCode code, Sc
   screen.result(fmt::format("take out  lockstep remove {}", shell_word(status.source)));
 }
 
+struct Followed {
+  Ending ending;
+  Status status;
+  std::string arguments;
+};
+
+// SQLite into PostgreSQL, until the writers move.
+Followed follow_forward(const RunRequest& request, const switchover::SwitchPlace& place,
+                        sqlite::LockFile& lock, Screen& screen, Signals& signals) {
+  Prepared prepared = [&] {
+    const Signals::Through through;  // the census may take long, and keeps nothing
+    return prepare(request, screen);
+  }();
+  Followed followed;
+  followed.arguments = arguments_for(prepared);
+  Board board(first_status(prepared));
+  screen.note(fmt::format("following {} into {} (schema {})", place.path,
+                          prepared.connection.dsn().shown(), prepared.schema));
+  {
+    SwitchWatch watching(
+        {place.path, prepared.connection.dsn(), prepared.migration, prepared.schema}, board);
+    const Pipeline pipeline(std::move(prepared), board);
+    followed.ending = watch(request.until_caught_up, board, &lock, screen, signals,
+                            [&] { return watching.turned(switchover::Direction::forward); });
+  }
+  followed.status = board.read();
+  return followed;
+}
+
+// PostgreSQL into SQLite, after a cutover.
+Followed follow_reverse(const RunRequest& request, const switchover::SwitchPlace& place,
+                        sqlite::LockFile& lock, Screen& screen, Signals& signals) {
+  Status first = starting_status(place.path);
+  first.migration = place.migration;
+  first.target = place.dsn.shown();
+  first.schema = place.schema;
+  first.writers = "postgres";
+  Followed followed;
+  followed.arguments =
+      fmt::format("{} {}", shell_word(place.path), shell_word(place.dsn.without_secrets()));
+  Board board(std::move(first));
+  board.phase("reverse", true);
+  screen.note(fmt::format("the application writes to PostgreSQL: following {} (schema {}) into {}",
+                          place.dsn.shown(), place.schema, place.path));
+  {
+    SwitchWatch watching(place, board);
+    ReverseWorker worker({place.path, place.dsn, place.migration, place.schema}, board);
+    std::jthread thread([&](const std::stop_token& stop) { run_worker(worker, stop, board); });
+    pthread_setname_np(thread.native_handle(), "reverse-0");
+    followed.ending = watch(request.until_caught_up, board, &lock, screen, signals,
+                            [&] { return watching.turned(switchover::Direction::reverse); });
+    thread.request_stop();
+    worker.cancel();
+  }
+  followed.status = board.read();
+  return followed;
+}
+
+// Where a migration that began already is; its own words go before what was typed.
+switchover::SwitchPlace place_of(const RunRequest& request, const std::string& path) {
+  switchover::SwitchPlace place{path, postgres::parse_dsn(request.target), {}, {}};
+  sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_only);
+  if (const auto installed = capture::read_installed(database)) {
+    place.migration = installed->migration;
+    place.schema = installed->target_schema;
+  }
+  return place;
+}
+
+Followed follow(const RunRequest& request, const std::string& path, sqlite::LockFile& lock,
+                Screen& screen, Signals& signals) {
+  while (true) {
+    const switchover::SwitchPlace place = place_of(request, path);
+    const auto flow = settle(place, [&](const std::string& what) { screen.note(what); });
+    Followed followed = flow == switchover::Direction::forward
+                            ? follow_forward(request, place, lock, screen, signals)
+                            : follow_reverse(request, place, lock, screen, signals);
+    if (!followed.ending.turned || followed.ending.signal || followed.ending.failure)
+      return followed;
+    screen.end_progress();
+  }
+}
+
 }  // namespace
 
 ExitCode command_run(const RunRequest& request, Screen& screen, Signals& signals) {
@@ -73,24 +162,11 @@ ExitCode command_run(const RunRequest& request, Screen& screen, Signals& signals
   sqlite::LockFile lock = take_source(path, screen);
   try {
     publish(lock, starting_status(path), screen);
-    Prepared prepared = [&] {
-      const Signals::Through through;  // the census may take long, and keeps nothing
-      return prepare(request, screen);
-    }();
-    const std::string arguments = arguments_for(prepared);
-    Board board(first_status(prepared));
-    screen.note(fmt::format("following {} into {} (schema {})", path,
-                            prepared.connection.dsn().shown(), prepared.schema));
-    Ending ending;
-    {
-      const Pipeline pipeline(std::move(prepared), board);
-      ending = watch(request.until_caught_up, board, &lock, screen, signals);
-    }
+    const Followed followed = follow(request, path, lock, screen, signals);
     screen.end_progress();
-    const Status status = board.read();
-    const ExitCode code = exit_code(ending, status);
-    if (ending.failure) screen.error(ending.failure->facts());
-    print_summary(status, ending, code, screen, arguments);
+    const ExitCode code = exit_code(followed.ending, followed.status);
+    if (followed.ending.failure) screen.error(followed.ending.failure->facts());
+    print_summary(followed.status, followed.ending, code, screen, followed.arguments);
     lock.remove();
     return code;
   } catch (...) {

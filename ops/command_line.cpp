@@ -14,6 +14,7 @@
 #include "ops/command_line_quarantine.hpp"
 #include "ops/command_line_roles.hpp"
 #include "ops/command_line_schema.hpp"
+#include "ops/command_line_switch.hpp"
 #include "ops/command_line_wire.hpp"
 #include "ops/commands.hpp"
 #include "ops/hardening.hpp"
@@ -375,6 +376,9 @@ int run_command_line(int argc, char** argv, Signals& signals) {
   add_schema(commands.app, commands.arguments.json, commands.chosen);
   add_ddl(commands.app, commands.arguments.json, commands.chosen);
   add_quarantine(commands.app, commands.arguments.json, commands.chosen);
+  const auto sides = [&commands](CLI::App& one) { add_sides(one, commands.arguments); };
+  add_switch(commands.app, commands.arguments, signals, sides, commands.chosen,
+             commands.stops_by_itself);
   add_demo(commands);
   add_keys(commands.app, commands.arguments.keys, [&commands] {
     commands.arguments.json = commands.arguments.keys.json;

@@ -11,6 +11,7 @@
 #include "model/clock.hpp"
 #include "model/error.hpp"
 #include "ops/assessment.hpp"
+#include "ops/gates.hpp"
 #include "ops/prepare.hpp"
 #include "ops/roles.hpp"
 #include "ops/screen.hpp"
@@ -140,6 +141,27 @@ struct SchemaRequest {
 [[nodiscard]] ExitCode command_schema_diff(const SchemaRequest& request, Screen& screen);
 /// Makes the tables that are not there, with keys, indexes and foreign keys, in one transaction.
 [[nodiscard]] ExitCode command_schema_apply(const SchemaRequest& request, Screen& screen);
+
+struct SwitchRequest {
+  switchover::Direction direction = switchover::Direction::forward;
+  std::string source;
+  std::string target;  ///< empty: the one that the source is followed into
+  GateLimits limits{};
+  bool dry_run = false;
+  bool when_ready = false;
+  std::string confirm;  ///< the migration's name; empty: asked for
+  std::string hooks{};  ///< a folder; empty: none
+};
+/// cutover or rollback: moves the application's writers. Exit 3 if a gate is shut, 6 if the pause
+/// budget does not last (then nothing has changed).
+[[nodiscard]] ExitCode command_switch(const SwitchRequest& request, Screen& screen,
+                                      Signals& signals);
+
+struct RouteRequest {
+  std::string source;
+  std::string readers{};  ///< postgres or sqlite; empty: as they are
+};
+[[nodiscard]] ExitCode command_route(const RouteRequest& request, Screen& screen);
 
 /// Runs the demo script; `arguments` are passed on. Does not return if it could be started.
 [[nodiscard]] ExitCode command_demo(const std::vector<std::string>& arguments);

@@ -95,17 +95,18 @@ Status starting_status(const std::string& path) {
 }
 
 Ending watch(bool until_caught_up, Board& board, sqlite::LockFile* lock, Screen& screen,
-             Signals& signals) {
+             Signals& signals, const std::function<bool()>& turned) {
   SteadyTime next_publish{};
   CopyHistory history;
   while (true) {
     Ending ending{.signal = signals.wait(kLook), .failure = board.failure()};
     ending.caught_up = until_caught_up && board.has_caught_up();
+    ending.turned = turned && turned();
     for (const Note& note : board.take_notes()) screen.note(note);
     Status status = board.read();
     history.look(status, steady_now());
     screen.progress(status);
-    const bool over = ending.signal || ending.failure || ending.caught_up;
+    const bool over = ending.signal || ending.failure || ending.caught_up || ending.turned;
     if (over || steady_now() >= next_publish) {
       if (lock != nullptr) publish(*lock, status, screen);
       next_publish = steady_now() + kPublishEvery;

@@ -2,6 +2,7 @@
 // of the main thread, and how it ended.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -26,12 +27,14 @@ struct Ending {
   std::optional<int> signal;
   std::optional<Error> failure;
   bool caught_up = false;
+  bool turned = false;  ///< the writers have moved: changes travel the other way now
 };
 
-/// Shows the board and publishes it (`lock` may be nullptr) until a signal, an error, or catching
-/// up.
+/// Shows the board and publishes it (`lock` may be nullptr) until a signal, an error, catching up,
+/// or until `turned`, asked each time, says so.
 [[nodiscard]] Ending watch(bool until_caught_up, Board& board, sqlite::LockFile* lock,
-                           Screen& screen, Signals& signals);
+                           Screen& screen, Signals& signals,
+                           const std::function<bool()>& turned = {});
 
 /// "3 rows in quarantine, 1 of them skipped"; empty if there are none.
 [[nodiscard]] std::string quarantine_text(const Status& status);

@@ -155,6 +155,9 @@ std::string status_json(const Status& status, std::string_view type) {
       {"verified", verified_json(status.verified)},
       {"guard", guard_json(status.guard)},
       {"verifying", verifying_json(status.verifying)},
+      {"writers", status.writers},
+      {"reverse_round", status.reverse_number},
+      {"reverse_caught_up_us", status.reverse_caught_up_us},
       {"stalled", nullptr}};
   return object.dump(-1, ' ', false, json::error_handler_t::replace);
 }

@@ -102,6 +102,10 @@ struct Status {
   std::optional<Verified> verified;
   std::optional<apply::GuardSeen> guard;  ///< nothing: the target was not asked
   std::optional<Verifying> verifying;
+  std::string writers = "sqlite";  ///< where the application writes: sqlite, postgres, nowhere
+  /// After a cutover: rounds of the reverse feed, and when SQLite had everything that was
+  /// committed.
+  std::int64_t reverse_number = 0, reverse_caught_up_us = 0;
   /// When the two workers last went through their loops; 0: there is no such worker here.
   std::int64_t source_seen_us = 0, target_seen_us = 0;
 };

@@ -31,9 +31,12 @@ constexpr std::size_t kStatementBytesShown = 100;
 /// refused by servers that are not Linux. default_transaction_read_only: what is set for a role or
 /// a database keeps applications out, not us; what is set for the whole server (often by a service
 /// whose disk is nearly full) counts, also when it comes while the session is open. lockstep.guard:
-/// what lockstep writes passes its own guard (apply/guard).
+/// what lockstep writes passes its own guard (apply/guard). lockstep.applier: it is not logged for
+/// the way back either (switchover/reverse_log), or it would come back to where it was written
+/// first.
 constexpr const char* kSessionSettings =
     R"(SET statement_timeout = 0; SET search_path = pg_catalog, pg_temp; SET lockstep.guard = off;
+SET lockstep.applier = on;
 SELECT pg_catalog.set_config(s.name, w.value, false)
 FROM (VALUES ('lock_timeout', '0'),
              ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0'),

@@ -93,6 +93,9 @@ class Connection {
   [[nodiscard]] int backend_pid() const;
   [[nodiscard]] int server_version() const;  ///< 150018 for 15.18
   [[nodiscard]] int descriptor() const;      ///< the socket, for wait()
+  /// True once a NOTIFY has come that nobody was told of (LISTEN is the caller's); all that are
+  /// there count as one. False after `patience`. Throws like exec() if the connection is lost.
+  [[nodiscard]] bool wait_for_notification(Milliseconds patience);
   /// Asks the server to stop the running statement, from another thread if need be. Never throws.
   void cancel() noexcept;
   [[nodiscard]] const Dsn& dsn() const { return *dsn_; }

@@ -96,11 +96,29 @@ std::string guard_function(std::string_view schema) {
   return qualified(kControlSchema, fmt::format("guard_{:016x}", hash_of(schema)));
 }
 
+std::string log_function(std::string_view schema, std::uint32_t table) {
+  return qualified(kControlSchema, fmt::format("log_{:016x}_{}", hash_of(schema), table));
+}
+
 std::string literal(std::string_view text) {
   if (has_nul(text))
     throw_bad_name("a text cannot be written into a statement", "it contains a NUL character");
   if (text.find('\\') == std::string_view::npos) return '\'' + doubled(text, '\'') + '\'';
   return "E'" + doubled(doubled(text, '\''), '\\') + '\'';
+}
+
+std::string text_array(const std::vector<std::string>& texts) {
+  std::string array = "{";
+  for (const std::string& text : texts) {
+    if (array.size() > 1) array += ',';
+    array += '"';
+    for (const char c : text) {
+      if (c == '"' || c == '\\') array += '\\';
+      array += c;
+    }
+    array += '"';
+  }
+  return array += '}';
 }
 
 }  // namespace lockstep::postgres

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace lockstep::postgres {
 
@@ -21,8 +22,13 @@ inline constexpr std::size_t kColumnsMax = 1600;
 [[nodiscard]] std::string copy_table(std::string_view schema, std::uint32_t table);
 /// The function of a target schema's guard (apply/guard), without its parentheses.
 [[nodiscard]] std::string guard_function(std::string_view schema);
+/// The function that logs what is written to a table (switchover/reverse_log), without its
+/// parentheses.
+[[nodiscard]] std::string log_function(std::string_view schema, std::uint32_t table);
 /// 'text' that is safe whatever standard_conforming_strings says (E'' when it has a backslash).
 [[nodiscard]] std::string literal(std::string_view text);
+/// As a parameter of type text[]: {"a","b\\"c"}.
+[[nodiscard]] std::string text_array(const std::vector<std::string>& texts);
 /// Why `name` cannot be a column of a table: empty, too long, NUL, a system column (ctid, xmin,
 /// ...). Empty text: it can.
 [[nodiscard]] std::string column_name_problem(std::string_view name);

@@ -44,6 +44,7 @@ class Database {
   [[nodiscard]] std::int64_t pragma_int(std::string_view name);
   [[nodiscard]] std::string pragma_text(std::string_view name);
   void set_busy_patience(Milliseconds patience);
+  [[nodiscard]] Milliseconds busy_patience() const { return *busy_patience_; }
   /// For this folder only.
   [[nodiscard]] sqlite3* handle() const { return handle_.get(); }
 

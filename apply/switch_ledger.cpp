@@ -1,0 +1,37 @@
+#include "apply/switch_ledger.hpp"
+
+namespace lockstep::apply {
+
+namespace {
+
+// One row per migration beside the ledger's: applications that write above READ COMMITTED lock it
+// FOR SHARE until they end, and the ledger's own row moves with each batch.
+constexpr char kEnsure[] =
+    "BEGIN;"
+    "ALTER TABLE lockstep.ledger DROP CONSTRAINT IF EXISTS ledger_role_check,"
+    " ADD CONSTRAINT ledger_role_check CHECK (role IN ('replica', 'fenced', 'primary')),"
+    " ADD COLUMN IF NOT EXISTS switching boolean NOT NULL DEFAULT false,"
+    " ADD COLUMN IF NOT EXISTS reverse_era uuid,"
+    " ADD COLUMN IF NOT EXISTS reverse_number bigint,"
+    " ADD COLUMN IF NOT EXISTS reverse_identity bigint;"
+    "CREATE TABLE IF NOT EXISTS lockstep.switchover ("
+    " migration text PRIMARY KEY REFERENCES lockstep.ledger ON DELETE CASCADE,"
+    " role text NOT NULL CHECK (role IN ('replica', 'fenced', 'primary')),"
+    " fence bigint NOT NULL DEFAULT 0,"
+    " attempt bigint NOT NULL DEFAULT 0,"
+    " decision text NOT NULL DEFAULT 'none' CHECK (decision IN ('none', 'pending', 'committed', "
+    "'aborted')),"
+    " updated timestamptz NOT NULL DEFAULT now()"
+    ");"
+    "COMMIT";
+
+}  // namespace
+
+void ensure_switch_ledger(postgres::Connection& connection) {
+  // Asked first: ALTER TABLE takes a lock that a reader would hold up.
+  if (connection.exec("SELECT to_regclass('lockstep.switchover') IS NOT NULL").boolean(0, 0))
+    return;
+  connection.exec(kEnsure);
+}
+
+}  // namespace lockstep::apply

@@ -1,0 +1,305 @@
+// cutover and rollback: one command, two directions.
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "capture/install.hpp"
+#include "ops/commands.hpp"
+#include "ops/gates.hpp"
+#include "ops/names.hpp"
+#include "ops/route.hpp"
+#include "ops/switch_hooks.hpp"
+#include "switchover/sqlite_side.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+using nlohmann::json;
+using switchover::Coordinator;
+using switchover::Direction;
+using switchover::Switched;
+
+std::string clock_text() {
+  constexpr std::int64_t kPerSecond = 1'000'000, kPerMs = 1'000;
+  const std::int64_t now = wall_now_us();
+  return fmt::format("{:%H:%M:%S}.{:03}", fmt::gmtime(static_cast<std::time_t>(now / kPerSecond)),
+                     now % kPerSecond / kPerMs);
+}
+
+switchover::SwitchPlace place_of(const SwitchRequest& request) {
+  const std::string path = source_path(request.source);
+  sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_only);
+  const auto installed = capture::read_installed(database);
+  if (!installed)
+    throw Error({.code = "LS-R712",
+                 .exit = ExitCode::precondition,
+                 .what = fmt::format("there is no migration of {}", path),
+                 .why = "it has no lockstep tables",
+                 .data = "nothing was changed",
+                 .todo = "lockstep run SOURCE TARGET starts one"});
+  const std::string target = request.target.empty() ? installed->target : request.target;
+  return {path, postgres::parse_dsn(target), installed->migration, installed->target_schema};
+}
+
+const char* goes_to(Direction direction) {
+  return direction == Direction::forward ? "PostgreSQL" : "SQLite";
+}
+
+// A wrong word here moves an application: so the name is asked for, and --yes would not do.
+void confirm(const SwitchRequest& request, const switchover::SwitchPlace& place) {
+  std::string said = request.confirm;
+  if (said.empty() && ::isatty(STDIN_FILENO) == 1) {
+    std::cerr << fmt::format("Type the migration's name to move the writers to {}: ",
+                             goes_to(request.direction))
+              << std::flush;
+    std::getline(std::cin, said);
+  }
+  if (said == place.migration) return;
+  throw Error({.code = "LS-X609",
+               .exit = ExitCode::usage,
+               .what = said.empty() ? "this moves the application's writers and was not confirmed"
+                                    : fmt::format("\"{}\" is not the migration's name", said),
+               .why = "the name of the migration says that this one is meant",
+               .data = "nothing was changed",
+               .todo = fmt::format("lockstep {} {} --confirm {}", to_string(request.direction),
+                                   shell_word(place.path), shell_word(place.migration))});
+}
+
+std::vector<Gate> show_gates(Coordinator& coordinator, const SwitchRequest& request,
+                             Screen& screen) {
+  std::vector<Gate> gates = look_at_gates(coordinator, request.direction, request.limits);
+  json list = json::array();
+  for (const Gate& gate : gates) {
+    screen.result(gate_line(gate));
+    list.push_back({{"name", gate.name},
+                    {"open", gate.open},
+                    {"found", gate.found},
+                    {"wanted", gate.wanted},
+                    {"todo", gate.todo}});
+  }
+  screen.json(json{{"type", "gates"}, {"open", all_open(gates)}, {"gates", list}}.dump(
+      -1, ' ', false, json::error_handler_t::replace));
+  return gates;
+}
+
+void show_plan(const SwitchRequest& request, Screen& screen) {
+  const bool forward = request.direction == Direction::forward;
+  screen.result("Would do, in this order (nothing is executed):");
+  const std::vector<const char*> steps =
+      forward ? std::vector<const char*>{
+                    "  INSTALL    fence triggers on SQLite and PostgreSQL, reverse log on PostgreSQL; "
+                    "nothing changes for anybody yet",
+                    "  PREPARE    the attempt is entered on PostgreSQL",
+                    "  LOCK       BEGIN IMMEDIATE on SQLite: writers wait in their busy timeout",
+                    "  DRAIN      the last changes are applied on PostgreSQL",
+                    "  SEQUENCES  go on behind the largest numbers",
+                    "  SWITCH     SQLite is fenced, PostgreSQL opened; writers go on there",
+                    "  HANDOVER   SQLite becomes the replica: lockstep run follows PostgreSQL"}
+              : std::vector<const char*>{
+                    "  PREPARE    the attempt is entered on SQLite",
+                    "  HOLD       transactions that have written on PostgreSQL end, new ones wait",
+                    "  DRAIN      the last changes are applied on SQLite",
+                    "  SWITCH     PostgreSQL is fenced, SQLite opened; writers go on there",
+                    "  HANDOVER   PostgreSQL becomes the replica: lockstep run follows SQLite"};
+  for (const char* step : steps) screen.result(step);
+  screen.result(fmt::format("Pause budget {} ms. What the application sees: writers wait, then {}.",
+                            request.limits.max_pause.count(),
+                            forward ? "LOCKSTEP-FENCED on SQLite until they use PostgreSQL; a "
+                                      "transaction that read first gets \"database is locked\" once"
+                                    : "LOCKSTEP-FENCED (SQLSTATE 25006) until they use SQLite"));
+}
+
+[[noreturn]] void throw_shut(const std::vector<Gate>& gates, Direction direction) {
+  std::string shut;
+  for (const Gate& gate : gates)
+    if (!gate.open)
+      shut += fmt::format("{}{}: {}{}", shut.empty() ? "" : "; ", gate.name, gate.found,
+                          gate.wanted.empty() ? "" : fmt::format(" ({})", gate.wanted));
+  throw Error({.code = "LS-X603",
+               .exit = ExitCode::precondition,
+               .what = fmt::format("not ready for the {}", to_string(direction)),
+               .why = shut,
+               .data = "nothing was changed",
+               .todo = "what each gate above says; or --when-ready, which waits and begins by "
+                       "itself"});
+}
+
+// Until every gate is open; false: a signal came.
+bool wait_for_gates(Coordinator& coordinator, const SwitchRequest& request, Screen& screen,
+                    Signals& signals) {
+  constexpr Milliseconds kEvery{500};
+  while (true) {
+    const std::vector<Gate> gates = look_at_gates(coordinator, request.direction, request.limits);
+    if (all_open(gates)) return true;
+    for (const Gate& gate : gates)
+      if (!gate.open) {
+        screen.progress("waiting for " + gate_line(gate));
+        break;
+      }
+    if (signals.wait(kEvery)) return false;
+  }
+}
+
+std::map<std::string, std::string> variables_for(const SwitchRequest& request,
+                                                 const switchover::SwitchPlace& place) {
+  return {{"LOCKSTEP_MIGRATION", place.migration},
+          {"LOCKSTEP_SOURCE_FILE", place.path},
+          {"LOCKSTEP_TARGET_SHOWN", place.dsn.shown()},
+          {"LOCKSTEP_DIRECTION", std::string(to_string(request.direction))},
+          {"LOCKSTEP_WRITERS", request.direction == Direction::forward ? "postgres" : "sqlite"}};
+}
+
+void ask_hooks(const SwitchRequest& request, const switchover::SwitchPlace& place) {
+  if (request.hooks.empty()) return;
+  const std::string folder =
+      request.hooks +
+      (request.direction == Direction::forward ? "/pre-cutover.d" : "/pre-rollback.d");
+  for (const HookRun& run : run_hooks(folder, variables_for(request, place), true))
+    if (run.exit_code != 0)
+      throw Error({.code = "LS-X620",
+                   .exit = ExitCode::precondition,
+                   .what = fmt::format("{} said no", run.program),
+                   .why = fmt::format("it ended with {}", run.exit_code),
+                   .data = "nothing was changed",
+                   .todo = "see what it printed"});
+}
+
+// Both databases say where the writers are already; these are for whoever listens elsewhere.
+void tell_the_world(Coordinator& coordinator, const SwitchRequest& request,
+                    const Switched& switched, Screen& screen) {
+  const switchover::SwitchPlace& place = coordinator.place();
+  const char* side = switched.direction == Direction::forward ? "postgres" : "sqlite";
+  try {
+    write_route(place.path, {place.migration, side, side, switched.attempt});
+    coordinator.postgres().query("SELECT pg_notify('lockstep_route', $1)",
+                                 {route_json(read_route(place.path))});
+  } catch (const Error& error) {
+    screen.error(error.facts());
+  }
+  if (request.hooks.empty()) return;
+  auto variables = variables_for(request, place);
+  variables["LOCKSTEP_PAUSE_MS"] = fmt::format("{:.0f}", switched.pause_ms);
+  const std::string folder =
+      request.hooks +
+      (switched.direction == Direction::forward ? "/post-switch.d" : "/post-rollback.d");
+  for (const HookRun& run : run_hooks(folder, variables, false))
+    screen.result(fmt::format("hook      {}   exit {}", run.program, run.exit_code));
+}
+
+// The loser may be fenced by now: whoever may write depends on an answer that only the gainer has.
+void finish_whatever_comes(Coordinator& coordinator, Milliseconds patience, Screen& screen) {
+  Backoff backoff(Milliseconds{20}, Milliseconds{1'000}, static_cast<std::uint64_t>(::getpid()));
+  Signals::Through through;
+  while (true) {
+    try {
+      coordinator.finish(patience);
+      return;
+    } catch (const Error& error) {
+      if (error.retry() == Retry::never) throw;
+      screen.note(fmt::format("waiting   {}: {}", error.code(), error.what()));
+    }
+    ::usleep(static_cast<useconds_t>(backoff.next().count() * 1'000));
+  }
+}
+
+Switched move(Coordinator& coordinator, const SwitchRequest& request, Screen& screen) {
+  const Milliseconds budget = request.limits.max_pause;
+  try {
+    return coordinator.move_writers(request.direction, budget);
+  } catch (const Error& error) {
+    if (error.retry() != Retry::new_session) throw;
+    screen.note(fmt::format("waiting   {}: {}", error.code(), error.what()));
+  }
+  finish_whatever_comes(coordinator, budget, screen);
+  const switchover::Sides now = coordinator.look();
+  const switchover::Side& gained = gainer(now, request.direction);
+  if (gained.role == switchover::Role::primary) return {request.direction, gained.attempt, 0};
+  throw Error({.code = "LS-X621",
+               .exit = ExitCode::unreachable,
+               .what = fmt::format("the {} was taken back", to_string(request.direction)),
+               .why = "the connection to PostgreSQL was lost in the middle of it",
+               .data = "nothing is lost: the application writes where it did before",
+               .todo = "try again"});
+}
+
+}  // namespace
+
+ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& signals) {
+  Coordinator coordinator(place_of(request), [&](std::string_view step, const std::string& what) {
+    screen.result(fmt::format("{}  {:<10} {}", clock_text(), step, what));
+    screen.json(json{{"type", "step"}, {"step", step}, {"what", what}}.dump());
+  });
+  if (unfinished(coordinator.look()).step != switchover::Step::none && !request.dry_run) {
+    screen.note("an earlier switch was left unfinished: it is finished first");
+    finish_whatever_comes(coordinator, request.limits.max_pause, screen);
+  }
+  const switchover::Sides before = coordinator.look();
+  const bool done_already = gainer(before, request.direction).role == switchover::Role::primary;
+  if (done_already) {
+    screen.result(fmt::format("the application writes to {} already: nothing to do",
+                              goes_to(request.direction)));
+    return ExitCode::done;
+  }
+  if (request.when_ready && !wait_for_gates(coordinator, request, screen, signals))
+    return ExitCode::interrupted;
+  screen.end_progress();
+  const std::vector<Gate> gates = show_gates(coordinator, request, screen);
+  if (request.dry_run) {
+    show_plan(request, screen);
+    return all_open(gates) ? ExitCode::done : ExitCode::precondition;
+  }
+  if (!all_open(gates)) throw_shut(gates, request.direction);
+  confirm(request, coordinator.place());
+  ask_hooks(request, coordinator.place());
+  static_cast<void>(coordinator.take_the_lead());
+  for (const std::string& table : coordinator.install())
+    screen.note(
+        fmt::format("note      table {} is virtual: SQLite has no triggers on it, so writes "
+                    "to it alone are not refused",
+                    table));
+  const Switched switched = move(coordinator, request, screen);
+  tell_the_world(coordinator, request, switched, screen);
+  screen.result(
+      fmt::format("{} done. Writes paused {:.1f} ms (budget {}). The application writes to "
+                  "{} now.",
+                  to_string(switched.direction), switched.pause_ms,
+                  request.limits.max_pause.count(), goes_to(switched.direction)));
+  screen.result(fmt::format("back      lockstep {} {}", to_string(opposite(switched.direction)),
+                            shell_word(coordinator.place().path)));
+  screen.json(json{{"type", "switched"},
+                   {"direction", to_string(switched.direction)},
+                   {"switch", switched.attempt},
+                   {"pause_ms", switched.pause_ms},
+                   {"writers", switched.direction == Direction::forward ? "postgres" : "sqlite"}}
+                  .dump());
+  return ExitCode::done;
+}
+
+ExitCode command_route(const RouteRequest& request, Screen& screen) {
+  const std::string path = source_path(request.source);
+  sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_only);
+  const switchover::Side side = switchover::read_sqlite_side(database);
+  Route route = read_route(path);
+  if (const auto installed = capture::read_installed(database))
+    route.migration = installed->migration;
+  // The database knows; the file is told.
+  route.writers = side.role == switchover::Role::primary   ? "sqlite"
+                  : side.role == switchover::Role::replica ? "postgres"
+                                                           : "nowhere";
+  if (!request.readers.empty()) route.readers = request.readers;
+  if (!request.readers.empty() || read_route(path).writers != route.writers)
+    write_route(path, route);
+  screen.result(fmt::format("writers   {}", route.writers));
+  screen.result(fmt::format("readers   {}", route.readers));
+  screen.result(fmt::format("file      {}", route_file(path)));
+  screen.json(route_json(route));
+  return ExitCode::done;
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,100 @@
+#include "ops/command_line_switch.hpp"
+
+#include <memory>
+#include <string>
+
+#include "ops/commands.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+struct Typed {
+  SwitchRequest request;
+  std::string max_pause = "800ms", max_lag = "500ms", verify_max_age = "60min";
+  std::vector<std::string> gates;
+};
+
+void add_direction(CLI::App& app, switchover::Direction direction, Arguments& arguments,
+                   Signals& signals, const std::function<void(CLI::App&)>& add_sides,
+                   std::function<ExitCode(Screen&)>& chosen, bool& stops_by_itself) {
+  const bool forward = direction == switchover::Direction::forward;
+  CLI::App* command = app.add_subcommand(
+      std::string(to_string(direction)),
+      forward ? "move the writers to PostgreSQL, with a pause of milliseconds; SQLite is kept "
+                "current for the way back"
+              : "move the writers back to SQLite; PostgreSQL is followed into it until then");
+  add_sides(*command);
+  const auto typed = std::make_shared<Typed>();
+  typed->request.direction = direction;
+  command->add_flag("--dry-run", typed->request.dry_run,
+                    "print the gates and the steps and do nothing; exit 0 or 3");
+  command
+      ->add_option("--max-pause", typed->max_pause,
+                   "how long writers may wait at most; beyond it everything stays as it was "
+                   "(default 800ms)")
+      ->type_name("DURATION");
+  command->add_flag("--when-ready", typed->request.when_ready,
+                    "wait until every gate is open, then begin");
+  command
+      ->add_option("--confirm", typed->request.confirm,
+                   "the migration's name, which is asked for on a terminal")
+      ->type_name("NAME");
+  command->add_option("--max-lag", typed->max_lag, "gate (default 500ms)")->type_name("DURATION");
+  if (forward)
+    command
+        ->add_option(
+            "--verify-max-age", typed->verify_max_age,
+            "gate: the last clean comparison is not older (default 60min; 0 asks for none)")
+        ->type_name("DURATION");
+  command
+      ->add_option("--gate", typed->gates,
+                   "a command of your own that must exit with 0; may be given more than once")
+      ->type_name("COMMAND");
+  command->add_flag("--accept-async-standby", typed->request.limits.accept_async_standby,
+                    "switch although no standby is synchronous");
+  command
+      ->add_option("--hooks", typed->request.hooks,
+                   forward ? "folder with pre-cutover.d (may say no) and post-switch.d"
+                           : "folder with pre-rollback.d (may say no) and post-rollback.d")
+      ->type_name("FOLDER");
+  command->callback([typed, &arguments, &signals, &chosen, &stops_by_itself] {
+    stops_by_itself = true;
+    chosen = [typed, &arguments, &signals](Screen& screen) {
+      SwitchRequest request = typed->request;
+      request.source = source_of(arguments);
+      request.target = target_of(arguments);
+      request.limits.max_pause = duration_of("--max-pause", typed->max_pause);
+      request.limits.max_lag = duration_of("--max-lag", typed->max_lag);
+      request.limits.verify_max_age = duration_of("--verify-max-age", typed->verify_max_age);
+      for (const std::string& gate : typed->gates) request.limits.own.push_back({gate, gate, {}});
+      return command_switch(request, screen, signals);
+    };
+  });
+}
+
+}  // namespace
+
+void add_switch(CLI::App& app, Arguments& arguments, Signals& signals,
+                const std::function<void(CLI::App&)>& add_sides,
+                std::function<ExitCode(Screen&)>& chosen, bool& stops_by_itself) {
+  for (const auto direction : {switchover::Direction::forward, switchover::Direction::reverse})
+    add_direction(app, direction, arguments, signals, add_sides, chosen, stops_by_itself);
+  CLI::App* route = app.add_subcommand(
+      "route", "which side readers and writers should use now, also as a file beside SOURCE");
+  const auto request = std::make_shared<RouteRequest>();
+  route->add_option("SOURCE", request->source, "the SQLite file")
+      ->required()
+      ->envname("LOCKSTEP_SOURCE");
+  route->add_flag("--json", arguments.json, "one JSON object on stdout");
+  CLI::App* readers = route->add_subcommand(
+      "readers", "send readers to one side; moves no data, and writers stay where they are");
+  readers->add_option("SIDE", request->readers, "postgres or sqlite")
+      ->required()
+      ->check(CLI::IsMember({"postgres", "sqlite"}));
+  route->callback([request, &chosen] {
+    chosen = [request](Screen& screen) { return command_route(*request, screen); };
+  });
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,46 @@
+// What must hold before the writers move: each gate with what was found and what is wanted, so that
+// a person sees what is missing, and what to do for it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/clock.hpp"
+#include "switchover/coordinator.hpp"
+
+namespace lockstep::ops {
+
+struct Gate {
+  std::string name;
+  bool open = false;
+  std::string found;   ///< "38 ms"
+  std::string wanted;  ///< "at most 500 ms"; may be empty
+  std::string todo;    ///< for one that is shut
+};
+
+/// A check of the user's own: a command whose exit code 0 opens it, or a SELECT on PostgreSQL that
+/// finds no row.
+struct UserGate {
+  std::string name, command, sql;
+};
+
+struct GateLimits {
+  Milliseconds max_pause{800};
+  Milliseconds max_lag{500};
+  std::int64_t max_backlog = 1'000;
+  Milliseconds verify_max_age{3'600'000};  ///< 0: no comparison is asked for
+  std::int64_t connections = 5;            ///< that must be free for the application
+  bool accept_async_standby = false;
+  std::vector<UserGate> own{};
+};
+
+/// Looks, and changes nothing. In the order in which they are printed.
+[[nodiscard]] std::vector<Gate> look_at_gates(switchover::Coordinator& coordinator,
+                                              switchover::Direction direction,
+                                              const GateLimits& limits);
+[[nodiscard]] bool all_open(const std::vector<Gate>& gates);
+/// "ok        lag 38 ms (at most 500 ms)"
+[[nodiscard]] std::string gate_line(const Gate& gate);
+
+}  // namespace lockstep::ops

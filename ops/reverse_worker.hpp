@@ -1,0 +1,42 @@
+// Follows PostgreSQL into SQLite after a cutover: rounds of the reverse feed, one thread.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "link/postgres/connection.hpp"
+#include "ops/board.hpp"
+#include "switchover/reverse_feed.hpp"
+
+namespace lockstep::ops {
+
+struct ReverseOptions {
+  std::string path;  ///< of the SQLite file
+  postgres::Dsn dsn;
+  std::string migration, schema;
+};
+
+class ReverseWorker {
+ public:
+  /// Board must outlive the worker.
+  ReverseWorker(ReverseOptions options, Board& board);
+
+  /// Works until asked to stop, or until an Error that a person must look at: then Board::fail()
+  /// has it. A lost server is connected to anew after a pause.
+  void run(const std::stop_token& stop);
+  /// From another thread: ends a long statement after stop was requested.
+  void cancel();
+
+ private:
+  void follow(const std::stop_token& stop);
+
+  ReverseOptions options_;
+  Board& board_;
+  std::mutex connection_mutex_;  // cancel() against follow()
+  std::optional<postgres::Connection> connection_;
+};
+
+}  // namespace lockstep::ops

@@ -1,0 +1,78 @@
+#include "ops/route.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "model/clock.hpp"
+#include "model/error.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+[[noreturn]] void throw_unwritable(const std::string& file) {
+  throw Error({.code = "LS-X622",
+               .exit = ExitCode::precondition,
+               .what = fmt::format("{} cannot be written", file),
+               .why = std::strerror(errno),
+               .data = "no data is concerned: applications that read the file are not told",
+               .todo = "mend the folder's permissions or its disk, then lockstep route SOURCE"});
+}
+
+}  // namespace
+
+std::string route_file(const std::string& path) {
+  return path + "-lockstep-route";
+}
+
+Route read_route(const std::string& path) {
+  std::ifstream file(route_file(path));
+  std::stringstream text;
+  text << file.rdbuf();
+  const auto object = nlohmann::json::parse(text.str(), nullptr, false);
+  Route route;
+  if (!object.is_object()) return route;
+  route.migration = object.value("migration", "");
+  route.writers = object.value("writers", route.writers);
+  route.readers = object.value("readers", route.readers);
+  route.attempt = object.value("switch", std::int64_t{0});
+  return route;
+}
+
+std::string route_json(const Route& route) {
+  return nlohmann::json{{"type", "route"},
+                        {"version", 1},
+                        {"migration", route.migration},
+                        {"writers", route.writers},
+                        {"readers", route.readers},
+                        {"switch", route.attempt},
+                        {"since", rfc3339(wall_now_us())}}
+      .dump();
+}
+
+void write_route(const std::string& path, const Route& route) {
+  const std::string file = route_file(path), fresh = fmt::format("{}.{}", file, ::getpid());
+  const std::string text = route_json(route) + "\n";
+  const int descriptor =
+      ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+  if (descriptor < 0) throw_unwritable(file);
+  const bool whole =
+      ::fchmod(descriptor, 0644) == 0 &&
+      ::write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+      ::fsync(descriptor) == 0;
+  ::close(descriptor);
+  if (whole && std::rename(fresh.c_str(), file.c_str()) == 0) return;
+  ::unlink(fresh.c_str());
+  throw_unwritable(file);
+}
+
+}  // namespace lockstep::ops

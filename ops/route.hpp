@@ -1,0 +1,26 @@
+// Which side readers and writers should use now, for applications that switch without a restart:
+// one small file beside the database, replaced atomically.
+#pragma once
+
+#include <string>
+
+#include "switchover/state.hpp"
+
+namespace lockstep::ops {
+
+struct Route {
+  std::string migration;
+  std::string writers = "sqlite";  ///< sqlite, postgres; nowhere while a switch is under way
+  std::string readers = "sqlite";
+  std::int64_t attempt = 0;  ///< grows with each switch
+};
+
+/// app.db-lockstep-route
+[[nodiscard]] std::string route_file(const std::string& path);
+/// Both on SQLite if there is no such file.
+[[nodiscard]] Route read_route(const std::string& path);
+/// The whole file or none of it, mode 0644: applications read it.
+void write_route(const std::string& path, const Route& route);
+[[nodiscard]] std::string route_json(const Route& route);
+
+}  // namespace lockstep::ops

@@ -1,0 +1,91 @@
+#include "ops/switch_watch.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "switchover/sqlite_side.hpp"
+
+namespace lockstep::ops {
+
+using switchover::Coordinator;
+using switchover::Decision;
+using switchover::Direction;
+using switchover::Role;
+using switchover::Side;
+
+namespace {
+
+constexpr Milliseconds kLookEvery{100};
+constexpr Milliseconds kGrace{1'000};  // a coordinator at work needs less
+constexpr Milliseconds kPatience{1'000};
+
+// SQLite's row alone shows it: as the loser it is fenced, as the gainer its attempt is pending.
+bool looks_unfinished(const Side& sqlite) {
+  return sqlite.role == Role::fenced || sqlite.decision == Decision::pending;
+}
+
+Direction flow_of(const Side& sqlite) {
+  return sqlite.role == Role::replica ? Direction::reverse : Direction::forward;
+}
+
+}  // namespace
+
+SwitchWatch::SwitchWatch(switchover::SwitchPlace place, Board& board)
+    : place_(std::move(place)),
+      board_(board),
+      reading_(sqlite::Database::open(place_.path, sqlite::OpenMode::read_only)) {}
+
+bool SwitchWatch::turned(Direction flow) {
+  const SteadyTime now = steady_now();
+  if (now < next_look_) return false;
+  next_look_ = now + kLookEvery;
+  const Side side = switchover::read_sqlite_side(reading_);
+  board_.writers(side);
+  if (!looks_unfinished(side)) {
+    unfinished_since_.reset();
+    return flow_of(side) != flow;
+  }
+  if (!unfinished_since_) unfinished_since_ = now;
+  if (now - *unfinished_since_ > kGrace) finish();
+  return false;
+}
+
+void SwitchWatch::finish() {
+  try {
+    Coordinator coordinator(place_, [this](std::string_view step, const std::string& what) {
+      board_.schema_note({"LS-X608", "", fmt::format("{}: {}", step, what)});
+    });
+    if (!coordinator.take_the_lead()) {
+      unfinished_since_ = steady_now();  // somebody is at it
+      return;
+    }
+    coordinator.finish(kPatience);
+  } catch (const Error& error) {
+    board_.await(error.code(), error.what());
+  }
+}
+
+Direction settle(const switchover::SwitchPlace& place,
+                 const std::function<void(const std::string&)>& tell) {
+  {
+    sqlite::Database reading = sqlite::Database::open(place.path, sqlite::OpenMode::read_only);
+    if (switchover::read_sqlite_side(reading) == Side{}) return Direction::forward;
+  }
+  Coordinator coordinator(place, [&](std::string_view step, const std::string& what) {
+    tell(fmt::format("{:<9} {}", step, what));
+  });
+  // Who leads one now ends it by itself; this process only waits for what it is to follow.
+  constexpr Milliseconds kOthers{5'000};
+  const Deadline deadline(kOthers);
+  while (unfinished(coordinator.look()).step != switchover::Step::none) {
+    if (!coordinator.take_the_lead() && !deadline.passed()) {
+      static_cast<void>(coordinator.postgres().wait_for_notification(kLookEvery));
+      continue;
+    }
+    coordinator.finish(Milliseconds{0});
+  }
+  return flow(coordinator.look());
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,40 @@
+// What the main thread of run keeps an eye on: where the writers are, and whether a cutover or
+// rollback was left unfinished by a coordinator that died.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "link/sqlite/database.hpp"
+#include "model/clock.hpp"
+#include "ops/board.hpp"
+#include "switchover/coordinator.hpp"
+
+namespace lockstep::ops {
+
+class SwitchWatch {
+ public:
+  SwitchWatch(switchover::SwitchPlace place, Board& board);
+
+  /// Call often; it looks ten times a second, at SQLite alone. True: changes travel in another
+  /// direction than `flow` now, and nothing is unfinished. If something has been unfinished for
+  /// more than a second and nobody leads it, it is finished here (blocks for up to a second).
+  [[nodiscard]] bool turned(switchover::Direction flow);
+
+ private:
+  void finish();
+
+  switchover::SwitchPlace place_;
+  Board& board_;
+  sqlite::Database reading_;
+  SteadyTime next_look_{};
+  std::optional<SteadyTime> unfinished_since_;
+};
+
+/// Before a run begins anything: finishes what is unfinished, and says in which direction changes
+/// travel. Touches PostgreSQL only if there ever was a cutover.
+[[nodiscard]] switchover::Direction settle(const switchover::SwitchPlace& place,
+                                           const std::function<void(const std::string&)>& tell);
+
+}  // namespace lockstep::ops

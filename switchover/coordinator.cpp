@@ -1,0 +1,288 @@
+#include "switchover/coordinator.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "apply/ledger.hpp"
+#include "apply/switch_ledger.hpp"
+#include "capture/install.hpp"
+#include "model/failpoint.hpp"
+#include "switchover/fence_sql.hpp"
+#include "switchover/reverse_log.hpp"
+#include "switchover/sqlite_side.hpp"
+
+namespace lockstep::switchover {
+
+namespace {
+
+using apply::LedgerTable;
+
+capture::Installed installed_in(sqlite::Database& database) {
+  auto installed = capture::read_installed(database);
+  if (installed) return std::move(*installed);
+  throw Error({.code = "LS-R712",
+               .exit = ExitCode::precondition,
+               .what = fmt::format("there is no migration of {}", database.path()),
+               .why = "it has no lockstep tables",
+               .data = "nothing was changed",
+               .todo = "lockstep run SOURCE TARGET starts one"});
+}
+
+[[noreturn]] void throw_superseded(Direction direction, std::int64_t attempt) {
+  throw Error(
+      {.code = "LS-X607",
+       .exit = ExitCode::busy,
+       .what = fmt::format("{} {} was ended by another coordinator", to_string(direction), attempt),
+       .why = "it was faster, or took this one for dead",
+       .data = "nothing is lost: the row of the side that gains the writers decides alone",
+       .todo = "lockstep status SOURCE says where the application writes now"});
+}
+
+[[noreturn]] void throw_over_budget(std::string_view step, Milliseconds max_pause,
+                                    const std::string& why, std::string_view writers) {
+  throw Error({.code = "LS-X604",
+               .exit = ExitCode::timed_out,
+               .what = fmt::format("stopped: {} did not end within the pause budget of {} ms", step,
+                                   max_pause.count()),
+               .why = why,
+               .data = fmt::format("nothing changed: the application goes on writing to {}, and "
+                                   "everything is followed as before",
+                                   writers),
+               .todo = "try again when the lag is small (lockstep status), or allow a longer "
+                       "pause: --max-pause 2s"});
+}
+
+}  // namespace
+
+/// How long the writers have been waiting.
+class Coordinator::Pause {
+ public:
+  explicit Pause(Milliseconds max) : max_(max) {}
+  void begin() { begun_ = steady_now(); }
+  void end() { ended_ = steady_now(); }
+  [[nodiscard]] Milliseconds max() const { return max_; }
+  [[nodiscard]] Milliseconds left() const {
+    const auto gone = std::chrono::duration_cast<Milliseconds>(steady_now() - *begun_);
+    return std::max(max_ - gone, Milliseconds{0});
+  }
+  /// So far, if it has not ended.
+  [[nodiscard]] double ms() const {
+    if (!begun_) return 0;
+    return std::chrono::duration<double, std::milli>(ended_.value_or(steady_now()) - *begun_)
+        .count();
+  }
+
+ private:
+  Milliseconds max_;
+  std::optional<SteadyTime> begun_, ended_;
+};
+
+Coordinator::Coordinator(SwitchPlace place, TellStep tell)
+    : place_(std::move(place)), tell_(std::move(tell)) {
+  sqlite_ = sqlite::Database::open(place_.path, sqlite::OpenMode::read_write);
+  static_cast<void>(installed_in(*sqlite_));
+  connect();
+}
+
+Coordinator::~Coordinator() = default;
+
+void Coordinator::connect() {
+  if (postgres_ && postgres_->alive()) {
+    postgres_->abort();
+    return;
+  }
+  postgres_.reset();
+  postgres_ = postgres::Connection::open(place_.dsn, "switch");
+  if (apply::ledger_exists(*postgres_)) apply::ensure_switch_ledger(*postgres_);
+  plans_ = apply::plans_of(apply::read_tables(*postgres_, place_.migration));
+}
+
+ReverseFeed Coordinator::feed() {
+  if (!feeding_ || !feeding_->alive())
+    feeding_ = postgres::Connection::open(place_.dsn, "switch reverse");
+  if (!writing_) writing_ = sqlite::Database::open(place_.path, sqlite::OpenMode::read_write);
+  return {*feeding_, *writing_, place_.migration, place_.schema, plans_};
+}
+
+Sides Coordinator::look() {
+  connect();
+  return {read_sqlite_side(*sqlite_), read_postgres_side(*postgres_, place_.migration).side};
+}
+
+bool Coordinator::take_the_lead() {
+  return postgres_
+      ->exec(fmt::format("SELECT pg_try_advisory_lock({})", coordinator_lock(place_.migration)))
+      .boolean(0, 0);
+}
+
+std::vector<std::string> Coordinator::install() {
+  connect();
+  install_fence(*postgres_, place_.migration, place_.schema);
+  install_reverse_log(*postgres_, place_.migration, place_.schema, plans_);
+  numbered_ = numbered_tables(*postgres_, place_.schema, plans_);
+  return install_fence(*sqlite_, place_.migration);
+}
+
+Switched Coordinator::move_writers(Direction direction, Milliseconds max_pause) {
+  const Sides sides = look();
+  if (!may_begin(sides, direction)) throw_superseded(direction, next_attempt(sides) - 1);
+  const std::int64_t attempt = next_attempt(sides);
+  const bool prepared = direction == Direction::forward
+                            ? prepare_postgres(*postgres_, place_.migration, attempt)
+                            : prepare_sqlite(*sqlite_, attempt);
+  if (!prepared) throw_superseded(direction, attempt);
+  LOCKSTEP_FAILPOINT("cut.prepared");
+  Pause pause(max_pause);
+  try {
+    if (direction == Direction::forward)
+      cut_over(attempt, pause);
+    else
+      roll_back(attempt, pause);
+  } catch (const Error&) {
+    // Before the fence nothing has happened; behind it only the gainer's row knows.
+    if (loser(look(), direction).role != Role::fenced) give_up(direction, attempt);
+    throw;
+  }
+  finish(max_pause);
+  const Sides now = look();
+  const Side& gained = gainer(now, direction);
+  if (gained.role != Role::primary || gained.attempt != attempt)
+    throw_superseded(direction, attempt);
+  return {direction, attempt, pause.ms()};
+}
+
+void Coordinator::cut_over(std::int64_t attempt, Pause& pause) {
+  const Era era = installed_in(*sqlite_).era;
+  const auto asked = steady_now();
+  WriteLock lock(*sqlite_, pause.max());
+  pause.begin();
+  const Position barrier = capture::newest_position(*sqlite_, era);
+  const auto sqlite_sequences = read_sqlite_sequences(*sqlite_);
+  LOCKSTEP_FAILPOINT("cut.locked");
+  tell_("LOCK",
+        fmt::format("SQLite's write lock taken after {:.0f} ms",
+                    std::chrono::duration<double, std::milli>(steady_now() - asked).count()));
+  if (!wait_until_applied(*postgres_, place_.migration, barrier, pause.left()))
+    throw_over_budget("DRAIN", pause.max(),
+                      "PostgreSQL did not come to the last change in time: is lockstep run alive?",
+                      "SQLite");
+  LOCKSTEP_FAILPOINT("cut.drained");
+  tell_("DRAIN", fmt::format("PostgreSQL is at the last change, {}", barrier.seq));
+  set_sequences(*postgres_, numbered_, sqlite_sequences);
+  tell_("SEQUENCES", fmt::format("{} set", numbered_.size()));
+  if (pause.left().count() == 0)
+    throw_over_budget("SEQUENCES", pause.max(), "the steps before it took too long", "SQLite");
+  if (!lock.fence(attempt, place_.migration, pause.left()))
+    throw_superseded(Direction::forward, attempt);
+  LOCKSTEP_FAILPOINT("cut.fenced");
+  const auto base = commit_postgres(*postgres_, place_.migration, attempt, barrier);
+  pause.end();
+  LOCKSTEP_FAILPOINT("cut.committed");
+  if (base) tell_("SWITCH", "SQLite fenced, PostgreSQL open");
+}
+
+void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
+  ReverseFeed back = feed();
+  back.round();  // what is waiting must not count against the pause
+  const auto asked = steady_now();
+  WritersHeld held(*postgres_, place_.migration, pause.max());
+  pause.begin();
+  LOCKSTEP_FAILPOINT("rb.held");
+  tell_("HOLD",
+        fmt::format("no transaction on PostgreSQL is under way, after {:.0f} ms",
+                    std::chrono::duration<double, std::milli>(steady_now() - asked).count()));
+  std::optional<ReversePosition> position;
+  while (!position) {
+    back.round();
+    position = held.drained();
+    if (!position && pause.left().count() == 0)
+      throw_over_budget("DRAIN", pause.max(), "SQLite did not take the last changes in time",
+                        "PostgreSQL");
+  }
+  LOCKSTEP_FAILPOINT("rb.drained");
+  tell_("DRAIN", "SQLite has the last change");
+  const auto sequences = least_sequences(*postgres_, numbered_);
+  if (!held.fence(attempt)) throw_superseded(Direction::reverse, attempt);
+  LOCKSTEP_FAILPOINT("rb.fenced");
+  const auto first = commit_sqlite(*sqlite_, attempt, *position, sequences);
+  pause.end();
+  LOCKSTEP_FAILPOINT("rb.committed");
+  if (first) tell_("SWITCH", "PostgreSQL fenced, SQLite open");
+}
+
+bool Coordinator::abort(Direction direction, std::int64_t attempt) {
+  const bool aborted = direction == Direction::forward
+                           ? abort_postgres(*postgres_, place_.migration, attempt)
+                           : abort_sqlite(*sqlite_, attempt);
+  LOCKSTEP_FAILPOINT("cut.aborted");
+  return aborted;
+}
+
+// A courtesy that any later coordinator would do as well.
+void Coordinator::give_up(Direction direction, std::int64_t attempt) noexcept {
+  try {
+    connect();
+    if (!abort(direction, attempt)) return;
+    finish(Milliseconds{0});
+  } catch (const std::exception& error) {
+    tell_("ABORT", fmt::format("not recorded yet ({}); the next command does it", error.what()));
+  }
+}
+
+void Coordinator::finish(Milliseconds patience) {
+  // Each turn does one durable step, and no attempt has more than four.
+  constexpr int kTurnsMax = 16;
+  for (int turn = 0; turn < kTurnsMax; ++turn) {
+    const Unfinished what = unfinished(look());
+    switch (what.step) {
+      case Step::none:
+        return;
+      case Step::decide:
+        if (!what.fenced || !try_commit(what, patience))
+          static_cast<void>(abort(what.direction, what.attempt));
+        break;
+      case Step::unfence:
+        if (what.direction == Direction::forward)
+          unfence_sqlite(*sqlite_, what.attempt);
+        else
+          unfence_postgres(*postgres_, place_.migration, what.attempt);
+        LOCKSTEP_FAILPOINT("cut.unfenced");
+        tell_("UNFENCE", fmt::format("{} {} is aborted; the application writes where it did",
+                                     to_string(what.direction), what.attempt));
+        break;
+      case Step::hand_over:
+        hand_over(what);
+        break;
+    }
+  }
+}
+
+// The loser is fenced: what it holds now is the last there will be.
+bool Coordinator::try_commit(const Unfinished& what, Milliseconds patience) {
+  if (what.direction == Direction::forward) {
+    const Position barrier = capture::newest_position(*sqlite_, installed_in(*sqlite_).era);
+    return wait_until_applied(*postgres_, place_.migration, barrier, patience) &&
+           commit_postgres(*postgres_, place_.migration, what.attempt, barrier).has_value();
+  }
+  feed().round();
+  const auto position = read_reverse_position(*sqlite_);
+  return position &&
+         commit_sqlite(*sqlite_, what.attempt, *position, least_sequences(*postgres_, numbered_))
+             .has_value();
+}
+
+void Coordinator::hand_over(const Unfinished& what) {
+  if (what.direction == Direction::forward) {
+    const auto base = read_postgres_side(*postgres_, place_.migration).reverse;
+    check(base.has_value(), "a committed cutover has recorded where the reverse direction begins");
+    hand_over_sqlite(*sqlite_, what.attempt, *base);
+    LOCKSTEP_FAILPOINT("cut.handed_over");
+    return;
+  }
+  hand_over_postgres(*postgres_, place_.migration, what.attempt, installed_in(*sqlite_).era);
+  LOCKSTEP_FAILPOINT("rb.handed_over");
+}
+
+}  // namespace lockstep::switchover

@@ -1,0 +1,95 @@
+// Leads a cutover or a rollback, and finishes what another one left unfinished. Any number of
+// coordinators may run, stop or die: whatever one does is a compare-and-set on one of the two rows,
+// and the gainer's row alone decides. Protocol: README.md; model: tests/model/cutover.pml.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "link/postgres/connection.hpp"
+#include "link/sqlite/database.hpp"
+#include "model/clock.hpp"
+#include "model/shape.hpp"
+#include "switchover/postgres_side.hpp"
+#include "switchover/reverse_feed.hpp"
+#include "switchover/sequences.hpp"
+#include "switchover/state.hpp"
+
+namespace lockstep::switchover {
+
+struct SwitchPlace {
+  std::string path;  ///< of the SQLite file
+  postgres::Dsn dsn;
+  std::string migration, schema;
+};
+
+/// A step that is done, for people: FENCE, "write lock taken after 4 ms".
+using TellStep = std::function<void(std::string_view step, const std::string& what)>;
+
+struct Switched {
+  Direction direction = Direction::forward;
+  std::int64_t attempt = 0;
+  /// From the moment that no writer could go on until the gainer was open.
+  double pause_ms = 0;
+};
+
+/// One thread. Holds a connection to each side.
+class Coordinator {
+ public:
+  Coordinator(SwitchPlace place, TellStep tell);
+  ~Coordinator();
+  Coordinator(const Coordinator&) = delete;
+  Coordinator& operator=(const Coordinator&) = delete;
+
+  [[nodiscard]] Sides look();
+  /// True: nobody else leads one now (or who does has lost its connection). Only a hint, so that
+  /// two do not get into each other's way; whoever goes on without it does no harm.
+  [[nodiscard]] bool take_the_lead();
+
+  /// 0: whatever a switch needs on both sides, before anybody waits. Repeatable. Returns tables of
+  /// SQLite that cannot be fenced.
+  std::vector<std::string> install();
+
+  /// Finishes what is unfinished, whoever began it: commits if both sides allow it within
+  /// `patience`, else aborts. Afterwards one side is open. Repeatable.
+  void finish(Milliseconds patience);
+
+  /// Moves the writers, after install(). Throws LS-X604 (exit 6) if the budget does not last: then
+  /// nothing has changed, and everything goes on as before. Throws LS-X607 (exit 8) if another
+  /// coordinator was faster. A lost connection to PostgreSQL throws with Retry::new_session: if the
+  /// loser is fenced by then, finish() has to be called until it returns.
+  Switched move_writers(Direction direction, Milliseconds max_pause);
+
+  [[nodiscard]] postgres::Connection& postgres() { return *postgres_; }
+  [[nodiscard]] sqlite::Database& sqlite() { return *sqlite_; }
+  [[nodiscard]] const SwitchPlace& place() const { return place_; }
+
+ private:
+  class Pause;
+  void cut_over(std::int64_t attempt, Pause& pause);
+  void roll_back(std::int64_t attempt, Pause& pause);
+  void give_up(Direction direction, std::int64_t attempt) noexcept;
+  [[nodiscard]] bool abort(Direction direction, std::int64_t attempt);
+  [[nodiscard]] bool try_commit(const Unfinished& what, Milliseconds patience);
+  void hand_over(const Unfinished& what);
+  void connect();
+  [[nodiscard]] ReverseFeed feed();
+
+  SwitchPlace place_;
+  TellStep tell_;
+  std::optional<postgres::Connection> postgres_;
+  std::optional<sqlite::Database> sqlite_;
+  // The reverse feed's own two, for rollbacks: the first is in a transaction while writers are
+  // held.
+  std::optional<postgres::Connection> feeding_;
+  std::optional<sqlite::Database> writing_;
+  std::vector<TablePlan> plans_;
+  std::vector<Numbered> numbered_;
+};
+
+}  // namespace lockstep::switchover

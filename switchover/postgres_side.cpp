@@ -1,0 +1,311 @@
+#include "switchover/postgres_side.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <utility>
+
+#include "apply/switch_ledger.hpp"
+#include "link/postgres/names.hpp"
+#include "model/failpoint.hpp"
+#include "switchover/fence_sql.hpp"
+
+namespace lockstep::switchover {
+
+namespace {
+
+using postgres::Connection;
+using postgres::Result;
+
+constexpr char kLockNotGranted[] = "55P03";
+constexpr Milliseconds kTablePatience{3'000};
+
+// Every followed table and partition, and whether the fence is there as it should be.
+constexpr char kPlaces[] = R"(
+WITH ours AS (
+  SELECT c.oid, c.relkind FROM lockstep.ledger_tables AS t
+  JOIN pg_catalog.pg_namespace AS n ON n.nspname = $2
+  JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name
+    AND c.relkind IN ('r', 'p')
+  WHERE t.migration = $1),
+places AS (
+  SELECT oid FROM ours
+  UNION SELECT p.relid FROM ours AS o, pg_catalog.pg_partition_tree(o.oid) AS p
+  WHERE o.relkind = 'p')
+SELECT n.nspname, c.relname FROM places AS p JOIN pg_catalog.pg_class AS c ON c.oid = p.oid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid = p.oid
+  AND g.tgname = '_lockstep_fence' AND g.tgenabled = 'A'
+  AND g.tgfoid = pg_catalog.to_regprocedure($3))
+ORDER BY 1, 2)";
+
+Result missing_places(Connection& connection, const std::string& migration,
+                      const std::string& schema) {
+  return connection.query(kPlaces, {migration, schema, fence_function(schema) + "()"});
+}
+
+[[noreturn]] void throw_in_doubt() {
+  throw Error({.code = "LS-T212",
+               .exit = ExitCode::unreachable,
+               .what = "a step of the switch may or may not be recorded on PostgreSQL",
+               .why = "the connection ended while its COMMIT was on its way",
+               .data = "safe: the row is read again before anything else is done",
+               .todo = "nothing; it is read again by itself",
+               .retry = Retry::new_session});
+}
+
+// With a synchronous standby the control row must be there, too, before anybody acts on it: a
+// promoted standby without it would open a side twice (D6).
+void begin(Connection& connection) {
+  connection.exec("BEGIN; SET LOCAL synchronous_commit = remote_apply");
+}
+
+void commit(Connection& connection) {
+  LOCKSTEP_FAILPOINT("cut.commit_sent");
+  if (connection.commit() != postgres::CommitOutcome::committed) throw_in_doubt();
+}
+
+struct Change {
+  std::string switchover;  ///< "SET .. WHERE .." without the migration
+  std::string ledger;
+};
+
+// Both rows or none. True if they were as the conditions say.
+bool change(Connection& connection, const std::string& migration, const Change& what) {
+  const std::string ours = fmt::format(" AND migration = {}", postgres::literal(migration));
+  begin(connection);
+  try {
+    const bool both =
+        connection.exec("UPDATE lockstep.switchover SET updated = now(), " + what.switchover + ours)
+                .affected() == 1 &&
+        connection.exec("UPDATE lockstep.ledger SET updated = now(), " + what.ledger + ours)
+                .affected() == 1;
+    if (!both) {
+      connection.abort();
+      return false;
+    }
+  } catch (...) {
+    connection.abort();
+    throw;
+  }
+  commit(connection);
+  return true;
+}
+
+std::string is_at(const Position& position) {
+  return fmt::format("era = {}::uuid AND seq = {} AND identity = {}",
+                     postgres::literal(to_string(position.era)), position.seq, position.identity);
+}
+
+// Who has passed the fence and not ended yet.
+std::string holders(Connection& connection, const std::string& migration) {
+  const Result rows = connection.exec(fmt::format(
+      "SELECT 'server process ' || l.pid || coalesce(' (' || nullif(a.application_name, '') || "
+      "')', '') || coalesce(', ' || a.state, '') || coalesce(', for ' || (extract(epoch FROM "
+      "clock_timestamp() - a.xact_start))::numeric(10, 1) || ' s', '') FROM pg_locks AS l LEFT "
+      "JOIN pg_stat_activity AS a USING (pid) WHERE l.locktype = 'advisory' AND l.granted AND "
+      "l.objsubid = 1 AND (l.classid::bigint << 32 | l.objid::bigint) = {} AND l.pid IS DISTINCT "
+      "FROM pg_backend_pid() LIMIT 3",
+      fence_lock(migration)));
+  std::vector<std::string> who;
+  who.reserve(static_cast<std::size_t>(rows.rows()));
+  for (int row = 0; row < rows.rows(); ++row) who.emplace_back(rows.value(row, 0));
+  return fmt::format("{}", fmt::join(who, "; "));
+}
+
+}  // namespace
+
+PostgresState read_postgres_side(Connection& connection, const std::string& migration) {
+  const Result row = connection.query(
+      "SELECT s.role, s.fence, s.attempt, s.decision, l.era, l.seq, l.identity, l.reverse_era, "
+      "l.reverse_number, l.reverse_identity FROM lockstep.ledger AS l LEFT JOIN "
+      "lockstep.switchover AS s USING (migration) WHERE l.migration = $1",
+      {migration});
+  if (row.rows() == 0)
+    throw Error({.code = "LS-R712",
+                 .exit = ExitCode::precondition,
+                 .what = fmt::format("the target knows no migration {}", migration),
+                 .why = "its ledger has no such row",
+                 .data = "nothing was changed",
+                 .todo = "lockstep run SOURCE TARGET starts one"});
+  PostgresState state;
+  if (!row.is_null(0, 0)) {
+    const auto role = parse_role(row.value(0, 0));
+    const auto decision = parse_decision(row.value(0, 3));
+    check(role && decision, "CHECK constraints let no other words in");
+    state.side = {*role, row.integer(0, 1), row.integer(0, 2), *decision};
+  }
+  if (!row.is_null(0, 4)) {
+    const auto era = parse_era(row.value(0, 4));
+    check(era.has_value(), "PostgreSQL prints a uuid as a UUID");
+    state.applied = Position{*era, row.integer(0, 5), row.integer(0, 6)};
+  }
+  if (!row.is_null(0, 7))
+    state.reverse =
+        ReversePosition{std::string(row.value(0, 7)), row.integer(0, 8), row.integer(0, 9)};
+  return state;
+}
+
+void install_fence(Connection& connection, const std::string& migration,
+                   const std::string& schema) {
+  apply::ensure_switch_ledger(connection);
+  connection.query(
+      "INSERT INTO lockstep.switchover (migration, role) VALUES ($1, 'replica') ON CONFLICT DO "
+      "NOTHING",
+      {migration});
+  connection.exec(postgres_fence_function_sql(migration, schema));
+  const Result missing = missing_places(connection, migration, schema);
+  for (int row = 0; row < missing.rows(); ++row) {
+    try {
+      connection.exec(fmt::format(
+          "BEGIN; SET LOCAL lock_timeout = {}; {}; COMMIT", kTablePatience.count(),
+          postgres_fence_trigger_sql(schema, missing.value(row, 0), missing.value(row, 1))));
+    } catch (const Error& error) {
+      connection.abort();
+      if (error.foreign() != kLockNotGranted) throw;
+      throw Error({.code = "LS-T213",
+                   .exit = ExitCode::timed_out,
+                   .what = fmt::format("{}.{} stays locked by others", missing.value(row, 0),
+                                       missing.value(row, 1)),
+                   .why = "a transaction uses it for longer than 3 s",
+                   .data = "nothing changed: the application goes on writing to SQLite",
+                   .todo = "end that transaction, or try again later",
+                   .foreign = error.foreign()});
+    }
+  }
+  LOCKSTEP_FAILPOINT("cut.installed");
+}
+
+std::vector<std::string> unfenced(Connection& connection, const std::string& migration,
+                                  const std::string& schema) {
+  const Result missing = missing_places(connection, migration, schema);
+  std::vector<std::string> names;
+  names.reserve(static_cast<std::size_t>(missing.rows()));
+  for (int row = 0; row < missing.rows(); ++row)
+    names.push_back(fmt::format("{}.{}", missing.value(row, 0), missing.value(row, 1)));
+  return names;
+}
+
+void remove_fence(Connection& connection, const std::string& schema) {
+  connection.exec(fmt::format("DROP FUNCTION IF EXISTS {}() CASCADE", fence_function(schema)));
+}
+
+bool prepare_postgres(Connection& connection, const std::string& migration, std::int64_t attempt) {
+  return change(connection, migration,
+                {fmt::format("attempt = {0}, decision = 'pending' WHERE role = 'replica' AND "
+                             "decision <> 'pending' AND attempt < {0}",
+                             attempt),
+                 "switching = true WHERE role = 'replica'"});
+}
+
+std::optional<ReversePosition> commit_postgres(Connection& connection, const std::string& migration,
+                                               std::int64_t attempt, const Position& barrier) {
+  // hashtextextended of a UUID: 64 random bits without an extension.
+  const Result drawn = connection.exec(
+      "SELECT u, hashtextextended(gen_random_uuid()::text, 0) FROM gen_random_uuid() AS u");
+  const ReversePosition base{std::string(drawn.value(0, 0)), 0, drawn.integer(0, 1)};
+  const bool done = change(
+      connection, migration,
+      {fmt::format("decision = 'committed', role = 'primary' WHERE role = 'replica' AND decision = "
+                   "'pending' AND attempt = {}",
+                   attempt),
+       fmt::format("switching = false, role = 'primary', reverse_era = {}::uuid, reverse_number "
+                   "= 0, reverse_identity = {} WHERE role = 'replica' AND {}",
+                   postgres::literal(base.era), base.identity, is_at(barrier))});
+  return done ? std::optional(base) : std::nullopt;
+}
+
+bool abort_postgres(Connection& connection, const std::string& migration, std::int64_t attempt) {
+  if (change(
+          connection, migration,
+          {fmt::format("decision = 'aborted' WHERE decision = 'pending' AND attempt = {}", attempt),
+           "switching = false WHERE true"}))
+    return true;
+  const Side side = read_postgres_side(connection, migration).side;
+  return side.attempt == attempt && side.decision == Decision::aborted;
+}
+
+WritersHeld::WritersHeld(Connection& connection, std::string migration, Milliseconds patience)
+    : connection_(connection), migration_(std::move(migration)) {
+  begin(connection_);
+  try {
+    connection_.exec(fmt::format("SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock({})",
+                                 std::max<std::int64_t>(patience.count(), 1),
+                                 fence_lock(migration_)));
+  } catch (const Error& error) {
+    connection_.abort();
+    if (error.foreign() != kLockNotGranted) throw;
+    throw Error({.code = "LS-X604",
+                 .exit = ExitCode::timed_out,
+                 .what = fmt::format("a transaction on PostgreSQL did not end within {} ms, the "
+                                     "pause budget",
+                                     patience.count()),
+                 .why = holders(connection_, migration_),
+                 .data = "nothing changed: the application goes on writing to PostgreSQL",
+                 .todo = "end that transaction, or allow a longer pause: --max-pause 2s",
+                 .foreign = error.foreign()});
+  }
+}
+
+WritersHeld::~WritersHeld() {
+  if (held_) connection_.abort();
+}
+
+std::optional<ReversePosition> WritersHeld::drained() {
+  const Result row = connection_.query(
+      "SELECT reverse_era, reverse_number, reverse_identity FROM lockstep.ledger AS l WHERE "
+      "migration = $1 AND role = 'primary' AND NOT EXISTS (SELECT FROM lockstep.changes AS c WHERE "
+      "c.migration = l.migration)",
+      {migration_});
+  if (row.rows() == 0 || row.is_null(0, 0)) return std::nullopt;
+  return ReversePosition{std::string(row.value(0, 0)), row.integer(0, 1), row.integer(0, 2)};
+}
+
+bool WritersHeld::fence(std::int64_t attempt) {
+  const std::string ours = fmt::format(" AND migration = {}", postgres::literal(migration_));
+  const bool both =
+      connection_
+              .exec(fmt::format("UPDATE lockstep.switchover SET updated = now(), fence = {0}, role "
+                                "= 'fenced' WHERE role <> 'replica' AND (fence < {0} OR (fence = "
+                                "{0} AND role = 'fenced')){1}",
+                                attempt, ours))
+              .affected() == 1 &&
+      connection_
+              .exec(fmt::format(
+                  "UPDATE lockstep.ledger SET role = 'fenced' WHERE role <> 'replica'{}", ours))
+              .affected() == 1;
+  if (!both) return false;
+  held_ = false;
+  commit(connection_);
+  return true;
+}
+
+bool hand_over_postgres(Connection& connection, const std::string& migration, std::int64_t attempt,
+                        const Era& era) {
+  return change(connection, migration,
+                {fmt::format("role = 'replica' WHERE role = 'fenced' AND fence = {}", attempt),
+                 fmt::format("role = 'replica', era = {}::uuid WHERE role = 'fenced'",
+                             postgres::literal(to_string(era)))});
+}
+
+bool unfence_postgres(Connection& connection, const std::string& migration, std::int64_t attempt) {
+  return change(
+      connection, migration,
+      {fmt::format("fence = {0}, role = 'primary' WHERE role <> 'replica' AND fence <= {0}",
+                   attempt),
+       "role = 'primary' WHERE role <> 'replica'"});
+}
+
+bool wait_until_applied(Connection& connection, const std::string& migration,
+                        const Position& barrier, Milliseconds patience) {
+  const Deadline deadline(patience);
+  // Whoever listens before looking misses nothing.
+  connection.exec(fmt::format("LISTEN {}", apply::kMovedChannel));
+  while (true) {
+    if (read_postgres_side(connection, migration).applied == barrier) return true;
+    if (deadline.passed()) return false;
+    static_cast<void>(connection.wait_for_notification(deadline.left()));
+  }
+}
+
+}  // namespace lockstep::switchover

@@ -1,0 +1,29 @@
+// What can stop the way back, by name.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/error.hpp"
+#include "model/target_identity.hpp"
+#include "switchover/reverse_position.hpp"
+
+namespace lockstep::switchover {
+
+/// LS-X610: the roles are such that nothing goes back. Ask again.
+[[nodiscard]] Error no_way_back_now(std::string why);
+/// LS-X611
+[[nodiscard]] Error another_history(std::string why, const ReversePosition& here,
+                                    const ReversePosition& there);
+/// LS-X612
+[[nodiscard]] Error another_server(const TargetIdentity& known, const TargetIdentity& seen);
+/// LS-X613
+[[nodiscard]] Error columns_changed(const std::vector<std::string>& changes);
+/// LS-X615
+[[nodiscard]] Error others_are_quicker(int attempts);
+/// LS-X616
+[[nodiscard]] Error table_is_locked(std::string why);
+/// LS-X617: SQLite has the round, and PostgreSQL's answer is not known.
+[[nodiscard]] Error not_acknowledged();
+
+}  // namespace lockstep::switchover

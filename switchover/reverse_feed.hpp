@@ -1,0 +1,101 @@
+// The way back: what is committed on PostgreSQL goes into SQLite, round by round, each of them one
+// SQLite transaction that leads to a state PostgreSQL really had.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "link/postgres/connection.hpp"
+#include "link/sqlite/database.hpp"
+#include "model/shape.hpp"
+#include "model/target_identity.hpp"
+#include "switchover/reverse_position.hpp"
+#include "switchover/sqlite_writer.hpp"
+
+namespace lockstep::switchover {
+
+struct ReverseRound {
+  bool anything = false;  ///< false: nothing was logged, and nothing was written on either side
+  std::int64_t keys = 0;  ///< touched keys that were looked up, rows of truncated tables included
+  std::int64_t rows = 0;  ///< rows of SQLite that were inserted, updated or deleted
+  ReversePosition position;  ///< at which both sides are equal now
+  std::int64_t bytes = 0;    ///< read from PostgreSQL
+};
+
+/// One thread. Both connections outlive it and do nothing else while a round runs; `writing`
+/// is made a replica's writer (link/sqlite/replica). Several feeds at once, in as many processes,
+/// do no harm. A call that throws has written nothing, or all of its round: call it again, with new
+/// connections if it says so (Retry).
+///
+/// Throws LS-X610 while roles are such that nothing goes back; LS-X611 if the two sides have
+/// different histories and LS-X612 if the server is another than before, or was promoted since;
+/// LS-X613 if a table's columns are no longer those of its plan, LS-X606 for a row that SQLite
+/// cannot hold: these four stay until a person acts. LS-X615 if other feeds were quicker each time;
+/// LS-X616 if a table is locked on PostgreSQL, LS-S309 if SQLite is.
+class ReverseFeed {
+ public:
+  ReverseFeed(postgres::Connection& reading, sqlite::Database& writing, std::string migration,
+              std::string schema, std::vector<TablePlan> plans);
+
+  /// Everything committed on PostgreSQL before now is in SQLite, durably, when it returns; then
+  /// exactly those log rows are taken out.
+  ReverseRound round();
+
+  /// The same, but keeps the REPEATABLE READ transaction open, so that `reading` shows exactly what
+  /// SQLite now holds. The log rows go with end_view(), which may throw like round(): what it did
+  /// not do then, the next round does.
+  ReverseRound round_and_keep_view();
+  void end_view();
+
+ private:
+  struct Touched {
+    std::int64_t changes = 0;
+    bool whole = false;  ///< truncated
+  };
+  struct Acknowledgement {
+    ReversePosition from, to;
+    std::string snapshot;
+  };
+
+  ReverseRound run(bool keep_view);
+  std::optional<ReverseRound> attempt(bool keep_view);
+  void begin_reading(bool every_table);
+  [[nodiscard]] bool read_touched(bool every_table);
+  [[nodiscard]] PostgresEnd postgres_end();
+  [[nodiscard]] SqliteEnd sqlite_end();
+  void check_server(const SqliteEnd& here);
+  [[nodiscard]] bool write(const PostgresEnd& there, ReverseRound& round);
+  void write_table(const TablePlan& plan, const Touched& touched, ReverseRound& round);
+  [[nodiscard]] bool pass(SqliteWriter& writer, SqliteWriter::Pass pass, const TablePlan& plan,
+                          const Touched& touched, ReverseRound& round);
+  [[nodiscard]] bool move_position(const ReversePosition& from, const ReversePosition& to,
+                                   const std::string& snapshot);
+  void wait_for_flush();
+  void check_columns();
+  void acknowledge(const Acknowledgement& done);
+  [[nodiscard]] const TablePlan& plan_of(std::uint32_t table) const;
+  SqliteWriter& writer_of(const TablePlan& plan);
+
+  postgres::Connection& reading_;
+  sqlite::Database& writing_;
+  std::string migration_, schema_;
+  std::vector<TablePlan> plans_;
+  std::map<std::uint32_t, SqliteWriter> writers_;
+  std::map<std::uint32_t, std::string> touched_rows_sql_;
+  std::map<std::uint32_t, Touched> touched_;
+  std::optional<postgres::Connection> flushing_;
+  std::optional<TargetIdentity> server_;
+  int server_pid_ = 0;  ///< backend of `reading` that server_ is from
+  std::set<std::uint32_t> locked_;
+  bool view_open_ = false;
+  std::int64_t schema_version_ = -1;
+  std::string written_up_to_;  ///< WAL position that covers all that the view shows
+  std::optional<Acknowledgement> due_;
+  std::int64_t deleted_ = 0;  ///< log rows since the last VACUUM
+};
+
+}  // namespace lockstep::switchover

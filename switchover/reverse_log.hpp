@@ -1,0 +1,43 @@
+// PostgreSQL's side of the way back: triggers that log the key of every row that is written there.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "link/postgres/connection.hpp"
+#include "model/shape.hpp"
+
+namespace lockstep::switchover {
+
+/// Makes lockstep.changes, and for each table a function and the triggers _lockstep_log and
+/// _lockstep_log_truncate, which fire always (session_replication_role too), but not for sessions
+/// with lockstep.applier = on, such as ours. Each table in a transaction of its own; what is as it
+/// should be is not touched. Throws LS-X614 if a table is locked or our role may not (TRIGGER on
+/// it): call it again. Outside a transaction; the ledger is there.
+void install_reverse_log(postgres::Connection& connection, const std::string& migration,
+                         const std::string& schema, const std::vector<TablePlan>& plans);
+
+/// Names of tables whose triggers (those of partitions too) are missing, disabled, or not as
+/// install_reverse_log() makes them: what is written there may not be logged.
+[[nodiscard]] std::vector<std::string> reverse_log_missing(postgres::Connection& connection,
+                                                           const std::string& migration,
+                                                           const std::string& schema,
+                                                           const std::vector<TablePlan>& plans);
+
+/// Takes all of it out again, wherever it is: triggers, functions, what was logged, and the log
+/// itself with its last migration. Before the ledger goes. Throws LS-X614 if a table stays locked.
+void remove_reverse_log(postgres::Connection& connection, const std::string& migration,
+                        const std::string& schema);
+
+/// True if something is logged. One statement, for a loop that asks every few milliseconds; false
+/// if there is no log.
+[[nodiscard]] bool reverse_log_has_changes(postgres::Connection& connection,
+                                           const std::string& migration);
+
+/// What PostgreSQL has and SQLite will not get, a sentence each: columns that only PostgreSQL has
+/// now.
+[[nodiscard]] std::vector<std::string> cannot_go_back(postgres::Connection& connection,
+                                                      const std::string& schema,
+                                                      const std::vector<TablePlan>& plans);
+
+}  // namespace lockstep::switchover

@@ -1,0 +1,221 @@
+#include "switchover/sqlite_side.hpp"
+
+#include <fmt/format.h>
+
+#include "capture/install.hpp"
+#include "link/sqlite/statement.hpp"
+#include "model/failpoint.hpp"
+#include "switchover/fence_sql.hpp"
+
+namespace lockstep::switchover {
+
+namespace {
+
+using sqlite::Database;
+using sqlite::Statement;
+using sqlite::Transaction;
+
+bool has_row(Database& database) {
+  Statement table(database, "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?");
+  table.bind(1, std::string_view(kSwitchTable));
+  return table.step();
+}
+
+// What a power loss took back would be believed by the other side (D6): EXTRA, for FULL lets a hot
+// journal come back in rollback-journal mode.
+void be_durable(Database& database) {
+  database.exec("PRAGMA synchronous=EXTRA");
+}
+
+// One compare-and-set as a transaction; true if it changed the row.
+bool change(Database& database, const std::string& assignments, const std::string& condition) {
+  be_durable(database);
+  Transaction transaction(database, Transaction::Mode::immediate);
+  database.exec(
+      fmt::format("UPDATE {} SET {} WHERE one = 1 AND {}", kSwitchTable, assignments, condition));
+  if (database.changes() == 0) return false;
+  transaction.commit();
+  return true;
+}
+
+std::string is_at(const ReversePosition& position) {
+  return fmt::format("reverse_era = {} AND reverse_number = {} AND reverse_identity = {}",
+                     sqlite::literal(position.era), position.number, position.identity);
+}
+
+struct Fenceable {
+  std::vector<std::string> tables, virtual_tables;
+};
+
+// FTS and its like keep their rows in shadow tables, which only they themselves write to.
+Fenceable fenceable(Database& database) {
+  Fenceable found;
+  Statement rows(database,
+                 "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type IN "
+                 "('table', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT "
+                 "LIKE '\\_lockstep\\_%' ESCAPE '\\' ORDER BY name");
+  while (rows.step())
+    (rows.text(1) == "table" ? found.tables : found.virtual_tables).push_back(rows.text(0));
+  return found;
+}
+
+bool put_triggers(Database& database, const std::string& table, const std::string& migration) {
+  bool changed = false;
+  for (const FenceTrigger& trigger : sqlite_fence_triggers(table, migration)) {
+    Statement there(database,
+                    "SELECT sql FROM main.sqlite_master WHERE type = 'trigger' AND name = ?");
+    there.bind(1, std::string_view(trigger.name));
+    const bool exists = there.step();
+    if (exists && there.text(0) == trigger.sql) continue;
+    there.reset();
+    if (exists) database.exec("DROP TRIGGER " + sqlite::quoted(trigger.name));
+    database.exec(trigger.sql);
+    changed = true;
+  }
+  return changed;
+}
+
+[[noreturn]] void throw_locked(const Error& error, Milliseconds patience) {
+  throw Error({.code = "LS-X604",
+               .exit = ExitCode::timed_out,
+               .what = fmt::format("others kept SQLite locked for {} ms, the pause budget",
+                                   patience.count()),
+               .why = error.what(),
+               .data = "nothing changed: the application goes on writing to SQLite",
+               .todo = "try again at a quieter moment, or allow a longer pause: --max-pause 2s",
+               .foreign = error.foreign()});
+}
+
+}  // namespace
+
+Side read_sqlite_side(Database& database) {
+  Side side;
+  if (!has_row(database)) return side;
+  Statement row(database, fmt::format("SELECT role, fence, attempt, decision FROM {} WHERE one = 1",
+                                      kSwitchTable));
+  if (!row.step()) return side;
+  const auto role = parse_role(row.text(0));
+  const auto decision = parse_decision(row.text(3));
+  if (role && decision) return {*role, row.integer(1), row.integer(2), *decision};
+  throw Error({.code = "LS-X623",
+               .exit = ExitCode::stopped,
+               .what = fmt::format("{} says role {} and decision {}", kSwitchTable, row.text(0),
+                                   row.text(3)),
+               .why = "no lockstep writes these; somebody edited the row",
+               .data = "nothing is done by it",
+               .todo = "put back what was there: primary, fenced or replica; none, pending, "
+                       "committed or aborted"});
+}
+
+std::optional<ReversePosition> read_reverse_position(Database& database) {
+  if (!has_row(database)) return std::nullopt;
+  Statement row(database,
+                fmt::format("SELECT reverse_era, reverse_number, reverse_identity FROM {} WHERE "
+                            "one = 1 AND reverse_era IS NOT NULL",
+                            kSwitchTable));
+  if (!row.step()) return std::nullopt;
+  return ReversePosition{row.text(0), row.integer(1), row.integer(2)};
+}
+
+std::vector<std::string> install_fence(Database& database, const std::string& migration) {
+  be_durable(database);
+  Transaction transaction(database, Transaction::Mode::immediate);
+  bool changed = !has_row(database);
+  if (changed)
+    for (const std::string& sql : sqlite_switch_sql()) database.exec(sql);
+  const Fenceable found = fenceable(database);
+  for (const std::string& table : found.tables)
+    if (put_triggers(database, table, migration)) changed = true;
+  if (changed) transaction.commit();
+  LOCKSTEP_FAILPOINT("cut.fence_installed");
+  return found.virtual_tables;
+}
+
+WriteLock::WriteLock(Database& database, Milliseconds patience)
+    : database_(database), transaction_([&] {
+        be_durable(database);
+        database.set_busy_patience(patience);
+        try {
+          return Transaction(database, Transaction::Mode::immediate);
+        } catch (const Error& error) {
+          if (error.code() == "LS-S309") throw_locked(error, patience);
+          throw;
+        }
+      }()) {}
+
+bool WriteLock::fence(std::int64_t attempt, const std::string& migration, Milliseconds patience) {
+  // A table that was rebuilt, or made, since step 0.
+  for (const std::string& table : fenceable(database_).tables)
+    put_triggers(database_, table, migration);
+  database_.exec(
+      fmt::format("UPDATE {0} SET fence = {1}, role = 'fenced' WHERE one = 1 AND role <> 'replica' "
+                  "AND (fence < {1} OR (fence = {1} AND role = 'fenced'))",
+                  kSwitchTable, attempt));
+  if (database_.changes() == 0) return false;
+  database_.set_busy_patience(patience);
+  try {
+    transaction_.commit();
+  } catch (const Error& error) {
+    throw_locked(error, patience);
+  }
+  return true;
+}
+
+bool hand_over_sqlite(Database& database, std::int64_t attempt, const ReversePosition& base) {
+  return change(database,
+                fmt::format("role = 'replica', reverse_era = {}, reverse_number = {}, "
+                            "reverse_identity = {}, reverse_snapshot = NULL, reverse_target = NULL",
+                            sqlite::literal(base.era), base.number, base.identity),
+                fmt::format("role = 'fenced' AND fence = {}", attempt));
+}
+
+bool unfence_sqlite(Database& database, std::int64_t attempt) {
+  return change(database, fmt::format("fence = {}, role = 'primary'", attempt),
+                fmt::format("role <> 'replica' AND fence <= {}", attempt));
+}
+
+bool prepare_sqlite(Database& database, std::int64_t attempt) {
+  return change(
+      database, fmt::format("attempt = {}, decision = 'pending'", attempt),
+      fmt::format("role = 'replica' AND decision <> 'pending' AND attempt < {}", attempt));
+}
+
+std::optional<Position> commit_sqlite(Database& database, std::int64_t attempt,
+                                      const ReversePosition& position,
+                                      const std::vector<LeastSequence>& sequences) {
+  be_durable(database);
+  Transaction transaction(database, Transaction::Mode::immediate);
+  database.exec(fmt::format(
+      "UPDATE {} SET decision = 'committed', role = 'primary' WHERE one = 1 AND decision = "
+      "'pending' AND attempt = {} AND role = 'replica' AND {}",
+      kSwitchTable, attempt, is_at(position)));
+  if (database.changes() == 0) return std::nullopt;
+  for (const LeastSequence& least : sequences) {
+    Statement raise(database, "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?");
+    raise.bind(1, least.value).bind(2, std::string_view(least.table)).run();
+    if (database.changes() > 0) continue;
+    Statement enter(database, "INSERT INTO sqlite_sequence(name, seq) VALUES (?, ?)");
+    enter.bind(1, std::string_view(least.table)).bind(2, least.value).run();
+  }
+  const Position first = capture::begin_era(database);
+  transaction.commit();
+  return first;
+}
+
+bool abort_sqlite(Database& database, std::int64_t attempt) {
+  if (change(database, "decision = 'aborted'",
+             fmt::format("attempt = {} AND decision = 'pending'", attempt)))
+    return true;
+  const Side side = read_sqlite_side(database);
+  return side.attempt == attempt && side.decision == Decision::aborted;
+}
+
+RefusedWrites read_refused_writes(Database& database) {
+  if (!has_row(database)) return {};
+  Statement row(database,
+                fmt::format("SELECT writes, coalesce(newest, '') FROM {}", kRefusedTable));
+  if (!row.step()) return {};
+  return {row.integer(0), row.text(1)};
+}
+
+}  // namespace lockstep::switchover

@@ -1,0 +1,75 @@
+// SQLite's half of cutover and rollback: fence triggers, and one row that says who writes. Each
+// function that changes something is one transaction, durable when it returns
+// (synchronous=EXTRA), and does nothing but what the row still allows. Format in README.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "link/sqlite/database.hpp"
+#include "model/position.hpp"
+#include "switchover/reverse_position.hpp"
+#include "switchover/state.hpp"
+
+namespace lockstep::switchover {
+
+/// Before the first cutover there is no row: SQLite is the primary. On any connection.
+[[nodiscard]] Side read_sqlite_side(sqlite::Database& database);
+/// The reverse position that SQLite holds; nothing before the first handover.
+[[nodiscard]] std::optional<ReversePosition> read_reverse_position(sqlite::Database& database);
+
+/// 0: the row and the fence triggers of every table, ours excepted, those included that are not
+/// followed. Repeatable. Changes schema_version only where something was missing. Returns the names
+/// of tables that cannot be fenced (virtual ones).
+std::vector<std::string> install_fence(sqlite::Database& database, const std::string& migration);
+
+/// The write lock (L), held until it is dropped or fence() is called. Writers of the application
+/// wait in their busy timeout meanwhile.
+class WriteLock {
+ public:
+  /// Throws LS-X604 (exit 6) if others keep the lock for longer than `patience`.
+  WriteLock(sqlite::Database& database, Milliseconds patience);
+  /// F: fence < attempt -> attempt, closed. The lock goes with it. False: this attempt may not
+  /// fence any more, the lock is still held. Missing fence triggers are put back first.
+  /// `patience`: for readers in rollback-journal mode.
+  [[nodiscard]] bool fence(std::int64_t attempt, const std::string& migration,
+                           Milliseconds patience);
+
+ private:
+  sqlite::Database& database_;
+  sqlite::Transaction transaction_;
+};
+
+/// H of a cutover: fenced by this attempt -> replica, which starts at `base`. False: nothing to do.
+bool hand_over_sqlite(sqlite::Database& database, std::int64_t attempt,
+                      const ReversePosition& base);
+/// A2 of a cutover. False: it is the replica, or a newer attempt fenced it.
+bool unfence_sqlite(sqlite::Database& database, std::int64_t attempt);
+
+/// P of a rollback.
+bool prepare_sqlite(sqlite::Database& database, std::int64_t attempt);
+/// C of a rollback: pending, this attempt, at `position` -> primary; a new era begins. Returns its
+/// first position; nothing if the row allows it no more. `sequences`: the least numbers that
+/// AUTOINCREMENT tables go on from.
+struct LeastSequence {
+  std::string table;
+  std::int64_t value = 0;
+};
+[[nodiscard]] std::optional<Position> commit_sqlite(sqlite::Database& database,
+                                                    std::int64_t attempt,
+                                                    const ReversePosition& position,
+                                                    const std::vector<LeastSequence>& sequences);
+/// A1 of a rollback. True: the attempt is aborted, by this call or before.
+bool abort_sqlite(sqlite::Database& database, std::int64_t attempt);
+
+/// Refused writes so far, and what can be said of the newest; autocommitted ones only: the count of
+/// others goes with their transaction.
+struct RefusedWrites {
+  std::int64_t writes = 0;
+  std::string newest;  ///< time and table; empty: none
+};
+[[nodiscard]] RefusedWrites read_refused_writes(sqlite::Database& database);
+
+}  // namespace lockstep::switchover

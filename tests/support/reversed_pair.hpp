@@ -1,0 +1,115 @@
+// A SQLite file and a PostgreSQL database after a cutover: PostgreSQL is written to, SQLite
+// follows.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "switchover/reverse_feed.hpp"
+#include "switchover/reverse_log.hpp"
+#include "tests/support/followed_target.hpp"
+
+namespace lockstep::test {
+
+inline constexpr char kSwitchTable[] =
+    "CREATE TABLE IF NOT EXISTS _lockstep_switch (one INTEGER PRIMARY KEY CHECK (one = 1), role "
+    "TEXT NOT NULL, fence INTEGER NOT NULL, attempt INTEGER NOT NULL, decision TEXT NOT NULL, "
+    "reverse_era TEXT, reverse_number INTEGER, reverse_identity INTEGER, reverse_snapshot TEXT, "
+    "reverse_target TEXT)";
+inline constexpr char kLedgerColumns[] =
+    "ALTER TABLE lockstep.ledger DROP CONSTRAINT IF EXISTS ledger_role_check; "
+    "ALTER TABLE lockstep.ledger ADD COLUMN IF NOT EXISTS attempt bigint NOT NULL DEFAULT 0, ADD "
+    "COLUMN IF NOT EXISTS decision text NOT NULL DEFAULT 'none', ADD COLUMN IF NOT EXISTS fence "
+    "bigint NOT NULL DEFAULT 0, ADD COLUMN IF NOT EXISTS reverse_era uuid, ADD COLUMN IF NOT "
+    "EXISTS "
+    "reverse_number bigint, ADD COLUMN IF NOT EXISTS reverse_identity bigint";
+
+class ReversedPair {
+ public:
+  ReversedPair(PostgresServer& server, const std::string& schema, const RuleSet& rules = {})
+      : source_(schema), installed_(install(source_, rules)), target_(server, source_) {
+    target_.copy_and_index();
+    for (const TablePlan& plan : source_.plans())
+      if (const std::string sequence = apply::sequence_sql("public", plan); !sequence.empty())
+        target_.connection().exec(sequence);
+    switchover::install_reverse_log(target_.connection(), kMigration, "public", source_.plans());
+    hand_over("11111111-1111-4111-8111-111111111111", 7);
+    fence();
+    forward_changes_ = source_.app().value("SELECT count(*) FROM _lockstep_changes");
+  }
+
+  /// As the coordinator does it, in two transactions.
+  void hand_over(const std::string& era, std::int64_t identity) {
+    sql(kLedgerColumns);
+    sql(
+        fmt::format("UPDATE lockstep.ledger SET role = 'primary', reverse_era = '{}', "
+                    "reverse_number = 0, reverse_identity = {}",
+                    era, identity));
+    source_.app().exec(kSwitchTable);
+    source_.app().exec(fmt::format(
+        "INSERT OR REPLACE INTO _lockstep_switch VALUES (1, 'replica', 1, 1, 'none', '{}', 0, {}, "
+        "NULL, NULL)",
+        era, identity));
+  }
+
+  /// Nobody but lockstep can write to SQLite's tables.
+  void fence() {
+    int number = 0;
+    for (const TablePlan& plan : source_.plans())
+      for (const char* const event : {"INSERT", "UPDATE", "DELETE"})
+        source_.app().exec(fmt::format(
+            "CREATE TRIGGER fence_{} BEFORE {} ON {} BEGIN SELECT RAISE(ABORT, 'fenced'); END",
+            ++number, event, sqlite::quoted(plan.name())));
+  }
+
+  /// A feed of its own, with connections of its own.
+  struct Feed {
+    postgres::Connection reading;
+    sqlite::Database writing;
+    switchover::ReverseFeed feed;
+    Feed(const std::string& dsn, const std::string& path, const std::vector<TablePlan>& plans)
+        : reading(connect(dsn)),
+          writing(sqlite::Database::open(path, sqlite::OpenMode::read_write)),
+          feed(reading, writing, kMigration, "public", plans) {}
+    switchover::ReverseRound round() { return feed.round(); }
+  };
+  [[nodiscard]] std::unique_ptr<Feed> feed() const {
+    return std::make_unique<Feed>(target_.dsn(), source_.path(), source_.plans());
+  }
+
+  /// The application's statements on PostgreSQL, in a session of its own.
+  Rows sql(const std::string& text) const { return test::query(target_.dsn(), text); }
+  [[nodiscard]] std::string pg(const std::string& text) const {
+    const Rows rows = sql(text);
+    return rows.empty() ? std::string() : rows[0][0].value_or("");
+  }
+  /// What SQLite has.
+  std::string lite(const std::string& text) { return source_.app().value(text); }
+
+  [[nodiscard]] std::string difference() const { return target_.difference(); }
+  /// Both logs are as they were: nothing that went back was taken for a change.
+  [[nodiscard]] bool is_quiet() {
+    return lite("SELECT count(*) FROM _lockstep_changes") == forward_changes_ &&
+           pg("SELECT count(*) FROM lockstep.changes") == "0";
+  }
+
+  CapturedSource& source() { return source_; }
+  FollowedTarget& target() { return target_; }
+
+ private:
+  static bool install(CapturedSource& source, const RuleSet& rules) {
+    source.install(rules);
+    return true;
+  }
+
+  CapturedSource source_;
+  bool installed_;
+  FollowedTarget target_;
+  std::string forward_changes_;
+};
+
+}  // namespace lockstep::test

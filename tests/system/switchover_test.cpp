@@ -1,0 +1,236 @@
+// Cutover and rollback with real processes: an application writes all the while and moves with the
+// writers; every write that was acknowledged is on the open side at the end, once.
+#include <fmt/format.h>
+
+#include <random>
+#include <set>
+
+#include "tests/support/seed.hpp"
+#include "tests/system/moving_writer.hpp"
+#include "tests/system/world.hpp"
+
+namespace lockstep::test {
+namespace {
+
+PostgresServer& server() {
+  static PostgresServer one;
+  return one;
+}
+
+std::string postgres_value(const std::string& dsn, const std::string& sql) {
+  const Rows rows = query(dsn, sql);
+  return rows.empty() ? std::string() : rows[0][0].value_or("");
+}
+
+class Shop {
+ public:
+  explicit Shop(const std::string& name, const std::string& journal = "WAL")
+      : file_(folder_.file("shop.db")), dsn_(server().create_database(name)) {
+    sqlite(file_, "PRAGMA journal_mode=" + journal +
+                      "; CREATE TABLE orders(id INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT NOT "
+                      "NULL UNIQUE, n INTEGER, at DATETIME DEFAULT CURRENT_TIMESTAMP);"
+                      "CREATE TABLE notes(k TEXT PRIMARY KEY, v) WITHOUT ROWID;"
+                      "INSERT INTO orders(token, n) VALUES ('first', 1);"
+                      "INSERT INTO notes VALUES ('a', 'x')");
+    follow();
+    require_caught_up(*run_, file_);
+  }
+
+  void follow() { run_ = start_lockstep({"run", file_, dsn_, "--quiet"}); }
+  Process& run() { return *run_; }
+  void stop_following() {
+    run_->signal(SIGTERM);
+    CHECK(run_->wait_or_throw(20s) == ExitStatus{.code = 143});
+  }
+
+  Outcome move(const std::string& direction, const std::vector<std::string>& more = {},
+               ProcessOptions options = {}) {
+    std::vector<std::string> arguments{direction, file_,         "--confirm", "shop",
+                                       "--json",  "--max-pause", "5s"};
+    if (direction == "cutover") {
+      arguments.emplace_back("--verify-max-age");
+      arguments.emplace_back("0");
+    }
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return lockstep(arguments, std::move(options));
+  }
+
+  /// Until its gates are open: lockstep may be about to change direction.
+  double moved(const std::string& direction) {
+    const Outcome outcome = move(direction, {"--when-ready"});
+    require_code(outcome, 0);
+    for (const std::string& line : lines(outcome.output)) {
+      const auto object = nlohmann::json::parse(line);
+      if (object["type"] == "switched") return object["pause_ms"].get<double>();
+    }
+    FAIL(outcome.output);
+    return 0;
+  }
+
+  static std::vector<std::string> lines(const std::string& text) {
+    std::vector<std::string> found;
+    std::istringstream in(text);
+    for (std::string line; std::getline(in, line);)
+      if (!line.empty()) found.push_back(line);
+    return found;
+  }
+
+  [[nodiscard]] std::string sqlite_role() const {
+    try {
+      return sqlite(file_, "SELECT role FROM _lockstep_switch").at(0);
+    } catch (const std::exception&) {
+      return "primary";  // before the first install
+    }
+  }
+  [[nodiscard]] std::string postgres_role() const {
+    const std::string role =
+        postgres_value(dsn_, "SELECT coalesce((SELECT role FROM lockstep.switchover), 'replica')");
+    return role;
+  }
+  /// Settled: one side writes, the other follows.
+  [[nodiscard]] bool settled() const {
+    const std::set<std::string> roles{sqlite_role(), postgres_role()};
+    return roles == std::set<std::string>{"primary", "replica"};
+  }
+
+  /// Everything acknowledged is on the open side, once; nothing else but what was in doubt.
+  void judge(const MovingWriter::Seen& seen) {
+    std::multiset<std::string> there;
+    if (sqlite_role() == "primary") {
+      for (const std::string& token :
+           sqlite(file_, "SELECT token FROM orders WHERE token LIKE 'w%'"))
+        there.insert(token);
+    } else {
+      for (const auto& row : query(dsn_, "SELECT token FROM orders WHERE token LIKE 'w%'"))
+        there.insert(row[0].value());
+    }
+    std::vector<std::string> lost;
+    for (const std::string& token : seen.acknowledged) {
+      const auto found = there.find(token);
+      if (found == there.end())
+        lost.push_back(token);
+      else
+        there.erase(found);
+    }
+    for (const std::string& token : seen.in_doubt)
+      if (const auto found = there.find(token); found != there.end()) there.erase(found);
+    INFO("acknowledged " << seen.acknowledged.size());
+    CHECK(lost == std::vector<std::string>{});
+    CHECK(there.empty());
+    CHECK(seen.unexpected == std::vector<std::string>{});
+  }
+
+  /// Both sides hold the same, by a judge that shares no code.
+  void equal() {
+    REQUIRE(wait_until(
+        [&] {
+          return postgres_value(dsn_,
+                                "SELECT count(*) || ' ' || coalesce(max(id), 0) FROM orders") ==
+                 sqlite(file_, "SELECT count(*) || ' ' || coalesce(max(id), 0) FROM orders").at(0);
+        },
+        30s, 20ms));
+    require_equal(file_, dsn_);
+  }
+
+  [[nodiscard]] const std::string& file() const { return file_; }
+  [[nodiscard]] const std::string& dsn() const { return dsn_; }
+
+ private:
+  TempDir folder_;
+  std::string file_, dsn_;
+  std::unique_ptr<Process> run_;
+};
+
+// SQLite, PostgreSQL; whoever is refused by name was never served by both.
+bool writes(const std::string& file, const std::string& dsn, bool postgres) {
+  const std::string sql = "UPDATE notes SET v = 'touched' WHERE k = 'a'";
+  try {
+    if (postgres)
+      static_cast<void>(query(dsn, sql, Guard::met));
+    else
+      sqlite(file, sql);
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("the writers move to PostgreSQL and back, again and again, and nothing is lost",
+          "[system]") {
+  const std::string journal = GENERATE(values<std::string>({"WAL", "DELETE"}));
+  Shop shop("round_trips_" + journal, journal);
+  MovingWriter writer(shop.file(), shop.dsn(), 200);
+  std::vector<double> pauses;
+  const int trips = journal == "WAL" ? 4 : 1;
+  for (int trip = 0; trip < trips; ++trip) {
+    for (const std::string direction : {"cutover", "rollback"}) {
+      INFO(direction << " " << trip);
+      const std::size_t before = writer.acknowledged();
+      pauses.push_back(shop.moved(direction));
+      const bool postgres = direction == "cutover";
+      REQUIRE(wait_until(
+          [&] { return writer.acknowledged() > before + 20 && writer.on_postgres() == postgres; },
+          30s, 5ms));
+      CHECK_FALSE(writes(shop.file(), shop.dsn(), !postgres));
+      CHECK(writes(shop.file(), shop.dsn(), postgres));
+    }
+  }
+  const MovingWriter::Seen seen = writer.stop();
+  shop.judge(seen);
+  CHECK(seen.gaps_ms.size() == static_cast<std::size_t>(2 * trips));
+  shop.equal();
+  std::sort(pauses.begin(), pauses.end());
+  WARN(journal << ": pauses ms, sorted: " << fmt::format("{:.1f}", fmt::join(pauses, " ")));
+}
+
+TEST_CASE("whatever dies in the middle of a switch, one side is open afterwards and has everything",
+          "[system]") {
+  const std::vector<std::pair<std::string, std::string>> points{{"cutover", "cut.fence_installed"},
+                                                                {"cutover", "cut.installed"},
+                                                                {"cutover", "cut.prepared"},
+                                                                {"cutover", "cut.locked"},
+                                                                {"cutover", "cut.drained"},
+                                                                {"cutover", "cut.fenced"},
+                                                                {"cutover", "cut.commit_sent"},
+                                                                {"cutover", "cut.committed"},
+                                                                {"cutover", "cut.handed_over"},
+                                                                {"rollback", "cut.prepared"},
+                                                                {"rollback", "rb.held"},
+                                                                {"rollback", "rb.drained"},
+                                                                {"rollback", "rb.fenced"},
+                                                                {"rollback", "rb.committed"},
+                                                                {"rollback", "rb.handed_over"}};
+  Shop shop("crash_matrix");
+  MovingWriter writer(shop.file(), shop.dsn(), 100);
+  for (const auto& [direction, point] : points) {
+    INFO(direction << " killed at " << point);
+    const std::string from = direction == "cutover" ? "primary" : "replica";
+    if (shop.sqlite_role() != from) shop.moved(direction == "cutover" ? "rollback" : "cutover");
+    REQUIRE(wait_until([&] { return shop.sqlite_role() == from && shop.settled(); }, 30s, 20ms));
+    const Outcome killed = shop.move(direction, {"--when-ready"},
+                                     {.environment = {"LOCKSTEP_FAILPOINTS=" + point + "=kill"}});
+    INFO(everything(killed));
+    REQUIRE(killed.status == ExitStatus{.signal = SIGKILL});
+    // lockstep run finishes what the coordinator left.
+    const bool settled = wait_until([&] { return shop.settled(); }, 30s, 20ms);
+    INFO(shop.sqlite_role() << " " << shop.postgres_role() << " " << shop.run().error_output());
+    REQUIRE(settled);
+    const bool postgres = shop.postgres_role() == "primary";
+    // Behind the gainer's COMMIT there is no way back, before it nothing has happened.
+    if (point.ends_with("committed") || point.ends_with("handed_over"))
+      CHECK(postgres == (direction == "cutover"));
+    if (point.ends_with("prepared") || point.ends_with("installed"))
+      CHECK(postgres == (direction == "rollback"));
+    const std::size_t before = writer.acknowledged();
+    REQUIRE(wait_until([&] { return writer.acknowledged() > before + 5; }, 30s, 5ms));
+    CHECK(writer.on_postgres() == postgres);
+    REQUIRE(shop.run().running());
+  }
+  const MovingWriter::Seen seen = writer.stop();
+  shop.judge(seen);
+  shop.equal();
+}
+
+}  // namespace lockstep::test
