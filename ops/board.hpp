@@ -71,6 +71,8 @@ class Board {
   void reconnected();
   /// SQLite's row of the switch, as it is now.
   void writers(const switchover::Side& sqlite);
+  /// What SQLite's fence has refused so far. A note LS-X601 with `who` when there is more.
+  void refused_writes(std::int64_t writes, const std::string& newest, const std::string& who);
   /// A round of the reverse feed is in SQLite.
   void reversed(const switchover::ReversePosition& position, std::int64_t keys);
   /// Everything that PostgreSQL had committed at `wall_us` is in SQLite.

@@ -131,6 +131,17 @@ void print_verifying(const json& object, Screen& screen) {
   if (!line.empty()) screen.result("  comparing  " + line);
 }
 
+void print_writers(const json& object, Screen& screen) {
+  const std::string writers = object.value("writers", "sqlite");
+  if (writers == "sqlite") return;
+  const auto refused = count_of(object, "refused_writes").value_or(0);
+  screen.result(fmt::format(
+      "  writers    {}{}", writers,
+      refused > 0 ? fmt::format("; SQLite has refused {} write(s)", grouped(refused)) : ""));
+  if (const auto round = count_of(object, "reverse_round").value_or(0); round > 0)
+    screen.result(fmt::format("  reverse    round {}", grouped(round)));
+}
+
 void print_guard(const json& guard, Screen& screen) {
   if (!guard.is_object()) return;
   std::string line = "  guard      " + text_of(guard, "mode");
@@ -170,6 +181,7 @@ void print_status(const Observed& observed, Screen& screen) {
                               shell_word(text_of(object, "source"))));
   print_verified(object.value("verified", json()), screen);
   print_verifying(object, screen);
+  print_writers(object, screen);
   print_guard(object.value("guard", json()), screen);
   const json& awaited = object["awaited"];
   if (awaited.is_object())

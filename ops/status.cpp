@@ -163,6 +163,7 @@ std::string status_json(const Status& status, std::string_view type) {
       {"verifying", verifying_json(status.verifying)},
       {"barrier_waits", waits_json(status.barrier_waits)},
       {"writers", status.writers},
+      {"refused_writes", status.refused_writes},
       {"reverse_round", status.reverse_number},
       {"reverse_caught_up_us", status.reverse_caught_up_us},
       {"stalled", nullptr}};

@@ -104,7 +104,8 @@ struct Status {
   std::optional<Verifying> verifying;
   /// Why the comparison that is under way gets no view of the source; nothing: none is wanted.
   std::optional<Awaited> barrier_waits;
-  std::string writers = "sqlite";  ///< where the application writes: sqlite, postgres, nowhere
+  std::string writers = "sqlite";   ///< where the application writes: sqlite, postgres, nowhere
+  std::int64_t refused_writes = 0;  ///< by SQLite's fence
   /// After a cutover: rounds of the reverse feed, and when SQLite had everything that was
   /// committed.
   std::int64_t reverse_number = 0, reverse_caught_up_us = 0;

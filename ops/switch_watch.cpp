@@ -1,10 +1,12 @@
 #include "ops/switch_watch.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <utility>
 
 #include "capture/install.hpp"
+#include "ops/open_files.hpp"
 #include "switchover/sqlite_side.hpp"
 
 namespace lockstep::ops {
@@ -52,6 +54,7 @@ bool SwitchWatch::turned(Direction flow) {
   next_look_ = now + kLookEvery;
   const Side side = switchover::read_sqlite_side(reading_);
   board_.writers(side);
+  if (side.role == Role::replica && now >= next_refusals_) look_at_refusals();
   if (!looks_unfinished(side)) {
     unfinished_since_.reset();
     return flow_of(side) != flow;
@@ -59,6 +62,15 @@ bool SwitchWatch::turned(Direction flow) {
   if (!unfinished_since_) unfinished_since_ = now;
   if (now - *unfinished_since_ > kGrace) finish();
   return false;
+}
+
+void SwitchWatch::look_at_refusals() {
+  constexpr Milliseconds kEvery{1'000};
+  next_refusals_ = steady_now() + kEvery;
+  const switchover::RefusedWrites refused = switchover::read_refused_writes(reading_);
+  if (refused.writes == std::exchange(refused_, refused.writes)) return;
+  board_.refused_writes(refused.writes, refused.newest,
+                        fmt::format("{}", fmt::join(who_has_open(place_.path), ", ")));
 }
 
 void SwitchWatch::finish() {

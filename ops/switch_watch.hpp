@@ -24,12 +24,15 @@ class SwitchWatch {
 
  private:
   void finish();
+  void look_at_refusals();
 
   switchover::SwitchPlace place_;
   Board& board_;
   sqlite::Database reading_;
   SteadyTime next_look_{};
   std::optional<SteadyTime> unfinished_since_;
+  std::int64_t refused_ = 0;
+  SteadyTime next_refusals_{};
 };
 
 /// Before a run begins anything: finishes what is unfinished, and says in which direction changes
