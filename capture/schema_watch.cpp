@@ -55,18 +55,26 @@ std::int64_t only_in(const Objects& some, const Objects& others,
   return statements;
 }
 
+std::set<std::string> made_anew(const Objects& before, const Objects& now) {
+  std::set<std::string> names;
+  for (const auto& [key, object] : now)
+    if (const auto was = before.find(key);
+        key.first == "table" && was != before.end() && was->second.rootpage != object.rootpage)
+      names.insert(key.second);
+  return names;
+}
+
 // Of a table that was made anew, the usual way takes three, and one for each of its indexes and
 // triggers. Who renames a table or column rewrites the texts of others: these count for nothing
 // then.
-std::int64_t changed(const Objects& before, const Objects& now, bool renamed) {
+std::int64_t changed(const Objects& before, const Objects& now, const std::set<std::string>& anew,
+                     bool renamed) {
   std::int64_t statements = 0;
   bool rewritten = false;
-  std::set<std::string> made_anew;
   for (const auto& [key, object] : now) {
     const auto was = before.find(key);
     if (key.first != "table" || was == before.end() || object.sql.empty()) continue;
     if (was->second.rootpage != object.rootpage) {
-      made_anew.insert(key.second);
       statements += 3;
     } else if (was->second.columns != object.columns) {
       statements += std::abs(object.columns - was->second.columns);
@@ -78,7 +86,7 @@ std::int64_t changed(const Objects& before, const Objects& now, bool renamed) {
   for (const auto& [key, object] : now) {
     const auto was = before.find(key);
     if (key.first == "table" || was == before.end() || object.sql.empty()) continue;
-    if (made_anew.contains(object.table))
+    if (anew.contains(object.table))
       ++statements;
     else if (was->second.sql != object.sql && !renamed && !rewritten)
       statements += 2;
@@ -94,7 +102,7 @@ SchemaLook look_at(sqlite::Database& database) {
       database,
       "SELECT type, name, tbl_name, coalesce(sql, ''), rootpage, CASE WHEN type = 'table' AND "
       "rootpage > 0 THEN (SELECT count(*) FROM pragma_table_xinfo(m.name)) ELSE 0 END FROM "
-      "main.sqlite_master AS m WHERE name NOT LIKE '\\_lockstep\\_%' ESCAPE '\\'");
+      "main.sqlite_master AS m");
   while (rows.step())
     look.objects.emplace(std::pair(rows.text(0), rows.text(1)), Object{.table = rows.text(2),
                                                                        .sql = rows.text(3),
@@ -106,10 +114,14 @@ SchemaLook look_at(sqlite::Database& database) {
 std::int64_t statements_explained(const SchemaLook& before, const SchemaLook& now) {
   const auto came = tables_only_in(now.objects, before.objects);
   const auto gone = tables_only_in(before.objects, now.objects);
+  const auto anew = made_anew(before.objects, now.objects);
+  auto taken_along = gone;  // with their tables
+  taken_along.insert(anew.begin(), anew.end());
   const bool renamed = !came.empty() && !gone.empty();
   return std::max(static_cast<std::int64_t>(came.size()), dropped_tables(before.objects, gone)) +
-         only_in(now.objects, before.objects, {}) + only_in(before.objects, now.objects, gone) +
-         changed(before.objects, now.objects, renamed) +
+         only_in(now.objects, before.objects, {}) +
+         only_in(before.objects, now.objects, taken_along) +
+         changed(before.objects, now.objects, anew, renamed) +
          (analyzed(before.objects, now.objects) ? 1 : 0);
 }
 

@@ -11,7 +11,7 @@
 
 namespace lockstep::capture {
 
-/// What SQLite's own list had at one moment, without what is lockstep's.
+/// What SQLite's own list had at one moment.
 struct SchemaLook {
   struct Object {
     std::string table;  ///< that it belongs to; a table: itself

@@ -61,6 +61,7 @@ TEST_CASE("while its statements are cancelled the status says what a start waits
   Followed both("cancelled", server().create_database("cancelled"));
   on_ddl("cancelled", "true", kCancel);
   both.start();
+  REQUIRE(wait_until([&] { return lockstep({"status", both.file()}).status.code == 0; }, 20s));
   const auto awaited = both.awaits("LS-T211");
   CHECK(awaited["what"].get<std::string>().find("57014 cut") != std::string::npos);
   // A second try changes nothing about since when, and the lock of the first is not another's.

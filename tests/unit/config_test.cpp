@@ -92,9 +92,10 @@ TEST_CASE("a configuration file says what becomes of bad values, for all columns
   CHECK(only_problem("{\"version\": 1, \"columns\": {\"a.b\":\n{\"on_bad\": 1}}}") ==
         "2 /columns/a.b/on_bad: there is no such key | known here: default_if_null, nul, "
         "on_bad_value, pii, rename, type");
-  CHECK(only_problem("{\"version\": 1, \"columns\": {\"a.b\":\n{\"on_bad_value\": \"\"}}}") ==
-        "2 /columns/a.b/on_bad_value: this is none of what it may be | stop or quarantine, for "
-        "this column");
+  CHECK(
+      only_problem("{\"version\": 1, \"columns\": {\"a.b\":\n{\"on_bad_value\": \"\"}}}") ==
+      "2 /columns/a.b/on_bad_value: this is none of what it may be | stop, quarantine or text, for "
+      "this column");
 }
 
 TEST_CASE("validators, waivers and personal data are read, and mistakes in them named", "[unit]") {

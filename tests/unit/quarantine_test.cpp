@@ -128,14 +128,15 @@ TEST_CASE(
     "a column that became text by its choice stays so, and no rule of a configuration did it") {
   TablePlan before;
   before.shape.name = "t";
-  before.shape.columns = {{.name = "a"}, {.name = "b"}};
+  for (const char* name : {"a", "b"}) before.shape.columns.emplace_back().name = name;
   before.on_bad_value = {OnBadValue::text, OnBadValue::text};
   before.rules.columns.resize(2);
   before.rules.columns[1].cast = Cast::text;
   CHECK_FALSE(before.became_text(0));
   CHECK(before.became_text(1));
   TableShape now = before.shape;
-  now.columns = {{.name = "b"}, {.name = "a"}, {.name = "c"}};
+  now.columns.clear();
+  for (const char* name : {"b", "a", "c"}) now.columns.emplace_back().name = name;
   BadValuePolicy policy;
   policy.all = OnBadValue::quarantine;
   CHECK(choices_for(policy, now, &before, OnBadValue::stop) ==
