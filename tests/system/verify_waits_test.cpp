@@ -78,35 +78,4 @@ TEST_CASE("a comparison that gets no view of the source says why", "[system]") {
   CHECK(wait_until([&] { return followed.status()["barrier_waits"].is_null(); }, 10s, 50ms));
 }
 
-TEST_CASE("continuous passes rest for as long as changes come too late", "[system]") {
-  const TempDir folder;
-  Followed followed("late", server().create_database("late"));
-  followed.start({"--config", config(folder, R"({"every": "10ms", "cpu_share": 0.9,
-                                               "pause_when_lag": "200ms"})")},
-                 {.environment = {"LOCKSTEP_FAILPOINTS=apply.begun=delay:300@0"}});
-  followed.caught_up();
-  const auto compared = [&] {
-    return std::stoll(
-        server().value("SELECT coalesce(sum(barriers), 0) FROM lockstep.verify_tables", "late"));
-  };
-  const auto batches = [&] { return followed.status()["batches_applied"].get<std::int64_t>(); };
-  const auto passes = [&] {
-    return std::stoll(server().value("SELECT max(id) FROM lockstep.verify_passes", "late"));
-  };
-  REQUIRE(wait_until([&] { return !followed.status()["verified"].is_null(); }, 20s, 20ms));
-  std::int64_t last = 0;
-  {
-    const Application application(followed.file());
-    const std::int64_t begun = batches();
-    // Late, and what was being compared has come to its end.
-    REQUIRE(wait_until([&] { return batches() >= begun + 2; }, 20s, 20ms));
-    const std::int64_t before = passes();
-    REQUIRE(wait_until([&] { return batches() >= begun + 4; }, 20s, 20ms));
-    last = passes();
-    CHECK(last <= before + 1);
-  }
-  REQUIRE(wait_until([&] { return passes() > last + 3; }, 20s, 20ms));
-  CHECK(compared() > 0);
-}
-
 }  // namespace lockstep::test
