@@ -155,6 +155,7 @@ void Applier::entries(std::string_view fragment) {
 void Applier::take(const EntryView& entry) {
   const TablePlan& table = plan(entry.table);
   ++entries_;
+  if (options_.recent) options_.recent->touch(table, entry);
   if (entry.present || postgres::key_fits(table, entry)) {
     if (const auto bad = postgres::check_entry(table, entry)) return hold(table, entry, *bad);
     put(table, entry);

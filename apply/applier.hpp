@@ -13,6 +13,7 @@
 
 #include "apply/plan_change.hpp"
 #include "apply/quarantine.hpp"
+#include "apply/recent_keys.hpp"
 #include "apply/staging.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/wire/control.hpp"
@@ -35,6 +36,7 @@ struct ApplierOptions {
   bool becomes_consistent = false;  ///< this is the batch that ends the snapshot
   ApplierLimits limits{};
   bool silent = false;  ///< this session may_be_silent(): triggers and foreign keys do not act
+  RecentKeys* recent = nullptr;  ///< is told each row; outlives the applier
 };
 
 struct Applied {

@@ -94,7 +94,8 @@ std::vector<std::string> decide_computed(TablePlan& plan) {
     const std::string expression = sqlite::generated_expression(plan.shape.sql, column.name);
     try {
       // A row with an odd value waits aside; its value would not be compared with anything.
-      if (plan.on_bad_value_of(i) != OnBadValue::stop) throw Untranslated("of its on_bad_value");
+      if (plan.on_bad_value_of(i) == OnBadValue::quarantine)
+        throw Untranslated("of its on_bad_value");
       static_cast<void>(translated(plan, i, expression));
       column.computed_as = expression;
     } catch (const Untranslated& reason) {

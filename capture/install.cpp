@@ -178,7 +178,7 @@ void keep_choices(Database& database, const Installed& what) {
   transaction.commit();
 }
 
-std::size_t remove(Database& database) {
+std::size_t remove(Database& database, Fence fence) {
   database.exec("PRAGMA synchronous=EXTRA");
   Transaction transaction(database, Transaction::Mode::immediate);
   std::vector<std::string> drops;
@@ -188,8 +188,13 @@ std::size_t remove(Database& database) {
         database,
         "SELECT type, name FROM main.sqlite_master WHERE type IN ('trigger', 'table') AND name "
         "LIKE '\\_lockstep\\_%' ESCAPE '\\' ORDER BY type DESC, name");
-    while (ours.step())
-      drops.push_back(fmt::format("DROP {} {}", ours.text(0), sqlite::quoted(ours.text(1))));
+    while (ours.step()) {
+      const std::string name = ours.text(1);
+      const bool of_fence = name.starts_with("_lockstep_fence_") || name == "_lockstep_switch" ||
+                            name == "_lockstep_refused";
+      if (of_fence && fence == Fence::stays) continue;
+      drops.push_back(fmt::format("DROP {} {}", ours.text(0), sqlite::quoted(name)));
+    }
   }
   for (const std::string& drop : drops) database.exec(drop);
   transaction.commit();
@@ -311,6 +316,13 @@ Position newest_position(Database& database, const Era& era) {
 
 Position first_position(Database& database, const Era& era) {
   return end_position(database, era, "ASC");
+}
+
+std::optional<std::int64_t> identity_of_change(Database& database, std::int64_t seq) {
+  Statement row(database, fmt::format("SELECT identity FROM {} WHERE seq = ?", kChangeTable));
+  row.bind(1, ValueView{.kind = ValueClass::integer, .integer = seq});
+  if (!row.step()) return std::nullopt;
+  return row.integer(0);
 }
 
 Position begin_era(Database& database) {

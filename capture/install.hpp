@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "capture/schema_watch.hpp"
 #include "link/sqlite/database.hpp"
 #include "model/position.hpp"
 #include "model/shape.hpp"
@@ -40,6 +41,7 @@ struct Installed {
   /// Tables that were made anew with all that was there before: read anew, and forgotten then. Not
   /// kept in the source either.
   std::vector<std::uint32_t> rebuilt = {};
+  SchemaWatch schema_watch = {};  ///< what this process saw of the schema; in memory
 };
 
 /// Nothing if the source has no lockstep tables. Throws LS-S326 if a lockstep of another format
@@ -58,7 +60,11 @@ void keep_choices(sqlite::Database& database, const Installed& what);
 
 /// Takes every trigger and table of ours out in one IMMEDIATE transaction, triggers first. Returns
 /// how many objects went; 0 if there were none. Needs nothing but the file.
-std::size_t remove(sqlite::Database& database);
+enum class Fence {
+  goes,   ///< the application may write here again
+  stays,  ///< it went to PostgreSQL for good: only what captures changes goes
+};
+std::size_t remove(sqlite::Database& database, Fence fence = Fence::goes);
 
 /// What is no longer as it was installed.
 struct Drift {
@@ -101,6 +107,10 @@ void record_target(sqlite::Database& database, std::string_view identity);
 /// The first row that is left: before anything was pruned, the position from which a copy may
 /// start.
 [[nodiscard]] Position first_position(sqlite::Database& database, const Era& era);
+
+/// The identity of a change; nothing: it is not there, or not any more.
+[[nodiscard]] std::optional<std::int64_t> identity_of_change(sqlite::Database& database,
+                                                             std::int64_t seq);
 
 /// The caller's transaction: from now on positions are of a new era, which begins at the last
 /// change and is returned. What is on its way in the era before fits nowhere any more (I4).

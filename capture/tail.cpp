@@ -134,6 +134,7 @@ void Tail::prove_here(const Position& position) {
 void Tail::check_drift() {
   const std::int64_t version = reading_->database.pragma_int("schema_version");
   if (version != schema_version_) {
+    schema_watch_.look(reading_->database);
     if (const std::vector<Drift> found = drift(reading_->database, tables_); !found.empty())
       throw_drift(found, Retry::new_session);
     look_for_rebuilt(version);

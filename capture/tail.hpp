@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "capture/batch.hpp"
+#include "capture/schema_watch.hpp"
 #include "link/sqlite/database.hpp"
 #include "link/sqlite/durability.hpp"
 #include "link/sqlite/statement.hpp"
@@ -99,6 +100,9 @@ class Tail {
     version_before_ = version;
     incarnations_ = std::move(incarnations);
   }
+  /// What was seen of the schema; another tail on the same source goes on with it.
+  [[nodiscard]] const SchemaWatch& schema_watch() const { return schema_watch_; }
+  void go_on_watching(SchemaWatch watch) { schema_watch_ = std::move(watch); }
   /// Tables for which LS-S306 was thrown although nothing of them looks changed.
   [[nodiscard]] const std::vector<std::uint32_t>& rebuilt() const { return rebuilt_; }
 
@@ -146,6 +150,7 @@ class Tail {
   std::vector<std::string> new_tables_;
   std::map<std::uint32_t, std::string> incarnations_;  ///< when the schema was checked last
   std::vector<std::uint32_t> rebuilt_;
+  SchemaWatch schema_watch_;
 };
 
 /// The newest change, on any connection to the source. In the same view `seen`, if given, is proven

@@ -96,10 +96,12 @@ void keep_plan(Database& database, const TablePlan& plan) {
 
 }  // namespace
 
-bool take_over(Database& database, std::int64_t schema_version, const SchemaStep& step) {
+bool take_over(Database& database, std::int64_t schema_version, const SchemaStep& step,
+               SchemaWatch& watch) {
   database.exec("PRAGMA synchronous=EXTRA");
   Transaction transaction(database, Transaction::Mode::immediate);
   if (database.pragma_int("schema_version") != schema_version) return false;
+  watch.look(database);
   widen_change_table(database, step.added);
   for (const std::vector<TablePlan>* plans : {&step.changed, &step.added}) {
     for (const TablePlan& plan : *plans) {
@@ -121,6 +123,7 @@ bool take_over(Database& database, std::int64_t schema_version, const SchemaStep
     Statement forget(database, fmt::format("UPDATE {} SET plan = NULL WHERE id = ?", kTablesTable));
     forget.bind(1, static_cast<std::int64_t>(id)).run();
   }
+  watch.done_by_us(database);
   transaction.commit();
   return true;
 }

@@ -27,9 +27,10 @@ struct SchemaStep {
 
 /// One IMMEDIATE transaction, synchronous=EXTRA: triggers, plans, and a mark for each table, which
 /// says that everything of it may have changed. Plans were made as of `schema_version`; false if it
-/// is another one by now: nothing was done. `database` is read_write.
+/// is another one by now: nothing was done. `watch` is told what is lockstep's own doing.
+/// `database` is read_write.
 [[nodiscard]] bool take_over(sqlite::Database& database, std::int64_t schema_version,
-                             const SchemaStep& step);
+                             const SchemaStep& step, SchemaWatch& watch);
 
 /// Puts the triggers back on a table whose shape cannot be followed, if its key is still there: its
 /// changes go on being logged while a person decides. Nothing of the plan changes. Of a table that

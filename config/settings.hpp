@@ -26,7 +26,7 @@ struct HookEntry {
 /// What is said of one column.
 struct ColumnSetting {
   std::string column;        ///< "table.column"
-  std::string on_bad_value;  ///< "stop", "quarantine"
+  std::string on_bad_value;  ///< "stop", "quarantine", "text"
   bool pii = false;          ///< nobody is shown its values
 };
 

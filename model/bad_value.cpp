@@ -10,12 +10,14 @@ std::string_view to_string(OnBadValue choice) {
       return "stop";
     case OnBadValue::quarantine:
       return "quarantine";
+    case OnBadValue::text:
+      return "text";
   }
   return "?";
 }
 
 std::optional<OnBadValue> parse_on_bad_value(std::string_view text) {
-  for (const OnBadValue choice : {OnBadValue::stop, OnBadValue::quarantine})
+  for (const OnBadValue choice : {OnBadValue::stop, OnBadValue::quarantine, OnBadValue::text})
     if (to_string(choice) == text) return choice;
   return std::nullopt;
 }
@@ -26,7 +28,9 @@ std::vector<OnBadValue> choices_for(const BadValuePolicy& policy, const TableSha
   for (const Column& column : shape.columns) {
     const auto named = policy.columns.find(shape.name + "." + column.name);
     const auto was = before != nullptr ? before->shape.column_named(column.name) : std::nullopt;
-    if (named != policy.columns.end())
+    if (was && before->became_text(*was))
+      choices.push_back(OnBadValue::text);
+    else if (named != policy.columns.end())
       choices.push_back(named->second);
     else if (policy.all)
       choices.push_back(*policy.all);
@@ -34,6 +38,16 @@ std::vector<OnBadValue> choices_for(const BadValuePolicy& policy, const TableSha
       choices.push_back(was ? before->on_bad_value_of(*was) : otherwise);
   }
   return choices;
+}
+
+TableRules with_fallbacks(TableRules rules, const TableShape& shape, const TablePlan* before) {
+  for (std::size_t i = 0; before != nullptr && i < shape.columns.size(); ++i) {
+    const auto was = before->shape.column_named(shape.columns[i].name);
+    if (!was || !before->became_text(*was)) continue;
+    rules.columns.resize(shape.columns.size());
+    if (rules.columns[i].cast == Cast::none) rules.columns[i].cast = Cast::text;
+  }
+  return rules;
 }
 
 std::vector<bool> personal_for(const BadValuePolicy& policy, const TableShape& shape,

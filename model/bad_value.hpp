@@ -27,10 +27,15 @@ struct BadValuePolicy {
 };
 
 /// One choice per column of `shape`. `before` is the plan that was in force, nullptr if there was
-/// none; `otherwise` is for columns that it did not have.
+/// none; `otherwise` is for columns that it did not have. A column that became text stays so.
 [[nodiscard]] std::vector<OnBadValue> choices_for(const BadValuePolicy& policy,
                                                   const TableShape& shape, const TablePlan* before,
                                                   OnBadValue otherwise);
+
+/// The rules of a configuration for a table, and those by which columns of `before` (nullptr: there
+/// was none) became text without it.
+[[nodiscard]] TableRules with_fallbacks(TableRules rules, const TableShape& shape,
+                                        const TablePlan* before);
 
 /// One mark per column of `shape`, likewise.
 [[nodiscard]] std::vector<bool> personal_for(const BadValuePolicy& policy, const TableShape& shape,

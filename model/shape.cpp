@@ -58,6 +58,11 @@ bool TablePlan::is_personal(std::size_t column) const {
   return column < personal.size() && personal[column];
 }
 
+bool TablePlan::became_text(std::size_t column) const {
+  return on_bad_value_of(column) == OnBadValue::text && column < rules.columns.size() &&
+         rules.columns[column].cast == Cast::text;
+}
+
 OnBadValue TablePlan::on_bad_value_of(std::size_t column) const {
   return column < on_bad_value.size() ? on_bad_value[column] : OnBadValue::stop;
 }

@@ -117,8 +117,9 @@ struct ColumnSpelling {
 
 /// What is done with a row whose value does not fit (model/bad_value).
 enum class OnBadValue : std::uint8_t {
-  stop,       ///< nothing more is applied until the value is mended
-  quarantine  ///< the row waits in lockstep.quarantine and is absent from the target
+  stop,        ///< nothing more is applied until the value is mended
+  quarantine,  ///< the row waits in lockstep.quarantine and is absent from the target
+  text         ///< a column that holds such values when it is planned becomes text; later: stop
 };
 
 /// As PostgreSQL's format_type() has it.
@@ -153,6 +154,8 @@ struct TablePlan {
   [[nodiscard]] bool is_key(std::size_t column) const;
   [[nodiscard]] ColumnSpelling spelling(std::size_t column) const;
   [[nodiscard]] OnBadValue on_bad_value_of(std::size_t column) const;
+  /// By that choice, and not by a rule of the configuration; it stays so.
+  [[nodiscard]] bool became_text(std::size_t column) const;
   [[nodiscard]] bool is_personal(std::size_t column) const;
 };
 

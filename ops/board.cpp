@@ -312,6 +312,14 @@ void Board::verifying(std::optional<Verifying> pass) {
   status_.verifying = std::move(pass);
 }
 
+void Board::barrier_waits(const std::string& why) {
+  const std::lock_guard lock(mutex_);
+  if (why.empty())
+    status_.barrier_waits.reset();
+  else
+    status_.barrier_waits = Awaited{"", why, wall_now_us()};
+}
+
 void Board::table_verified(std::uint32_t table, TableVerified result) {
   const std::lock_guard lock(mutex_);
   TableProgress* progress = find(table);

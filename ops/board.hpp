@@ -91,6 +91,8 @@ class Board {
   void guard(apply::GuardSeen seen);
   /// The comparison that is under way; nothing: none is.
   void verifying(std::optional<Verifying> pass);
+  /// A comparison waits for a view of the source, and why; empty: none does any more.
+  void barrier_waits(const std::string& why);
   void table_verified(std::uint32_t table, TableVerified result);
 
   /// The first error that ends the run; later ones are ignored.

@@ -121,10 +121,14 @@ ExitCode command_apply(const ApplyRequest& request, Screen& screen, Signals& sig
   Ending ending;
   const auto welcome = meet_capture(context, to, screen, signals, ending);
   if (!welcome) return exit_code(ending, {});
-  PreparedTarget prepared = [&] {
+  std::optional<PreparedTarget> made;
+  {
     const Signals::Through through;
-    return prepare_target(request, *welcome, screen);
-  }();
+    prepare_again_and_again(
+        [&](Attempt& attempt) { made.emplace(prepare_target(request, *welcome, attempt, screen)); },
+        [&](const Error& error) { screen.note(waiting_note(error)); }, screen);
+  }
+  PreparedTarget& prepared = *made;
   Board board(first_status(prepared));
   screen.note(fmt::format("following {} into {} (schema {})", prepared.source,
                           prepared.connection.dsn().shown(), prepared.schema));

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "apply/existing.hpp"
 #include "apply/guard.hpp"
 #include "apply/ledger.hpp"
@@ -9,6 +11,10 @@
 #include "ops/commands.hpp"
 #include "ops/migration_lock.hpp"
 #include "ops/names.hpp"
+#include "ops/route.hpp"
+#include "switchover/postgres_side.hpp"
+#include "switchover/reverse_log.hpp"
+#include "switchover/sqlite_side.hpp"
 
 namespace lockstep::ops {
 
@@ -24,6 +30,8 @@ void remove_from_target(const std::string& text, const std::string& migration, S
     return;
   }
   take_migration_lock(connection, ledger->target_schema);
+  switchover::remove_reverse_log(connection, migration, ledger->target_schema);
+  switchover::remove_fence(connection, ledger->target_schema);
   apply::remove_guard(connection, migration, ledger->target_schema);
   for (const std::string& sentence :
        apply::undo_make_way(connection, migration, ledger->target_schema))
@@ -34,20 +42,86 @@ void remove_from_target(const std::string& text, const std::string& migration, S
       dsn.shown(), migration, ledger->target_schema));
 }
 
+// Without the fence the application could write to whichever copy it happens to open.
+void refuse_a_moved_application(sqlite::Database& database, const std::string& path,
+                                const std::string& confirmed) {
+  const switchover::Side side = switchover::read_sqlite_side(database);
+  if (side.role == switchover::Role::primary) return;
+  const bool completed = !capture::read_installed(database);
+  if (completed && confirmed == migration_name(path)) return;
+  throw Error(
+      {.code = "LS-X624",
+       .exit = ExitCode::precondition,
+       .what = fmt::format("{} is fenced: the application writes to PostgreSQL", path),
+       .why = completed ? "the migration was completed; without its fence this old copy could be "
+                          "written to again"
+                        : "SQLite is kept current for the way back",
+       .data = "nothing was removed",
+       .todo = completed ? fmt::format("if that is meant: lockstep remove {} --confirm {}",
+                                       shell_word(path), shell_word(migration_name(path)))
+                         : fmt::format(
+                               "lockstep rollback {0} first, or lockstep complete {0} to give the "
+                               "way back up",
+                               shell_word(path))});
+}
+
+sqlite::LockFile lock_of(const std::string& path) {
+  std::optional<sqlite::LockFile> lock = sqlite::LockFile::take(path);
+  if (lock) return std::move(*lock);
+  throw Error({.code = "LS-R701",
+               .exit = ExitCode::busy,
+               .what = fmt::format("{} is being followed right now", path),
+               .why = fmt::format("a lockstep holds {}-lockstep", path),
+               .data = "nothing was removed",
+               .todo = "stop it first (Ctrl-C, or SIGTERM), then again"});
+}
+
 }  // namespace
+
+ExitCode command_complete(const CompleteRequest& request, Screen& screen) {
+  const std::string path = source_path(request.source);
+  sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_write);
+  sqlite::LockFile lock = lock_of(path);
+  try {
+    const auto installed = capture::read_installed(database);
+    if (!installed || switchover::read_sqlite_side(database).role != switchover::Role::replica)
+      throw Error({.code = "LS-X625",
+                   .exit = ExitCode::precondition,
+                   .what = "there is no cutover to complete",
+                   .why = "the application does not write to PostgreSQL, or this was done before",
+                   .data = "nothing was changed",
+                   .todo = fmt::format("lockstep status {}", shell_word(path))});
+    if (request.confirm != installed->migration)
+      throw Error({.code = "LS-X609",
+                   .exit = ExitCode::usage,
+                   .what = "this ends the way back to SQLite and was not confirmed",
+                   .why = "the name of the migration says that this one is meant",
+                   .data = "nothing was changed",
+                   .todo = fmt::format("lockstep complete {} --confirm {}", shell_word(path),
+                                       shell_word(installed->migration))});
+    // The target first: if it cannot be reached, the command can be repeated as it was.
+    remove_from_target(request.target.empty() ? installed->target : request.target,
+                       installed->migration, screen);
+    const std::size_t removed = capture::remove(database, capture::Fence::stays);
+    screen.result(
+        fmt::format("source    {}: {} triggers and tables taken out; it stays fenced, and "
+                    "readable as it was at the last change",
+                    path, removed));
+    screen.json(fmt::format(R"({{"type":"completed","objects":{}}})", removed));
+  } catch (...) {
+    lock.remove();
+    throw;
+  }
+  lock.remove();
+  return ExitCode::done;
+}
 
 ExitCode command_remove(const RemoveRequest& request, Screen& screen) {
   const std::string path = source_path(request.source);
   sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_write);
-  std::optional<sqlite::LockFile> lock = sqlite::LockFile::take(path);
-  if (!lock)
-    throw Error({.code = "LS-R701",
-                 .exit = ExitCode::busy,
-                 .what = fmt::format("{} is being followed right now", path),
-                 .why = fmt::format("a lockstep holds {}-lockstep", path),
-                 .data = "nothing was removed",
-                 .todo = "stop it first (Ctrl-C, or SIGTERM), then remove"});
+  sqlite::LockFile lock = lock_of(path);
   try {
+    refuse_a_moved_application(database, path, request.confirm);
     std::string migration = migration_name(path);
     const auto installed = capture::read_installed(database);
     if (installed) migration = installed->migration;
@@ -60,6 +134,8 @@ ExitCode command_remove(const RemoveRequest& request, Screen& screen) {
                       shell_word(path)));
     const std::size_t removed = capture::remove(database);
     forget_census(path);
+    std::error_code not_there;
+    std::filesystem::remove(route_file(path), not_there);
     screen.result(
         removed == 0
             ? fmt::format("source    {}: nothing of lockstep was there", path)
@@ -67,10 +143,10 @@ ExitCode command_remove(const RemoveRequest& request, Screen& screen) {
                           removed));
     screen.json(fmt::format(R"({{"type":"removed","objects":{}}})", removed));
   } catch (...) {
-    lock->remove();
+    lock.remove();
     throw;
   }
-  lock->remove();
+  lock.remove();
   return ExitCode::done;
 }
 

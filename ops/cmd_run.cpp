@@ -72,6 +72,24 @@ void print_summary(const Status& status, const Ending& ending, ExitCode code, Sc
   screen.result(fmt::format("take out  lockstep remove {}", shell_word(status.source)));
 }
 
+// The status says meanwhile what is waited for.
+Prepared prepared_in_the_end(const RunRequest& request, const std::string& path,
+                             sqlite::LockFile& lock, Screen& screen) {
+  const Signals::Through through;  // the census may take long, and keeps nothing
+  std::optional<Prepared> prepared;
+  Status status = starting_status(path);
+  prepare_again_and_again(
+      [&](Attempt& attempt) { prepared.emplace(prepare(request, attempt, screen)); },
+      [&](const Error& error) {
+        screen.note(waiting_note(error));
+        const std::int64_t since = status.awaited ? status.awaited->since_us : wall_now_us();
+        status.awaited = Awaited{error.code(), error.what(), since};
+        publish(lock, status, screen);
+      },
+      screen);
+  return std::move(*prepared);
+}
+
 struct Followed {
   Ending ending;
   Status status;
@@ -81,10 +99,7 @@ struct Followed {
 // SQLite into PostgreSQL, until the writers move.
 Followed follow_forward(const RunRequest& request, const switchover::SwitchPlace& place,
                         sqlite::LockFile& lock, Screen& screen, Signals& signals) {
-  Prepared prepared = [&] {
-    const Signals::Through through;  // the census may take long, and keeps nothing
-    return prepare(request, screen);
-  }();
+  Prepared prepared = prepared_in_the_end(request, place.path, lock, screen);
   Followed followed;
   followed.arguments = arguments_for(prepared);
   Board board(first_status(prepared));

@@ -115,6 +115,22 @@ void print_verified(const json& verified, Screen& screen) {
                     : ""));
 }
 
+void print_verifying(const json& object, Screen& screen) {
+  const json verifying = object.value("verifying", json()),
+             waits = object.value("barrier_waits", json());
+  std::string line;
+  if (verifying.is_object())
+    line = fmt::format("{}, {} of {} tables done, {} rows", text_of(verifying, "table"),
+                       text_of(verifying, "tables_done"), text_of(verifying, "tables"),
+                       text_of(verifying, "rows"));
+  if (waits.is_object()) {
+    const std::string why = waiting_text(
+        {"", text_of(waits, "what"), waits.value("since_us", std::int64_t{0})}, wall_now_us());
+    if (!why.empty()) line += (line.empty() ? "" : "; ") + why;
+  }
+  if (!line.empty()) screen.result("  comparing  " + line);
+}
+
 void print_guard(const json& guard, Screen& screen) {
   if (!guard.is_object()) return;
   std::string line = "  guard      " + text_of(guard, "mode");
@@ -153,6 +169,7 @@ void print_status(const Observed& observed, Screen& screen) {
     screen.result(fmt::format("  absent     {}: lockstep quarantine list {}", text,
                               shell_word(text_of(object, "source"))));
   print_verified(object.value("verified", json()), screen);
+  print_verifying(object, screen);
   print_guard(object.value("guard", json()), screen);
   const json& awaited = object["awaited"];
   if (awaited.is_object())

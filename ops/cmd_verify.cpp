@@ -16,6 +16,7 @@
 #include "ops/observe.hpp"
 #include "ops/repair.hpp"
 #include "ops/schema_checks.hpp"
+#include "ops/since.hpp"
 #include "ops/verify_queries.hpp"
 #include "ops/verify_report.hpp"
 #include "verify/compare.hpp"
@@ -120,18 +121,22 @@ VerifyTotals print_pass(postgres::Connection& target, const verify::Pass& pass, 
     screen.result(
         fmt::format("a sample of about {} rows of each table: of the rest it says nothing",
                     grouped(static_cast<std::int64_t>(pass.request.sample))));
+  if (pass.request.since)
+    screen.result(fmt::format("only rows that were written since {}: of the others it says nothing",
+                              to_string(*pass.request.since)));
+  totals.since = pass.request.since;
   return totals;
 }
 
-// The repair goes the way of every change; it is there once the ledger is at its position.
-void wait_until_applied(postgres::Connection& target, const std::string& migration,
-                        const Position& position) {
+// False: not within a minute.
+bool is_applied(postgres::Connection& target, const std::string& migration,
+                const Position& position) {
   constexpr Milliseconds kPatience{60'000};
   const Deadline deadline(kPatience);
   while (true) {
     const auto at = ledger_of(target, migration).position;
-    if (at && at->seq >= position.seq) return;
-    if (deadline.passed()) throw_not_at_rest(position, at);
+    if (at && at->seq >= position.seq) return true;
+    if (deadline.passed()) return false;
     std::this_thread::sleep_for(Milliseconds{20});
   }
 }
@@ -186,14 +191,15 @@ ExitCode verify_for_ever(const std::string& path, const std::string& migration,
 
 ExitCode verify_running(const std::string& path, const std::string& migration,
                         postgres::Connection& target, const VerifyRequest& request,
-                        Screen& screen) {
+                        const std::optional<Position>& since, Screen& screen) {
   static_cast<void>(ledger_of(target, migration));
   VerifyTotals totals;
   if (request.counts) {
     add_checks(path, migration, target, request, totals, screen);
     return conclude(std::move(totals), request, screen);
   }
-  const verify::PassRequest wanted{.tables = request.tables, .sample = request.sample};
+  const verify::PassRequest wanted{
+      .tables = request.tables, .sample = request.sample, .since = since};
   verify::Pass pass = run_live_pass(path, target, migration, wanted, screen);
   totals = print_pass(target, pass, screen);
   std::uint64_t before = 0;
@@ -210,7 +216,9 @@ ExitCode verify_running(const std::string& path, const std::string& migration,
     screen.json(
         nlohmann::json{{"type", "repair"}, {"rows", repair.rows}, {"skipped", repair.skipped}}
             .dump());
-    wait_until_applied(target, migration, repair.position);
+    // The repair goes the way of every change.
+    if (!is_applied(target, migration, repair.position))
+      throw_not_at_rest(repair.position, ledger_of(target, migration).position);
     pass = run_live_pass(path, target, migration, wanted, screen);
     totals = print_pass(target, pass, screen);
   }
@@ -291,12 +299,20 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
                  .todo = "lockstep run SOURCE TARGET starts one"});
   postgres::Connection target =
       postgres::Connection::open(postgres::parse_dsn(request.target), "verify");
-  if (observe(path).running)
-    return (request.continuous ? verify_for_ever : verify_running)(path, installed->migration,
-                                                                   target, request, screen);
+  const auto since = since_position(source, installed->era, request.since);
+  if (observe(path).running) {
+    if (request.continuous)
+      return verify_for_ever(path, installed->migration, target, request, screen);
+    // What has been written by now is to be among it.
+    if (since &&
+        !is_applied(target, installed->migration, capture::newest_position(source, installed->era)))
+      throw_nobody_follows();
+    return verify_running(path, installed->migration, target, request, since, screen);
+  }
   if (request.repair) throw_repair_needs_a_follower();
   if (request.continuous) throw_needs_a_follower("--continuous");
   if (request.sample > 0) throw_needs_a_follower("--sample");
+  if (since) throw_needs_a_follower("--since");
   return verify_at_rest(source, target, *installed, request, screen);
 }
 

@@ -60,9 +60,9 @@ void add_choice_of_tables(CLI::App& command, Arguments& arguments) {
   command
       .add_option(
           "--on-bad-value", arguments.on_bad_value,
-          "a value that does not fit its column: stop (the default), or quarantine: its row "
-          "waits aside")
-      ->type_name("stop|quarantine");
+          "a value that does not fit its column: stop (the default), quarantine: its row waits "
+          "aside, or text: a column that holds such values at the start becomes text")
+      ->type_name("stop|quarantine|text");
 }
 
 void add_until(CLI::App& command, Arguments& arguments) {
@@ -227,7 +227,7 @@ void add_status_and_wait(Commands& commands, Signals& signals) {
   });
 }
 
-void add_verify_and_remove(Commands& commands) {
+void add_verify(Commands& commands) {
   Arguments& arguments = commands.arguments;
   CLI::App* verify = commands.app.add_subcommand(
       "verify", "prove that both sides are equal, row by row, all columns; exit 4 if they differ");
@@ -257,18 +257,6 @@ void add_verify_and_remove(Commands& commands) {
       request.validators = commands.arguments.settings.validators;
       request.waivers = commands.arguments.settings.waivers;
       return command_verify(request, screen);
-    };
-  });
-
-  CLI::App* remove = commands.app.add_subcommand(
-      "remove",
-      "take every trigger and table of ours out of SOURCE again (and our ledger out of TARGET)");
-  remove->footer(
-      "The copied tables on the target stay. Without TARGET only the source is touched.");
-  add_sides(*remove, arguments);
-  remove->callback([&commands] {
-    commands.chosen = [&](Screen& screen) {
-      return command_remove({source_of(commands.arguments), target_of(commands.arguments)}, screen);
     };
   });
 }
@@ -369,7 +357,7 @@ int run_command_line(int argc, char** argv, Signals& signals) {
   add_run(commands, signals);
   add_capture_and_apply(commands, signals);
   add_status_and_wait(commands, signals);
-  add_verify_and_remove(commands);
+  add_verify(commands);
   add_assess(commands);
   add_config(commands.app, commands.arguments.json, commands.chosen);
   add_roles(commands.app, commands.arguments.json, commands.chosen);

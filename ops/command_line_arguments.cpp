@@ -83,7 +83,7 @@ BadValuePolicy on_bad_value_of(const Arguments& arguments) {
   const auto choice = [](const std::string& word) {
     const auto known = parse_on_bad_value(word);
     if (!known)
-      throw_usage(fmt::format("--on-bad-value {} is not known", word), "stop or quarantine");
+      throw_usage(fmt::format("--on-bad-value {} is not known", word), "stop, quarantine or text");
     return *known;
   };
   const config::Settings& file = arguments.settings;

@@ -93,6 +93,13 @@ void add_check_flags(CLI::App& verify, VerifyRequest& request) {
                 "also NULLs, smallest and largest of each column, keys, foreign keys, indexes, "
                 "sequences")
       ->excludes(counts);
+  verify
+      .add_option("--since", request.since,
+                  "only rows that were written since this position, as status prints it")
+      ->type_name("POSITION")
+      ->excludes(counts)
+      ->excludes(verify.get_option("--sample"))
+      ->excludes(verify.get_option("--continuous"));
   verify.add_option("--html", request.html, "write the result as one HTML page, too")
       ->type_name("FILE");
   verify.add_option("--junit", request.junit, "write the result as JUnit XML, for CI, too")

@@ -73,6 +73,43 @@ void add_direction(CLI::App& app, switchover::Direction direction, Arguments& ar
   });
 }
 
+void add_ends(CLI::App& app, Arguments& arguments, const std::function<void(CLI::App&)>& add_sides,
+              std::function<ExitCode(Screen&)>& chosen) {
+  CLI::App* complete = app.add_subcommand(
+      "complete",
+      "after a cutover: no way back any more; lockstep's things go, SQLite stays fenced");
+  add_sides(*complete);
+  const auto completing = std::make_shared<CompleteRequest>();
+  complete->add_option("--confirm", completing->confirm, "the migration's name")->type_name("NAME");
+  complete->callback([completing, &arguments, &chosen] {
+    chosen = [completing, &arguments](Screen& screen) {
+      completing->source = source_of(arguments);
+      completing->target = target_of(arguments);
+      return command_complete(*completing, screen);
+    };
+  });
+  CLI::App* remove = app.add_subcommand(
+      "remove",
+      "take every trigger and table of ours out of SOURCE again (and our ledger out of TARGET)");
+  remove->footer(
+      "The copied tables on the target stay. Without TARGET only the source is touched. Before a "
+      "cutover, or after a\nrollback, the application writes to SQLite as if we had never been "
+      "there.");
+  add_sides(*remove);
+  const auto removing = std::make_shared<RemoveRequest>();
+  remove
+      ->add_option("--confirm", removing->confirm,
+                   "the migration's name: also takes the fence off the old copy of a completed one")
+      ->type_name("NAME");
+  remove->callback([removing, &arguments, &chosen] {
+    chosen = [removing, &arguments](Screen& screen) {
+      removing->source = source_of(arguments);
+      removing->target = target_of(arguments);
+      return command_remove(*removing, screen);
+    };
+  });
+}
+
 }  // namespace
 
 void add_switch(CLI::App& app, Arguments& arguments, Signals& signals,
@@ -80,6 +117,7 @@ void add_switch(CLI::App& app, Arguments& arguments, Signals& signals,
                 std::function<ExitCode(Screen&)>& chosen, bool& stops_by_itself) {
   for (const auto direction : {switchover::Direction::forward, switchover::Direction::reverse})
     add_direction(app, direction, arguments, signals, add_sides, chosen, stops_by_itself);
+  add_ends(app, arguments, add_sides, chosen);
   CLI::App* route = app.add_subcommand(
       "route", "which side readers and writers should use now, also as a file beside SOURCE");
   const auto request = std::make_shared<RouteRequest>();

@@ -54,6 +54,7 @@ struct VerifyRequest {
   std::string source, target;
   std::vector<std::string> tables;  ///< globs; empty: all
   std::uint64_t sample = 0;         ///< about so many rows of each table; 0: all
+  std::string since{};              ///< a position: only what was written behind it; empty: all
   bool repair = false;              ///< what differs is written anew; only while lockstep follows
   bool yes = false;                 ///< without asking
   bool continuous = false;          ///< pass after pass, until one finds a difference
@@ -87,7 +88,8 @@ struct ConfigRequest {
 
 struct RemoveRequest {
   std::string source;
-  std::string target;  ///< may be empty
+  std::string target;     ///< may be empty
+  std::string confirm{};  ///< the migration's name: takes the fence off an old copy, too
 };
 [[nodiscard]] ExitCode command_remove(const RemoveRequest& request, Screen& screen);
 
@@ -156,6 +158,14 @@ struct SwitchRequest {
 /// budget does not last (then nothing has changed).
 [[nodiscard]] ExitCode command_switch(const SwitchRequest& request, Screen& screen,
                                       Signals& signals);
+
+/// Ends the way back for good: lockstep's things go, but SQLite stays fenced.
+struct CompleteRequest {
+  std::string source;
+  std::string target;   ///< empty: the one that the source is followed into
+  std::string confirm;  ///< the migration's name
+};
+[[nodiscard]] ExitCode command_complete(const CompleteRequest& request, Screen& screen);
 
 struct RouteRequest {
   std::string source;

@@ -9,6 +9,7 @@
 #include "ops/names.hpp"
 #include "ops/progress.hpp"
 #include "snapshot/majority.hpp"
+#include "snapshot/plan.hpp"
 
 namespace lockstep::ops {
 
@@ -135,6 +136,10 @@ Finding name_finding(const TableFacts& table, const std::string& problem, std::s
 std::optional<Proposal> majority_proposal(const TableFacts& table, std::size_t column) {
   if (column >= table.on_bad_value.size() || table.on_bad_value[column] == OnBadValue::stop)
     return std::nullopt;
+  if (table.on_bad_value[column] == OnBadValue::text) {
+    if (!snapshot::fits_text(table.shape, column, table.census)) return std::nullopt;
+    return Proposal{"text", "its values are of several classes, and on_bad_value is text"};
+  }
   const auto most = snapshot::majority_type(
       table.shape.columns[column], table.census.columns[column], use_of(table.shape, column));
   if (!most) return std::nullopt;

@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
 
 #include "model/clock.hpp"
 #include "ops/observe.hpp"
+#include "ops/since.hpp"
+#include "ops/verified_text.hpp"
 
 namespace lockstep::ops {
 
@@ -30,10 +33,22 @@ std::uint64_t rows_of(postgres::Connection& target, std::int64_t pass) {
   return rows;
 }
 
+// As the one that has the source says; what another process put down is not trusted to be in form.
+std::string why_it_waits(const Observed& observed) {
+  const auto status = nlohmann::json::parse(observed.json, nullptr, false);
+  if (!status.is_object() || !status.contains("barrier_waits")) return {};
+  const auto& waits = status["barrier_waits"];
+  if (!waits.is_object()) return {};
+  const std::string text = waiting_text(
+      {"", waits.value("what", ""), waits.value("since_us", std::int64_t{0})}, wall_now_us());
+  return text.empty() ? text : "; " + text;
+}
+
 // The pass of a running lockstep, from its request to its end.
 verify::Pass wait_for_pass(const std::string& path, postgres::Connection& target,
                            const std::string& migration, std::int64_t id, Screen& screen) {
   Deadline deadline(kTakenUpWithin);
+  std::string why;
   std::uint64_t rows_before = 0;  // compared by the one that is before us
   for (int look = 1;; ++look) {
     const auto pass = verify::read_pass(target, id);
@@ -46,7 +61,12 @@ verify::Pass wait_for_pass(const std::string& path, postgres::Connection& target
       if (now != std::exchange(rows_before, now)) deadline = Deadline(kTakenUpWithin);
     }
     const bool waits = pass->state == verify::PassState::requested && deadline.passed();
-    const bool alone = look % 20 == 0 && !observe(path).running;
+    bool alone = false;
+    if (look % 20 == 0) {
+      const Observed observed = observe(path);
+      alone = !observed.running;
+      why = why_it_waits(observed);
+    }
     // One that was taken up goes on with the next lockstep: what it has proven is on record.
     if ((waits || alone) && (verify::withdraw_pass(target, id) || alone)) throw_nobody_follows();
     std::uint64_t rows = 0;
@@ -55,8 +75,8 @@ verify::Pass wait_for_pass(const std::string& path, postgres::Connection& target
       rows += record.source_rows;
       if (!record.done) table = record.name;
     }
-    screen.progress(fmt::format("comparing {}: {} rows so far", table,
-                                grouped(static_cast<std::int64_t>(rows))));
+    screen.progress(fmt::format("comparing {}: {} rows so far{}", table,
+                                grouped(static_cast<std::int64_t>(rows)), why));
     std::this_thread::sleep_for(Milliseconds{50});
   }
 }
@@ -84,6 +104,8 @@ verify::Pass run_live_pass(const std::string& path, postgres::Connection& target
   const std::int64_t id = verify::request_pass(target, migration, request);
   const verify::Pass pass = wait_for_pass(path, target, migration, id, screen);
   screen.end_progress();
+  if (pass.since_from && pass.request.since)
+    throw_cannot_go_back(*pass.request.since, *pass.since_from);
   if (pass.state == verify::PassState::failed) throw_pass_failed(pass);
   return pass;
 }

@@ -11,7 +11,8 @@
 namespace lockstep::ops {
 
 /// From the request to its end, with progress on the screen; `path` is the source's. Errors:
-/// LS-V503 nobody takes it up (it is withdrawn), LS-V507 it failed.
+/// LS-V503 nobody takes it up (it is withdrawn), LS-V507 it failed, LS-V512 it
+/// cannot go back so far.
 [[nodiscard]] verify::Pass run_live_pass(const std::string& path, postgres::Connection& target,
                                          const std::string& migration,
                                          const verify::PassRequest& request, Screen& screen);

@@ -48,7 +48,7 @@ bool PassLeader::run() {
   make_records();
   verify::move_pass(ledger(), pass_.id, verify::PassState::running, "");
   LOCKSTEP_FAILPOINT("verify.taken_up");
-  if (!compare_tables()) return false;
+  if (pass_.request.since ? !compare_touched() : !compare_tables()) return false;
   LOCKSTEP_FAILPOINT("verify.judged");
   end_pass();
   return true;
@@ -155,7 +155,7 @@ void PassLeader::show_state(std::size_t table) {
     verifying.rows += static_cast<std::int64_t>(each.source_rows);
   }
   parts_.board.verifying(std::move(verifying));
-  if (pass_.request.sample > 0) return;
+  if (proves_no_table()) return;
   TableVerified state;
   state.state = !record.problem.empty()  ? "unsupported"
                 : record.different() > 0 ? "mismatch"
@@ -170,7 +170,7 @@ void PassLeader::show_state(std::size_t table) {
 }
 
 void PassLeader::show_failure(const Error& error) {
-  if (at_ >= records_.size()) return;
+  if (at_ >= records_.size() || proves_no_table()) return;
   TableVerified state;
   state.state = "error";
   state.problem = error.what();
@@ -241,16 +241,34 @@ void PassLeader::ask(Range& range, std::uint64_t beside) {
   parts_.mail.request(Kind::barrier_wanted, wire::encode_barrier_wanted(wanted));
 }
 
-void PassLeader::compare(const Range& range, const wire::Digests& digests, bool last) {
+std::vector<verify::Block> PassLeader::blocks_of(const wire::Digests& digests) {
   std::vector<verify::Block> blocks;
   for (const wire::DigestBlock& block : digests.blocks)
     blocks.push_back(
         {block.last ? std::optional(verify::parse_key_bytes(*block.last)) : std::nullopt,
          block.rows, block.digest});
-  postgres::Connection& view = view_of(range.barrier);
+  return blocks;
+}
+
+void PassLeader::compare(const Range& range, const wire::Digests& digests, bool last) {
+  const std::vector<verify::Block> blocks = blocks_of(digests);
   const verify::RangeRows rows = verify::read_target_range(
-      view, parts_.target.schema, plan_of(range.table), range.after, blocks);
+      view_of(range.barrier), parts_.target.schema, plan_of(range.table), range.after, blocks);
   verify::TableRecord record = records_[range.table];
+  record.cursor = blocks.back().last;
+  record.source_cursor.reset();
+  if (digests.resume) record.source_cursor = verify::parse_key_bytes(*digests.resume);
+  record.done = last;
+  const std::optional<verify::Key> until = record.cursor;
+  judge(range, blocks, rows, std::move(record), [&](const verify::Key& key) {
+    return (!range.after || verify::key_order(key, *range.after) > 0) &&
+           (!until || verify::key_order(key, *until) <= 0);
+  });
+}
+
+void PassLeader::judge(const Range& range, const std::vector<verify::Block>& blocks,
+                       const verify::RangeRows& rows, verify::TableRecord record,
+                       const std::function<bool(const verify::Key&)>& within) {
   std::vector<std::uint32_t> differing;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     record.source_rows += blocks[i].rows;
@@ -262,14 +280,10 @@ void PassLeader::compare(const Range& range, const wire::Digests& digests, bool 
   record.target_rows += rows.rows();
   ++record.barriers;
   widen(record, range.position);
-  record.cursor = blocks.back().last;
-  record.source_cursor.reset();
-  if (digests.resume) record.source_cursor = verify::parse_key_bytes(*digests.resume);
-  record.done = last;
   std::vector<verify::RowDifference> all;
   if (!differing.empty()) all = narrow(range, differing, rows);
-  count_quarantined(range, record.cursor, all, record);
-  view.exec("ROLLBACK");
+  count_quarantined(range, within, all, record);
+  view_of(range.barrier).exec("ROLLBACK");
   std::vector<verify::DifferenceRecord> found;
   if (!all.empty()) {
     const std::uint64_t known = record.different();
@@ -284,15 +298,15 @@ void PassLeader::compare(const Range& range, const wire::Digests& digests, bool 
   keep(std::move(record), found, range.table);
 }
 
-void PassLeader::count_quarantined(const Range& range, const std::optional<verify::Key>& until,
+void PassLeader::count_quarantined(const Range& range,
+                                   const std::function<bool(const verify::Key&)>& within,
                                    std::vector<verify::RowDifference>& found,
                                    verify::TableRecord& record) {
   const TablePlan& plan = plan_of(range.table);
   for (const std::string& text :
        apply::read_quarantined_keys(view_of(range.barrier), parts_.target.migration, plan.id)) {
     const verify::Key key = verify::carried_key(plan, wire::decode_key(text));
-    if (range.after && verify::key_order(key, *range.after) <= 0) continue;
-    if (until && verify::key_order(key, *until) > 0) continue;
+    if (!within(key)) continue;
     const std::string bytes = verify::key_bytes(key);
     const auto row =
         std::find_if(found.begin(), found.end(), [&](const auto& one) { return one.key == bytes; });

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/recent_keys.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/wire/message.hpp"
 #include "link/wire/verification.hpp"
@@ -41,9 +42,10 @@ struct LeaderParts {
   BarrierMail& mail;
   VerifierConnections& connections;
   Board& board;
-  std::uint64_t session = 0;       ///< of the mail
-  std::uint64_t& next_barrier;     ///< counts up over all passes of a process
-  std::function<bool()> give_way;  ///< true: something else is more urgent
+  std::uint64_t session = 0;        ///< of the mail
+  std::uint64_t& next_barrier;      ///< counts up over all passes of a process
+  const apply::RecentKeys& recent;  ///< for passes since a position
+  std::function<bool()> give_way;   ///< true: something else is more urgent
   /// Rests so long, and for as long as changes are too late; ends early when there is a reason to.
   std::function<void(Milliseconds)> rest;
   /// What else wants a barrier; its view is not to be that of this one (0: none).
@@ -76,6 +78,15 @@ class PassLeader {
   void end_pass();
   /// Goes through the tables from the first that is not done.
   [[nodiscard]] bool compare_tables();
+  /// First the rows that were written since the position, then tables that have to be compared as a
+  /// whole.
+  [[nodiscard]] bool compare_touched();
+  struct TouchedKey;  // pass_leader_since.cpp
+  [[nodiscard]] std::vector<TouchedKey> touched_keys(const apply::RecentKeys::Since& since,
+                                                     std::size_t table) const;
+  void compare_keys(std::size_t table, const std::vector<TouchedKey>& keys);
+  [[nodiscard]] std::size_t compare_some(std::size_t table, const std::vector<TouchedKey>& keys,
+                                         std::size_t from);
   [[nodiscard]] std::optional<Range> first_range(std::size_t from_table);
   [[nodiscard]] std::optional<Range> range_after(const Range& range, const wire::Digests& digests);
   /// The rest of the table's sample behind this key (nothing: all of it).
@@ -90,8 +101,14 @@ class PassLeader {
   void give_up(std::size_t table, const Error& error);
   /// `last`: nothing of the table comes behind this range.
   void compare(const Range& range, const wire::Digests& digests, bool last);
+  [[nodiscard]] static std::vector<verify::Block> blocks_of(const wire::Digests& digests);
+  /// Both sides of the range have been read, `record` is what is known then but for what they come
+  /// to; `within`: the key belongs to the range. Ends its view and puts it on record.
+  void judge(const Range& range, const std::vector<verify::Block>& blocks,
+             const verify::RangeRows& rows, verify::TableRecord record,
+             const std::function<bool(const verify::Key&)>& within);
   /// Takes the rows out of `found` that are missing because they wait in quarantine.
-  void count_quarantined(const Range& range, const std::optional<verify::Key>& until,
+  void count_quarantined(const Range& range, const std::function<bool(const verify::Key&)>& within,
                          std::vector<verify::RowDifference>& found, verify::TableRecord& record);
   [[nodiscard]] std::vector<verify::RowDifference> narrow(const Range& range,
                                                           const std::vector<std::uint32_t>& blocks,
@@ -105,6 +122,10 @@ class PassLeader {
   void show_state(std::size_t table);
   [[nodiscard]] BarrierMail::Answer await(std::uint64_t barrier, wire::Kind kind) {
     return parts_.mail.await(parts_.session, barrier, kind, stop_);
+  }
+  /// It looks at some rows only: the status of the tables stays what it is.
+  [[nodiscard]] bool proves_no_table() const {
+    return pass_.request.sample > 0 || pass_.request.since;
   }
   [[nodiscard]] const TablePlan& plan_of(std::size_t table) const;
   [[nodiscard]] postgres::Connection& view_of(std::uint64_t barrier) {

@@ -77,6 +77,12 @@ void follow_source(const std::string& path, const BadValuePolicy& policy,
   refuse_unknown_columns(policy, shapes);
 }
 
+// The session of the attempt before may not have ended yet.
+void lock_migration(Connection& connection, const std::string& schema, Attempt& attempt) {
+  take_migration_lock(connection, schema, attempt.own_backend);
+  attempt.own_backend = connection.backend_pid();
+}
+
 // It is the person's server; but "durable" is then only a word, and the ledger's with it.
 void warn_of_unsafe_settings(Connection& connection, Screen& screen) {
   const std::vector<std::string> settings = postgres::unsafe_settings(connection);
@@ -163,7 +169,7 @@ FirstRun start(const RunRequest& request, const std::string& path, const std::st
 
 }  // namespace
 
-Prepared prepare(const RunRequest& request, Screen& screen) {
+Prepared prepare(const RunRequest& request, Attempt& attempt, Screen& screen) {
   const std::string path = source_path(request.source);
   Database reading = Database::open(path, OpenMode::read_only);
   std::optional<capture::Installed> installed = capture::read_installed(reading);
@@ -173,8 +179,9 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
   const std::string migration = installed ? installed->migration : migration_name(path);
 
   Connection connection = Connection::open(dsn, "apply");
+  attempt.connected = true;
   warn_of_unsafe_settings(connection, screen);
-  take_migration_lock(connection, schema);
+  lock_migration(connection, schema, attempt);
   std::optional<apply::LedgerRow> ledger =
       apply::read_ledger(connection, migration, apply::RowLock::none);
   check_together(installed, ledger, path);
@@ -184,11 +191,10 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
   }
   refuse_other_migrations(connection, migration, schema);
 
-  std::vector<std::int64_t> rows;
   if (!installed) {
     FirstRun first = start(request, path, migration, schema, connection, screen);
     installed = std::move(first.installed);
-    rows = std::move(first.rows);
+    attempt.expected_rows = std::move(first.rows);
     ledger = apply::read_ledger(connection, migration, apply::RowLock::none);
   } else {
     refuse_copy(path, *installed, *ledger);
@@ -211,7 +217,7 @@ Prepared prepare(const RunRequest& request, Screen& screen) {
           schema,
           std::move(*installed),
           std::move(connection),
-          std::move(rows),
+          std::move(attempt.expected_rows),
           request.accept_target,
           request.hooks,
           request.guard,
@@ -240,17 +246,18 @@ PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
 }
 
 PreparedTarget prepare_target(const ApplyRequest& request, const wire::Welcome& welcome,
-                              Screen& screen) {
+                              Attempt& attempt, Screen& screen) {
   const postgres::Dsn dsn = postgres::parse_dsn(request.target);
   for (const std::string& note : dsn.notes) screen.note("note      " + note);
   Connection connection = Connection::open(dsn, "apply");
+  attempt.connected = true;
   warn_of_unsafe_settings(connection, screen);
   auto ledger = apply::read_ledger(connection, welcome.migration, apply::RowLock::none);
   const std::string schema = !request.schema.empty() ? request.schema
                              : ledger                ? ledger->target_schema
                              : !dsn.schema.empty()   ? dsn.schema
                                                      : "public";
-  take_migration_lock(connection, schema);
+  lock_migration(connection, schema, attempt);
   capture::Installed installed{.source_id = welcome.source_id,
                                .era = welcome.first.era,
                                .migration = welcome.migration,

@@ -13,6 +13,7 @@
 #include "link/postgres/connection.hpp"
 #include "link/wire/control.hpp"
 #include "model/bad_value.hpp"
+#include "ops/attempt.hpp"
 #include "ops/continuous.hpp"
 #include "ops/endpoint.hpp"
 #include "ops/screen.hpp"
@@ -54,7 +55,8 @@ struct Prepared {
 /// every refusal at once (LS-A100, exit 3, nothing installed), then ledger, triggers, target
 /// tables, in an order in which kill -9 between any two steps leaves something this function can go
 /// on from. The caller holds the source's lock file.
-[[nodiscard]] Prepared prepare(const RunRequest& request, Screen& screen);
+/// May be called again after an Error, with the same `attempt`.
+[[nodiscard]] Prepared prepare(const RunRequest& request, Attempt& attempt, Screen& screen);
 
 /// The two halves of a migration whose capture and apply are two processes. Capture installs
 /// without knowing the target; apply makes ledger and tables from what capture's welcome says.
@@ -92,7 +94,9 @@ struct PreparedTarget {
   std::string source;               ///< path on the source's host
   postgres::Connection connection;  ///< holds the migration's lock
 };
+/// May be called again after an Error, with the same `attempt`.
 [[nodiscard]] PreparedTarget prepare_target(const ApplyRequest& request,
-                                            const wire::Welcome& welcome, Screen& screen);
+                                            const wire::Welcome& welcome, Attempt& attempt,
+                                            Screen& screen);
 
 }  // namespace lockstep::ops

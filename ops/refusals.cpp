@@ -54,7 +54,8 @@ void refuse_changed_choice(const std::vector<std::string>& tables,
     if (!wanted)
       changed.push_back(fmt::format("table {} is followed and would be left out", plan.name()));
     if (!rules || !wanted) continue;
-    for (std::string& what : changed_rules(plan.rules, rules_of(*rules, plan.shape), plan.shape))
+    const TableRules now = with_fallbacks(rules_of(*rules, plan.shape), plan.shape, &plan);
+    for (std::string& what : changed_rules(plan.rules, now, plan.shape))
       changed.push_back(std::move(what));
   }
   if (changed.empty()) return;

@@ -13,8 +13,8 @@ namespace lockstep::ops {
 snapshot::Planned plan_as_it_is(sqlite::Database& database, const TableShape& shape,
                                 std::uint32_t id, const TablePlan* before,
                                 const capture::Installed& installed) {
-  const TableRules rules =
-      installed.choice ? rules_of(installed.choice->rules, shape) : TableRules();
+  const TableRules rules = with_fallbacks(
+      installed.choice ? rules_of(installed.choice->rules, shape) : TableRules(), shape, before);
   snapshot::Planned planned;
   planned.problems = snapshot::shape_problems(shape, rules);
   for (std::string& problem : snapshot::rule_problems(shape, rules))

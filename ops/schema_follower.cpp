@@ -96,7 +96,12 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
   const TableShape now = sqlite::read_shape(database, plan.name());
   const ShapeChange change = shape_change(plan.shape, with_computed(plan.shape, now));
   if (change.same) {
-    moves.step.changed.push_back(plan);
+    TablePlan same = plan;
+    if (!plan.existing) {  // PostgreSQL's are made anew if they differ
+      same.shape.references = now.references;
+      same.shape.foreign_keys = now.foreign_keys;
+    }
+    moves.step.changed.push_back(std::move(same));
     moves.notes.push_back({"LS-S306", plan.name(), what_changed(change)});
     return;
   }
@@ -307,7 +312,8 @@ std::vector<Note> follow_freely(const std::string& path, capture::Installed& ins
     if (!moves.asks.empty() && moves_on(path, moves.schema_version)) continue;
     {
       Database writing = Database::open(path, OpenMode::read_write);
-      if (!moves.step.empty() && !capture::take_over(writing, moves.schema_version, moves.step))
+      if (!moves.step.empty() &&
+          !capture::take_over(writing, moves.schema_version, moves.step, installed.schema_watch))
         continue;
       for (const capture::Drift& each : moves.asks)
         for (const TablePlan& plan : installed.tables)

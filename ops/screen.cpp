@@ -105,8 +105,17 @@ Screen::Screen(Format format, Progress progress)
       utf8_(locale_is_utf8()),
       interval_(interval_for(terminal_)) {}
 
+void Screen::tell_once(bool yes) {
+  once_ = yes;
+  told_.clear();
+}
+
+bool Screen::is_new(std::string_view line) {
+  return !once_ || told_.emplace(line).second;
+}
+
 void Screen::result(std::string_view line) {
-  if (in_json()) return;
+  if (in_json() || !is_new(line)) return;
   end_progress();
   write(stdout, fmt::format("{}\n", printable(line)));
 }
@@ -118,12 +127,12 @@ void Screen::text(std::string_view lines) {
 }
 
 void Screen::json(std::string_view object) {
-  if (!in_json()) return;
+  if (!in_json() || !is_new(object)) return;
   write(stdout, fmt::format("{}\n", object));
 }
 
 void Screen::note(std::string_view line) {
-  if (in_json()) return;
+  if (in_json() || !is_new(line)) return;
   if (painted_ > 0) write(stderr, repainted(painted_, {""}));
   painted_ = 0;
   write(stderr, fmt::format("{}\n", printable(line)));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,8 @@ class Screen {
   /// On a terminal only.
   void progress(std::string_view line);
   void end_progress();
+  /// From now on results, notes and objects are told once only: what tells them may be done again.
+  void tell_once(bool yes);
   /// error[CODE]: what / why / data / do; in JSON mode one object on stderr with code, exit_code,
   /// message, hint.
   void error(const ErrorFacts& facts);
@@ -45,6 +48,7 @@ class Screen {
 
  private:
   [[nodiscard]] bool is_due();
+  [[nodiscard]] bool is_new(std::string_view line);
   void paint(const std::vector<std::string>& lines);
   Format format_;
   Progress progress_;
@@ -53,6 +57,8 @@ class Screen {
   std::size_t painted_ = 0;  // lines that the next paint covers; the cursor is in the last
   Milliseconds interval_;
   std::optional<SteadyTime> last_;
+  bool once_ = false;
+  std::set<std::string> told_;
 };
 
 /// What to write so that `lines` stand where `before` lines stand whose last one has the cursor (0:

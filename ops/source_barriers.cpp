@@ -18,6 +18,20 @@ void SourceWorker::begin_barrier_at_rest() {
   if (auto view = tail_->hand_over(*session_->followed)) begin_barrier(std::move(*view));
 }
 
+// With a rollback journal a batch's view cannot be kept while it is made durable: that would keep
+// the application waiting for the disk.
+void SourceWorker::tell_waiting_barrier() {
+  const bool waits = tail_ && verifier_.wants_view();
+  if (waits == barrier_told_) return;
+  barrier_told_ = waits;
+  board_.barrier_waits(!waits ? ""
+                       : tail_->in_wal_mode()
+                           ? "what was written before is on its way to the target"
+                           : "the source has a rollback journal: a comparison gets its view only "
+                             "between two commits of the application, when everything is sent "
+                             "(with a WAL it need not wait for that)");
+}
+
 bool SourceWorker::send_verified() {
   bool any = false;
   for (SourceVerifier::Finished& finished : verifier_.take_finished()) {

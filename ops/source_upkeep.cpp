@@ -15,12 +15,33 @@ void SourceWorker::follow_source() {
     board_.schema_note(note);
 }
 
+// Apply is told with the welcome of the next session.
+void SourceWorker::take_up_doubt(capture::SchemaWatch& watch) {
+  if (!watch.in_doubt()) return;
+  watch.taken_up();
+  in_doubt_ = true;
+  board_.schema_note(
+      {"LS-S335", "",
+       "the source's schema moved further than what is there now explains: an index "
+       "or table came and went unseen. If that was a UNIQUE index, rows that REPLACE "
+       "took away by it are on the target still: all tables are compared, the result "
+       "will be in the status"});
+}
+
 // Also while nothing is sent: what is written to a table without triggers is not logged.
 void SourceWorker::look_at_schema() {
   const SteadyTime now = steady_now();
   if (now < next_schema_look_) return;
   next_schema_look_ = now + kSchemaEvery;
   if (tail_->schema_moved()) tail_->check_schema();
+  if (tail_->schema_watch().in_doubt())
+    throw Error({.code = "LS-S306",
+                 .exit = ExitCode::stopped,
+                 .what = "something came and went in the source's schema",
+                 .why = "its schema_version moved further than what is there now explains",
+                 .data = "both sides are compared",
+                 .todo = "nothing; lockstep goes on",
+                 .retry = Retry::new_session});
   for (const std::string& name : tail_->take_new_tables())
     if (!options_.installed.choice) board_.new_table(name);
   if (!new_tables_.due(tail_->schema_version(), options_.installed)) return;

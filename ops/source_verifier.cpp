@@ -20,6 +20,13 @@ std::optional<verify::Key> key_from(const std::optional<std::string>& bytes) {
   return verify::parse_key_bytes(*bytes);
 }
 
+std::vector<verify::Key> keys_from(const std::vector<std::string>& keys) {
+  std::vector<verify::Key> parsed;
+  parsed.reserve(keys.size());
+  for (const std::string& key : keys) parsed.push_back(verify::parse_key_bytes(key));
+  return parsed;
+}
+
 // For a moment only: the target learns of a schema change with the next batch.
 Error not_as_on_target(std::uint32_t table) {
   return Error({.code = "LS-V504",
@@ -131,15 +138,20 @@ SourceVerifier::Reply SourceVerifier::read(Job& job) {
   if (!job.wanted.queries.empty()) return answer_queries(job);
   if (!job.plan || fingerprint(job.plan->shape) != job.wanted.shape)
     throw not_as_on_target(job.wanted.table);
-  return job.wanted.keys.empty() ? read_range(job) : show_rows(job);
+  return job.wanted.keys.empty() || job.wanted.digest_keys ? read_range(job) : show_rows(job);
 }
 
 SourceVerifier::Reply SourceVerifier::read_range(Job& job) {
   verify::RangeLimits limits;
   if (job.wanted.rows_max > 0)
     limits.rows_max = std::min<std::uint64_t>(limits.rows_max, job.wanted.rows_max);
-  verify::SourceRange range = verify::read_source_range(
-      job.view.database(), *job.plan, key_from(job.wanted.after), Deadline(job.patience), limits);
+  const Deadline deadline(job.patience);
+  verify::SourceRange range =
+      job.wanted.digest_keys
+          ? verify::read_source_keys(job.view.database(), *job.plan, keys_from(job.wanted.keys),
+                                     deadline)
+          : verify::read_source_range(job.view.database(), *job.plan, key_from(job.wanted.after),
+                                      deadline, limits);
   LOCKSTEP_FAILPOINT("verify.range_read");
   wire::Digests digests{job.wanted.barrier, {}, std::nullopt};
   if (range.resume) digests.resume = verify::key_bytes(*range.resume);
@@ -157,9 +169,8 @@ SourceVerifier::Reply SourceVerifier::read_range(Job& job) {
 
 SourceVerifier::Reply SourceVerifier::show_rows(Job& job) {
   wire::ShownRows rows{job.wanted.barrier, {}};
-  std::vector<verify::Key> keys;
-  for (const std::string& key : job.wanted.keys) keys.push_back(verify::parse_key_bytes(key));
-  const auto found = verify::read_source_rows(job.view.database(), *job.plan, keys);
+  const auto found =
+      verify::read_source_rows(job.view.database(), *job.plan, keys_from(job.wanted.keys));
   for (std::size_t i = 0; i < found.size(); ++i) {
     wire::ShownRow shown;
     shown.key = job.wanted.keys[i];

@@ -15,6 +15,7 @@ wire::Welcome SourceWorker::welcome() {
   welcome.first = capture::first_position(reading, options_.installed.era);
   for (const TablePlan& plan : welcome.tables)
     welcome.split_points.push_back(snapshot::split_points(reading, plan.shape));
+  welcome.in_doubt = in_doubt_;
   return welcome;
 }
 

@@ -45,11 +45,14 @@ void SourceWorker::open_source() {
   if (tail_) options_.installed.incarnations = tail_->incarnations();
   if (tail_)
     for (const std::uint32_t id : tail_->rebuilt()) options_.installed.rebuilt.push_back(id);
+  if (tail_) options_.installed.schema_watch = tail_->schema_watch();
   tail_.reset();
   follow_source();
+  take_up_doubt(options_.installed.schema_watch);
   tail_.emplace(Database::open(options_.path, sqlite::OpenMode::read_only), installed.era,
                 installed.tables, options_.batch);
   tail_->was_seen(installed.seen_in_place, installed.incarnations);
+  tail_->go_on_watching(installed.schema_watch);
   {
     Database reading = Database::open(options_.path, sqlite::OpenMode::read_only);
     rowids_known_ = capture::recorded_rowids_version(reading);
@@ -103,6 +106,7 @@ void SourceWorker::serve(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     board_.source_reports();
     look_after_source();
+    tell_waiting_barrier();
     const bool busy = produce();
     const std::array descriptors{watch_.fd(), stop_bell_.descriptor(), verifier_.descriptor()};
     const wire::Woken woken = router_.wait(descriptors, patience(busy));
@@ -176,9 +180,11 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
       session_->credit.grant(wire::decode_credit(message.body));
       return;
     case Kind::copy:
+      in_doubt_ = false;  // the welcome has arrived
       reader_->request(wire::decode_copy(message.body));
       return;
     case Kind::follow:
+      in_doubt_ = false;
       follow_from(wire::decode_position(message.body));
       session_->told_idle = false;
       poll_now_ = true;

@@ -80,6 +80,7 @@ class SourceWorker {
   [[nodiscard]] bool prune();
   void look_after_source();
   void follow_source();
+  void take_up_doubt(capture::SchemaWatch& watch);
   void look_at_schema();
   [[nodiscard]] Position see_newest(sqlite::Database& reading);
   void see_commit(const Position& newest);
@@ -96,6 +97,7 @@ class SourceWorker {
   void handle_verification(const wire::Message& message);
   void begin_barrier(capture::View view);
   void begin_barrier_at_rest();
+  void tell_waiting_barrier();
   [[nodiscard]] bool send_verified();
   void produce_chunk();
   void produce_batch();
@@ -126,6 +128,8 @@ class SourceWorker {
   SteadyTime next_slow_poll_{};
   SteadyTime next_schema_look_{};
   bool poll_now_ = true;
+  bool in_doubt_ = false;  // apply is to ask for a pass, and was not told yet
+  bool barrier_told_ = false;
   std::int64_t newest_seen_ = -1;
   SteadyTime last_commit_{};
 };

@@ -72,6 +72,12 @@ json tables_json(const std::vector<TableProgress>& tables) {
   return list;
 }
 
+json waits_json(const std::optional<Awaited>& waits) {
+  if (!waits) return nullptr;
+  return {
+      {"what", waits->what}, {"since", rfc3339(waits->since_us)}, {"since_us", waits->since_us}};
+}
+
 json awaited_json(const std::optional<Awaited>& awaited) {
   if (!awaited) return nullptr;
   return {{"code", awaited->code}, {"what", awaited->what}, {"since", rfc3339(awaited->since_us)}};
@@ -155,6 +161,7 @@ std::string status_json(const Status& status, std::string_view type) {
       {"verified", verified_json(status.verified)},
       {"guard", guard_json(status.guard)},
       {"verifying", verifying_json(status.verifying)},
+      {"barrier_waits", waits_json(status.barrier_waits)},
       {"writers", status.writers},
       {"reverse_round", status.reverse_number},
       {"reverse_caught_up_us", status.reverse_caught_up_us},

@@ -102,6 +102,8 @@ struct Status {
   std::optional<Verified> verified;
   std::optional<apply::GuardSeen> guard;  ///< nothing: the target was not asked
   std::optional<Verifying> verifying;
+  /// Why the comparison that is under way gets no view of the source; nothing: none is wanted.
+  std::optional<Awaited> barrier_waits;
   std::string writers = "sqlite";  ///< where the application writes: sqlite, postgres, nowhere
   /// After a cutover: rounds of the reverse feed, and when SQLite had everything that was
   /// committed.

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "capture/install.hpp"
 #include "switchover/sqlite_side.hpp"
 
 namespace lockstep::ops {
@@ -27,6 +28,15 @@ bool looks_unfinished(const Side& sqlite) {
 
 Direction flow_of(const Side& sqlite) {
   return sqlite.role == Role::replica ? Direction::reverse : Direction::forward;
+}
+
+[[noreturn]] void throw_completed(const std::string& path) {
+  throw Error({.code = "LS-X626",
+               .exit = ExitCode::precondition,
+               .what = fmt::format("the migration of {} was completed", path),
+               .why = "the application writes to PostgreSQL for good; this is an old copy",
+               .data = "nothing was changed",
+               .todo = "nothing; lockstep remove takes the fence off the old copy"});
 }
 
 }  // namespace
@@ -70,7 +80,10 @@ Direction settle(const switchover::SwitchPlace& place,
                  const std::function<void(const std::string&)>& tell) {
   {
     sqlite::Database reading = sqlite::Database::open(place.path, sqlite::OpenMode::read_only);
-    if (switchover::read_sqlite_side(reading) == Side{}) return Direction::forward;
+    const Side side = switchover::read_sqlite_side(reading);
+    if (side == Side{}) return Direction::forward;
+    if (side.role == Role::replica && !capture::read_installed(reading))
+      throw_completed(place.path);
   }
   Coordinator coordinator(place, [&](std::string_view step, const std::string& what) {
     tell(fmt::format("{:<9} {}", step, what));

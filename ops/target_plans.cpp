@@ -35,7 +35,7 @@ void TargetWorker::make_applier() {
   applier_ = std::make_unique<apply::Applier>(
       *connection_, plans_change_ ? plans_ : apply::plans_of(tables_),
       apply::ApplierOptions{options_.migration, options_.schema, keyed, !keyed, options_.applier,
-                            silent_});
+                            silent_, &recent_});
   if (plans_change_) applier_->change_plans_with_next_batch(std::move(change));
   show_quarantine(applier_->quarantined());
 }

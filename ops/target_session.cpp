@@ -51,6 +51,7 @@ void TargetWorker::greet(const std::stop_token& stop) {
   board_.captured(welcome.newest);
   meet_plans(std::move(welcome.tables));
   options_.accept_target = false;  // that was for this one alone
+  if (welcome.in_doubt) verifier_.ask_for_all(*connection_);
   verifier_.mail().session_began();
   if (!blocked_) board_.stop_awaiting();
 }

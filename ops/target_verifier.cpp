@@ -42,9 +42,11 @@ TableVerified state_of(const verify::TableResult& result) {
 
 }  // namespace
 
-TargetVerifier::TargetVerifier(VerifierTarget target, ContinuousPasses continuous, Board& board)
+TargetVerifier::TargetVerifier(VerifierTarget target, ContinuousPasses continuous,
+                               const apply::RecentKeys& recent, Board& board)
     : target_(std::move(target)),
       continuous_(continuous),
+      recent_(recent),
       board_(board),
       next_barrier_(1),
       thread_([this](const std::stop_token& stop) { work(stop); }) {
@@ -97,6 +99,13 @@ void TargetVerifier::ask_if_due(postgres::Connection& ledger) {
   if (next_)
     static_cast<void>(verify::request_pass(ledger, target_.migration, {.continuous = true}));
   next_ = steady_now() + continuous_.first;
+}
+
+// One that is running may be past the table concerned.
+void TargetVerifier::ask_for_all(postgres::Connection& ledger) {
+  verify::create_records(ledger);
+  if (!verify::waits_for_all(ledger, target_.migration))
+    static_cast<void>(verify::request_pass(ledger, target_.migration, {.continuous = true}));
 }
 
 void TargetVerifier::show_results(postgres::Connection& ledger) {
@@ -175,6 +184,7 @@ void TargetVerifier::lead(const verify::Pass& pass, const std::stop_token& stop)
        .board = board_,
        .session = *session,
        .next_barrier = next_barrier_,
+       .recent = recent_,
        .give_way =
            [this] {
              const std::lock_guard lock(mutex_);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "apply/ledger.hpp"
+#include "apply/recent_keys.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/wire/verification.hpp"
 #include "model/clock.hpp"
@@ -24,8 +25,9 @@ namespace lockstep::ops {
 /// A thread `verify-1` leads; the public methods belong to apply's thread.
 class TargetVerifier {
  public:
-  /// Board outlives it.
-  TargetVerifier(VerifierTarget target, ContinuousPasses continuous, Board& board);
+  /// Board and the keys that apply remembers outlive it.
+  TargetVerifier(VerifierTarget target, ContinuousPasses continuous,
+                 const apply::RecentKeys& recent, Board& board);
   ~TargetVerifier();
   TargetVerifier(const TargetVerifier&) = delete;
   TargetVerifier& operator=(const TargetVerifier&) = delete;
@@ -39,6 +41,9 @@ class TargetVerifier {
   void reconnected() { records_made_ = false; }
   /// Begins the pass that is due, if any; asks at most every half second.
   void look_for_pass(postgres::Connection& ledger);
+  /// Asks for a pass of all tables, at the pace of those that follow each other, unless one waits
+  /// already. Outside of a transaction.
+  void ask_for_all(postgres::Connection& ledger);
   /// Everything up to the barrier has been applied and nothing behind it: opens the read view.
   /// Never throws: what goes wrong is the pass's trouble, not apply's.
   void open_view(const wire::Barrier& barrier) noexcept;
@@ -60,6 +65,7 @@ class TargetVerifier {
 
   VerifierTarget target_;
   ContinuousPasses continuous_;
+  const apply::RecentKeys& recent_;
   Board& board_;
   BarrierMail mail_;
   std::mutex mutex_;

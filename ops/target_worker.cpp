@@ -40,7 +40,8 @@ TargetWorker::TargetWorker(wire::Context& context, TargetOptions options,
       dealer_(context, options_.connect.endpoint, options_.connect.keys),
       connection_(std::move(connection)),
       key_builder_(options_.migration, options_.schema, board),
-      verifier_({options_.dsn, options_.migration, options_.schema}, options_.continuous, board),
+      verifier_({options_.dsn, options_.migration, options_.schema}, options_.continuous, recent_,
+                board),
       next_session_(static_cast<std::uint64_t>(wall_now_us())),
       own_backend_(connection_->backend_pid()) {}
 
@@ -204,6 +205,7 @@ void TargetWorker::follow(const std::stop_token& stop) {
   const bool keyed = ledger_.phase == Phase::streaming;
   if (keyed) make_foreign_keys();
   if (keyed) run_after_snapshot();
+  recent_.resume(*ledger_.position);
   make_applier();
   // Before `follow`: behind it, capture would take this for the ack of its first batch.
   if (keyed) acknowledge();
@@ -221,6 +223,7 @@ void TargetWorker::dispatch(const Message& message) {
   switch (message.kind) {
     case Kind::batch_begin:
       applier_->begin(wire::decode_batch_begin(message.body));
+      recent_.begin(wire::decode_batch_begin(message.body).from);
       check_tables_if_due();
       return;
     case Kind::batch_rows:
@@ -231,6 +234,7 @@ void TargetWorker::dispatch(const Message& message) {
       return;
     case Kind::batch_reset:
       applier_->reset(wire::decode_batch_reset(message.body));
+      recent_.reset(wire::decode_batch_reset(message.body).table);
       return;
     case Kind::batch_end:
       finish_batch(message);
@@ -263,6 +267,7 @@ void TargetWorker::dispatch(const Message& message) {
 
 void TargetWorker::finish_batch(const Message& message) {
   const apply::Applied applied = applier_->end(wire::decode_batch_end(message.body));
+  recent_.committed(applied.position);
   show_quarantine(applier_->quarantined());
   progressed();
   if (std::exchange(plans_change_, false)) {

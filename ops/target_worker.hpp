@@ -113,6 +113,7 @@ class TargetWorker {
   std::optional<postgres::Connection> connection_;
   std::unique_ptr<CopyLanes> lanes_;
   KeyBuilder key_builder_;
+  apply::RecentKeys recent_;
   TargetVerifier verifier_;
   std::optional<Session> session_;
   apply::LedgerRow ledger_;

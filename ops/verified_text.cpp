@@ -43,9 +43,19 @@ std::string verified_text(const Status& status, std::int64_t now_us) {
                        age_text(now_us - oldest));
   if (different > 0) text += (text.empty() ? "" : "; ") + tables_text(different, "DIFFERENT");
   if (failed > 0) text += (text.empty() ? "" : "; ") + tables_text(failed, "not compared");
-  if (status.verifying)
-    text += fmt::format("{}comparing {}", text.empty() ? "" : "; ", status.verifying->table);
+  if (!status.verifying) return text;
+  text += fmt::format("{}comparing {}", text.empty() ? "" : "; ", status.verifying->table);
+  if (status.barrier_waits)
+    if (const std::string waits = waiting_text(*status.barrier_waits, now_us); !waits.empty())
+      text += ", " + waits;
   return text;
+}
+
+std::string waiting_text(const Awaited& waits, std::int64_t now_us) {
+  constexpr std::int64_t kLong = 1'000'000;
+  if (now_us - waits.since_us < kLong) return {};
+  return fmt::format("no view of the source for {}: {}", age_text(now_us - waits.since_us),
+                     waits.what);
 }
 
 std::string verified_text(const TableVerified& table, std::int64_t now_us) {

@@ -17,6 +17,9 @@ namespace lockstep::ops {
 /// compared.
 [[nodiscard]] std::string verified_text(const TableVerified& table, std::int64_t now_us);
 
+/// "no view of the source for 12 s: why"; empty as long as it is no more than a second.
+[[nodiscard]] std::string waiting_text(const Awaited& waits, std::int64_t now_us);
+
 /// "12 s", "4 min", "3 h", "5 d".
 [[nodiscard]] std::string age_text(std::int64_t age_us);
 

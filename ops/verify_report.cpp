@@ -33,6 +33,11 @@ CheckFinding finding_of(const TableLine& line) {
           line.different()};
 }
 
+std::string scope_of(const VerifyResult& result) {
+  const auto& since = result.totals.since;
+  return since ? " of what was written since " + to_string(*since) : "";
+}
+
 // Of rows where any differ: that is what people look for.
 std::string different_sentence(const VerifyResult& result) {
   std::uint64_t rows = 0, others = 0;
@@ -43,20 +48,21 @@ std::string different_sentence(const VerifyResult& result) {
     else
       ++others;
   }
-  if (others == 0) return fmt::format("DIFFERENT: {} rows", rows);
+  if (others == 0) return fmt::format("DIFFERENT: {} rows{}", rows, scope_of(result));
   if (rows == 0) return fmt::format("DIFFERENT: {} check(s) do not hold", others);
-  return fmt::format("DIFFERENT: {} rows, and {} check(s) do not hold", rows, others);
+  return fmt::format("DIFFERENT: {} rows{}, and {} check(s) do not hold", rows, scope_of(result),
+                     others);
 }
 
 std::string equal_sentence(const VerifyResult& result) {
-  const auto& [rows, different, quarantined, tables, verdicts, findings] = result.totals;
+  const std::uint64_t rows = result.totals.rows, quarantined = result.totals.quarantined;
   std::string but;
   if (quarantined > 0) but = fmt::format("{} row(s) in quarantine", count(quarantined));
   if (result.waived > 0)
     but +=
         fmt::format("{}{} finding(s) that are waived", but.empty() ? "" : " and ", result.waived);
-  return fmt::format("equal{}: {} rows, {}", but.empty() ? "" : " but for " + but,
-                     count(rows - quarantined),
+  return fmt::format("equal{}: {} rows{}, {}", but.empty() ? "" : " but for " + but,
+                     count(rows - quarantined), scope_of(result),
                      result.counts_only ? "counted; no value was compared" : "every column");
 }
 
@@ -101,9 +107,11 @@ void print(const CheckFinding& finding, Screen& screen) {
 }  // namespace
 
 TableLine line_of(const verify::Comparison& result) {
-  return {result.table,   result.source_rows, result.target_rows, result.missing,
-          result.extra,   result.differ,      result.quarantined, "",
-          result.examples};
+  return {result.table,       result.source_rows,
+          result.target_rows, result.missing,
+          result.extra,       result.differ,
+          result.quarantined, "",
+          result.examples,    false};
 }
 
 TableLine line_of(const verify::TableRecord& record,
@@ -118,7 +126,8 @@ TableLine line_of(const verify::TableRecord& record,
       record.quarantined,
       fmt::format("{:016x} {} {:016x}", record.source_digest,
                   record.source_digest == record.target_digest ? "=" : "≠", record.target_digest),
-      {}};
+      {},
+      record.whole};
   for (const verify::DifferenceRecord& one : found)
     if (!one.shown.empty()) line.examples.push_back(one.shown);
   return line;
@@ -136,6 +145,8 @@ void print(const TableLine& line, Screen& screen) {
   for (const std::string& example : line.examples) screen.result("    " + example);
   if (line.quarantined > 0)
     screen.result(fmt::format("    {} row(s) in quarantine", line.quarantined));
+  if (line.whole)
+    screen.result("    every row of it: it was read anew since, or a rule converts its key");
   screen.json(dumped({{"type", "table"},
                       {"table", line.table},
                       {"source_rows", line.source_rows},
@@ -144,6 +155,7 @@ void print(const TableLine& line, Screen& screen) {
                       {"extra", line.extra},
                       {"differ", line.differ},
                       {"quarantined", line.quarantined},
+                      {"whole", line.whole},
                       {"examples", line.examples}}));
 }
 
@@ -209,14 +221,16 @@ ExitCode conclude(VerifyTotals totals, const VerifyRequest& request, Screen& scr
   if (!request.html.empty()) write_file(request.html, verify_html(result), "--html", screen);
   if (!request.junit.empty()) write_file(request.junit, verify_junit(result), "--junit", screen);
   const auto code = static_cast<int>(result.exit);
-  screen.json(dumped({{"type", "summary"},
-                      {"equal", code == 0},
-                      {"rows", result.totals.rows},
-                      {"different", result.totals.different},
-                      {"quarantined", result.totals.quarantined},
-                      {"findings", result.findings.size()},
-                      {"waived", result.waived},
-                      {"exit_code", code}}));
+  screen.json(
+      dumped({{"type", "summary"},
+              {"equal", code == 0},
+              {"rows", result.totals.rows},
+              {"since", result.totals.since ? json(to_string(*result.totals.since)) : json()},
+              {"different", result.totals.different},
+              {"quarantined", result.totals.quarantined},
+              {"findings", result.findings.size()},
+              {"waived", result.waived},
+              {"exit_code", code}}));
   return result.exit;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct TableLine {
   std::uint64_t quarantined = 0;
   std::string digests;  // "9c1e..70 = 9c1e..70", or nothing where rows were compared one by one
   std::vector<std::string> examples;
+  bool whole = false;  ///< of --since: every row of it was compared
   [[nodiscard]] std::uint64_t different() const { return missing + extra + differ; }
 };
 
@@ -34,6 +36,7 @@ struct VerifyTotals {
   std::vector<TableLine> tables{};
   std::vector<verify::Verdict> verdicts{};
   std::vector<CheckFinding> findings{};  ///< of the schema; conclude() adds the others
+  std::optional<Position> since{};       ///< only what was written behind it; nothing: all
   void add(const TableLine& line) {
     rows += line.source_rows;
     different += line.different();

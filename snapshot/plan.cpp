@@ -84,6 +84,22 @@ void add_type(Planned& planned, std::size_t column, ColumnType of_class,
   if (!usable.why_not.empty()) plan.left_out.push_back(usable.why_not);
 }
 
+// False unless its owner has chosen that a column of several classes becomes text.
+bool add_text_type(Planned& planned, std::size_t column, const TableCensus& census) {
+  TablePlan& plan = planned.plan;
+  if (plan.on_bad_value_of(column) != OnBadValue::text) return false;
+  if (plan.is_converted(column) || !fits_text(plan.shape, column, census)) return false;
+  plan.rules.columns.resize(plan.shape.columns.size());
+  plan.rules.columns[column].cast = Cast::text;
+  plan.types.push_back(ColumnType::text);
+  plan.spellings.emplace_back();
+  planned.warnings.push_back(
+      {"LS-A109", fmt::format("column {} holds values of several classes and becomes text: numbers "
+                              "by their digits, by its \"on_bad_value\": \"text\"",
+                              plan.shape.columns[column].name)});
+  return true;
+}
+
 // False unless its owner has chosen that odd values wait in the quarantine.
 bool add_majority_type(Planned& planned, std::size_t column, const TableCensus& census) {
   if (planned.plan.on_bad_value_of(column) != OnBadValue::quarantine) return false;
@@ -101,6 +117,13 @@ bool add_majority_type(Planned& planned, std::size_t column, const TableCensus& 
 }
 
 }  // namespace
+
+bool fits_text(const TableShape& shape, std::size_t column, const TableCensus& census) {
+  const ColumnCensus& found = census.columns[column];
+  return std::find(shape.key.begin(), shape.key.end(), column) == shape.key.end() &&
+         found.count[static_cast<std::size_t>(ValueClass::blob)] == 0 && found.nul_texts == 0 &&
+         found.invalid_texts == 0;
+}
 
 std::vector<std::string> shape_problems(const TableShape& shape, const TableRules& rules) {
   std::vector<std::string> problems;
@@ -202,7 +225,7 @@ Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus&
       planned.plan.spellings.emplace_back();
     } else if (type)
       add_type(planned, i, *type, census);
-    else if (!add_majority_type(planned, i, census))
+    else if (!add_text_type(planned, i, census) && !add_majority_type(planned, i, census))
       planned.problems.push_back(why);
   }
   for (const std::size_t key : shape.key) {

@@ -31,9 +31,15 @@ struct Planned {
 [[nodiscard]] std::vector<std::string> rule_problems(const TableShape& shape,
                                                      const TableRules& rules);
 
+/// Whether each value of a column that is not in the key has a text of its own in PostgreSQL:
+/// numbers by their digits, no blobs.
+[[nodiscard]] bool fits_text(const TableShape& shape, std::size_t column,
+                             const TableCensus& census);
+
 /// Decides types and which indexes PostgreSQL gets. `census` was taken with the same `rules`.
 /// `sequence` is sqlite_sequence's number. Where `on_bad_value` (one per column; shorter: stop)
-/// says quarantine, values of the odd class are no problem but a warning LS-D402.
+/// says quarantine, values of the odd class are no problem but a warning LS-D402; where it says
+/// text, a column of several classes becomes text by a rule in its plan.
 [[nodiscard]] Planned plan_table(std::uint32_t id, const TableShape& shape,
                                  const TableCensus& census, std::int64_t sequence,
                                  const TableRules& rules = {},

@@ -85,14 +85,4 @@ Error table_is_locked(std::string why) {
                 .retry = Retry::same_session});
 }
 
-Error not_acknowledged() {
-  return Error({.code = "LS-X617",
-                .exit = ExitCode::unreachable,
-                .what = "SQLite has what PostgreSQL committed, and PostgreSQL did not confirm that",
-                .why = "its answer to COMMIT is not known",
-                .data = "nothing is lost or done twice: the next round finds out",
-                .todo = "nothing: lockstep connects again and goes on",
-                .retry = Retry::new_session});
-}
-
 }  // namespace lockstep::switchover

@@ -23,7 +23,5 @@ namespace lockstep::switchover {
 [[nodiscard]] Error others_are_quicker(int attempts);
 /// LS-X616
 [[nodiscard]] Error table_is_locked(std::string why);
-/// LS-X617: SQLite has the round, and PostgreSQL's answer is not known.
-[[nodiscard]] Error not_acknowledged();
 
 }  // namespace lockstep::switchover

@@ -114,6 +114,7 @@ std::optional<ReverseRound> ReverseFeed::attempt(bool keep_view) {
 void ReverseFeed::begin_reading(bool every_table) {
   locked_.clear();
   std::vector<std::string> tables;
+  std::int64_t changes = 0;
   const auto lock = [&](const TablePlan& plan) {
     if (locked_.insert(plan.id).second)
       tables.push_back(postgres::qualified(schema_, plan.target_name()));
@@ -122,12 +123,18 @@ void ReverseFeed::begin_reading(bool every_table) {
     for (const TablePlan& plan : plans_) lock(plan);
   } else {
     const Result rows = reading_.query(
-        "SELECT DISTINCT tbl FROM lockstep.changes WHERE migration = $1", {migration_});
-    for (int row = 0; row < rows.rows(); ++row)
+        "SELECT tbl, count(*) FROM lockstep.changes WHERE migration = $1 GROUP BY tbl",
+        {migration_});
+    for (int row = 0; row < rows.rows(); ++row) {
       lock(plan_of(static_cast<std::uint32_t>(rows.integer(row, 0))));
+      changes += rows.integer(row, 1);
+    }
   }
   std::string sql =
-      "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = 2000";
+      "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = 1000";
+  sql += changes <= kLookupsMax
+             ? "; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+             : "; SET LOCAL jit = off";
   if (!tables.empty())
     sql += fmt::format("; LOCK TABLE {} IN ACCESS SHARE MODE", fmt::join(tables, ", "));
   try {
@@ -182,27 +189,23 @@ void ReverseFeed::check_server(const SqliteEnd& here) {
   if (known && kinship(*known, *server_) != Kinship::same) throw another_server(*known, *server_);
 }
 
+// A key with NULL in it, which no join finds, has the table read anew: is there such a row still?
 // False: a table was touched between the locks and the snapshot.
 bool ReverseFeed::read_touched(bool every_table) {
   const Result rows = reading_.query(
-      "SELECT tbl, count(*), pg_catalog.bool_or(key IS NULL), "
+      "SELECT tbl, count(*), pg_catalog.bool_or(key IS NULL OR "
+      "pg_catalog.array_position(key, NULL::text) IS NOT NULL), "
       "pg_catalog.pg_current_wal_insert_lsn()::text FROM lockstep.changes WHERE migration = $1 "
       "GROUP BY tbl ORDER BY tbl",
       {migration_});
   touched_.clear();
-  std::int64_t changes = 0;
   for (int row = 0; row < rows.rows(); ++row) {
     const auto table = static_cast<std::uint32_t>(rows.integer(row, 0));
     if (!every_table && !locked_.contains(table)) return false;
     touched_[plan_of(table).id] = {rows.integer(row, 1), rows.boolean(row, 2)};
-    changes += rows.integer(row, 1);
     written_up_to_ = rows.value(row, 3);
   }
-  if (touched_.empty()) return true;
-  reading_.exec(changes <= kLookupsMax
-                    ? "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
-                    : "SET LOCAL jit = off");
-  check_columns();
+  if (!touched_.empty()) check_columns();
   return true;
 }
 
@@ -336,28 +339,41 @@ void ReverseFeed::end_view() {
   deleted_ = 0;
 }
 
-// Position and log rows in one transaction. If another feed did it already, that is as good.
+// Position and log rows in one statement. If another feed did it already, that is as good.
 void ReverseFeed::acknowledge(const Acknowledgement& done) {
-  reading_.exec("BEGIN");
-  const Result moved = reading_.query(
-      "UPDATE lockstep.ledger SET reverse_number = $2, reverse_identity = $3, updated = "
-      "pg_catalog.now() WHERE migration = $1 AND role IN ('primary', 'fenced') AND reverse_era = "
-      "$4::uuid AND reverse_number = $5 AND reverse_identity = $6",
+  const Result gone = reading_.query(
+      "WITH moved AS (UPDATE lockstep.ledger SET reverse_number = $2, reverse_identity = $3, "
+      "updated "
+      "= pg_catalog.now() WHERE migration = $1 AND role IN ('primary', 'fenced') AND reverse_era = "
+      "$4::uuid AND reverse_number = $5 AND reverse_identity = $6 RETURNING migration), gone AS "
+      "(DELETE FROM lockstep.changes AS c USING moved AS m WHERE c.migration = m.migration AND "
+      "pg_catalog.pg_visible_in_snapshot(c.xid, $7::pg_snapshot) RETURNING 1) SELECT count(*) FROM "
+      "gone",
       {migration_, fmt::to_string(done.to.number), fmt::to_string(done.to.identity), done.from.era,
-       fmt::to_string(done.from.number), fmt::to_string(done.from.identity)});
-  if (moved.affected() == 0) return reading_.abort();
-  deleted_ += reading_
-                  .query(
-                      "DELETE FROM lockstep.changes WHERE migration = $1 AND "
-                      "pg_catalog.pg_visible_in_snapshot(xid, $2::pg_snapshot)",
-                      {migration_, done.snapshot})
-                  .affected();
-  switch (reading_.commit()) {
-    case postgres::CommitOutcome::committed:
-      return;
-    case postgres::CommitOutcome::aborted:
-    case postgres::CommitOutcome::in_doubt:
-      throw not_acknowledged();
+       fmt::to_string(done.from.number), fmt::to_string(done.from.identity), done.snapshot});
+  deleted_ += gone.integer(0, 0);
+}
+
+void ReverseFeed::start_over() {
+  check(!view_open_, "a view is ended before the next round");
+  try {
+    const PostgresEnd there = postgres_end();
+    const SqliteEnd here = sqlite_end();
+    std::string why;
+    if (next_step(there, here, why) == NextStep::wait) throw no_way_back_now(why);
+    for (const TablePlan& plan : plans_)
+      reading_.query("INSERT INTO lockstep.changes (migration, tbl, key) VALUES ($1, $2, NULL)",
+                     {migration_, fmt::to_string(plan.id)});
+    sqlite::Statement move(
+        writing_,
+        "UPDATE main._lockstep_switch SET reverse_era = ?1, reverse_number = ?2, "
+        "reverse_identity = ?3, reverse_snapshot = NULL, reverse_target = NULL "
+        "WHERE one = 1 AND role = 'replica'");
+    move.bind(1, std::string_view(there.position.era)).bind(2, there.position.number);
+    move.bind(3, there.position.identity).run();
+  } catch (...) {
+    reading_.abort();
+    throw;
   }
 }
 

@@ -46,10 +46,16 @@ class ReverseFeed {
   ReverseRound round();
 
   /// The same, but keeps the REPEATABLE READ transaction open, so that `reading` shows exactly what
-  /// SQLite now holds. The log rows go with end_view(), which may throw like round(): what it did
-  /// not do then, the next round does.
+  /// SQLite now holds; until end_view() it keeps ALTER TABLE and TRUNCATE of the followed tables
+  /// waiting, and who comes after these. The log rows go with end_view(), which may throw like
+  /// round(): what it did not do then, the next round does.
   ReverseRound round_and_keep_view();
   void end_view();
+
+  /// Somebody has decided, after LS-X611 or LS-X612, that PostgreSQL is right: SQLite takes up its
+  /// position, and the next round reads every table anew. What only SQLite has goes then. Throws
+  /// LS-X610 like round().
+  void start_over();
 
  private:
   struct Touched {

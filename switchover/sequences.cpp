@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "link/postgres/names.hpp"
 #include "link/sqlite/statement.hpp"
 
@@ -13,8 +15,11 @@ std::vector<Numbered> numbered_tables(postgres::Connection& connection, const st
                                       const std::vector<TablePlan>& plans) {
   std::vector<Numbered> found;
   for (const TablePlan& plan : plans) {
-    if (!plan.shape.rowid_alias) continue;
-    const std::string& column = plan.target_column(*plan.shape.rowid_alias);
+    // Of a table without a key PostgreSQL numbers the rowid, which is a column there.
+    const auto counts =
+        plan.shape.keyed_by_rowid ? std::optional(plan.shape.key.front()) : plan.shape.rowid_alias;
+    if (!counts) continue;
+    const std::string& column = plan.target_column(*counts);
     const std::string target = postgres::qualified(schema, plan.target_name());
     const postgres::Result sequence =
         connection.query("SELECT pg_get_serial_sequence($1, $2)", {target, column});

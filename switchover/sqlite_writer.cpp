@@ -60,7 +60,21 @@ SqliteWriter::SqliteWriter(sqlite::Database& database, const TablePlan& plan)
     if (shape.columns[i].generated == Generated::no) stored_.push_back(i);
   hidden_rowid_ = !shape.without_rowid && !shape.rowid_alias && !shape.keyed_by_rowid &&
                   !shape.rowid_name.empty();
-  prepare();
+  try {
+    prepare();
+  } catch (const Error& error) {
+    if (error.code() != "LS-S329") throw;
+    throw Error(
+        {.code = "LS-X606",
+         .exit = ExitCode::stopped,
+         .what = fmt::format("lockstep cannot write rows into SQLite's table {}", plan.name()),
+         .why = error.facts().why + "; functions and collations of the application are not "
+                                    "known here, and columns may have changed",
+         .data = "nothing of this round is in SQLite, and nothing is lost: PostgreSQL keeps "
+                 "the record of what changed",
+         .todo = "put the table's schema in SQLite back, or drop the index that needs the "
+                 "function or collation; lockstep then goes on by itself"});
+  }
 }
 
 void SqliteWriter::prepare() {
@@ -113,7 +127,10 @@ void SqliteWriter::begin(Pass pass) {
 }
 
 void SqliteWriter::touched(Fields key, Fields row) {
-  decode_key(key);
+  const auto bad = decode_key(key);
+  // Such a row has never been here: it was written and deleted again.
+  if (bad && row.empty()) return;
+  if (bad) refuse(plan_.shape.columns[bad->column].name, bad->why);
   switch (pass_) {
     case Pass::upsert:
       if (!row.empty()) return upsert(row);
@@ -195,12 +212,15 @@ void SqliteWriter::end_whole() {
   whole_ = false;
 }
 
-void SqliteWriter::decode_key(Fields key) {
+std::optional<SqliteWriter::BadKey> SqliteWriter::decode_key(Fields key) {
+  std::optional<BadKey> bad;
   for (std::size_t i = 0; i < key_.size(); ++i) {
     const std::size_t column = plan_.shape.key[i];
-    const std::string_view why = postgres::decode(key_[i], key[i], plan_, column);
-    if (!why.empty()) refuse(plan_.shape.columns[column].name, why);
+    std::string_view why = postgres::decode(key_[i], key[i], plan_, column);
+    if (why.empty() && !key[i]) why = "NULL in the key, which finds no row in SQLite";
+    if (!why.empty() && !bad) bad = BadKey{column, why};
   }
+  return bad;
 }
 
 bool SqliteWriter::find() {

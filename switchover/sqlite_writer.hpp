@@ -51,7 +51,11 @@ class SqliteWriter {
   void insert(const std::optional<std::int64_t>& rowid);
   [[nodiscard]] bool find();
   [[nodiscard]] bool keep_what_means_the_same(Fields row);
-  void decode_key(Fields key);
+  struct BadKey {
+    std::size_t column = 0;
+    std::string_view why;
+  };
+  [[nodiscard]] std::optional<BadKey> decode_key(Fields key);
   void decode_row(Fields row);
   [[nodiscard]] std::string key_bytes() const;
   [[nodiscard]] std::string shown_key() const;

@@ -13,7 +13,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 LEAST_AUTOMATED = 0.85
-SECTIONS = {"S": "Source (SQLite)", "T": "Transport (ZeroMQ)", "A": "Target (PostgreSQL)", "H": "Hostile peers"}
+SECTIONS = {"S": "Source (SQLite)", "T": "Transport (ZeroMQ)", "A": "Target (PostgreSQL)", "H": "Hostile peers", "R": "The way back (PostgreSQL to SQLite)"}
 
 
 def noted(build):

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "link/postgres/copy.hpp"
@@ -104,6 +105,29 @@ class BlockWriter {
   std::string scratch_;
 };
 
+std::string key_lookup_sql(const TablePlan& plan) {
+  std::vector<std::string> terms;
+  for (std::size_t i = 0; i < plan.shape.key.size(); ++i)
+    terms.push_back(fmt::format("{} = ?{}", source_key_term(plan, plan.shape.key[i]), i + 1));
+  return fmt::format("{} WHERE {}", source_select(plan), fmt::join(terms, " AND "));
+}
+
+void bind_key(sqlite::Statement& rows, const Key& key) {
+  rows.reset();
+  for (std::size_t i = 0; i < key.size(); ++i) rows.bind(static_cast<int>(i) + 1, key[i].view());
+}
+
+// What capture would carry for a row that is not there; nothing: no such row can have come from it.
+std::optional<Key> spelled_for_source(const TablePlan& plan, const Key& shown) {
+  Key key;
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    auto value = verify::spelled_for_source(plan, plan.shape.key[i], shown[i]);
+    if (!value) return std::nullopt;
+    key.push_back(std::move(*value));
+  }
+  return key;
+}
+
 SourceRange read_sorted(sqlite::Database& source, const TablePlan& plan,
                         const RangeLimits& limits) {
   SourceRows rows(source, plan);
@@ -181,6 +205,74 @@ RangeRows read_target_range(postgres::Connection& target, const std::string& sch
   return range;
 }
 
+SourceRange read_source_keys(sqlite::Database& source, const TablePlan& plan,
+                             const std::vector<Key>& keys, const Deadline& deadline) {
+  SourceRange range;
+  sqlite::Statement rows(source, key_lookup_sql(plan));
+  RuleReader carried(plan.rules, plan.shape.key);
+  std::vector<Value> row(plan.types.size());
+  std::string before, scratch;
+  const auto end_block = [&](bool open) {
+    range.rows.end_block();
+    const std::size_t block = range.rows.blocks() - 1;
+    range.blocks.push_back({open ? std::nullopt : std::optional(parse_key_bytes(before)),
+                            range.rows.rows_of(block), range.rows.digest_of(block)});
+  };
+  for (const Key& key : keys) {
+    std::string shown = key_bytes(carried_key(plan, key));
+    if (shown != before && !before.empty()) {
+      if (deadline.passed()) {
+        end_block(false);
+        range.resume = range.blocks.back().last;
+        return range;
+      }
+      if (range.rows.block_full()) end_block(false);
+    }
+    bind_key(rows, key);
+    before = std::move(shown);
+    if (!rows.step()) continue;
+    read_columns(row, plan, carried, rows);
+    const Key found = key_of(plan, row);
+    // SQLite finds 1.0 by 1: that is another key here, and asked for by itself.
+    if (key_bytes(found) == before) range.rows.add(found, row_hash(row, scratch));
+  }
+  range.done = true;
+  end_block(true);
+  return range;
+}
+
+RangeRows read_target_keys(postgres::Connection& target, const std::string& schema,
+                           const TablePlan& plan, const std::vector<Key>& keys,
+                           const std::vector<Block>& blocks) {
+  RangeRows range;
+  const std::string sql = target_keys_sql(schema, plan);
+  std::vector<std::optional<std::string_view>> fields;
+  std::vector<Value> row(plan.types.size());
+  std::string scratch;
+  auto key = keys.begin();
+  for (const Block& block : blocks) {
+    const std::string last = block.last ? key_bytes(*block.last) : std::string();
+    std::set<std::string> asked;
+    const auto first = key;
+    for (; key != keys.end(); ++key) {
+      std::string bytes = key_bytes(*key);
+      if (block.last && bytes > last) break;
+      asked.insert(std::move(bytes));
+    }
+    if (!asked.empty()) {
+      set_keys(target, plan, std::vector<Key>(first, key));
+      postgres::CopyOut rows(target, sql);
+      while (rows.next(fields)) {
+        read_fields(row, plan, fields);
+        const Key found = key_of(plan, row);
+        if (asked.contains(key_bytes(found))) range.add(found, row_hash(row, scratch));
+      }
+    }
+    range.end_block();
+  }
+  return range;
+}
+
 std::vector<std::optional<std::vector<Value>>> read_source_rows(sqlite::Database& source,
                                                                 const TablePlan& plan,
                                                                 const std::vector<Key>& keys) {
@@ -197,15 +289,9 @@ std::vector<std::optional<std::vector<Value>>> read_source_rows(sqlite::Database
     }
     return found;
   }
-  std::vector<std::string> terms;
-  for (std::size_t i = 0; i < plan.shape.key.size(); ++i)
-    terms.push_back(fmt::format("{} = ?{}", source_key_term(plan, plan.shape.key[i]), i + 1));
-  sqlite::Statement rows(
-      source, fmt::format("{} WHERE {}", source_select(plan), fmt::join(terms, " AND ")));
+  sqlite::Statement rows(source, key_lookup_sql(plan));
   for (std::size_t at = 0; at < keys.size(); ++at) {
-    rows.reset();
-    for (std::size_t i = 0; i < keys[at].size(); ++i)
-      rows.bind(static_cast<int>(i) + 1, keys[at][i].view());
+    bind_key(rows, keys[at]);
     if (!rows.step()) continue;
     read_columns(row, plan, carried, rows);
     found[at] = row;
@@ -226,8 +312,12 @@ std::vector<std::optional<Key>> source_keys(sqlite::Database& source, const Tabl
   while (rows.step()) {
     read_columns(row, plan, carried, rows);
     const auto key = wanted.find(key_bytes(key_of(plan, row)));
-    if (key != wanted.end()) found[key->second] = raw_key(plan, rows);
+    if (key == wanted.end()) continue;
+    found[key->second] = raw_key(plan, rows);
+    wanted.erase(key);
   }
+  if (has_converted_key(plan)) return found;
+  for (const auto& [bytes, at] : wanted) found[at] = spelled_for_source(plan, keys[at]);
   return found;
 }
 

@@ -42,12 +42,23 @@ struct SourceRange {
                                           const TablePlan& plan, const std::optional<Key>& after,
                                           const std::vector<Block>& blocks);
 
+/// The rows of these keys, which are in the source's own spelling and in the order of their
+/// canonical bytes as both sides show them; a key that no row has is skipped. Until the deadline,
+/// at least one; keys that are spelled in several ways stay together. No rule converts the key.
+[[nodiscard]] SourceRange read_source_keys(sqlite::Database& source, const TablePlan& plan,
+                                           const std::vector<Key>& keys, const Deadline& deadline);
+
+/// The same on the target: `keys` as both sides show them, in the same order, each once.
+[[nodiscard]] RangeRows read_target_keys(postgres::Connection& target, const std::string& schema,
+                                         const TablePlan& plan, const std::vector<Key>& keys,
+                                         const std::vector<Block>& blocks);
+
 /// Rows by their keys; nothing where a side has none. Where a key is spelled otherwise on the
 /// source, that reads the table to find them.
 [[nodiscard]] std::vector<std::optional<std::vector<Value>>> read_source_rows(
     sqlite::Database& source, const TablePlan& plan, const std::vector<Key>& keys);
-/// The keys in the source's own spelling. One that the source does not have comes back as it is, or
-/// as nothing where a rule converts it.
+/// The keys in the source's own spelling. One that the source does not have comes back as it would
+/// be carried, or as nothing: a rule converts it, or no such row can have come from the source.
 [[nodiscard]] std::vector<std::optional<Key>> source_keys(sqlite::Database& source,
                                                           const TablePlan& plan,
                                                           const std::vector<Key>& keys);

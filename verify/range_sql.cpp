@@ -25,6 +25,8 @@ std::string source_bounds(const TablePlan& plan) {
   return fmt::format("{} >= ?1 AND {}", source_key_term(plan, plan.shape.key.front()), exact);
 }
 
+constexpr std::string_view kKeys = "verify_keys";
+
 // An index on it can be used.
 bool compares_as_it_is(const TablePlan& plan, std::size_t column) {
   if (!plan.existing) return true;
@@ -59,9 +61,12 @@ std::string setting_text(const Value& value, ColumnType type) {
   return {};
 }
 
-std::string bound_term(ColumnType type, std::string_view bound, std::size_t at) {
-  const std::string text =
-      fmt::format("current_setting({})", postgres::literal(setting(bound, at)));
+std::string setting_value(std::string_view bound, std::size_t at) {
+  return fmt::format("current_setting({})", postgres::literal(setting(bound, at)));
+}
+
+// What setting_text() wrote, as the column's type.
+std::string typed(ColumnType type, const std::string& text) {
   if (type == ColumnType::timestamp_ms)
     return fmt::format("timestamp '1970-01-01' + {}::bigint * interval '1 millisecond'", text);
   return fmt::format("{}::{}", text, to_string(type));
@@ -97,6 +102,36 @@ void set_bound(postgres::Connection& target, const TablePlan& plan, std::string_
                  {setting(bound, i), setting_text(key[i], plan.types[plan.shape.key[i]])});
 }
 
+void set_keys(postgres::Connection& target, const TablePlan& plan, const std::vector<Key>& keys) {
+  std::vector<std::string> elements;
+  for (std::size_t i = 0; i < keys.size(); ++i) elements.push_back(fmt::format("${}", i + 2));
+  const std::string sql = fmt::format("SELECT set_config($1, (ARRAY[{}]::text[])::text, false)",
+                                      fmt::join(elements, ", "));
+  for (std::size_t i = 0; i < plan.shape.key.size(); ++i) {
+    std::vector<std::optional<std::string>> parameters{setting(kKeys, i)};
+    for (const Key& key : keys)
+      parameters.emplace_back(setting_text(key[i], plan.types[plan.shape.key[i]]));
+    target.query(sql, parameters);
+  }
+}
+
+// A semi-join: a row comes once, whatever the server takes for equal.
+std::string target_keys_sql(const std::string& schema, const TablePlan& plan) {
+  std::vector<std::string> terms, values, arrays, names;
+  for (std::size_t i = 0; i < plan.shape.key.size(); ++i) {
+    const std::size_t column = plan.shape.key[i];
+    terms.push_back(target_key_term(plan, column));
+    values.push_back(typed(plan.types[column], fmt::format("k{}", i)));
+    arrays.push_back(setting_value(kKeys, i) + "::text[]");
+    names.push_back(fmt::format("k{}", i));
+  }
+  return fmt::format(
+      "COPY (SELECT {} FROM {} WHERE ({}) IN (SELECT {} FROM unnest({}) AS k({}))) TO STDOUT "
+      "(FORMAT binary)",
+      target_columns(plan), postgres::qualified(schema, plan.target_name()), fmt::join(terms, ", "),
+      fmt::join(values, ", "), fmt::join(arrays, ", "), fmt::join(names, ", "));
+}
+
 std::string target_columns(const TablePlan& plan) {
   std::vector<std::string> columns;
   for (std::size_t i = 0; i < plan.types.size(); ++i) columns.push_back(shown_column(plan, i));
@@ -110,7 +145,7 @@ std::string target_bound(const TablePlan& plan, std::string_view comparison,
   for (std::size_t i = 0; i < plan.shape.key.size(); ++i) {
     const std::size_t column = plan.shape.key[i];
     terms.push_back(target_key_term(plan, column));
-    bounds.push_back(bound_term(plan.types[column], bound, i));
+    bounds.push_back(typed(plan.types[column], setting_value(bound, i)));
   }
   return fmt::format("({}) {} ({})", fmt::join(terms, ", "), comparison, fmt::join(bounds, ", "));
 }

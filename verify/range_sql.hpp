@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "link/postgres/connection.hpp"
 #include "model/shape.hpp"
@@ -23,6 +24,8 @@ inline constexpr std::string_view kAfter = "verify_after", kUntil = "verify_unti
 /// COPY of the rows in (kAfter, kUntil], as far as these are wanted, in key order.
 [[nodiscard]] std::string target_range_sql(const std::string& schema, const TablePlan& plan,
                                            bool from_start, bool to_end);
+/// COPY of the rows that have one of the keys of set_keys().
+[[nodiscard]] std::string target_keys_sql(const std::string& schema, const TablePlan& plan);
 /// All columns, as they are compared.
 [[nodiscard]] std::string target_columns(const TablePlan& plan);
 [[nodiscard]] std::string target_key_term(const TablePlan& plan, std::size_t column);
@@ -33,5 +36,7 @@ inline constexpr std::string_view kAfter = "verify_after", kUntil = "verify_unti
 /// session, and statements name them.
 void set_bound(postgres::Connection& target, const TablePlan& plan, std::string_view bound,
                const Key& key);
+/// Likewise, for target_keys_sql(). At most 60,000.
+void set_keys(postgres::Connection& target, const TablePlan& plan, const std::vector<Key>& keys);
 
 }  // namespace lockstep::verify

@@ -30,7 +30,8 @@ constexpr char kCreate[] =
     // What was not there from the beginning; records_exist() asks for the last of them.
     "ALTER TABLE lockstep.verify_passes"
     " ADD COLUMN IF NOT EXISTS sample bigint NOT NULL DEFAULT 0,"
-    " ADD COLUMN IF NOT EXISTS continuous boolean NOT NULL DEFAULT false;"
+    " ADD COLUMN IF NOT EXISTS continuous boolean NOT NULL DEFAULT false,"
+    " ADD COLUMN IF NOT EXISTS since text, ADD COLUMN IF NOT EXISTS since_from text;"
     "CREATE TABLE IF NOT EXISTS lockstep.verify_tables ("
     " pass bigint NOT NULL REFERENCES lockstep.verify_passes ON DELETE CASCADE,"
     " id integer NOT NULL,"
@@ -46,6 +47,8 @@ constexpr char kCreate[] =
     " oldest text, newest text,"
     " updated timestamptz NOT NULL DEFAULT now(),"
     " PRIMARY KEY (pass, id));"
+    "ALTER TABLE lockstep.verify_tables"
+    " ADD COLUMN IF NOT EXISTS whole boolean NOT NULL DEFAULT false;"
     "CREATE TABLE IF NOT EXISTS lockstep.verify_differences ("
     " pass bigint NOT NULL REFERENCES lockstep.verify_passes ON DELETE CASCADE,"
     " id integer NOT NULL,"
@@ -53,7 +56,8 @@ constexpr char kCreate[] =
     " key bytea NOT NULL,"
     " shown text NOT NULL);"
     // A pass may be asked for by whoever may look into the schema: lockstep's roles.
-    "GRANT INSERT (migration, tables, sample, continuous) ON lockstep.verify_passes TO PUBLIC;"
+    "GRANT INSERT (migration, tables, sample, continuous, since) ON lockstep.verify_passes TO "
+    "PUBLIC;"
     "COMMIT";
 
 std::string hex_of(std::string_view bytes) {
@@ -109,7 +113,8 @@ std::string array_sql(std::size_t elements, std::size_t first_parameter) {
   return sql + "]::text[]";
 }
 
-constexpr std::string_view kPassColumns = "id, state, problem, sample, continuous";
+constexpr std::string_view kPassColumns =
+    "id, state, problem, sample, continuous, since, since_from";
 
 std::optional<Pass> pass_of(Connection& connection, const Result& rows) {
   if (rows.rows() == 0) return std::nullopt;
@@ -119,6 +124,8 @@ std::optional<Pass> pass_of(Connection& connection, const Result& rows) {
   pass.problem = rows.value(0, 2);
   pass.request.sample = count_of(rows, 0, 3);
   pass.request.continuous = rows.boolean(0, 4);
+  pass.request.since = position_of(rows, 0, 5);
+  pass.since_from = position_of(rows, 0, 6);
   const Result tables =
       connection.query("SELECT unnest(tables) FROM lockstep.verify_passes WHERE id = $1::bigint",
                        {std::to_string(pass.id)});
@@ -131,22 +138,23 @@ void write_table(Connection& connection, const std::string& pass, const TableRec
   connection.query(
       "INSERT INTO lockstep.verify_tables AS t (pass, id, name, done, cursor, source_cursor, "
       "source_rows, target_rows, source_digest, target_digest, missing, extra, differ, "
-      "quarantined, barriers, oldest, newest, problem) VALUES ($1::bigint, $2::integer, $3, "
+      "quarantined, barriers, oldest, newest, problem, whole) VALUES ($1::bigint, $2::integer, $3, "
       "$4::boolean, $5::bytea, $6::bytea, $7::bigint, $8::bigint, $9::bigint, $10::bigint, "
-      "$11::bigint, $12::bigint, $13::bigint, $14::bigint, $15::bigint, $16, $17, $18) ON "
+      "$11::bigint, $12::bigint, $13::bigint, $14::bigint, $15::bigint, $16, $17, $18, "
+      "$19::boolean) ON "
       "CONFLICT (pass, id) DO UPDATE SET done = excluded.done, cursor = excluded.cursor, "
       "source_cursor = excluded.source_cursor, source_rows = excluded.source_rows, target_rows "
       "= excluded.target_rows, source_digest = excluded.source_digest, target_digest = "
       "excluded.target_digest, missing = excluded.missing, extra = excluded.extra, differ = "
       "excluded.differ, quarantined = excluded.quarantined, barriers = excluded.barriers, "
-      "oldest = excluded.oldest, newest = excluded.newest, problem = excluded.problem, updated "
-      "= now()",
+      "oldest = excluded.oldest, newest = excluded.newest, problem = excluded.problem, whole = "
+      "excluded.whole, updated = now()",
       {pass, std::to_string(record.id), record.name, record.done ? "true" : "false",
        key_text(record.cursor), key_text(record.source_cursor), number(record.source_rows),
        number(record.target_rows), number(record.source_digest), number(record.target_digest),
        number(record.missing), number(record.extra), number(record.differ),
        number(record.quarantined), number(record.barriers), text_of(record.oldest),
-       text_of(record.newest), record.problem});
+       text_of(record.newest), record.problem, record.whole ? "true" : "false"});
 }
 
 }  // namespace
@@ -177,7 +185,7 @@ bool records_exist(Connection& connection) {
   return connection
       .exec(
           "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = "
-          "to_regclass('lockstep.verify_passes') AND attname = 'continuous') AND "
+          "to_regclass('lockstep.verify_passes') AND attname = 'since') AND "
           "to_regclass('lockstep.verify_differences') IS NOT NULL")
       .boolean(0, 0);
 }
@@ -190,15 +198,17 @@ void create_records(Connection& connection) {
 std::int64_t request_pass(Connection& connection, const std::string& migration,
                           const PassRequest& request) {
   std::vector<std::optional<std::string>> parameters{migration, number(request.sample),
-                                                     request.continuous ? "true" : "false"};
+                                                     request.continuous ? "true" : "false",
+                                                     text_of(request.since)};
   parameters.insert(parameters.end(), request.tables.begin(), request.tables.end());
   connection.exec("BEGIN READ WRITE");  // the role's transactions may be read-only by default
   try {
     const std::int64_t id =
         connection
             .query(fmt::format("INSERT INTO lockstep.verify_passes (migration, sample, continuous, "
-                               "tables) VALUES ($1, $2::bigint, $3::boolean, {}) RETURNING id",
-                               array_sql(request.tables.size(), 4)),
+                               "since, tables) VALUES ($1, $2::bigint, $3::boolean, $4, {}) "
+                               "RETURNING id",
+                               array_sql(request.tables.size(), 5)),
                    parameters)
             .integer(0, 0);
     connection.exec("COMMIT");
@@ -207,6 +217,15 @@ std::int64_t request_pass(Connection& connection, const std::string& migration,
     connection.abort();
     throw;
   }
+}
+
+bool waits_for_all(Connection& connection, const std::string& migration) {
+  return connection
+      .query(
+          "SELECT EXISTS (SELECT FROM lockstep.verify_passes WHERE migration = $1 AND state = "
+          "'requested' AND sample = 0 AND cardinality(tables) = 0)",
+          {migration})
+      .boolean(0, 0);
 }
 
 void forget_old_passes(Connection& connection, const std::string& migration) {
@@ -243,6 +262,11 @@ void move_pass(Connection& connection, std::int64_t id, PassState state,
       {std::to_string(id), std::string(to_string(state)), problem});
 }
 
+void refuse_since(Connection& connection, std::int64_t id, const Position& from) {
+  connection.query("UPDATE lockstep.verify_passes SET since_from = $2 WHERE id = $1::bigint",
+                   {std::to_string(id), to_string(from)});
+}
+
 std::optional<PassResult> last_result(Connection& connection, const std::string& migration) {
   if (!records_exist(connection)) return std::nullopt;
   const Result rows = connection.query(
@@ -250,7 +274,8 @@ std::optional<PassResult> last_result(Connection& connection, const std::string&
       "coalesce(sum(t.missing + t.extra + t.differ), 0), coalesce(sum(t.quarantined), 0), "
       "(extract(epoch FROM p.ended) * 1000000)::bigint, (extract(epoch FROM now() - p.ended) * "
       "1000)::bigint FROM lockstep.verify_passes p LEFT JOIN lockstep.verify_tables t ON t.pass = "
-      "p.id WHERE p.migration = $1 AND p.ended IS NOT NULL AND p.sample = 0 GROUP BY p.id ORDER BY "
+      "p.id WHERE p.migration = $1 AND p.ended IS NOT NULL AND p.sample = 0 AND p.since IS NULL "
+      "GROUP BY p.id ORDER BY "
       "p.ended DESC LIMIT 1",
       {migration});
   if (rows.rows() == 0) return std::nullopt;
@@ -272,7 +297,7 @@ std::vector<TableResult> table_results(Connection& connection, const std::string
       "SELECT DISTINCT ON (t.id) t.id, t.source_rows, t.missing + t.extra + t.differ, "
       "(extract(epoch FROM t.updated) * 1000000)::bigint, t.newest, t.problem FROM "
       "lockstep.verify_tables t JOIN lockstep.verify_passes p ON p.id = t.pass WHERE p.migration = "
-      "$1 AND p.sample = 0 AND t.done ORDER BY t.id, t.updated DESC",
+      "$1 AND p.sample = 0 AND p.since IS NULL AND t.done ORDER BY t.id, t.updated DESC",
       {migration});
   for (int row = 0; row < rows.rows(); ++row)
     results.push_back({static_cast<std::uint32_t>(rows.integer(row, 0)), rows.integer(row, 1),
@@ -298,8 +323,9 @@ bool withdraw_pass(Connection& connection, std::int64_t id) {
 std::vector<TableRecord> read_records(Connection& connection, std::int64_t pass) {
   const Result rows = connection.query(
       "SELECT id, name, done, cursor, source_cursor, source_rows, target_rows, source_digest, "
-      "target_digest, missing, extra, differ, quarantined, barriers, oldest, newest, problem FROM "
-      "lockstep.verify_tables WHERE pass = $1::bigint ORDER BY name",
+      "target_digest, missing, extra, differ, quarantined, barriers, oldest, newest, problem, "
+      "whole "
+      "FROM lockstep.verify_tables WHERE pass = $1::bigint ORDER BY name",
       {std::to_string(pass)});
   std::vector<TableRecord> records;
   for (int row = 0; row < rows.rows(); ++row) {
@@ -316,7 +342,8 @@ std::vector<TableRecord> read_records(Connection& connection, std::int64_t pass)
       *count = count_of(rows, row, column++);
     record.oldest = position_of(rows, row, column++);
     record.newest = position_of(rows, row, column++);
-    record.problem = rows.value(row, column);
+    record.problem = rows.value(row, column++);
+    record.whole = rows.boolean(row, column);
     records.push_back(std::move(record));
   }
   return records;

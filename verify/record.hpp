@@ -27,6 +27,8 @@ struct PassRequest {
   /// One of those that follow each other for ever: at the pace of lockstep's configuration, and
   /// behind every other one.
   bool continuous = false;
+  /// Only rows that were written behind this position; nothing: all.
+  std::optional<Position> since{};
 };
 
 struct Pass {
@@ -34,6 +36,8 @@ struct Pass {
   PassState state = PassState::requested;
   PassRequest request;
   std::string problem;  ///< why it failed
+  /// Failed because more was written since than is remembered: since when it would have gone.
+  std::optional<Position> since_from{};
 };
 
 /// What a pass has proven of one table so far.
@@ -48,6 +52,8 @@ struct TableRecord {
   std::uint64_t missing = 0, extra = 0, differ = 0;
   std::uint64_t quarantined = 0;  ///< on the source, and absent from the target as they should be
   std::uint64_t barriers = 0;
+  /// Of rows written since a position: every row was compared all the same.
+  bool whole = false;
   std::string problem;                     ///< why it could not be compared; empty: it could
   std::optional<Position> oldest, newest;  ///< positions at which ranges were compared
 
@@ -70,6 +76,9 @@ void create_records(postgres::Connection& connection);
 [[nodiscard]] std::int64_t request_pass(postgres::Connection& connection,
                                         const std::string& migration, const PassRequest& request);
 
+/// A pass of all rows of all tables was asked for and has not begun.
+[[nodiscard]] bool waits_for_all(postgres::Connection& connection, const std::string& migration);
+
 /// Keeps the last 20.
 void forget_old_passes(postgres::Connection& connection, const std::string& migration);
 
@@ -80,10 +89,12 @@ void forget_old_passes(postgres::Connection& connection, const std::string& migr
 [[nodiscard]] std::optional<Pass> read_pass(postgres::Connection& connection, std::int64_t id);
 void move_pass(postgres::Connection& connection, std::int64_t id, PassState state,
                const std::string& problem);
+/// The pass cannot go back so far: it will fail.
+void refuse_since(postgres::Connection& connection, std::int64_t id, const Position& from);
 /// True: nobody had taken it up, and nobody will.
 [[nodiscard]] bool withdraw_pass(postgres::Connection& connection, std::int64_t id);
 
-/// What the newest pass that is over came to; samples do not count.
+/// What the newest pass that is over came to; samples and passes since a position do not count.
 struct PassResult {
   std::int64_t id = 0;
   PassState state = PassState::failed;
@@ -98,7 +109,8 @@ struct PassResult {
 [[nodiscard]] std::vector<TableRecord> read_records(postgres::Connection& connection,
                                                     std::int64_t pass);
 
-/// What is known of a table from the newest pass that went through it; samples do not count.
+/// What is known of a table from the newest pass that went through it; samples and passes since a
+/// position do not count.
 struct TableResult {
   std::uint32_t id = 0;
   std::int64_t rows = 0, different = 0;

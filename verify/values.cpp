@@ -12,6 +12,7 @@
 
 #include "link/postgres/names.hpp"
 #include "link/postgres/numeric.hpp"
+#include "model/spelling.hpp"
 #include "verify/json_meaning.hpp"
 
 namespace lockstep::verify {
@@ -53,6 +54,19 @@ void respell_time(std::string& text) {
   if (text.find('.') == std::string::npos) return;
   while (text.back() == '0') text.pop_back();
   if (text.back() == '.') text.pop_back();
+}
+
+// The digits of a text into the places of a spelling's name; zeros where there are not enough.
+std::string filled_in(std::string name, std::string_view text) {
+  constexpr std::string_view kPlaces = "xXYMDHSf", kDigits = "0123456789abcdef";
+  std::size_t at = 0;
+  for (char& c : name) {
+    if (kPlaces.find(c) == std::string_view::npos) continue;
+    while (at < text.size() && kDigits.find(text[at]) == std::string_view::npos) ++at;
+    const char digit = at < text.size() ? text[at++] : '0';
+    c = c == 'X' && digit >= 'a' ? static_cast<char>(digit - 'a' + 'A') : digit;
+  }
+  return name;
 }
 
 bool there_is(const TablePlan& plan, std::size_t column, TargetKind kind) {
@@ -205,6 +219,22 @@ std::vector<Value> carried_key(const TablePlan& plan, std::vector<Value> key) {
   for (std::size_t i = 0; i < key.size() && i < plan.shape.key.size(); ++i)
     respell(key[i], plan, plan.shape.key[i]);
   return key;
+}
+
+std::optional<Value> spelled_for_source(const TablePlan& plan, std::size_t column,
+                                        const Value& shown) {
+  const ColumnType type = plan.types[column];
+  const ColumnSpelling spelling = plan.spelling(column);
+  if (shown.kind != ValueClass::text || admits(spelling, type, shown.bytes)) return shown;
+  for (unsigned each = 0; each < spellings_of(type); ++each) {
+    if ((spelling.found >> each & 1) == 0) continue;
+    Value found = shown;
+    found.bytes = filled_in(spelling_name(type, each), shown.bytes);
+    Value back = found;
+    respell(back, plan, column);
+    if (back.bytes == shown.bytes && admits(spelling, type, found.bytes)) return found;
+  }
+  return std::nullopt;
 }
 
 void read_target(Value& out, const std::optional<std::string_view>& field, const TablePlan& plan,

@@ -26,6 +26,11 @@ void respell(Value& value, const TablePlan& plan, std::size_t column);
 /// A key as it is carried (wire::encode_key of the quarantine has it so), as both sides show it.
 [[nodiscard]] std::vector<Value> carried_key(const TablePlan& plan, std::vector<Value> key);
 
+/// The way back, for a key that the source does not have: a text that its column would carry and
+/// that means the same; nothing: there is none.
+[[nodiscard]] std::optional<Value> spelled_for_source(const TablePlan& plan, std::size_t column,
+                                                      const Value& shown);
+
 /// What PostgreSQL holds: a field of shown_column() in binary format, nothing for NULL. Bytes that
 /// are none of the column's type come as a blob and equal nothing.
 void read_target(Value& out, const std::optional<std::string_view>& field, const TablePlan& plan,

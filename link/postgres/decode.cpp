@@ -263,7 +263,17 @@ std::string_view decode(Value& out, const std::optional<std::string_view>& field
     if (!why.empty() && !(ruled && why == kNoSpelling)) return why;
   }
   if (ruled && !inverted(out, field, plan, column)) return kNoRuleBack;
-  return kept_by(plan.shape.columns[column].affinity, out.view()) ? std::string_view() : kConverted;
+  if (kept_by(plan.shape.columns[column].affinity, out.view())) return {};
+  // A number that a rule made a text of.
+  if (!ruled || out.kind != ValueClass::text) return kConverted;
+  if (const auto integer = number_of<std::int64_t>(out.bytes))
+    set(out, *integer);
+  else if (const auto real = number_of<double>(out.bytes))
+    set(out, *real);
+  return kept_by(plan.shape.columns[column].affinity, out.view()) &&
+                 still_means(out.view(), field, plan, column)
+             ? std::string_view()
+             : kConverted;
 }
 
 bool still_means(const ValueView& present, const std::optional<std::string_view>& field,

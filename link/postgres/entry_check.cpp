@@ -95,7 +95,7 @@ std::optional<BadValue> check_entry(const TablePlan& plan, const EntryView& entr
     const std::size_t column = entry.present ? i : plan.shape.key[i];
     if (const Misfit misfit = misfit_in(plan, column, *value); misfit != Misfit::none) {
       std::string reason = reason_of(plan, column, *value, misfit);
-      if (plan.on_bad_value_of(column) == OnBadValue::stop)
+      if (plan.on_bad_value_of(column) != OnBadValue::quarantine)
         throw_misfit(plan, entry, column, *value, reason);
       if (!bad) bad = {column, std::move(reason)};
     }

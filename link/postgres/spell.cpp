@@ -104,7 +104,9 @@ bool kept_by(Affinity affinity, const ValueView& value) {
       return affinity != Affinity::text && affinity != Affinity::real;
     case ValueClass::real:
       if (affinity == Affinity::text || std::isnan(value.real)) return false;
-      if (affinity == Affinity::blob || affinity == Affinity::real) return true;
+      if (affinity == Affinity::blob) return true;
+      // A REAL column keeps whole numbers as integers, and those have no -0.
+      if (affinity == Affinity::real) return value.real != 0 || !std::signbit(value.real);
       return std::abs(value.real) >= kTwoTo63 || value.real != std::trunc(value.real);
     case ValueClass::text:
       return affinity == Affinity::text || affinity == Affinity::blob ||

@@ -108,7 +108,8 @@ std::string encode_welcome(const Welcome& welcome) {
                     {"migration", exact_text(welcome.migration)},
                     {"source", exact_text(welcome.source)},
                     {"first", to_string(welcome.first)},
-                    {"split_points", welcome.split_points}});
+                    {"split_points", welcome.split_points},
+                    {"in_doubt", welcome.in_doubt}});
 }
 
 Welcome decode_welcome(std::string_view body) {
@@ -127,6 +128,7 @@ Welcome decode_welcome(std::string_view body) {
     for (const Json& point : JsonReader("welcome", table).array())
       points.push_back(read_integer("welcome", point));
   }
+  welcome.in_doubt = from.has("in_doubt") && from.member("in_doubt").json() == true;
   return welcome;
 }
 

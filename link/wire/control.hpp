@@ -37,6 +37,7 @@ struct Welcome {
   std::string source;  ///< path on the source's host
   Position first;      ///< the oldest change that is left: where a copy may start
   std::vector<std::vector<std::int64_t>> split_points;  ///< per table, as LedgerPart has them
+  bool in_doubt = false;  ///< capture may have missed something: both sides are to be compared
 };
 
 /// Where to go on copying one part of a table: rows whose key follows `after` (nothing: from the

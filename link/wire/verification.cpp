@@ -75,9 +75,10 @@ std::string encode_barrier_wanted(const BarrierWanted& wanted) {
   put_key(out, wanted.after);
   put_u32(out, static_cast<std::uint32_t>(wanted.keys.size()));
   for (const std::string& key : wanted.keys) put_key(out, key);
-  if (wanted.queries.empty()) return out;
+  if (wanted.queries.empty() && !wanted.digest_keys) return out;
   put_u32(out, static_cast<std::uint32_t>(wanted.queries.size()));
   for (const std::string& query : wanted.queries) put_key(out, query);
+  if (wanted.digest_keys) put_u32(out, 1);
   return out;
 }
 
@@ -93,6 +94,7 @@ BarrierWanted decode_barrier_wanted(std::string_view body) {
   if (!from.rest().empty())
     for (std::uint32_t left = from.count(4); left > 0; --left)
       wanted.queries.push_back(from.text());
+  if (!from.rest().empty()) wanted.digest_keys = from.u32() != 0;
   from.end();
   return wanted;
 }

@@ -25,6 +25,9 @@ struct BarrierWanted {
   std::uint32_t rows_max = 0;  ///< 0: as many as the time allows
   /// SELECTs that are to be answered at the barrier instead; then there is no table.
   std::vector<std::string> queries{};
+  /// These keys, in the source's own spelling and in the order of their canonical bytes, are the
+  /// range: their digests are wanted, not their values.
+  bool digest_keys = false;
 };
 
 /// capture -> apply: every change up to the position has been sent, and a read view of the source
@@ -40,7 +43,8 @@ struct DigestBlock {
   std::uint64_t digest = 0;
 };
 
-/// capture -> apply: the range, which ends with the last block.
+/// capture -> apply: the range, which ends with the last block. Of keys that were asked for, `last`
+/// and `resume` are the same canonical bytes.
 struct Digests {
   std::uint64_t barrier = 0;
   std::vector<DigestBlock> blocks;    ///< never empty; only the last one may be open

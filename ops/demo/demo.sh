@@ -77,7 +77,7 @@ mkfifo "$work/writer.in" "$work/observer.in" "$work/lag.in"
   <"$work/writer.in" >"$work/writer.out" 2>"$work/writer.err" &
 writer_pid=$!
 exec 7>"$work/writer.in"
-observe() { exec "$tools/lockstep-observer" "host=$work/pg dbname=postgres user=lockstep" --migration prices --until-stdin-closes "$@"; }
+observe() { exec "$tools/lockstep-observer" "host=$work/pg dbname=postgres user=lockstep" --migration prices --until-stdin-closes --repairs 2 "$@"; }
 observe <"$work/observer.in" >"$work/observer.out" 2>"$work/observer.err" 7>&- &
 observer_pid=$!
 exec 8>"$work/observer.in"
@@ -173,6 +173,7 @@ printf '  lag         p50 %s ms, p99 %s ms from commit on SQLite to visible on P
   "$(member lag_p50_ms "$lag")" "$(member lag_p99_ms "$lag")"
 printf '  reader      %s looks at the target, %s of them at a state the source never had\n' \
   "$(member observations "$observer")" "$(member violations "$observer")"
+((observed == 0)) || cat "$work/observer.out" "$work/lag.out"
 printf '  application %s transactions acknowledged (%s/s), %s lost, %s errors, longest wait %s ms\n' \
   "$(member acknowledged "$writer")" "$(member transactions_per_second "$writer")" "$lost" \
   "$(member errors "$writer")" "$(member longest_wait_ms "$writer")"

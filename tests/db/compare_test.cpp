@@ -1,57 +1,11 @@
 // The judge is judged: every kind of planted difference must be found, and equal sides must be
 // called equal.
-#include <sqlite3.h>
-
 #include <algorithm>
-#include <catch2/catch.hpp>
-#include <memory>
-#include <string>
-#include <vector>
 
-#include "tests/support/postgres_server.hpp"
-#include "tests/support/process.hpp"
-#include "tests/support/temp_dir.hpp"
+#include "tests/db/compared.hpp"
 
 namespace lockstep::test {
 namespace {
-
-PostgresServer& server() {
-  static PostgresServer running{{"fsync=off"}};
-  return running;
-}
-
-struct Close {
-  void operator()(sqlite3* handle) const noexcept { sqlite3_close(handle); }
-};
-
-/// One SQLite file and one database, filled by the test.
-class Sides {
- public:
-  explicit Sides(const std::string& database_options = "") {
-    static int number = 0;
-    name_ = "sides_" + std::to_string(++number);
-    dsn_ = server().create_database(name_, database_options);
-  }
-  void source(const std::string& sql) {
-    sqlite3* handle = nullptr;
-    REQUIRE(sqlite3_open(folder_.file("source").c_str(), &handle) == SQLITE_OK);
-    const std::unique_ptr<sqlite3, Close> database{handle};
-    const int code = sqlite3_exec(handle, sql.c_str(), nullptr, nullptr, nullptr);
-    INFO(sqlite3_errmsg(handle));
-    REQUIRE(code == SQLITE_OK);
-  }
-  void target(const std::string& sql) { server().query(sql, name_); }
-  [[nodiscard]] Outcome compare(const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> arguments{TOOL_COMPARE, folder_.file("source"), dsn_};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return run(arguments);
-  }
-
- private:
-  TempDir folder_;
-  std::string name_;
-  std::string dsn_;
-};
 
 /// Rows with every class of value, the same on both sides.
 void fill_equal(Sides& sides) {
@@ -67,18 +21,6 @@ void fill_equal(Sides& sides) {
       "5e-324, 'a', '\\x00'),"
       "(2, NULL, NULL, NULL, NULL), (3, -1, 'Infinity', E'tab\\té😀', '\\x00ff5c'),"
       "(4, 7, 1e23, '\\N', '\\x27'), (5, 8, 1.7976931348623157e308, 'a ', '\\x61');");
-}
-
-void check_equal(const Outcome& outcome, const std::string& line) {
-  CHECK(outcome.output == line + "\n");
-  CHECK(outcome.error_output.empty());
-  CHECK(outcome.status == ExitStatus{.code = 0});
-}
-
-void check_different(const Outcome& outcome, const std::string& first_line) {
-  CHECK(outcome.output.substr(0, outcome.output.find('\n')) == first_line);
-  CHECK(outcome.error_output.empty());
-  CHECK(outcome.status == ExitStatus{.code = 4});
 }
 
 }  // namespace

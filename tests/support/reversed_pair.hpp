@@ -30,8 +30,11 @@ inline constexpr char kLedgerColumns[] =
 
 class ReversedPair {
  public:
-  ReversedPair(PostgresServer& server, const std::string& schema, const RuleSet& rules = {})
-      : source_(schema), installed_(install(source_, rules)), target_(server, source_) {
+  ReversedPair(PostgresServer& server, const std::string& schema, const RuleSet& rules = {},
+               const std::string& journal_mode = "WAL")
+      : source_(schema, journal_mode),
+        installed_(install(source_, rules)),
+        target_(server, source_) {
     target_.copy_and_index();
     for (const TablePlan& plan : source_.plans())
       if (const std::string sequence = apply::sequence_sql("public", plan); !sequence.empty())
@@ -77,8 +80,9 @@ class ReversedPair {
           feed(reading, writing, kMigration, "public", plans) {}
     switchover::ReverseRound round() { return feed.round(); }
   };
-  [[nodiscard]] std::unique_ptr<Feed> feed() const {
-    return std::make_unique<Feed>(target_.dsn(), source_.path(), source_.plans());
+  [[nodiscard]] std::unique_ptr<Feed> feed() const { return feed(source_.plans()); }
+  [[nodiscard]] std::unique_ptr<Feed> feed(const std::vector<TablePlan>& plans) const {
+    return std::make_unique<Feed>(target_.dsn(), source_.path(), plans);
   }
 
   /// The application's statements on PostgreSQL, in a session of its own.
@@ -99,6 +103,7 @@ class ReversedPair {
 
   CapturedSource& source() { return source_; }
   FollowedTarget& target() { return target_; }
+  [[nodiscard]] const FollowedTarget& target() const { return target_; }
 
  private:
   static bool install(CapturedSource& source, const RuleSet& rules) {

@@ -36,10 +36,12 @@ struct Verdict {
 };
 
 /// Lets the observer look at the target, changes it, and lets it look again.
-Verdict observe(const std::string& name, const std::string& change) {
+Verdict observe(const std::string& name, const std::string& change,
+                const std::string& repairs = "0") {
   const std::string dsn = make_target(name);
-  Process observer{{TOOL_OBSERVER, dsn, "--until-stdin-closes", "--migration", "m"},
-                   clean({.own_stdin = true})};
+  Process observer{
+      {TOOL_OBSERVER, dsn, "--until-stdin-closes", "--migration", "m", "--repairs", repairs},
+      clean({.own_stdin = true})};
   const std::string looks = "SELECT count(*) FROM pg_stat_activity WHERE datname = '" + name +
                             "' AND application_name = 'observer, has looked'";
   REQUIRE(wait_until([&] { return server().value(looks) == "1"; }, 20s));
@@ -99,6 +101,15 @@ TEST_CASE("an observer calls a state wrong that no commit of the writer made", "
   CHECK(status == ExitStatus{.code = 1});
   CHECK(line["violations"].get<int>() >= 1);
   CHECK(line["first_violation"].get<std::string>().find(wrong.says) != std::string::npos);
+}
+
+TEST_CASE("an observer lets a repair pass, and no more than it was told of", "[system]") {
+  const std::string repair = "UPDATE lockstep.ledger SET seq = 6";
+  CHECK(observe("repaired", repair, "1").status == ExitStatus{.code = 0});
+  CHECK(observe("unrepaired", repair, "0").line["violations"] == 1);
+  // A state that is wrong stays wrong.
+  const std::string wrong = repair + "; UPDATE accounts SET balance = 0 WHERE id = 1";
+  CHECK(observe("wrong_repair", wrong, "1").status == ExitStatus{.code = 1});
 }
 
 }  // namespace lockstep::test

@@ -54,6 +54,7 @@ struct RandomTable {
   std::string name;
   std::vector<RandomColumn> columns{};
   std::vector<std::string> sql{};  ///< CREATE TABLE, then indexes
+  std::string key{};               ///< the column that is its key, if one is
 };
 
 class RandomSchema {
@@ -276,7 +277,9 @@ class RandomSchema {
                          dice_.chance(20) ? " DESC" : "", quote(table.columns[0].name));
       without_rowid = dice_.chance(40);
     }
+    if (key <= 3) table.key = table.columns.front().name;
     if (dice_.chance(20)) body += generated(table, strict);
+    if (dice_.chance(30)) tail += foreign_key(table);
     std::string options = without_rowid ? " WITHOUT ROWID" : "";
     if (strict) options += options.empty() ? " STRICT" : ", STRICT";
     table.sql.push_back(
@@ -285,6 +288,23 @@ class RandomSchema {
       table.sql.push_back(
           index(table, fmt::format("{}{}", dice_.chance(80) ? "i" : "ix y", number * 10 + i)));
     tables_.push_back(std::move(table));
+  }
+
+  /// To a table from before, or to itself; now and then to a column that is no key.
+  std::string foreign_key(const RandomTable& table) {
+    static const std::vector<std::string> actions{
+        "", "", "CASCADE", "CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT"};
+    const std::size_t chosen = dice_.roll(tables_.size() + 1);
+    const RandomTable& parent = chosen < tables_.size() ? tables_[chosen] : table;
+    const RandomColumn& child = table.columns[dice_.roll(table.columns.size())];
+    if (parent.key.empty() || !child.writable) return "";
+    std::string text =
+        fmt::format(", FOREIGN KEY ({}) REFERENCES {}", quote(child.name), quote(parent.name));
+    if (dice_.chance(80)) text += fmt::format("({})", quote(parent.key));
+    for (const char* event : {" ON DELETE ", " ON UPDATE "})
+      if (const std::string& action = dice_.pick(actions); !action.empty()) text += event + action;
+    if (dice_.chance(20)) text += " DEFERRABLE INITIALLY DEFERRED";
+    return text;
   }
 
   static std::string spelled(const std::string& type) {

@@ -116,6 +116,8 @@ class Case {
     Dice& dice = schema_.dice();
     (void)writer.attempt(dice.chance(50) ? "PRAGMA recursive_triggers = ON"
                                          : "PRAGMA recursive_triggers = OFF");
+    (void)writer.attempt(dice.chance(60) ? "PRAGMA foreign_keys = ON"
+                                         : "PRAGMA foreign_keys = OFF");
     while (count > 0) {
       (void)writer.attempt("BEGIN IMMEDIATE");
       for (std::size_t in = 1 + dice.roll(20); in > 0 && count > 0; --in, --count) {

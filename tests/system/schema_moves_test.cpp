@@ -269,4 +269,79 @@ TEST_CASE("a migration that is held is neither followed nor stopped at until it 
   source.stop();
 }
 
+TEST_CASE("a rebuild that changes nothing but foreign keys changes them on the target, too",
+          "[system]") {
+  Followed source("references", server().create_database("references"));
+  source.write(
+      "CREATE TABLE c(id INTEGER PRIMARY KEY, a REFERENCES a ON DELETE CASCADE, b TEXT);"
+      "INSERT INTO c VALUES (1, 1, 'a'), (2, 2, 'b')");
+  source.start_and_catch_up();
+  const auto references = [&] {
+    return target_value(
+        source,
+        "SELECT coalesce(string_agg(pg_get_constraintdef(oid), '; ' ORDER BY "
+        "pg_get_constraintdef(oid)), '') FROM pg_constraint WHERE contype = 'f' AND "
+        "connamespace = 'public'::regnamespace");
+  };
+  CHECK(references() == "FOREIGN KEY (a) REFERENCES a(id) ON DELETE CASCADE");
+  const auto rebuild = [&](const std::string& clauses) {
+    source.write(
+        "BEGIN; CREATE TABLE new__c(id INTEGER PRIMARY KEY, a, b TEXT" + clauses +
+        "); INSERT INTO new__c SELECT * FROM c; DROP TABLE c; ALTER TABLE new__c RENAME TO "
+        "c; UPDATE c SET b = b || b WHERE id = 2; COMMIT");
+    source.caught_up();
+  };
+  const auto becomes = [&](const std::string& wanted) {
+    static_cast<void>(wait_until([&] { return references() == wanted; }, 20s));
+    CHECK(references() == wanted);
+  };
+  rebuild(", FOREIGN KEY (a) REFERENCES a ON DELETE SET NULL, FOREIGN KEY (b) REFERENCES b(k)");
+  // One row has no parent: b is 'bb'.
+  becomes(
+      "FOREIGN KEY (a) REFERENCES a(id) ON DELETE SET NULL; FOREIGN KEY (b) REFERENCES b(k) NOT "
+      "VALID");
+  rebuild("");
+  becomes("");
+  source.stop();
+}
+
+TEST_CASE("what came and went unseen in the schema is compared by itself, and found", "[system]") {
+  Followed source("doubt", server().create_database("doubt"));
+  source.start_and_catch_up();
+  // What is there afterwards explains these.
+  source.write("CREATE INDEX a_n ON a(n); ALTER TABLE b ADD COLUMN x; CREATE VIEW v AS SELECT 1");
+  source.write("VACUUM");
+  source.write("BEGIN;" + std::string(kRebuild) + "COMMIT");
+  source.caught_up();
+  const auto passes = [&] {
+    return target_value(source, "SELECT count(*) FROM lockstep.verify_passes");
+  };
+  CHECK(passes() == "0");
+  Writer writer(source);
+  writer.works();
+  // REPLACE takes the row with this n away, and no trigger could know that it would.
+  source.write("DELETE FROM b; INSERT INTO b(k, n) VALUES ('kept', 77)");
+  REQUIRE(wait_until(
+      [&] { return target_value(source, "SELECT count(*) FROM b WHERE k = 'kept'") == "1"; }, 20s));
+  source.write(
+      "BEGIN; DELETE FROM b WHERE k <> 'kept'; CREATE UNIQUE INDEX by_n ON b(n);"
+      "INSERT OR REPLACE INTO b(k, n) VALUES ('new', 77); DROP INDEX by_n; COMMIT");
+  writer.works();
+  writer.stop();
+  const auto state_of_b = [&] {
+    const nlohmann::json status = source.status();
+    for (const auto& table : status["tables"])
+      if (table["name"] == "b") return table["verified"]["state"].get<std::string>();
+    return std::string();
+  };
+  const bool found = wait_until([&] { return state_of_b() == "mismatch"; }, 30s);
+  INFO(source.status().dump() << source.process().error_output());
+  REQUIRE(found);
+  CHECK(source.process().error_output().find("LS-S335") != std::string::npos);
+  CHECK(passes() == "1");
+  require_code(lockstep({"verify", source.file(), source.dsn(), "--repair", "--yes"}), 0);
+  source.caught_up();
+  source.stop();
+}
+
 }  // namespace lockstep::test

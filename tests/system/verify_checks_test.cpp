@@ -303,4 +303,25 @@ TEST_CASE("checks name what a digest cannot see, and waivers answer for it", "[s
   CHECK_THAT(refused.output, Contains("not waived: the waiver of kim ended with 2020-12-31"));
 }
 
+TEST_CASE("a key that is there twice and an index that is not valid are named", "[system]") {
+  World world("damaged");
+  world.stop();  // it would stop by itself at a table without its key
+  world.on_target(
+      "ALTER TABLE customers DROP CONSTRAINT customers_pkey CASCADE; INSERT INTO customers SELECT "
+      "* FROM customers WHERE id = 1");
+  CHECK_THROWS(world.on_target("CREATE UNIQUE INDEX CONCURRENTLY half ON orders(customer)"));
+  const Outcome all = world.verify({"--checks", "--json"});
+  require_code(all, 4);
+  std::vector<std::string> found = codes(all);
+  CHECK(std::count(found.begin(), found.end(), "LS-V524 customers") == 1);
+  CHECK(std::count(found.begin(), found.end(), "LS-V527 orders") == 1);
+  CHECK_THAT(all.output, Contains("1 key(s) are there more than once"));
+  world.on_target(
+      "DROP INDEX half; DELETE FROM customers WHERE ctid IN (SELECT max(ctid) FROM customers WHERE "
+      "id = 1)");
+  found = codes(world.verify({"--checks", "--json"}));
+  CHECK(std::count(found.begin(), found.end(), "LS-V524 customers") == 0);
+  CHECK(std::count(found.begin(), found.end(), "LS-V527 orders") == 0);
+}
+
 }  // namespace lockstep::test

@@ -16,9 +16,21 @@
 namespace compare {
 
 /// How a column is compared, by its type on the target.
-enum class Kind { number, real, text, bytes, boolean, instant, uuid, milliseconds };
+enum class Kind : std::uint8_t {
+  number,
+  real,
+  text,
+  bytes,
+  boolean,
+  instant,
+  uuid,
+  milliseconds,
+  microseconds,  ///< an instant or a day
+  decimal,
+  literal  ///< of SQL, as text
+};
 
-inline std::string quoted(std::string_view name) {
+inline std::string identifier(std::string_view name) {
   std::string sql = "\"";
   for (const char c : name) sql.append(c == '"' ? 2 : 1, c);
   return sql + '"';
@@ -29,9 +41,11 @@ struct Column {
   Kind kind = Kind::text;
   std::string sql{};  ///< how the source spells it, if not by its name
   bool text_affinity = false;
-  int key = 0;  ///< place in the primary key from 1; 0: not in it
+  int key = 0;           ///< place in the primary key from 1; 0: not in it
+  std::string target{};  ///< its name there, if that is another one
 
-  [[nodiscard]] std::string source_sql() const { return sql.empty() ? quoted(name) : sql; }
+  [[nodiscard]] const std::string& target_name() const { return target.empty() ? name : target; }
+  [[nodiscard]] std::string source_sql() const { return sql.empty() ? identifier(name) : sql; }
 };
 
 /// One cell of either side. `text` is what PostgreSQL would show, or the bytes themselves.
@@ -41,6 +55,7 @@ struct Cell {
   Class order =
       Class::null;    ///< for sorting: a number in a text column sorts as text on both sides
   bool real = false;  ///< a number that is in `value`
+  bool spelled_real = false;  ///< a text from which `value` reads back
   double value = 0;
   std::string text;  ///< of a real: its digits if the target's type is numeric, else nothing
 };
@@ -108,6 +123,10 @@ inline std::strong_ordering order_of(const Row& a, const Row& b,
 /// fits it exactly; what is whole and within 64 bits in a numeric one is an integer.
 inline bool same(const Cell& source, const Cell& target) {
   if (source.kind != target.kind) return false;
+  if (source.spelled_real)
+    return target.text.find_first_of(".eEI") != std::string::npos &&
+           std::bit_cast<std::uint64_t>(std::strtod(target.text.c_str(), nullptr)) ==
+               std::bit_cast<std::uint64_t>(source.value);
   if (source.kind != Cell::Class::number) return source.text == target.text;
   if (!source.real && target.real && target.text.empty())
     return order_of_numbers(source, target) == 0;

@@ -5,16 +5,19 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tests/tools/compare_cells.hpp"
+#include "tests/tools/compare_convert.hpp"
 
 namespace compare {
 
@@ -94,7 +97,7 @@ class Source {
 
   std::vector<Column> columns(const std::string& table) {
     std::vector<Column> result;
-    const Statement statement = prepare("PRAGMA main.table_xinfo(" + quoted(table) + ")");
+    const Statement statement = prepare("PRAGMA main.table_xinfo(" + identifier(table) + ")");
     while (step(statement.get())) {
       if (sqlite3_column_int(statement.get(), 6) == 1) continue;
       std::string type = text(statement.get(), 2);
@@ -127,6 +130,25 @@ class Source {
   std::unique_ptr<sqlite3, CloseDatabase> database_;
   std::string collation_;
 };
+
+/// As the ledger writes a key's value: ["class", value].
+inline SourceValue value_of(const nlohmann::json& part) {
+  using Class = SourceValue::Class;
+  const std::string kind = part.at(0);
+  if (kind == "null") return {};
+  if (kind == "integer") return {.kind = Class::integer, .integer = part.at(1)};
+  if (kind == "real") {
+    const std::string bits = part.at(1);
+    return {
+        .kind = Class::real,
+        .real = std::bit_cast<double>(static_cast<std::uint64_t>(std::stoull(bits, nullptr, 16)))};
+  }
+  const bool hex = part.at(1).is_object() || kind == "blob";
+  const std::string bytes = part.at(1).is_object() ? part.at(1).at("hex").get<std::string>()
+                                                   : part.at(1).get<std::string>();
+  return {.kind = kind == "blob" ? Class::blob : Class::text,
+          .bytes = hex ? bytes_of_hex(bytes).value() : bytes};
+}
 
 class Target {
  public:
@@ -165,6 +187,22 @@ class Target {
     for (int row = 0; row < PQntuples(result.get()); ++row)
       types.emplace(PQgetvalue(result.get(), row, 0), PQgetvalue(result.get(), row, 1));
     return types;
+  }
+
+  /// Keys of the rows of this table of the source that wait in quarantine, in value_text()'s words.
+  std::set<std::string> held_keys(const std::string& schema, const std::string& table) {
+    const Result result = query(
+        "SELECT q.key FROM lockstep.quarantine q JOIN lockstep.ledger l USING (migration) "
+        "WHERE l.target_schema = $1 AND q.name = $2",
+        {schema, table});
+    std::set<std::string> keys;
+    for (int row = 0; row < PQntuples(result.get()); ++row) {
+      std::string key;
+      for (const auto& part : nlohmann::json::parse(PQgetvalue(result.get(), row, 0)))
+        key += value_text(value_of(part));
+      keys.insert(key);
+    }
+    return keys;
   }
 
   void start_rows(const std::string& sql) {
@@ -206,13 +244,15 @@ inline std::string rowid_name(const std::vector<Column>& columns) {
 
 /// What is read of a column. Milliseconds since 1970 are a timestamp(3) there.
 inline std::string target_name(const Column& column) {
-  const std::string name = quoted(column.name);
-  if (column.kind != Kind::milliseconds) return name;
-  return "(extract(epoch FROM " + name + ") * 1000)::bigint";
+  const std::string name = identifier(column.target_name());
+  if (column.kind == Kind::milliseconds) return "(extract(epoch FROM " + name + ") * 1000)::bigint";
+  if (column.kind == Kind::microseconds)
+    return "(extract(epoch FROM " + name + ") * 1000000)::bigint";
+  return name;
 }
 
 inline std::string target_order_term(const Column& column, const std::string& type) {
-  std::string term = quoted(column.name);
+  std::string term = identifier(column.target_name());
   if (column.kind == Kind::text)
     term += (type == "text" ? "" : "::text") + std::string(" COLLATE \"C\"");
   return term + " ASC NULLS FIRST";
@@ -228,12 +268,25 @@ inline Kind kind_of(const std::string& type) {
   return type == "bool" ? Kind::boolean : Kind::text;
 }
 
+inline SourceValue source_value(sqlite3_stmt* statement, int index) {
+  static constexpr SourceValue::Class kClasses[] = {
+      SourceValue::Class::integer, SourceValue::Class::real, SourceValue::Class::text,
+      SourceValue::Class::blob, SourceValue::Class::null};
+  SourceValue value{.kind = kClasses[sqlite3_column_type(statement, index) - SQLITE_INTEGER]};
+  value.integer = sqlite3_column_int64(statement, index);
+  if (value.kind == SourceValue::Class::real) value.real = sqlite3_column_double(statement, index);
+  if (value.kind == SourceValue::Class::text || value.kind == SourceValue::Class::blob)
+    value.bytes = Source::text(statement, index);
+  return value;
+}
+
 inline void read_source_cell(sqlite3_stmt* statement, int index, const Column& column, Cell& cell) {
   static constexpr Cell::Class kClasses[] = {Cell::Class::number, Cell::Class::number,
                                              Cell::Class::text, Cell::Class::blob,
                                              Cell::Class::null};
   cell.kind = kClasses[sqlite3_column_type(statement, index) - SQLITE_INTEGER];
   cell.order = cell.kind;
+  cell.spelled_real = false;
   const bool plain = column.text_affinity && cell.kind == Cell::Class::blob;  // see order_term()
   if (cell.kind != Cell::Class::null && column.kind == Kind::text && !plain)
     cell.order = Cell::Class::text;
@@ -252,14 +305,20 @@ inline void read_source_cell(sqlite3_stmt* statement, int index, const Column& c
 inline void read_target_cell(const PGresult* row, int index, Kind kind, Cell& cell) {
   static constexpr Cell::Class kClasses[] = {
       Cell::Class::number, Cell::Class::number, Cell::Class::text, Cell::Class::blob,
-      Cell::Class::number, Cell::Class::text,   Cell::Class::text, Cell::Class::number};
+      Cell::Class::number, Cell::Class::text,   Cell::Class::text, Cell::Class::number,
+      Cell::Class::number, Cell::Class::number, Cell::Class::text};
   const bool null = PQgetisnull(row, 0, index) != 0;
   cell.kind = null ? Cell::Class::null : kClasses[static_cast<std::size_t>(kind)];
   cell.order = cell.kind;
   cell.real = !null && kind == Kind::real;
+  cell.spelled_real = false;
   std::string_view text{PQgetvalue(row, 0, index),
                         static_cast<std::size_t>(PQgetlength(row, 0, index))};
-  if (cell.real) {
+  if (kind == Kind::literal && !null) {
+    set_exact(cell, literal_value(std::string(text)));
+  } else if (kind == Kind::decimal && !null) {
+    convert_number("numeric", {.kind = SourceValue::Class::text, .bytes = std::string(text)}, cell);
+  } else if (cell.real) {
     std::from_chars(text.data(), text.data() + text.size(), cell.value);
   } else if (null || kind != Kind::bytes) {
     cell.text = kind == Kind::boolean && !null ? (text == "t" ? "1" : "0") : text;

@@ -1,11 +1,12 @@
 // lockstep-observer CONNINFO --until-stdin-closes [--schema S] [--migration M] [--commits FILE]
-// [--looks-min N]
+// [--looks-min N] [--repairs N]
 //
 // A reader of the target while lockstep follows a lockstep-writer into it. It judges lockstep and
 // shares nothing with it: only libpq. Every millisecond it reads, in one statement, the ledger's
 // position and, once the ledger says `consistent`, what the writer promises of every state: see
 // lockstep-writer. A state that the source cannot have had, or one that goes back, is a violation.
-// While the server is down it tries again.
+// While the server is down it tries again. A repair of `lockstep verify` moves the position and
+// makes no state of the writer's: that may be seen N times (none).
 //
 // When its input ends it prints one line of JSON. The lags, from --commits of the writer, are from
 // just after each commit to the moment when its number or a higher one was first seen here. Exit: 0
@@ -54,6 +55,7 @@ struct Arguments {
   std::string migration;  ///< empty: the only one
   std::string commits;
   std::uint64_t looks_min = 0;  ///< goes on until then, whatever the input does
+  std::uint64_t repairs = 0;    ///< positions that may have the state of the one before
 };
 
 /// What one statement saw: the position, and the state that it stands for.
@@ -168,6 +170,7 @@ class Reader {
 /// Judges states, each alone and after the one before it.
 class Judge {
  public:
+  explicit Judge(std::uint64_t repairs) : repairs_left_(repairs) {}
   void look(const State& state) {
     ++observations_;
     check_alone(state);
@@ -212,7 +215,11 @@ class Judge {
       require(now.identity == before.identity, moved + ": one seq, two identities");
       require(now.n == before.n, moved + ": one position, two states");
     }
-    if (now.seq > before.seq) require(now.n > before.n, moved + ": two positions, one state");
+    if (now.seq <= before.seq || now.n > before.n) return;
+    if (now.n == before.n && repairs_left_ > 0)
+      --repairs_left_;
+    else
+      violation(moved + ": two positions, one state");
   }
 
   static std::string at(const State& s) { return "at seq " + std::to_string(s.seq) + ": "; }
@@ -228,6 +235,7 @@ class Judge {
     if (violations_++ == 0) first_violation_ = text;
   }
 
+  std::uint64_t repairs_left_;
   std::optional<State> last_;
   std::uint64_t observations_ = 0;
   std::uint64_t states_ = 0;
@@ -305,13 +313,15 @@ Arguments parse(const std::vector<std::string>& words) {
       arguments.commits = value;
     else if (word == "--looks-min")
       arguments.looks_min = std::stoull(value);
+    else if (word == "--repairs")
+      arguments.repairs = std::stoull(value);
     else
       throw std::invalid_argument("unknown option " + word);
   }
   if (arguments.conninfo.empty() || !until_stdin_closes)
     throw std::invalid_argument(
         "usage: lockstep-observer CONNINFO --until-stdin-closes [--schema S] [--migration M] "
-        "[--commits FILE] [--looks-min N]");
+        "[--commits FILE] [--looks-min N] [--repairs N]");
   return arguments;
 }
 
@@ -321,7 +331,7 @@ int main(int count, char** words) {
   try {
     const Arguments arguments = parse({words + 1, words + count});
     Reader reader{arguments};
-    Judge judge;
+    Judge judge(arguments.repairs);
     State state;
     const auto look = [&] {
       const Reader::Seen seen = reader.read(state);

@@ -124,6 +124,32 @@ TEST_CASE("a choice is a column's own, else that of all, else the one before", "
   CHECK(unknown_columns(policy, {&now}) == std::vector<std::string>{"u.a"});
 }
 
+TEST_CASE(
+    "a column that became text by its choice stays so, and no rule of a configuration did it") {
+  TablePlan before;
+  before.shape.name = "t";
+  before.shape.columns = {{.name = "a"}, {.name = "b"}};
+  before.on_bad_value = {OnBadValue::text, OnBadValue::text};
+  before.rules.columns.resize(2);
+  before.rules.columns[1].cast = Cast::text;
+  CHECK_FALSE(before.became_text(0));
+  CHECK(before.became_text(1));
+  TableShape now = before.shape;
+  now.columns = {{.name = "b"}, {.name = "a"}, {.name = "c"}};
+  BadValuePolicy policy;
+  policy.all = OnBadValue::quarantine;
+  CHECK(choices_for(policy, now, &before, OnBadValue::stop) ==
+        std::vector{OnBadValue::text, OnBadValue::quarantine, OnBadValue::quarantine});
+  const TableRules rules = with_fallbacks({}, now, &before);
+  REQUIRE(rules.columns.size() == 3);
+  CHECK(rules.columns[0].cast == Cast::text);
+  CHECK(rules.columns[1].cast == Cast::none);
+  CHECK(
+      changed_rules(before.rules, with_fallbacks({}, before.shape, &before), before.shape).empty());
+  CHECK_FALSE(changed_rules(before.rules, {}, before.shape).empty());
+  CHECK(with_fallbacks({}, now, nullptr).columns.empty());
+}
+
 TEST_CASE("a plan carries the choices; one without them, or with an unknown one, stops", "[unit]") {
   TablePlan plan = plan_of({ColumnType::text, ColumnType::text}, {0});
   CHECK(wire::encode_plan(plan).find("on_bad_value") == std::string::npos);

@@ -37,6 +37,10 @@ TEST_CASE("the age of a proof is that of its oldest part") {
   status.verifying = Verifying{};
   status.verifying->table = "orders";
   CHECK(verified_text(status, kNow) == "comparing orders");
+  status.barrier_waits = Awaited{"", "why", kNow - kSecond / 2};
+  CHECK(verified_text(status, kNow) == "comparing orders");
+  status.barrier_waits->since_us = kNow - 3 * kSecond;
+  CHECK(verified_text(status, kNow) == "comparing orders, no view of the source for 3 s: why");
 }
 
 TEST_CASE("a following lockstep shows it in its line") {
