@@ -70,10 +70,17 @@ ReverseRound ReverseFeed::run(bool keep_view) {
 // Nothing: it has to begin again, because somebody else moved the position, or an earlier round had
 // to be acknowledged first.
 std::optional<ReverseRound> ReverseFeed::attempt(bool keep_view) {
-  check_server(sqlite_end());
+  const SqliteEnd before = sqlite_end();
+  check_server(before);
   begin_reading(keep_view);
   const PostgresEnd there = postgres_end();
   const SqliteEnd here = sqlite_end();
+  // Another feed moved it meanwhile: beside an older view of PostgreSQL that looks like another
+  // history (tests/model/cutover.pml, M_REV_POS_LATE).
+  if (here.position != before.position || here.role != before.role) {
+    reading_.abort();
+    return std::nullopt;
+  }
   std::string why;
   switch (next_step(there, here, why)) {
     case NextStep::wait:
