@@ -128,7 +128,9 @@ TEST_CASE(
     "a column that became text by its choice stays so, and no rule of a configuration did it") {
   TablePlan before;
   before.shape.name = "t";
-  before.shape.columns = {{.name = "a"}, {.name = "b"}};
+  before.shape.columns.resize(2);
+  before.shape.columns[0].name = "a";
+  before.shape.columns[1].name = "b";
   before.on_bad_value = {OnBadValue::text, OnBadValue::text};
   before.rules.columns.resize(2);
   before.rules.columns[1].cast = Cast::text;
