@@ -137,7 +137,10 @@ TEST_CASE(
   CHECK_FALSE(before.became_text(0));
   CHECK(before.became_text(1));
   TableShape now = before.shape;
-  now.columns = {{.name = "b"}, {.name = "a"}, {.name = "c"}};
+  now.columns.resize(3);
+  now.columns[0].name = "b";
+  now.columns[1].name = "a";
+  now.columns[2].name = "c";
   BadValuePolicy policy;
   policy.all = OnBadValue::quarantine;
   CHECK(choices_for(policy, now, &before, OnBadValue::stop) ==
