@@ -244,6 +244,12 @@ ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& s
   if (done_already) {
     screen.result(fmt::format("the application writes to {} already: nothing to do",
                               goes_to(request.direction)));
+    screen.json(json{{"type", "switched"},
+                     {"direction", to_string(request.direction)},
+                     {"switch", gainer(before, request.direction).attempt},
+                     {"pause_ms", nullptr},
+                     {"writers", request.direction == Direction::forward ? "postgres" : "sqlite"}}
+                    .dump());
     return ExitCode::done;
   }
   if (request.when_ready && !wait_for_gates(coordinator, request, screen, signals))

@@ -19,6 +19,8 @@
 #include "ops/since.hpp"
 #include "ops/verify_queries.hpp"
 #include "ops/verify_report.hpp"
+#include "switchover/reverse_feed.hpp"
+#include "switchover/sqlite_side.hpp"
 #include "verify/compare.hpp"
 
 namespace lockstep::ops {
@@ -284,6 +286,45 @@ ExitCode verify_at_rest(sqlite::Database& source, postgres::Connection& target,
   return conclude(std::move(totals), request, screen);
 }
 
+// After a cutover: a round of the way back leads to a state that both sides have, and its view of
+// PostgreSQL stays open. Whoever else brings changes back meanwhile goes on; then it is tried
+// again.
+ExitCode verify_reverse(sqlite::Database& source, postgres::Connection& target,
+                        const capture::Installed& installed, const VerifyRequest& request,
+                        Screen& screen) {
+  constexpr int kTriesMax = 200;
+  const LedgerRow ledger = ledger_of(target, installed.migration);
+  const auto tables = tables_at_rest(target, installed);
+  sqlite::Database writing = sqlite::Database::open(source.path(), sqlite::OpenMode::read_write);
+  switchover::ReverseFeed feed(target, writing, installed.migration, ledger.target_schema,
+                               apply::plans_of(tables));
+  for (int tried = 0; tried < kTriesMax; ++tried) {
+    const switchover::ReverseRound round = feed.round_and_keep_view();
+    std::optional<sqlite::Transaction> view;
+    view.emplace(source, sqlite::Transaction::Mode::deferred);
+    if (switchover::read_reverse_position(source) != round.position) {
+      view.reset();
+      feed.end_view();
+      continue;
+    }
+    screen.result(fmt::format("comparing at round {} of the way back", round.position.number));
+    VerifyTotals totals;
+    if (!request.counts) compare_tables(source, target, ledger, tables, totals, screen);
+    totals.verdicts =
+        ask_at_rest(source, target, ledger, apply::plans_of(tables), wanted_pairs(request, tables));
+    if (request.checks) totals.findings = check_schema(target, ledger, tables, request.tables);
+    view.reset();
+    feed.end_view();
+    return conclude(std::move(totals), request, screen);
+  }
+  throw Error({.code = "LS-V514",
+               .exit = ExitCode::timed_out,
+               .what = "no moment was found at which both sides can be read",
+               .why = "the application writes to PostgreSQL too fast for another reader of rounds",
+               .data = "nothing was compared, so nothing is claimed",
+               .todo = "try again at a quieter moment"});
+}
+
 }  // namespace
 
 ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
@@ -299,6 +340,17 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
                  .todo = "lockstep run SOURCE TARGET starts one"});
   postgres::Connection target =
       postgres::Connection::open(postgres::parse_dsn(request.target), "verify");
+  if (switchover::read_sqlite_side(source).role == switchover::Role::replica) {
+    if (request.repair || request.continuous || request.sample > 0 || !request.since.empty())
+      throw Error({.code = "LS-V515",
+                   .exit = ExitCode::precondition,
+                   .what = "after a cutover both sides are compared as a whole",
+                   .why = "--repair, --continuous, --sample and --since are for a SQLite that is "
+                          "followed",
+                   .data = "nothing was compared",
+                   .todo = "leave the flag out"});
+    return verify_reverse(source, target, *installed, request, screen);
+  }
   const auto since = since_position(source, installed->era, request.since);
   if (observe(path).running) {
     if (request.continuous)

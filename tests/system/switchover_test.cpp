@@ -45,8 +45,11 @@ class Shop {
 
   Outcome move(const std::string& direction, const std::vector<std::string>& more = {},
                ProcessOptions options = {}) {
-    std::vector<std::string> arguments{direction, file_,         "--confirm", "shop",
-                                       "--json",  "--max-pause", "5s"};
+    std::vector<std::string> arguments{direction, file_, "--confirm", "shop", "--json"};
+    if (more.empty() || more[0] != "--max-pause") {
+      arguments.emplace_back("--max-pause");
+      arguments.emplace_back("5s");
+    }
     if (direction == "cutover") {
       arguments.emplace_back("--verify-max-age");
       arguments.emplace_back("0");
@@ -61,7 +64,8 @@ class Shop {
     require_code(outcome, 0);
     for (const std::string& line : lines(outcome.output)) {
       const auto object = nlohmann::json::parse(line);
-      if (object["type"] == "switched") return object["pause_ms"].get<double>();
+      if (object["type"] == "switched")
+        return object["pause_ms"].is_number() ? object["pause_ms"].get<double>() : 0;
     }
     FAIL(outcome.output);
     return 0;
@@ -140,6 +144,11 @@ class Shop {
   std::string file_, dsn_;
   std::unique_ptr<Process> run_;
 };
+
+bool is_stopped(const Process& process) {
+  return contents("/proc/" + std::to_string(process.pid()) + "/stat").find(") T ") !=
+         std::string::npos;
+}
 
 // SQLite, PostgreSQL; whoever is refused by name was never served by both.
 bool writes(const std::string& file, const std::string& dsn, bool postgres) {
@@ -231,6 +240,158 @@ TEST_CASE("whatever dies in the middle of a switch, one side is open afterwards 
   const MovingWriter::Seen seen = writer.stop();
   shop.judge(seen);
   shop.equal();
+}
+
+TEST_CASE("both sides are proven equal while PostgreSQL is written and SQLite follows",
+          "[system]") {
+  Shop shop("verified_back");
+  MovingWriter writer(shop.file(), shop.dsn(), 200);
+  shop.moved("cutover");
+  REQUIRE(
+      wait_until([&] { return writer.on_postgres() && writer.acknowledged() > 200; }, 30s, 5ms));
+  for (int pass = 0; pass < 3; ++pass)
+    require_code(lockstep({"verify", shop.file(), shop.dsn()}), 0);
+  // A row of SQLite that nobody on PostgreSQL knows: found, and named.
+  sqlite(shop.file(),
+         "BEGIN IMMEDIATE; UPDATE _lockstep_switch SET role = 'primary'; INSERT INTO notes VALUES "
+         "('planted', 'x'); UPDATE _lockstep_switch SET role = 'replica'; COMMIT");
+  const Outcome found = lockstep({"verify", shop.file(), shop.dsn()});
+  require_code(found, 4);
+  CHECK_THAT(everything(found), Catch::Contains("planted"));
+  writer.stop();
+}
+
+TEST_CASE("a transaction that lasts costs the budget and nothing else", "[system]") {
+  Shop shop("over_budget");
+  // A writer that begins behind the gates, and does not end.
+  Application holder(shop.file());
+  const auto locked = start_lockstep({"cutover", shop.file(), "--confirm", "shop", "--max-pause",
+                                      "200ms", "--verify-max-age", "0"},
+                                     {.environment = {"LOCKSTEP_FAILPOINTS=cut.prepared=stop"}});
+  REQUIRE(wait_until([&] { return is_stopped(*locked); }, 30s, 5ms));
+  holder.exec("BEGIN IMMEDIATE; INSERT INTO orders(token, n) VALUES ('held', 1)");
+  locked->signal(SIGCONT);
+  CHECK(locked->wait_or_throw(30s) == ExitStatus{.code = 6});
+  CHECK_THAT(locked->error_output(), Catch::Contains("LS-X604"));
+  holder.exec("COMMIT");
+  REQUIRE(wait_until(
+      [&] {
+        return postgres_value(shop.dsn(),
+                              "SELECT decision FROM "
+                              "lockstep.switchover") != "pending";
+      },
+      30s, 20ms));
+  CHECK(shop.settled());
+  CHECK(shop.sqlite_role() == "primary");
+  // PostgreSQL comes to no last change: lockstep run stands still.
+  shop.run().signal(SIGSTOP);
+  sqlite(shop.file(), "INSERT INTO orders(token, n) VALUES ('late', 1)");
+  const Outcome late = shop.move("cutover", {"--max-pause", "300ms"});
+  shop.run().signal(SIGCONT);
+  INFO(everything(late));
+  CHECK((late.status == ExitStatus{.code = 6} || late.status == ExitStatus{.code = 3}));
+  CHECK(writes(shop.file(), shop.dsn(), false));
+  CHECK_FALSE(writes(shop.file(), shop.dsn(), true));
+  shop.moved("cutover");
+  // The other way round.
+  const auto rollback = start_lockstep(
+      {"rollback", shop.file(), "--confirm", "shop", "--when-ready", "--max-pause", "300ms"},
+      {.environment = {"LOCKSTEP_FAILPOINTS=cut.prepared=stop"}});
+  REQUIRE(wait_until([&] { return is_stopped(*rollback); }, 30s, 5ms));
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> session(PQconnectdb(shop.dsn().c_str()),
+                                                             &PQfinish);
+  PQclear(PQexec(session.get(), "BEGIN; INSERT INTO orders(token, n) VALUES ('open', 1)"));
+  rollback->signal(SIGCONT);
+  CHECK(rollback->wait_or_throw(30s) == ExitStatus{.code = 6});
+  CHECK_THAT(rollback->error_output(), Catch::Contains("LS-X604"));
+  CHECK(shop.postgres_role() == "primary");
+  PGresult* committed = PQexec(session.get(), "COMMIT");
+  CHECK(std::string(PQcmdStatus(committed)) == "COMMIT");
+  PQclear(committed);
+  // Behind the fence a snapshot from before it must not write.
+  PQclear(
+      PQexec(session.get(), "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM orders"));
+  shop.moved("rollback");
+  PGresult* stale = PQexec(session.get(), "INSERT INTO orders(token, n) VALUES ('stale', 1)");
+  CHECK(PQresultStatus(stale) == PGRES_FATAL_ERROR);
+  PQclear(stale);
+  CHECK_FALSE(writes(shop.file(), shop.dsn(), true));
+  shop.equal();
+}
+
+TEST_CASE("a coordinator that slept through another's switch does no harm", "[system]") {
+  Shop shop("sleeper");
+  MovingWriter writer(shop.file(), shop.dsn(), 100);
+  shop.moved("cutover");
+  shop.moved("rollback");
+  // Stopped behind P, and again right before the gainer's COMMIT.
+  for (const std::string point : {"cut.prepared", "cut.fenced"}) {
+    INFO(point);
+    REQUIRE(
+        wait_until([&] { return shop.sqlite_role() == "primary" && shop.settled(); }, 30s, 20ms));
+    const auto sleeper = start_lockstep(
+        {"cutover", shop.file(), "--confirm", "shop", "--verify-max-age", "0", "--when-ready"},
+        {.environment = {"LOCKSTEP_FAILPOINTS=" + point + "=stop"}});
+    REQUIRE(wait_until(
+        [&] {
+          return postgres_value(shop.dsn(), "SELECT decision FROM lockstep.switchover") ==
+                     "pending" &&
+                 is_stopped(*sleeper);
+        },
+        30s, 5ms));
+    // Its session keeps the hint, so whoever comes asks for the lead in vain and goes on all the
+    // same.
+    shop.moved("cutover");
+    sleeper->signal(SIGCONT);
+    REQUIRE(sleeper->wait(30s).has_value());
+    CHECK(shop.postgres_role() == "primary");
+    CHECK(shop.settled());
+    shop.moved("rollback");
+  }
+  shop.judge(writer.stop());
+  shop.equal();
+}
+
+TEST_CASE("complete and remove leave what they say, and refuse what would open an old copy",
+          "[system]") {
+  Shop shop("ends");
+  const auto before = sqlite_schema(shop.file()).size();
+  CHECK(before > 2);
+  shop.moved("cutover");
+  CHECK_FALSE(writes(shop.file(), shop.dsn(), false));
+  require_code(lockstep({"status", shop.file()}), 0);
+  REQUIRE(wait_until(
+      [&] {
+        return nlohmann::json::parse(lockstep({"status", shop.file(), "--json"}).output)
+                   .value("refused_writes", 0) > 0;
+      },
+      30s, 50ms));
+  REQUIRE(wait_until([&] { return shop.settled(); }, 30s, 20ms));
+  shop.stop_following();
+  require_code(lockstep({"remove", shop.file(), shop.dsn()}), 3);
+  require_code(lockstep({"complete", shop.file(), shop.dsn()}), 2);
+  require_code(lockstep({"complete", shop.file(), shop.dsn(), "--confirm", "shop"}), 0);
+  CHECK_FALSE(writes(shop.file(), shop.dsn(), false));
+  CHECK(postgres_value(shop.dsn(), "SELECT to_regnamespace('lockstep') IS NULL") == "t");
+  CHECK(postgres_value(shop.dsn(), "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") ==
+        "0");
+  query(shop.dsn(), "INSERT INTO orders(token, n) VALUES ('after', 1)", Guard::met);
+  require_code(lockstep({"run", shop.file(), shop.dsn(), "--until", "caught-up"}), 3);
+  require_code(lockstep({"remove", shop.file()}), 3);
+  require_code(lockstep({"remove", shop.file(), "--confirm", "shop"}), 0);
+  CHECK(writes(shop.file(), shop.dsn(), false));
+
+  Shop other("ends_before");
+  other.moved("cutover");
+  other.moved("rollback");
+  other.equal();
+  other.stop_following();
+  require_code(lockstep({"remove", other.file(), other.dsn()}), 0);
+  for (const std::string& line : sqlite_schema(other.file()))
+    CHECK(line.find("_lockstep") == std::string::npos);
+  CHECK(postgres_value(other.dsn(), "SELECT to_regnamespace('lockstep') IS NULL") == "t");
+  CHECK(postgres_value(other.dsn(), "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") ==
+        "0");
 }
 
 }  // namespace lockstep::test
