@@ -47,9 +47,11 @@ std::vector<std::string> who_has_open(const std::string& path) {
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), pid);
     if (error != std::errc{} || end != digits.data() + digits.size() || pid == ::getpid()) continue;
     struct stat about {};
-    if (!has_open(process, wanted) || ::stat(process.path().c_str(), &about) != 0) continue;
-    found.emplace_back(pid,
-                       fmt::format("uid {}, pid {} ({})", about.st_uid, pid, name_of(process)));
+    const std::string name = name_of(process);
+    if (name == "lockstep" || !has_open(process, wanted) ||
+        ::stat(process.path().c_str(), &about) != 0)
+      continue;
+    found.emplace_back(pid, fmt::format("uid {}, pid {} ({})", about.st_uid, pid, name));
   }
   std::sort(found.begin(), found.end());
   std::vector<std::string> who;

@@ -6,7 +6,7 @@
 
 namespace lockstep::ops {
 
-/// "uid 1001, pid 4410 (celery)", by pid; not ourselves. Empty if nobody has, or nobody is seen.
+/// "uid 1001, pid 4410 (celery)", by pid; no lockstep. Empty if nobody has, or nobody is seen.
 [[nodiscard]] std::vector<std::string> who_has_open(const std::string& path);
 
 }  // namespace lockstep::ops

@@ -54,7 +54,7 @@ bool SwitchWatch::turned(Direction flow) {
   next_look_ = now + kLookEvery;
   const Side side = switchover::read_sqlite_side(reading_);
   board_.writers(side);
-  if (side.role == Role::replica && now >= next_refusals_) look_at_refusals();
+  if (flow == Direction::reverse && now >= next_refusals_) look_at_refusals();
   if (!looks_unfinished(side)) {
     unfinished_since_.reset();
     return flow_of(side) != flow;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The main job in one minute: a live SQLite database under load is followed into a private, throw-away PostgreSQL, through a
-# kill -9 in the middle, and compared row by row at the end. Exit 0 only if both sides are equal and nothing was lost.
+# kill -9 in the middle; the writers move to PostgreSQL and back; and both sides are compared row by row. Exit 0 only if they are
+# equal and nothing was lost.
 #
 # `lockstep demo` runs this text (it is part of the binary); LOCKSTEP_BINARY names that binary. --quick: a small database.
 set -euo pipefail
@@ -125,6 +126,7 @@ say "6  what lockstep has proven by itself meanwhile, and all of it once more: r
 "$lockstep" verify "$source" "$target"
 
 say "7  somebody changes the last digits of one number on PostgreSQL: refused; goes past the guard: found, shown, repaired"
+postgres() { "$server/psql" -qX -h "$work/pg" -U lockstep -d postgres -v ON_ERROR_STOP=1 -c "$1"; }
 meddle() { # as somebody who knows nothing of lockstep, or with a statement before it
   "$server/psql" -qX -h "$work/pg" -U lockstep -d postgres -v ON_ERROR_STOP=1 "$@" \
     -c "UPDATE ohlcv_data SET high = high * (1 + 1e-15) WHERE id = (SELECT id FROM ohlcv_data ORDER BY id LIMIT 1 OFFSET 4242)"
@@ -137,7 +139,7 @@ head -n 1 "$work/refused"
 meddle -c "SET lockstep.guard = off"
 "$lockstep" verify "$source" "$target" --repair --yes
 
-say "8  the application stops; everything is applied; lockstep stops"
+say "8  the application stops; everything is applied"
 exec 7>&-
 wait "$writer_pid" || { cat "$work/writer.err" >&2; exit 1; }
 writer_pid=''
@@ -148,15 +150,30 @@ observed=0
 wait "$observer_pid" || observed=$?
 wait "$lag_pid" || observed=$?
 observer_pid='' lag_pid=''
+
+say "9  cutover: the writers move to PostgreSQL, SQLite is fenced"
+"$lockstep" cutover "$source" --confirm prices --when-ready | tee "$work/cutover.out" | grep -v '^ok '
+postgres "UPDATE ohlcv_data SET high = high + 1 WHERE id % 100 = 0; DELETE FROM ohlcv_data WHERE id % 1000 = 1"
+if sqlite3 "$source" "UPDATE ohlcv_data SET high = 0" 2>"$work/fenced"; then
+  echo "lockstep demo: the fence let it pass" >&2
+  exit 1
+fi
+head -n 1 "$work/fenced"
+"$lockstep" verify "$source" "$target"
+
+say "10  rollback: back to SQLite, which has what was written to PostgreSQL"
+"$lockstep" rollback "$source" --confirm prices --when-ready | tee "$work/rollback.out" | grep -v '^ok '
+sqlite3 "$source" "UPDATE ohlcv_data SET high = high - 1 WHERE id % 100 = 0"
+"$lockstep" wait "$source" --for caught-up --timeout 60s
 kill -INT "$run_pid"
 wait "$run_pid" || true
 run_pid=''
 
-say "9  both sides at rest, row by row"
+say "11  both sides at rest, row by row"
 equal=0
 "$lockstep" verify "$source" "$target" || equal=$?
 
-say "10  out again"
+say "12  out again"
 "$lockstep" remove "$source" "$target"
 leftover=$("$tools/lockstep-compare" "$source" "host=$work/pg dbname=postgres user=lockstep" >"$work/compare.out" && echo equal || echo DIFFERENT)
 
@@ -177,6 +194,8 @@ printf '  reader      %s looks at the target, %s of them at a state the source n
 printf '  application %s transactions acknowledged (%s/s), %s lost, %s errors, longest wait %s ms\n' \
   "$(member acknowledged "$writer")" "$(member transactions_per_second "$writer")" "$lost" \
   "$(member errors "$writer")" "$(member longest_wait_ms "$writer")"
+printf '  pauses      cutover %s ms, rollback %s ms\n' "$(sed -nE 's/.*paused ([0-9.]+) ms.*/\1/p' "$work/cutover.out")" \
+  "$(sed -nE 's/.*paused ([0-9.]+) ms.*/\1/p' "$work/rollback.out")"
 printf '  verify      %s; independent comparison: %s\n' "$( ((equal == 0)) && echo equal || echo DIFFERENT)" "$leftover"
 printf '  took        %s s\n' "$((($(now_ms) - started) / 1000))"
 ((equal == 0 && observed == 0)) && [[ $lost == 0 && $leftover == equal ]]

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "ops/attempt.hpp"
 #include "ops/follow.hpp"
 #include "ops/pipeline.hpp"
 #include "ops/prepare.hpp"
@@ -38,7 +39,8 @@ inline std::unique_ptr<Process> start_pruning_run(const std::string& file, const
   ops::RunRequest request;
   request.source = file;
   request.target = dsn;
-  ops::Prepared prepared = ops::prepare(request, screen);
+  ops::Attempt attempt;
+  ops::Prepared prepared = ops::prepare(request, attempt, screen);
   ops::Board board(ops::starting_status(file));
   ops::Ending ending;
   {
