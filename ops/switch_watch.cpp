@@ -44,16 +44,26 @@ Direction flow_of(const Side& sqlite) {
 }  // namespace
 
 SwitchWatch::SwitchWatch(switchover::SwitchPlace place, Board& board)
-    : place_(std::move(place)),
-      board_(board),
-      reading_(sqlite::Database::open(place_.path, sqlite::OpenMode::read_only)) {}
+    : place_(std::move(place)), board_(board) {}
 
 bool SwitchWatch::turned(Direction flow) {
-  const SteadyTime now = steady_now();
-  if (now < next_look_) return false;
-  next_look_ = now + kLookEvery;
-  const Side side = switchover::read_sqlite_side(reading_);
+  if (steady_now() < next_look_) return false;
+  next_look_ = steady_now() + kLookEvery;
+  try {
+    return look(flow);
+  } catch (const Error&) {
+    reading_.reset();
+    return false;
+  }
+}
+
+bool SwitchWatch::look(Direction flow) {
+  constexpr Milliseconds kNoPatience{0};  // the main thread has a screen to paint
+  if (!reading_)
+    reading_ = sqlite::Database::open(place_.path, sqlite::OpenMode::read_only, kNoPatience);
+  const Side side = switchover::read_sqlite_side(*reading_);
   board_.writers(side);
+  const SteadyTime now = steady_now();
   if (flow == Direction::reverse && now >= next_refusals_) look_at_refusals();
   if (!looks_unfinished(side)) {
     unfinished_since_.reset();
@@ -67,7 +77,7 @@ bool SwitchWatch::turned(Direction flow) {
 void SwitchWatch::look_at_refusals() {
   constexpr Milliseconds kEvery{1'000};
   next_refusals_ = steady_now() + kEvery;
-  const switchover::RefusedWrites refused = switchover::read_refused_writes(reading_);
+  const switchover::RefusedWrites refused = switchover::read_refused_writes(*reading_);
   if (refused.writes == std::exchange(refused_, refused.writes)) return;
   board_.refused_writes(refused.writes, refused.newest,
                         fmt::format("{}", fmt::join(who_has_open(place_.path), ", ")));

@@ -19,16 +19,18 @@ class SwitchWatch {
 
   /// Call often; it looks ten times a second, at SQLite alone. True: changes travel in another
   /// direction than `flow` now, and nothing is unfinished. If something has been unfinished for
-  /// more than a second and nobody leads it, it is finished here (blocks for up to a second).
+  /// more than a second and nobody leads it, it is finished here (blocks for up to a second). A
+  /// SQLite that cannot be read now is the workers' to tell.
   [[nodiscard]] bool turned(switchover::Direction flow);
 
  private:
+  [[nodiscard]] bool look(switchover::Direction flow);
   void finish();
   void look_at_refusals();
 
   switchover::SwitchPlace place_;
   Board& board_;
-  sqlite::Database reading_;
+  std::optional<sqlite::Database> reading_;
   SteadyTime next_look_{};
   std::optional<SteadyTime> unfinished_since_;
   std::int64_t refused_ = 0;

@@ -117,7 +117,8 @@ TEST_CASE("a hook whose COMMIT loses lockstep, or its answer, runs once or is na
     outcome = hooked.run_to_end("apply.commit_sent=" + action);
   }
   require_code(outcome, 0);
-  CHECK(runs >= 3);
+  // A commit whose answer is lost is looked up by the same start; who was killed has to be started.
+  CHECK(runs >= (action == "kill" ? 3 : 1));
   CHECK(hooked.log() == kOnce);
   require_equal(hooked.file(), hooked.dsn());
 }
