@@ -6,6 +6,7 @@
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "capture/install.hpp"
@@ -208,22 +209,24 @@ void finish_whatever_comes(Coordinator& coordinator, Milliseconds patience, Scre
   }
 }
 
+// Whatever stopped it: behind the fence nobody may write until the gainer's row has decided.
 Switched move(Coordinator& coordinator, const SwitchRequest& request, Screen& screen) {
-  const Milliseconds budget = request.limits.max_pause;
+  std::optional<Error> failed;
   try {
-    return coordinator.move_writers(request.direction, budget);
+    return coordinator.move_writers(request.direction, request.limits.max_pause);
   } catch (const Error& error) {
-    if (error.retry() != Retry::new_session) throw;
-    screen.note(fmt::format("waiting   {}: {}", error.code(), error.what()));
+    failed = error;
   }
-  finish_whatever_comes(coordinator, budget, screen);
+  finish_whatever_comes(coordinator, request.limits.max_pause, screen);
   const switchover::Sides now = coordinator.look();
   const switchover::Side& gained = gainer(now, request.direction);
   if (gained.role == switchover::Role::primary) return {request.direction, gained.attempt, 0};
+  if (failed->retry() != Retry::new_session) throw *failed;
   throw Error({.code = "LS-X621",
                .exit = ExitCode::unreachable,
                .what = fmt::format("the {} was taken back", to_string(request.direction)),
-               .why = "the connection to PostgreSQL was lost in the middle of it",
+               .why = fmt::format("the connection to PostgreSQL was lost in the middle of it: {}",
+                                  failed->what()),
                .data = "nothing is lost: the application writes where it did before",
                .todo = "try again"});
 }
