@@ -37,7 +37,9 @@ class Shop {
     require_caught_up(*run_, file_);
   }
 
-  void follow() { run_ = start_lockstep({"run", file_, dsn_, "--quiet"}); }
+  void follow(ProcessOptions options = {}) {
+    run_ = start_lockstep({"run", file_, dsn_, "--quiet"}, std::move(options));
+  }
   Process& run() { return *run_; }
   void stop_following() {
     run_->signal(SIGTERM);
