@@ -217,6 +217,10 @@ Switched move(Coordinator& coordinator, const SwitchRequest& request, Screen& sc
   } catch (const Error& error) {
     failed = error;
   }
+  // Before the fence the rest may wait for whoever comes next: the application is served.
+  if (failed->retry() != Retry::new_session &&
+      loser(coordinator.look(), request.direction).role == switchover::Role::primary)
+    throw *failed;
   finish_whatever_comes(coordinator, request.limits.max_pause, screen);
   const switchover::Sides now = coordinator.look();
   const switchover::Side& gained = gainer(now, request.direction);
