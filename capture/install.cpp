@@ -131,6 +131,17 @@ std::optional<Installed> read_installed(Database& database) {
   return installed;
 }
 
+Installed require_installed(Database& database) {
+  auto installed = read_installed(database);
+  if (installed) return std::move(*installed);
+  throw Error({.code = "LS-R712",
+               .exit = ExitCode::precondition,
+               .what = fmt::format("there is no migration of {}", database.path()),
+               .why = "it has no lockstep tables",
+               .data = "nothing was changed",
+               .todo = "lockstep run SOURCE TARGET starts one"});
+}
+
 void install(Database& database, const Installed& what) {
   // The change table's first rows must not be taken back by a power loss once the target knows of
   // them.

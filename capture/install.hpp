@@ -48,6 +48,9 @@ struct Installed {
 /// wrote them.
 [[nodiscard]] std::optional<Installed> read_installed(sqlite::Database& database);
 
+/// The same; LS-R712 if there are none.
+[[nodiscard]] Installed require_installed(sqlite::Database& database);
+
 /// One IMMEDIATE transaction: all or nothing, synchronous=EXTRA. Asserts that every look-up and
 /// probe is a SEARCH (LS-S327 names the table if not). Call only if read_installed() found nothing.
 /// `database` is read_write.

@@ -36,16 +36,9 @@ std::string clock_text() {
 switchover::SwitchPlace place_of(const SwitchRequest& request) {
   const std::string path = source_path(request.source);
   sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_only);
-  const auto installed = capture::read_installed(database);
-  if (!installed)
-    throw Error({.code = "LS-R712",
-                 .exit = ExitCode::precondition,
-                 .what = fmt::format("there is no migration of {}", path),
-                 .why = "it has no lockstep tables",
-                 .data = "nothing was changed",
-                 .todo = "lockstep run SOURCE TARGET starts one"});
-  const std::string target = request.target.empty() ? installed->target : request.target;
-  return {path, postgres::parse_dsn(target), installed->migration, installed->target_schema};
+  const capture::Installed installed = capture::require_installed(database);
+  const std::string target = request.target.empty() ? installed.target : request.target;
+  return {path, postgres::parse_dsn(target), installed.migration, installed.target_schema};
 }
 
 const char* goes_to(Direction direction) {
@@ -175,9 +168,11 @@ void ask_hooks(const SwitchRequest& request, const switchover::SwitchPlace& plac
 void tell_the_world(Coordinator& coordinator, const SwitchRequest& request,
                     const Switched& switched, Screen& screen) {
   const switchover::SwitchPlace& place = coordinator.place();
-  const char* side = switched.direction == Direction::forward ? "postgres" : "sqlite";
   try {
-    write_route(place.path, {place.migration, side, side, switched.attempt});
+    keep_route(place.path, place.migration,
+               switched.direction == Direction::forward ? switchover::Engine::postgres
+                                                        : switchover::Engine::sqlite,
+               switched.attempt);
     coordinator.postgres().query("SELECT pg_notify('lockstep_route', $1)",
                                  {route_json(read_route(place.path))});
   } catch (const Error& error) {
@@ -185,7 +180,7 @@ void tell_the_world(Coordinator& coordinator, const SwitchRequest& request,
   }
   if (request.hooks.empty()) return;
   auto variables = variables_for(request, place);
-  variables["LOCKSTEP_PAUSE_MS"] = fmt::format("{:.0f}", switched.pause_ms);
+  if (switched.pause_ms) variables["LOCKSTEP_PAUSE_MS"] = fmt::format("{:.0f}", *switched.pause_ms);
   const std::string folder =
       request.hooks +
       (switched.direction == Direction::forward ? "/post-switch.d" : "/post-rollback.d");
@@ -203,7 +198,8 @@ void finish_whatever_comes(Coordinator& coordinator, Milliseconds patience, Scre
       return;
     } catch (const Error& error) {
       if (error.retry() == Retry::never) throw;
-      screen.note(fmt::format("waiting   {}: {}", error.code(), error.what()));
+      screen.note(fmt::format("waiting   {}: {} (Ctrl-C leaves the rest to lockstep run)",
+                              error.code(), error.what()));
     }
     ::usleep(static_cast<useconds_t>(backoff.next().count() * 1'000));
   }
@@ -224,7 +220,7 @@ Switched move(Coordinator& coordinator, const SwitchRequest& request, Screen& sc
   finish_whatever_comes(coordinator, request.limits.max_pause, screen);
   const switchover::Sides now = coordinator.look();
   const switchover::Side& gained = gainer(now, request.direction);
-  if (gained.role == switchover::Role::primary) return {request.direction, gained.attempt, 0};
+  if (gained.role == switchover::Role::primary) return {request.direction, gained.attempt, {}};
   if (failed->retry() != Retry::new_session) throw *failed;
   throw Error({.code = "LS-X621",
                .exit = ExitCode::unreachable,
@@ -235,6 +231,31 @@ Switched move(Coordinator& coordinator, const SwitchRequest& request, Screen& sc
                .todo = "try again"});
 }
 
+void print_switched(Screen& screen, Direction direction, std::int64_t attempt,
+                    const std::optional<double>& pause_ms) {
+  screen.json(json{{"type", "switched"},
+                   {"direction", to_string(direction)},
+                   {"switch", attempt},
+                   {"pause_ms", pause_ms ? json(*pause_ms) : json()},
+                   {"writers", direction == Direction::forward ? "postgres" : "sqlite"}}
+                  .dump());
+}
+
+// Whoever leads one ends it by itself; only what nobody leads, or takes too long, is finished here.
+void finish_earlier(Coordinator& coordinator, const SwitchRequest& request, Screen& screen) {
+  constexpr Milliseconds kBeside{1'000};
+  const Deadline deadline(request.limits.max_pause + kBeside);
+  bool told = false;
+  while (unfinished(coordinator.look()).step != switchover::Step::none) {
+    if (!std::exchange(told, true)) screen.note("an earlier switch is not finished: that first");
+    if (!coordinator.take_the_lead() && !deadline.passed()) {
+      static_cast<void>(coordinator.postgres().wait_for_notification(Milliseconds{20}));
+      continue;
+    }
+    finish_whatever_comes(coordinator, request.limits.max_pause, screen);
+  }
+}
+
 }  // namespace
 
 ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& signals) {
@@ -242,21 +263,13 @@ ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& s
     screen.result(fmt::format("{}  {:<10} {}", clock_text(), step, what));
     screen.json(json{{"type", "step"}, {"step", step}, {"what", what}}.dump());
   });
-  if (unfinished(coordinator.look()).step != switchover::Step::none && !request.dry_run) {
-    screen.note("an earlier switch was left unfinished: it is finished first");
-    finish_whatever_comes(coordinator, request.limits.max_pause, screen);
-  }
+  if (!request.dry_run) finish_earlier(coordinator, request, screen);
   const switchover::Sides before = coordinator.look();
   const bool done_already = gainer(before, request.direction).role == switchover::Role::primary;
   if (done_already) {
     screen.result(fmt::format("the application writes to {} already: nothing to do",
                               goes_to(request.direction)));
-    screen.json(json{{"type", "switched"},
-                     {"direction", to_string(request.direction)},
-                     {"switch", gainer(before, request.direction).attempt},
-                     {"pause_ms", nullptr},
-                     {"writers", request.direction == Direction::forward ? "postgres" : "sqlite"}}
-                    .dump());
+    print_switched(screen, request.direction, gainer(before, request.direction).attempt, {});
     return ExitCode::done;
   }
   if (request.when_ready && !wait_for_gates(coordinator, request, screen, signals))
@@ -278,19 +291,15 @@ ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& s
                     table));
   const Switched switched = move(coordinator, request, screen);
   tell_the_world(coordinator, request, switched, screen);
-  screen.result(
-      fmt::format("{} done. Writes paused {:.1f} ms (budget {}). The application writes to "
-                  "{} now.",
-                  to_string(switched.direction), switched.pause_ms,
-                  request.limits.max_pause.count(), goes_to(switched.direction)));
+  screen.result(fmt::format(
+      "{} done. {} (budget {} ms). The application writes to {} now.",
+      to_string(switched.direction),
+      switched.pause_ms ? fmt::format("Writes paused {:.1f} ms", *switched.pause_ms)
+                        : "How long writes paused was not measured: it was finished after an error",
+      request.limits.max_pause.count(), goes_to(switched.direction)));
   screen.result(fmt::format("back      lockstep {} {}", to_string(opposite(switched.direction)),
                             shell_word(coordinator.place().path)));
-  screen.json(json{{"type", "switched"},
-                   {"direction", to_string(switched.direction)},
-                   {"switch", switched.attempt},
-                   {"pause_ms", switched.pause_ms},
-                   {"writers", switched.direction == Direction::forward ? "postgres" : "sqlite"}}
-                  .dump());
+  print_switched(screen, switched.direction, switched.attempt, switched.pause_ms);
   return ExitCode::done;
 }
 

@@ -330,14 +330,7 @@ ExitCode verify_reverse(sqlite::Database& source, postgres::Connection& target,
 ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
   const std::string path = source_path(request.source);
   sqlite::Database source = sqlite::Database::open(path, sqlite::OpenMode::read_only);
-  const auto installed = capture::read_installed(source);
-  if (!installed)
-    throw Error({.code = "LS-R712",
-                 .exit = ExitCode::precondition,
-                 .what = fmt::format("there is no migration of {}", path),
-                 .why = "it has no lockstep tables",
-                 .data = "nothing was compared",
-                 .todo = "lockstep run SOURCE TARGET starts one"});
+  const capture::Installed installed = capture::require_installed(source);
   postgres::Connection target =
       postgres::Connection::open(postgres::parse_dsn(request.target), "verify");
   if (switchover::read_sqlite_side(source).role == switchover::Role::replica) {
@@ -349,23 +342,23 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
                           "followed",
                    .data = "nothing was compared",
                    .todo = "leave the flag out"});
-    return verify_reverse(source, target, *installed, request, screen);
+    return verify_reverse(source, target, installed, request, screen);
   }
-  const auto since = since_position(source, installed->era, request.since);
+  const auto since = since_position(source, installed.era, request.since);
   if (observe(path).running) {
     if (request.continuous)
-      return verify_for_ever(path, installed->migration, target, request, screen);
+      return verify_for_ever(path, installed.migration, target, request, screen);
     // What has been written by now is to be among it.
     if (since &&
-        !is_applied(target, installed->migration, capture::newest_position(source, installed->era)))
+        !is_applied(target, installed.migration, capture::newest_position(source, installed.era)))
       throw_nobody_follows();
-    return verify_running(path, installed->migration, target, request, since, screen);
+    return verify_running(path, installed.migration, target, request, since, screen);
   }
   if (request.repair) throw_repair_needs_a_follower();
   if (request.continuous) throw_needs_a_follower("--continuous");
   if (request.sample > 0) throw_needs_a_follower("--sample");
   if (since) throw_needs_a_follower("--since");
-  return verify_at_rest(source, target, *installed, request, screen);
+  return verify_at_rest(source, target, installed, request, screen);
 }
 
 }  // namespace lockstep::ops

@@ -75,4 +75,10 @@ void write_route(const std::string& path, const Route& route) {
   throw_unwritable(file);
 }
 
+void keep_route(const std::string& path, const std::string& migration, switchover::Engine writers,
+                std::int64_t attempt) {
+  const std::string side(to_string(writers));
+  if (read_route(path).writers != side) write_route(path, {migration, side, side, attempt});
+}
+
 }  // namespace lockstep::ops

@@ -10,7 +10,7 @@ namespace lockstep::ops {
 
 struct Route {
   std::string migration;
-  std::string writers = "sqlite";  ///< sqlite, postgres; nowhere while a switch is under way
+  std::string writers = "sqlite";  ///< sqlite or postgres
   std::string readers = "sqlite";
   std::int64_t attempt = 0;  ///< grows with each switch
 };
@@ -21,6 +21,9 @@ struct Route {
 [[nodiscard]] Route read_route(const std::string& path);
 /// The whole file or none of it, mode 0644: applications read it.
 void write_route(const std::string& path, const Route& route);
+/// Tells the file where the writers are, and readers with them, if it says otherwise.
+void keep_route(const std::string& path, const std::string& migration, switchover::Engine writers,
+                std::int64_t attempt);
 [[nodiscard]] std::string route_json(const Route& route);
 
 }  // namespace lockstep::ops

@@ -7,6 +7,7 @@
 
 #include "capture/install.hpp"
 #include "ops/open_files.hpp"
+#include "ops/route.hpp"
 #include "switchover/sqlite_side.hpp"
 
 namespace lockstep::ops {
@@ -53,6 +54,7 @@ bool SwitchWatch::turned(Direction flow) {
     return look(flow);
   } catch (const Error&) {
     reading_.reset();
+    data_version_ = -1;  // it counts from anew with each connection
     return false;
   }
 }
@@ -61,13 +63,16 @@ bool SwitchWatch::look(Direction flow) {
   constexpr Milliseconds kNoPatience{0};  // the main thread has a screen to paint
   if (!reading_)
     reading_ = sqlite::Database::open(place_.path, sqlite::OpenMode::read_only, kNoPatience);
-  const Side side = switchover::read_sqlite_side(*reading_);
-  board_.writers(side);
+  if (const std::int64_t version = reading_->pragma_int("data_version"); version != data_version_) {
+    side_ = switchover::read_sqlite_side(*reading_);
+    data_version_ = version;
+    board_.writers(side_);
+  }
   const SteadyTime now = steady_now();
   if (flow == Direction::reverse && now >= next_refusals_) look_at_refusals();
-  if (!looks_unfinished(side)) {
+  if (!looks_unfinished(side_)) {
     unfinished_since_.reset();
-    return flow_of(side) != flow;
+    return flow_of(side_) != flow;
   }
   if (!unfinished_since_) unfinished_since_ = now;
   if (now - *unfinished_since_ > kGrace) finish();
@@ -120,7 +125,10 @@ Direction settle(const switchover::SwitchPlace& place,
     }
     coordinator.finish(Milliseconds{0});
   }
-  return flow(coordinator.look());
+  const switchover::Sides sides = coordinator.look();
+  if (const auto side = writers(sides))
+    keep_route(place.path, place.migration, *side, next_attempt(sides) - 1);
+  return flow(sides);
 }
 
 }  // namespace lockstep::ops

@@ -17,10 +17,10 @@ class SwitchWatch {
  public:
   SwitchWatch(switchover::SwitchPlace place, Board& board);
 
-  /// Call often; it looks ten times a second, at SQLite alone. True: changes travel in another
-  /// direction than `flow` now, and nothing is unfinished. If something has been unfinished for
-  /// more than a second and nobody leads it, it is finished here (blocks for up to a second). A
-  /// SQLite that cannot be read now is the workers' to tell.
+  /// Call often; it looks ten times a second, at SQLite alone, and reads only if somebody wrote.
+  /// True: changes travel in another direction than `flow` now, and nothing is unfinished. If
+  /// something has been unfinished for more than a second and nobody leads it, it is finished here
+  /// (blocks for up to a second). A SQLite that cannot be read now is the workers' to tell.
   [[nodiscard]] bool turned(switchover::Direction flow);
 
  private:
@@ -33,12 +33,14 @@ class SwitchWatch {
   std::optional<sqlite::Database> reading_;
   SteadyTime next_look_{};
   std::optional<SteadyTime> unfinished_since_;
+  std::int64_t data_version_ = -1;  ///< of SQLite, when side_ was read
+  switchover::Side side_;
   std::int64_t refused_ = 0;
   SteadyTime next_refusals_{};
 };
 
 /// Before a run begins anything: finishes what is unfinished, and says in which direction changes
-/// travel. Touches PostgreSQL only if there ever was a cutover.
+/// travel; the route file is told. Touches PostgreSQL only if there ever was a cutover.
 [[nodiscard]] switchover::Direction settle(const switchover::SwitchPlace& place,
                                            const std::function<void(const std::string&)>& tell);
 

@@ -17,19 +17,6 @@ namespace lockstep::switchover {
 
 namespace {
 
-using apply::LedgerTable;
-
-capture::Installed installed_in(sqlite::Database& database) {
-  auto installed = capture::read_installed(database);
-  if (installed) return std::move(*installed);
-  throw Error({.code = "LS-R712",
-               .exit = ExitCode::precondition,
-               .what = fmt::format("there is no migration of {}", database.path()),
-               .why = "it has no lockstep tables",
-               .data = "nothing was changed",
-               .todo = "lockstep run SOURCE TARGET starts one"});
-}
-
 [[noreturn]] void throw_superseded(Direction direction, std::int64_t attempt) {
   throw Error(
       {.code = "LS-X607",
@@ -91,7 +78,7 @@ class Coordinator::Pause {
 Coordinator::Coordinator(SwitchPlace place, TellStep tell)
     : place_(std::move(place)), tell_(std::move(tell)) {
   sqlite_ = sqlite::Database::open(place_.path, sqlite::OpenMode::read_write);
-  static_cast<void>(installed_in(*sqlite_));
+  static_cast<void>(capture::require_installed(*sqlite_));
   connect();
 }
 
@@ -163,7 +150,7 @@ Switched Coordinator::move_writers(Direction direction, Milliseconds max_pause) 
 }
 
 void Coordinator::cut_over(std::int64_t attempt, Pause& pause) {
-  const Era era = installed_in(*sqlite_).era;
+  const Era era = capture::require_installed(*sqlite_).era;
   const auto asked = steady_now();
   WriteLock lock(*sqlite_, pause.max());
   pause.begin();
@@ -271,15 +258,24 @@ void Coordinator::finish(Milliseconds patience) {
 // The loser is fenced: what it holds now is the last there will be.
 bool Coordinator::try_commit(const Unfinished& what, Milliseconds patience) {
   if (what.direction == Direction::forward) {
-    const Position barrier = capture::newest_position(*sqlite_, installed_in(*sqlite_).era);
+    const Position barrier =
+        capture::newest_position(*sqlite_, capture::require_installed(*sqlite_).era);
     return wait_until_applied(*postgres_, place_.migration, barrier, patience) &&
            commit_postgres(*postgres_, place_.migration, what.attempt, barrier).has_value();
   }
   // The position that was compared with PostgreSQL's, not the one that SQLite has by now: a feed
   // with a view of a server that was lost may have moved it (tests/model/cutover.pml,
   // M_REV_NO_POS).
-  const ReversePosition position = feed().round().position;
-  return commit_sqlite(*sqlite_, what.attempt, position, least_sequences(*postgres_, numbered_))
+  ReversePosition position;
+  try {
+    position = feed().round().position;
+  } catch (const Error& error) {
+    if (error.retry() == Retry::new_session) throw;
+    return false;  // PostgreSQL opens again: better than nobody
+  }
+  return commit_sqlite(
+             *sqlite_, what.attempt, position,
+             least_sequences(*postgres_, numbered_tables(*postgres_, place_.schema, plans_)))
       .has_value();
 }
 
@@ -291,7 +287,8 @@ void Coordinator::hand_over(const Unfinished& what) {
     LOCKSTEP_FAILPOINT("cut.handed_over");
     return;
   }
-  hand_over_postgres(*postgres_, place_.migration, what.attempt, installed_in(*sqlite_).era);
+  hand_over_postgres(*postgres_, place_.migration, what.attempt,
+                     capture::require_installed(*sqlite_).era);
   LOCKSTEP_FAILPOINT("rb.handed_over");
 }
 

@@ -34,8 +34,9 @@ using TellStep = std::function<void(std::string_view step, const std::string& wh
 struct Switched {
   Direction direction = Direction::forward;
   std::int64_t attempt = 0;
-  /// From the moment that no writer could go on until the gainer was open.
-  double pause_ms = 0;
+  /// From the moment that no writer could go on until the gainer was open; nothing: not measured,
+  /// for it was finished after an error.
+  std::optional<double> pause_ms;
 };
 
 /// One thread. Holds a connection to each side.

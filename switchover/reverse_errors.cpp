@@ -61,7 +61,8 @@ Error columns_changed(const std::vector<std::string>& changes) {
                 .why = fmt::format("{}", fmt::join(changes, "; ")),
                 .data = kNothingWritten,
                 .todo = "undo the change of the schema on PostgreSQL, and lockstep goes on by "
-                        "itself; or give the rollback up with lockstep complete"});
+                        "itself; or give the rollback up with lockstep complete",
+                .retry = Retry::same_session});
 }
 
 Error others_are_quicker(int attempts) {

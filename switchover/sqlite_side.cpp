@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 #include "capture/install.hpp"
 #include "link/sqlite/statement.hpp"
 #include "model/failpoint.hpp"
@@ -29,6 +31,8 @@ void be_durable(Database& database) {
 
 // One compare-and-set as a transaction; true if it changed the row.
 bool change(Database& database, const std::string& assignments, const std::string& condition) {
+  constexpr Milliseconds kPatience{5'000};  // the budget was for the lock alone
+  database.set_busy_patience(kPatience);
   be_durable(database);
   Transaction transaction(database, Transaction::Mode::immediate);
   database.exec(
@@ -59,18 +63,26 @@ Fenceable fenceable(Database& database) {
   return found;
 }
 
-bool put_triggers(Database& database, const std::string& table, const std::string& migration) {
+// True if something was missing. sqlite_master has no index, and this runs while writers wait: it
+// is read once for all tables.
+bool put_triggers(Database& database, const std::vector<std::string>& tables,
+                  const std::string& migration) {
+  std::map<std::string, std::string> there;
+  {
+    Statement rows(database,
+                   "SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger' AND name LIKE "
+                   "'\\_lockstep\\_fence\\_%' ESCAPE '\\'");
+    while (rows.step()) there[rows.text(0)] = rows.text(1);
+  }
   bool changed = false;
-  for (const FenceTrigger& trigger : sqlite_fence_triggers(table, migration)) {
-    Statement there(database,
-                    "SELECT sql FROM main.sqlite_master WHERE type = 'trigger' AND name = ?");
-    there.bind(1, std::string_view(trigger.name));
-    const bool exists = there.step();
-    if (exists && there.text(0) == trigger.sql) continue;
-    there.reset();
-    if (exists) database.exec("DROP TRIGGER " + sqlite::quoted(trigger.name));
-    database.exec(trigger.sql);
-    changed = true;
+  for (const std::string& table : tables) {
+    for (const FenceTrigger& trigger : sqlite_fence_triggers(table, migration)) {
+      const auto found = there.find(trigger.name);
+      if (found != there.end() && found->second == trigger.sql) continue;
+      if (found != there.end()) database.exec("DROP TRIGGER " + sqlite::quoted(trigger.name));
+      database.exec(trigger.sql);
+      changed = true;
+    }
   }
   return changed;
 }
@@ -124,8 +136,7 @@ std::vector<std::string> install_fence(Database& database, const std::string& mi
   if (changed)
     for (const std::string& sql : sqlite_switch_sql()) database.exec(sql);
   const Fenceable found = fenceable(database);
-  for (const std::string& table : found.tables)
-    if (put_triggers(database, table, migration)) changed = true;
+  if (put_triggers(database, found.tables, migration)) changed = true;
   if (changed) transaction.commit();
   LOCKSTEP_FAILPOINT("cut.fence_installed");
   return found.virtual_tables;
@@ -145,8 +156,7 @@ WriteLock::WriteLock(Database& database, Milliseconds patience)
 
 bool WriteLock::fence(std::int64_t attempt, const std::string& migration, Milliseconds patience) {
   // A table that was rebuilt, or made, since step 0.
-  for (const std::string& table : fenceable(database_).tables)
-    put_triggers(database_, table, migration);
+  put_triggers(database_, fenceable(database_).tables, migration);
   database_.exec(
       fmt::format("UPDATE {0} SET fence = {1}, role = 'fenced' WHERE one = 1 AND role <> 'replica' "
                   "AND (fence < {1} OR (fence = {1} AND role = 'fenced'))",
@@ -156,7 +166,8 @@ bool WriteLock::fence(std::int64_t attempt, const std::string& migration, Millis
   try {
     transaction_.commit();
   } catch (const Error& error) {
-    throw_locked(error, patience);
+    if (error.code() == "LS-S309") throw_locked(error, patience);
+    throw;
   }
   return true;
 }

@@ -360,7 +360,8 @@ void SqliteWriter::refuse(std::string_view column, std::string_view reason) cons
                "and the record that it changed; SQLite stays at the state before",
        .todo =
            "change the row on PostgreSQL to what SQLite can hold, or SQLite's schema so that it "
-           "can; lockstep then goes on by itself"});
+           "can; lockstep then goes on by itself",
+       .retry = Retry::same_session});
 }
 
 }  // namespace lockstep::switchover

@@ -9,24 +9,12 @@
 #include <utility>
 #include <vector>
 
+#include "switchover/fence_sql.hpp"
 #include "switchover/reverse_feed.hpp"
 #include "switchover/reverse_log.hpp"
 #include "tests/support/followed_target.hpp"
 
 namespace lockstep::test {
-
-inline constexpr char kSwitchTable[] =
-    "CREATE TABLE IF NOT EXISTS _lockstep_switch (one INTEGER PRIMARY KEY CHECK (one = 1), role "
-    "TEXT NOT NULL, fence INTEGER NOT NULL, attempt INTEGER NOT NULL, decision TEXT NOT NULL, "
-    "reverse_era TEXT, reverse_number INTEGER, reverse_identity INTEGER, reverse_snapshot TEXT, "
-    "reverse_target TEXT)";
-inline constexpr char kLedgerColumns[] =
-    "ALTER TABLE lockstep.ledger DROP CONSTRAINT IF EXISTS ledger_role_check; "
-    "ALTER TABLE lockstep.ledger ADD COLUMN IF NOT EXISTS attempt bigint NOT NULL DEFAULT 0, ADD "
-    "COLUMN IF NOT EXISTS decision text NOT NULL DEFAULT 'none', ADD COLUMN IF NOT EXISTS fence "
-    "bigint NOT NULL DEFAULT 0, ADD COLUMN IF NOT EXISTS reverse_era uuid, ADD COLUMN IF NOT "
-    "EXISTS "
-    "reverse_number bigint, ADD COLUMN IF NOT EXISTS reverse_identity bigint";
 
 class ReversedPair {
  public:
@@ -47,12 +35,11 @@ class ReversedPair {
 
   /// As the coordinator does it, in two transactions.
   void hand_over(const std::string& era, std::int64_t identity) {
-    sql(kLedgerColumns);
     sql(
         fmt::format("UPDATE lockstep.ledger SET role = 'primary', reverse_era = '{}', "
                     "reverse_number = 0, reverse_identity = {}",
                     era, identity));
-    source_.app().exec(kSwitchTable);
+    for (const std::string& text : switchover::sqlite_switch_sql()) source_.app().exec(text);
     source_.app().exec(fmt::format(
         "INSERT OR REPLACE INTO _lockstep_switch VALUES (1, 'replica', 1, 1, 'none', '{}', 0, {}, "
         "NULL, NULL)",

@@ -100,6 +100,13 @@ class Shop {
     return roles == std::set<std::string>{"primary", "replica"};
   }
 
+  /// Where its file says that the writers are; no file before the first switch.
+  [[nodiscard]] std::string route() const {
+    const std::string file = file_ + "-lockstep-route";
+    if (!std::filesystem::exists(file)) return "sqlite";
+    return nlohmann::json::parse(contents(file)).at("writers");
+  }
+
   /// Everything acknowledged is on the open side, once; nothing else but what was in doubt.
   void judge(const MovingWriter::Seen& seen) {
     std::multiset<std::string> there;

@@ -125,6 +125,7 @@ TEST_CASE("whatever dies in the middle of a switch, one side is open afterwards 
     INFO(shop.sqlite_role() << " " << shop.postgres_role() << " " << shop.run().error_output());
     REQUIRE(settled);
     const bool postgres = shop.postgres_role() == "primary";
+    const std::string side = postgres ? "postgres" : "sqlite";
     // Behind the gainer's COMMIT there is no way back, before it nothing has happened.
     if (point.ends_with("committed") || point.ends_with("handed_over"))
       CHECK(postgres == (direction == "cutover"));
@@ -133,10 +134,36 @@ TEST_CASE("whatever dies in the middle of a switch, one side is open afterwards 
     const std::size_t before = writer.acknowledged();
     REQUIRE(wait_until([&] { return writer.acknowledged() > before + 5; }, 30s, 5ms));
     CHECK(writer.on_postgres() == postgres);
+    CHECK(wait_until([&] { return shop.route() == side; }, 10s, 20ms));
     REQUIRE(shop.run().running());
   }
   const MovingWriter::Seen seen = writer.stop();
   shop.judge(seen);
+  shop.equal();
+}
+
+TEST_CASE("a number that PostgreSQL gave away is not given again after the rollback", "[system]") {
+  Shop shop("numbers");
+  for (const bool killed : {false, true}) {
+    INFO((killed ? "killed" : "not killed"));
+    shop.moved("cutover");
+    REQUIRE(wait_until([&] { return shop.settled(); }, 30s, 20ms));
+    const std::string id =
+        postgres_value(shop.dsn(), "INSERT INTO orders(token, n) VALUES ('gone', 1) RETURNING id");
+    static_cast<void>(query(shop.dsn(), "DELETE FROM orders WHERE id = " + id));
+    if (killed)
+      REQUIRE(shop.move("rollback", {"--when-ready"},
+                        {.environment = {"LOCKSTEP_FAILPOINTS=rb.fenced=kill"}})
+                  .status == ExitStatus{.signal = SIGKILL});
+    else
+      shop.moved("rollback");
+    REQUIRE(wait_until([&] { return shop.settled(); }, 30s, 20ms));
+    REQUIRE(shop.sqlite_role() == "primary");
+    const std::string next = sqlite(shop.file(), "INSERT INTO orders(token, n) VALUES ('next" + id +
+                                                     "', 1) RETURNING id")
+                                 .at(0);
+    CHECK(std::stoll(next) > std::stoll(id));
+  }
   shop.equal();
 }
 
