@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <bit>
-#include <cstring>
 
+#include "model/big_endian.hpp"
 #include "model/error.hpp"
 
 namespace lockstep {
@@ -41,29 +41,19 @@ void put_u8(std::string& out, std::uint8_t value) {
 }
 
 void put_u32(std::string& out, std::uint32_t value) {
-  const std::uint32_t big = __builtin_bswap32(value);
-  char bytes[sizeof big];
-  std::memcpy(bytes, &big, sizeof big);
-  out.append(bytes, sizeof big);
+  append_big_endian(out, value);
 }
 
 void put_u64(std::string& out, std::uint64_t value) {
-  const std::uint64_t big = __builtin_bswap64(value);
-  char bytes[sizeof big];
-  std::memcpy(bytes, &big, sizeof big);
-  out.append(bytes, sizeof big);
+  append_big_endian(out, value);
 }
 
 std::uint32_t get_u32(const char* bytes) {
-  std::uint32_t big = 0;
-  std::memcpy(&big, bytes, sizeof big);
-  return __builtin_bswap32(big);
+  return load_big_endian<std::uint32_t>(bytes);
 }
 
 std::uint64_t get_u64(const char* bytes) {
-  std::uint64_t big = 0;
-  std::memcpy(&big, bytes, sizeof big);
-  return __builtin_bswap64(big);
+  return load_big_endian<std::uint64_t>(bytes);
 }
 
 void EntryWriter::begin(std::uint32_t table, bool present) {
@@ -97,8 +87,7 @@ void EntryWriter::put(const ValueView& value) {
 void EntryWriter::end() {
   const std::size_t length = out_.size() - start_ - kEntryPrefixBytes;
   if (length > kEntryBytesMax) throw_too_large(length, "row", kEntryBytesMax);
-  const std::uint32_t big = __builtin_bswap32(static_cast<std::uint32_t>(length));
-  std::memcpy(out_.data() + start_, &big, sizeof big);
+  store_big_endian(out_.data() + start_, static_cast<std::uint32_t>(length));
 }
 
 void EntryWriter::abandon() {

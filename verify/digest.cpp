@@ -8,6 +8,7 @@
 #include <limits>
 #include <unordered_map>
 
+#include "model/big_endian.hpp"
 #include "model/error.hpp"
 #include "verify/values.hpp"
 
@@ -89,9 +90,7 @@ class KeyReader {
     return taken;
   }
   std::uint64_t fixed() {
-    std::uint64_t number = 0;
-    for (const char byte : take(8)) number = number << 8U | static_cast<unsigned char>(byte);
-    return number;
+    return load_big_endian<std::uint64_t>(take(sizeof(std::uint64_t)).data());
   }
 
   std::string_view rest_;

@@ -12,6 +12,7 @@
 
 #include "link/postgres/names.hpp"
 #include "link/postgres/numeric.hpp"
+#include "model/big_endian.hpp"
 #include "model/spelling.hpp"
 #include "verify/json_meaning.hpp"
 
@@ -76,13 +77,7 @@ bool there_is(const TablePlan& plan, std::size_t column, TargetKind kind) {
 template <typename Number>
 std::optional<Number> big_endian(std::string_view bytes) {
   if (bytes.size() != sizeof(Number)) return std::nullopt;
-  std::uint64_t number = 0;
-  for (const char byte : bytes) number = number << 8U | static_cast<unsigned char>(byte);
-  return static_cast<Number>(number);
-}
-
-void append_big_endian(std::string& out, std::uint64_t number) {
-  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(number >> shift);
+  return load_big_endian<Number>(bytes.data());
 }
 
 /// Of a number of days since 2000-01-01; years beyond four digits and infinity equal no text.
@@ -253,22 +248,27 @@ std::string shown_column(const TablePlan& plan, std::size_t column) {
 }
 
 void append_canonical(std::string& out, const ValueView& value) {
-  out += static_cast<char>(value.kind);
+  std::uint64_t number = 0;
   switch (value.kind) {
     case ValueClass::null:
+      out += static_cast<char>(value.kind);
       return;
     case ValueClass::integer:
-      append_big_endian(out, static_cast<std::uint64_t>(value.integer));
-      return;
+      number = static_cast<std::uint64_t>(value.integer);
+      break;
     case ValueClass::real:
-      append_big_endian(out, std::bit_cast<std::uint64_t>(value.real));
-      return;
+      number = std::bit_cast<std::uint64_t>(value.real);
+      break;
     case ValueClass::text:
     case ValueClass::blob:
-      append_big_endian(out, value.bytes.size());
-      out += value.bytes;
-      return;
+      number = value.bytes.size();
+      break;
   }
+  std::array<char, 1 + sizeof number> head;  // at once: each value of each row comes by
+  head[0] = static_cast<char>(value.kind);
+  store_big_endian(head.data() + 1, number);
+  out.append(head.data(), head.size());
+  if (value.kind == ValueClass::text || value.kind == ValueClass::blob) out.append(value.bytes);
 }
 
 std::uint64_t row_hash(const std::vector<Value>& row, std::string& scratch) {

@@ -4,9 +4,9 @@
 #include <libpq-fe.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "link/postgres/errors.hpp"
+#include "model/big_endian.hpp"
 
 namespace lockstep::postgres {
 
@@ -21,18 +21,6 @@ constexpr std::string_view kTrailer{"\xff\xff", 2};
 constexpr int kEndOfRows = -1;                 // of PQgetCopyData
 constexpr std::size_t kLumpBytes = 64 * 1024;  // from here on the head of a message costs nothing
 constexpr std::size_t kMessageBytesMax = 1024 * 1024;  // libpq's buffer grows to the largest one
-
-std::int16_t read_i16(std::string_view bytes) {
-  std::uint16_t big = 0;
-  std::memcpy(&big, bytes.data(), sizeof big);
-  return static_cast<std::int16_t>(__builtin_bswap16(big));
-}
-
-std::int32_t read_i32(std::string_view bytes) {
-  std::uint32_t big = 0;
-  std::memcpy(&big, bytes.data(), sizeof big);
-  return static_cast<std::int32_t>(__builtin_bswap32(big));
-}
 
 void begin(Connection& connection, const std::string& sql, ExecStatusType wanted) {
   const ResultHandle result(PQexec(connection.handle(), sql.c_str()));
@@ -153,11 +141,12 @@ bool CopyOut::next(std::vector<std::optional<std::string_view>>& fields) {
     if (take(kSignature.size()) != kSignature)
       throw malformed_copy(connection_.dsn(), "its signature is wrong");
     take(sizeof(std::int32_t));  // flags: only OIDs, gone since PostgreSQL 12
-    take(static_cast<std::size_t>(std::max(read_i32(take(sizeof(std::int32_t))), 0)));
+    take(static_cast<std::size_t>(
+        std::max(load_big_endian<std::int32_t>(take(sizeof(std::int32_t)).data()), 0)));
     header_read_ = true;
     if (rest_.empty()) return next(fields);
   }
-  const std::int16_t count = read_i16(take(sizeof(std::int16_t)));
+  const std::int16_t count = load_big_endian<std::int16_t>(take(sizeof(std::int16_t)).data());
   if (count < 0) {
     while (fetch()) {
     }
@@ -165,7 +154,7 @@ bool CopyOut::next(std::vector<std::optional<std::string_view>>& fields) {
   }
   fields.reserve(static_cast<std::size_t>(count));
   for (std::int16_t i = 0; i < count; ++i) {
-    const std::int32_t length = read_i32(take(sizeof(std::int32_t)));
+    const std::int32_t length = load_big_endian<std::int32_t>(take(sizeof(std::int32_t)).data());
     if (length < 0)
       fields.emplace_back(std::nullopt);
     else

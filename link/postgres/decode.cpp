@@ -13,6 +13,7 @@
 #include "link/postgres/names.hpp"
 #include "link/postgres/numeric.hpp"
 #include "link/postgres/spell.hpp"
+#include "model/big_endian.hpp"
 #include "model/spelling.hpp"
 
 namespace lockstep::postgres {
@@ -37,9 +38,7 @@ constexpr std::int64_t kMicroseconds = 1'000'000, kMillisecondsTo2000 = 946'684'
 template <class Number>
 std::optional<Number> big_endian(std::string_view bytes) {
   if (bytes.size() != sizeof(Number)) return std::nullopt;
-  std::uint64_t number = 0;
-  for (const char byte : bytes) number = number << 8U | static_cast<unsigned char>(byte);
-  return static_cast<Number>(number);
+  return load_big_endian<Number>(bytes.data());
 }
 
 void set(Value& out, std::int64_t integer) {

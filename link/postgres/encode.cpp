@@ -8,6 +8,7 @@
 
 #include "link/postgres/names.hpp"
 #include "link/postgres/numeric.hpp"
+#include "model/big_endian.hpp"
 #include "model/error.hpp"
 #include "model/spelling.hpp"
 #include "model/utf8.hpp"
@@ -53,17 +54,6 @@ Misfit text_misfit(std::string_view text) {
     } while (at != end && *at >= 0x80);
   }
   return Misfit::none;
-}
-
-template <class Unsigned>
-void store_big(char* to, Unsigned value) {
-  if constexpr (sizeof(Unsigned) == 8)
-    value = __builtin_bswap64(value);
-  else if constexpr (sizeof(Unsigned) == 4)
-    value = __builtin_bswap32(value);
-  else
-    value = __builtin_bswap16(value);
-  std::memcpy(to, &value, sizeof value);
 }
 
 std::uint64_t number_bits(const ValueView& value) {
@@ -128,7 +118,7 @@ Misfit meaning_misfit(std::string_view text, ColumnType type) {
 template <class Unsigned>
 void append_big(std::string& out, Unsigned value) {
   char bytes[sizeof value];
-  store_big(bytes, value);
+  store_big_endian(bytes, value);
   out.append(bytes, sizeof bytes);
 }
 
@@ -238,8 +228,8 @@ void append_field(std::string& out, const ValueView& value, ColumnType type) {
   check(takes(type, value.kind), "a value is encoded as its own class");
   if (has_eight_bytes(type)) {
     char field[12];
-    store_big(field, std::uint32_t{8});
-    store_big(field + 4, number_bits(value));
+    store_big_endian(field, std::uint32_t{8});
+    store_big_endian(field + 4, number_bits(value));
     out.append(field, sizeof field);
     return;
   }
@@ -249,10 +239,11 @@ void append_field(std::string& out, const ValueView& value, ColumnType type) {
     const std::size_t start = out.size();
     out.append(sizeof length, '\0');
     append_meaning(out, value, type);
-    store_big(out.data() + start, static_cast<std::uint32_t>(out.size() - start - sizeof length));
+    store_big_endian(out.data() + start,
+                     static_cast<std::uint32_t>(out.size() - start - sizeof length));
     return;
   }
-  store_big(length, static_cast<std::uint32_t>(value.bytes.size()));
+  store_big_endian(length, static_cast<std::uint32_t>(value.bytes.size()));
   out.append(length, sizeof length);
   out.append(value.bytes);
 }
@@ -260,7 +251,7 @@ void append_field(std::string& out, const ValueView& value, ColumnType type) {
 void append_tuple_head(std::string& out, std::size_t fields) {
   check(fields <= kColumnsMax, "a tuple has no more fields than PostgreSQL allows");
   char head[2];
-  store_big(head, static_cast<std::uint16_t>(fields));
+  store_big_endian(head, static_cast<std::uint16_t>(fields));
   out.append(head, sizeof head);
 }
 
@@ -271,7 +262,7 @@ void append_raw(std::string& out, const ValueView& value, ColumnType type) {
     return;
   }
   char bytes[8];
-  store_big(bytes, number_bits(value));
+  store_big_endian(bytes, number_bits(value));
   out.append(bytes, sizeof bytes);
 }
 

@@ -8,6 +8,7 @@
 #include <limits>
 #include <optional>
 
+#include "model/big_endian.hpp"
 #include "model/error.hpp"
 
 namespace lockstep::postgres {
@@ -59,8 +60,7 @@ Decimal decimal_of(double number) {
 }
 
 void append_u16(std::string& out, unsigned number) {
-  out += static_cast<char>(number >> 8 & 0xff);
-  out += static_cast<char>(number & 0xff);
+  append_big_endian(out, static_cast<std::uint16_t>(number));
 }
 
 void append_head(std::string& out, std::size_t digits, int weight, unsigned sign, int scale) {
@@ -91,8 +91,7 @@ void append_decimal(std::string& out, const Decimal& decimal) {
 }
 
 unsigned u16_at(std::string_view bytes, std::size_t at) {
-  return static_cast<unsigned>(static_cast<unsigned char>(bytes[at])) << 8 |
-         static_cast<unsigned char>(bytes[at + 1]);
+  return load_big_endian<std::uint16_t>(bytes.data() + at);
 }
 
 Value number_value(std::int64_t integer) {

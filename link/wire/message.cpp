@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 
+#include "model/big_endian.hpp"
 #include "model/error.hpp"
 #include "model/row_stream.hpp"
 
@@ -26,16 +27,6 @@ static_assert(kChecksumAt + sizeof(std::uint64_t) == kHeaderBytes);
 struct FreeState {
   void operator()(XXH3_state_t* state) const noexcept { XXH3_freeState(state); }
 };
-
-void put_u16(std::string& out, std::uint16_t value) {
-  put_u8(out, static_cast<std::uint8_t>(value >> 8));
-  put_u8(out, static_cast<std::uint8_t>(value & 0xff));
-}
-
-std::uint16_t get_u16(const char* bytes) {
-  return static_cast<std::uint16_t>(static_cast<unsigned char>(bytes[0]) << 8 |
-                                    static_cast<unsigned char>(bytes[1]));
-}
 
 /// In two pieces, so that a received frame (up to 4 MiB) need not be copied to blank its checksum.
 std::uint64_t checksum_of(std::string_view frame) {
@@ -141,8 +132,8 @@ std::string encode(const Message& message) {
   std::string frame;
   frame.reserve(kHeaderBytes + message.body.size());
   frame += kMagic;
-  put_u16(frame, kVersion);
-  put_u16(frame, static_cast<std::uint16_t>(message.kind));
+  append_big_endian<std::uint16_t>(frame, kVersion);
+  append_big_endian<std::uint16_t>(frame, static_cast<std::uint16_t>(message.kind));
   put_u64(frame, message.session);
   put_u64(frame, message.number);
   put_u32(frame, static_cast<std::uint32_t>(message.body.size()));
@@ -161,7 +152,7 @@ Message decode(std::string_view frame) {
   if (frame.substr(0, kMagic.size()) != kMagic)
     throw_damaged("it does not begin as lockstep's messages do");
   // Before the checksum: another version may have another one.
-  const std::uint16_t version = get_u16(frame.data() + kVersionAt);
+  const std::uint16_t version = load_big_endian<std::uint16_t>(frame.data() + kVersionAt);
   if (version != kVersion) throw_other_version(version);
   const std::size_t length = get_u32(frame.data() + kLengthAt);
   if (length != frame.size() - kHeaderBytes)
@@ -172,7 +163,7 @@ Message decode(std::string_view frame) {
   if (get_u64(frame.data() + kChecksumAt) != checksum_of(frame))
     throw_damaged("its checksum does not fit its bytes");
   if (get_u32(frame.data() + kReservedAt) != 0) throw_damaged("its reserved bytes are used");
-  const std::uint16_t number = get_u16(frame.data() + kKindAt);
+  const std::uint16_t number = load_big_endian<std::uint16_t>(frame.data() + kKindAt);
   const auto kind = static_cast<Kind>(number);
   if (to_string(kind) == "?") throw_damaged(fmt::format("its kind {} is unknown", number));
   return {kind, get_u64(frame.data() + kSessionAt), get_u64(frame.data() + kNumberAt),
