@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 #include "link/postgres/copy.hpp"
 #include "link/postgres/names.hpp"
 #include "link/sqlite/replica.hpp"
+#include "link/sqlite/statement.hpp"
 #include "switchover/reverse_columns.hpp"
 #include "switchover/reverse_log.hpp"
 #include "switchover/reverse_rows.hpp"
@@ -25,6 +27,7 @@ constexpr int kRows = 3;              // of each table
 constexpr int kLookedAt = 50;         // rows that may be too large to be tried
 constexpr int kBytesMax = 1'000'000;  // of a row
 constexpr std::size_t kProblemsMax = 5;
+constexpr std::size_t kTablesAtOnce = 20;  // while SQLite's writers wait: a few milliseconds
 
 using Row = std::vector<std::optional<std::string>>;
 
@@ -36,7 +39,7 @@ struct Tried {
 /// The table of ours that is like it.
 TablePlan scratch_of(const TablePlan& plan) {
   TablePlan scratch = plan;
-  scratch.shape.name = kScratch;
+  scratch.shape.name = fmt::format("{}_{}", kScratch, plan.id);
   scratch.rules.rename = kScratch;
   return scratch;
 }
@@ -126,15 +129,14 @@ std::string scratch_sql(const TableShape& shape) {
     keys.push_back(sqlite::quoted(shape.columns[column].name));
   if (!shape.rowid_alias && !shape.keyed_by_rowid)
     parts.push_back(fmt::format("PRIMARY KEY ({})", fmt::join(keys, ", ")));
-  return fmt::format("CREATE TABLE main.{} ({}){}", kScratch, fmt::join(parts, ", "),
+  return fmt::format("CREATE TABLE main.{} ({}){}", shape.name, fmt::join(parts, ", "),
                      shape.without_rowid ? " WITHOUT ROWID" : "");
 }
 
+// In the caller's transaction.
 std::int64_t into_sqlite(sqlite::Database& writing, const Tried& tried) {
   const TablePlan scratch = scratch_of(*tried.plan);
   const std::size_t keys = scratch.shape.key.size();
-  // Ends with ROLLBACK, whatever happens.
-  const sqlite::Transaction transaction(writing, sqlite::Transaction::Mode::immediate);
   writing.exec(scratch_sql(scratch.shape));
   SqliteWriter writer(writing, scratch);
   const auto each = [&](bool there) {
@@ -195,21 +197,29 @@ class Probing {
 
   void write(sqlite::Database& writing) {
     sqlite::become_replica_writer(writing);
-    for (const Tried& each : tried_) {
-      if (enough()) break;
-      try {
-        probe_.rows += into_sqlite(writing, each);
-        ++probe_.tables;
-      } catch (const Error& error) {
-        if (error.code() != "LS-X606") throw;
-        failed(each.plan->name(), error);
-      }
+    for (std::size_t from = 0; from < tried_.size() && !enough(); from += kTablesAtOnce) {
+      // A schema that was rolled back is read anew: not while writers wait.
+      sqlite::Statement(writing, "SELECT 1 FROM main._lockstep_meta");
+      // Ends with ROLLBACK, whatever happens.
+      const sqlite::Transaction transaction(writing, sqlite::Transaction::Mode::immediate);
+      for (std::size_t i = from; i < std::min(from + kTablesAtOnce, tried_.size()); ++i)
+        write_one(writing, tried_[i]);
     }
   }
 
   [[nodiscard]] ReverseProbe result() { return std::move(probe_); }
 
  private:
+  void write_one(sqlite::Database& writing, const Tried& tried) {
+    try {
+      probe_.rows += into_sqlite(writing, tried);
+      ++probe_.tables;
+    } catch (const Error& error) {
+      if (error.code() != "LS-X606") throw;
+      failed(tried.plan->name(), error);
+    }
+  }
+
   [[nodiscard]] bool enough() const { return probe_.problems.size() >= kProblemsMax; }
   ReverseProbe probe_;
   std::vector<Tried> tried_;

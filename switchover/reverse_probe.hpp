@@ -22,8 +22,8 @@ struct ReverseProbe {
 /// triggers of the way back on it; they are logged, read and decoded as a round does it, and
 /// written into a table of ours in the SQLite file. Both are rolled back: nothing stays, and nobody
 /// else ever sees it. On PostgreSQL each table is locked as readers lock it; SQLite's write lock is
-/// held for about a millisecond for each table. `connection` is in no transaction. Throws what ends
-/// a connection, and LS-S309 if SQLite's write lock is not free.
+/// held for some milliseconds for each twenty tables. `connection` is in no transaction. Throws
+/// what ends a connection, and LS-S309 if SQLite's write lock is not free.
 [[nodiscard]] ReverseProbe probe_reverse_path(postgres::Connection& connection,
                                               sqlite::Database& writing,
                                               const std::string& migration,
