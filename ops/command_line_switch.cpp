@@ -33,7 +33,7 @@ std::vector<UserGate> gates_of(const config::SwitchSetting& file,
   return gates;
 }
 
-SwitchRequest request_of(const Typed& typed, const Arguments& arguments) {
+SwitchRequest request_of(const TypedSwitch& typed, const Arguments& arguments) {
   SwitchRequest request = typed.request;
   const bool forward = request.direction == switchover::Direction::forward;
   const config::Settings& settings = arguments.settings;
