@@ -114,8 +114,7 @@ std::string roles_sql(const RoleNames& roles, const std::string& database,
       "REVOKE ALL ON SCHEMA lockstep, {0} FROM PUBLIC;\n"
       "GRANT USAGE, CREATE ON SCHEMA lockstep, {0} TO {1};\n"
       "GRANT USAGE ON SCHEMA lockstep, {0} TO {2};\n"
-      "-- The application calls lockstep.wait_for(); of the tables there it sees nothing.\n"
-      "GRANT USAGE ON SCHEMA lockstep, {0} TO {3};\n\n"
+      "GRANT USAGE ON SCHEMA {0} TO {3};\n\n"
       "-- apply owns the tables it makes: keys, indexes and constraints are built once they are "
       "filled.\n"
       "ALTER DEFAULT PRIVILEGES FOR ROLE {1} IN SCHEMA lockstep GRANT SELECT ON TABLES TO {2};\n"
@@ -129,9 +128,13 @@ std::string roles_sql(const RoleNames& roles, const std::string& database,
       "COMMIT;\n\n"
       "-- Tables that are there already and are not apply's: lockstep's guard needs TRIGGER on "
       "them.\n"
-      "--   GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON TABLE ... TO {};\n"
+      "--   GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON TABLE ... TO {0};\n"
+      "-- Readers that wait for commits of SQLite with lockstep.wait_for(); they see no table "
+      "there, but "
+      "could ask for comparisons:\n"
+      "--   GRANT USAGE ON SCHEMA lockstep TO {2};\n"
       "-- The application only reads while lockstep follows. Once it has moved over for good:\n"
-      "--   GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {} TO {};\n",
+      "--   GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {1} TO {2};\n",
       apply, tables, app);
   return sql;
 }
