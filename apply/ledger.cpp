@@ -10,6 +10,7 @@
 #include "apply/quarantine.hpp"
 #include "apply/switch_ledger.hpp"
 #include "apply/target_schema.hpp"
+#include "apply/wait_for.hpp"
 #include "link/postgres/names.hpp"
 #include "link/wire/control.hpp"
 
@@ -195,6 +196,7 @@ void create_ledger(Connection& connection) {
     if (!quarantine_exists(connection)) connection.exec(kCreateQuarantine);
     ensure_guard_ledger(connection);
     ensure_switch_ledger(connection);
+    ensure_wait_for(connection);
     return;
   }
   try {
@@ -202,6 +204,7 @@ void create_ledger(Connection& connection) {
     connection.exec(kCreateQuarantine);
     ensure_guard_ledger(connection);
     ensure_switch_ledger(connection);
+    ensure_wait_for(connection);
   } catch (const Error&) {
     connection.abort();
     throw;
@@ -364,6 +367,7 @@ void remove_ledger(Connection& connection, const std::string& migration) {
     connection.exec(
         "DROP TABLE IF EXISTS lockstep.quarantine, lockstep.switchover, lockstep.changes");
     connection.exec("DROP TABLE lockstep.ledger_parts, lockstep.ledger_tables, lockstep.ledger");
+    drop_wait_for(connection);
     const Result left = connection.exec(
         "SELECT 1 FROM pg_class WHERE relnamespace = 'lockstep'::regnamespace LIMIT 1");
     if (left.rows() > 0) return;

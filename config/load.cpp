@@ -117,6 +117,9 @@ class Reader {
     verify();
     validators();
     waivers();
+    a_switch("/cutover", settings.cutover);
+    a_switch("/rollback", settings.rollback);
+    text("/hooks_dir", settings.hooks_dir);
     const json::json_pointer dsn("/target/dsn");
     loaded_.target_written_out =
         document_.contains(dsn) &&
@@ -193,6 +196,32 @@ class Reader {
                            "until"),
                 "there is no such day");
       loaded_.settings.waivers.push_back(std::move(waiver));
+    }
+  }
+
+  void a_switch(const std::string& path, SwitchSetting& setting) {
+    text(path + "/max_pause", setting.max_pause);
+    text(path + "/max_lag", setting.max_lag);
+    text(path + "/verify_max_age", setting.verify_max_age);
+    const json::json_pointer pointer(path + "/gates");
+    if (!document_.contains(pointer)) return;
+    for (const json& given : document_[pointer]) {
+      const std::string at = pointer_to(path + "/gates", std::to_string(setting.gates.size()));
+      GateSetting gate{given["name"],
+                       {},
+                       given.value("source_sql", ""),
+                       given.value("target_sql", ""),
+                       given.value("expect", "true")};
+      if (given.contains("command"))
+        gate.command = given["command"].is_string()
+                           ? std::vector<std::string>{"/bin/sh", "-c", given["command"]}
+                           : given["command"].get<std::vector<std::string>>();
+      if (given.contains("command") + given.contains("source_sql") + given.contains("target_sql") !=
+          1)
+        problem(at, "a gate has one of command, source_sql and target_sql");
+      if (given.contains("command") && given.contains("expect"))
+        problem(pointer_to(at, "expect"), "a command is expected to exit with 0");
+      setting.gates.push_back(std::move(gate));
     }
   }
 

@@ -53,6 +53,20 @@ struct VerifySetting {
   std::string every, pause_when_lag;  ///< durations
 };
 
+/// A check of the owner's own before a switch: a command, or a query on one side.
+struct GateSetting {
+  std::string name;
+  std::vector<std::string> command;  ///< a program and its arguments; of a text: sh -c
+  std::string source_sql, target_sql;
+  std::string expect;  ///< of a query: "true" or "no-rows"
+};
+
+/// What `cutover` and `rollback` ask for. Empty: the default.
+struct SwitchSetting {
+  std::string max_pause, max_lag, verify_max_age;  ///< durations
+  std::vector<GateSetting> gates;
+};
+
 struct Settings {
   std::string source;  ///< as people write a path; relative to the file's folder
   std::string target;  ///< as people write a DSN
@@ -70,6 +84,8 @@ struct Settings {
   VerifySetting verify{};
   std::vector<Validator> validators{};
   std::vector<Waiver> waivers{};
+  SwitchSetting cutover{}, rollback{};
+  std::string hooks_dir{};  ///< relative to the file's folder
 };
 
 }  // namespace lockstep::config

@@ -110,6 +110,18 @@ void show(const config::Loaded& loaded, Screen& screen) {
   shown.key("verify.rows_per_second", settings.verify.rows_per_second.value_or(0), nullptr);
   shown.key("verify.cpu_share", settings.verify.cpu_share.value_or(0), 0.1);
   shown.key("verify.pause_when_lag", settings.verify.pause_when_lag, "5s");
+  for (const auto& [name, given] :
+       {std::pair("cutover", &settings.cutover), std::pair("rollback", &settings.rollback)}) {
+    const std::string head = std::string(name) + ".";
+    shown.key(head + "max_pause", given->max_pause, "800ms");
+    shown.key(head + "max_lag", given->max_lag, "500ms");
+    if (given == &settings.cutover)
+      shown.key(head + "verify_max_age", given->verify_max_age, "60min");
+    json gates = json::array();
+    for (const config::GateSetting& gate : given->gates) gates.push_back(gate.name);
+    shown.key(head + "gates", gates, json::array());
+  }
+  shown.key("hooks_dir", settings.hooks_dir, nullptr);
   json columns = json::object();
   for (const config::ColumnSetting& column : settings.columns) {
     if (!column.on_bad_value.empty()) columns[column.column]["on_bad_value"] = column.on_bad_value;

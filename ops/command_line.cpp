@@ -212,7 +212,7 @@ void add_status_and_wait(Commands& commands, Signals& signals) {
       commands.app.add_subcommand("wait", "until something is applied; exit 6 on timeout");
   add_side(*wait, arguments);
   wait->add_option("--for", arguments.condition,
-                   "caught-up, or applied=POSITION as status prints it")
+                   "caught-up, verified, or applied=POSITION as status prints it")
       ->required()
       ->type_name("CONDITION");
   wait->add_option("--timeout", arguments.timeout, "500ms, 60s, 10min ... (default: 60s)")

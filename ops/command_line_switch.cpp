@@ -11,9 +11,45 @@ namespace {
 
 struct TypedSwitch {
   SwitchRequest request;
-  std::string max_pause = "800ms", max_lag = "500ms", verify_max_age = "60min";
+  std::string max_pause, max_lag, verify_max_age, hooks;
   std::vector<std::string> gates;
 };
+
+// The flag, else the configuration file, else what holds where nobody says.
+Milliseconds limit(const char* flag, const std::string& typed, const std::string& from_file,
+                   const char* standard) {
+  if (!typed.empty()) return duration_of(flag, typed);
+  return duration_of(flag, from_file.empty() ? standard : from_file);
+}
+
+// The file's gates, then those of flags.
+std::vector<UserGate> gates_of(const config::SwitchSetting& file,
+                               const std::vector<std::string>& typed) {
+  std::vector<UserGate> gates;
+  for (const config::GateSetting& gate : file.gates)
+    gates.push_back(
+        {gate.name, gate.command, gate.source_sql, gate.target_sql, gate.expect == "no-rows"});
+  for (const std::string& command : typed) gates.push_back({command, {"/bin/sh", "-c", command}});
+  return gates;
+}
+
+SwitchRequest request_of(const TypedSwitch& typed, const Arguments& arguments) {
+  SwitchRequest request = typed.request;
+  const bool forward = request.direction == switchover::Direction::forward;
+  const config::Settings& settings = arguments.settings;
+  const config::SwitchSetting& file = forward ? settings.cutover : settings.rollback;
+  request.source = source_of(arguments);
+  request.target = target_of(arguments);
+  GateLimits& limits = request.limits;
+  limits.max_pause = limit("--max-pause", typed.max_pause, file.max_pause, "800ms");
+  limits.max_lag = limit("--max-lag", typed.max_lag, file.max_lag, "500ms");
+  limits.verify_max_age =
+      limit("--verify-max-age", typed.verify_max_age, file.verify_max_age, "60min");
+  limits.own = gates_of(file, typed.gates);
+  limits.probe_anyway = request.dry_run;
+  request.hooks = typed.hooks.empty() ? settings.hooks_dir : typed.hooks;
+  return request;
+}
 
 void add_direction(CLI::App& app, switchover::Direction direction, Arguments& arguments,
                    Signals& signals, const std::function<void(CLI::App&)>& add_sides,
@@ -54,21 +90,14 @@ void add_direction(CLI::App& app, switchover::Direction direction, Arguments& ar
   command->add_flag("--accept-async-standby", typed->request.limits.accept_async_standby,
                     "switch although no standby is synchronous");
   command
-      ->add_option("--hooks", typed->request.hooks,
+      ->add_option("--hooks", typed->hooks,
                    forward ? "folder with pre-cutover.d (may say no) and post-switch.d"
                            : "folder with pre-rollback.d (may say no) and post-rollback.d")
       ->type_name("FOLDER");
   command->callback([typed, &arguments, &signals, &chosen, &stops_by_itself] {
     stops_by_itself = true;
     chosen = [typed, &arguments, &signals](Screen& screen) {
-      SwitchRequest request = typed->request;
-      request.source = source_of(arguments);
-      request.target = target_of(arguments);
-      request.limits.max_pause = duration_of("--max-pause", typed->max_pause);
-      request.limits.max_lag = duration_of("--max-lag", typed->max_lag);
-      request.limits.verify_max_age = duration_of("--verify-max-age", typed->verify_max_age);
-      for (const std::string& gate : typed->gates) request.limits.own.push_back({gate, gate, {}});
-      return command_switch(request, screen, signals);
+      return command_switch(request_of(*typed, arguments), screen, signals);
     };
   });
 }

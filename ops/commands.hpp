@@ -45,7 +45,7 @@ struct StatusRequest {
 
 struct WaitRequest {
   std::string side;
-  std::string condition;  ///< "caught-up" or "applied=POSITION"
+  std::string condition;  ///< "caught-up", "verified", "applied=POSITION"
   Milliseconds timeout{60'000};
 };
 [[nodiscard]] ExitCode command_wait(const WaitRequest& request, Screen& screen, Signals& signals);

@@ -59,6 +59,8 @@ config::Loaded load_config(const std::string& path, Screen& screen) {
     source =
         file.is_absolute() ? file.string() : (std::filesystem::path(loaded.folder) / file).string();
   }
+  std::string& hooks = loaded.settings.hooks_dir;
+  if (!hooks.empty()) hooks = (std::filesystem::path(loaded.folder) / hooks).string();
   return loaded;
 }
 

@@ -1,16 +1,23 @@
 #include "ops/gates.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "apply/ledger.hpp"
+#include "link/postgres/names.hpp"
+#include "link/sqlite/statement.hpp"
 #include "ops/names.hpp"
 #include "ops/observe.hpp"
+#include "ops/printable.hpp"
 #include "ops/progress.hpp"
 #include "ops/switch_hooks.hpp"
 #include "switchover/fence_sql.hpp"
+#include "switchover/reverse_probe.hpp"
 #include "verify/record.hpp"
 
 namespace lockstep::ops {
@@ -31,6 +38,13 @@ std::string age_text(Milliseconds age) {
   constexpr std::int64_t kSecond = 1'000, kMinute = 60 * kSecond;
   return age.count() < 2 * kMinute ? fmt::format("{} s ago", age.count() / kSecond)
                                    : fmt::format("{} min ago", age.count() / kMinute);
+}
+
+constexpr char kReadOnly[] = "25006";
+
+// As PostgreSQL and SQLite print what is true.
+bool means_true(const std::string& text) {
+  return text == "t" || text == "true" || std::strtod(text.c_str(), nullptr) != 0;
 }
 
 /// Looks at one migration for one direction; every function adds the gates of one kind.
@@ -57,6 +71,7 @@ class Gates {
     }
     server();
     own();
+    if (direction_ == Direction::forward) way_back();
     return std::move(gates_);
   }
 
@@ -190,22 +205,93 @@ class Gates {
            "hand"});
   }
 
+  // Last, and not while something else is shut that a person waits for: it writes, though nothing
+  // of it stays.
+  void way_back() {
+    if (!limits_.probe_anyway && !all_open(gates_)) return;
+    constexpr Milliseconds kPatience{2'000};
+    switchover::ReverseProbe probe;
+    try {
+      sqlite::Database writing = sqlite::Database::open(coordinator_.place().path,
+                                                        sqlite::OpenMode::read_write, kPatience);
+      probe = switchover::probe_reverse_path(
+          coordinator_.postgres(), writing, coordinator_.place().migration,
+          coordinator_.place().schema,
+          apply::plans_of(
+              apply::read_tables(coordinator_.postgres(), coordinator_.place().migration)));
+    } catch (const Error& error) {
+      if (!coordinator_.postgres().alive()) throw;
+      probe.problems.emplace_back(error.what());
+    }
+    add({"way back", probe.problems.empty(),
+         probe.problems.empty()
+             ? fmt::format("{} rows of {} tables went back", probe.rows, probe.tables)
+             : fmt::format("{}", fmt::join(probe.problems, "; ")),
+         "rows of every table can go back into SQLite",
+         "mend what it says: after the cutover these tables could not be followed into SQLite"});
+  }
+
   void own() {
     for (const UserGate& gate : limits_.own) {
       if (!gate.command.empty()) {
-        const int code = run_shell(gate.command, {});
-        add({gate.name, code == 0, fmt::format("exit {}", code), "exit 0", gate.command});
+        const int code = run_program(gate.command, {});
+        add({gate.name, code == 0, fmt::format("exit {}", code), "exit 0",
+             gate.command.front() == "/bin/sh" ? gate.command.back()
+                                               : fmt::format("{}", fmt::join(gate.command, " "))});
         continue;
       }
-      Connection& target = coordinator_.postgres();
-      target.exec("BEGIN READ ONLY; SET LOCAL statement_timeout = '10s'");
+      const bool source = !gate.source_sql.empty();
+      const char* wanted = gate.no_rows ? "no row" : "true";
+      const std::string& sql = source ? gate.source_sql : gate.target_sql;
       try {
-        const int rows = target.exec(gate.sql).rows();
-        add({gate.name, rows == 0, fmt::format("{} rows", rows), "no row", gate.sql});
+        const Answer answer = source ? ask_source(sql) : ask_target(sql);
+        const bool open =
+            gate.no_rows ? answer.rows == 0 : answer.rows == 1 && means_true(answer.first);
+        add({gate.name, open,
+             gate.no_rows || answer.rows != 1 ? fmt::format("{} rows", answer.rows)
+                                              : printable(answer.first),
+             wanted, sql});
       } catch (const Error& error) {
-        add({gate.name, false, error.facts().why, "no row", gate.sql});
+        if (!source && !coordinator_.postgres().alive()) throw;
+        add({gate.name, false,
+             error.foreign() == kReadOnly ? "it writes, and a gate may only read"
+                                          : error.facts().why,
+             wanted, sql});
       }
+    }
+  }
+
+  struct Answer {
+    std::int64_t rows = 0;
+    std::string first;  // of the first row, as text
+  };
+
+  Answer ask_source(const std::string& sql) const {
+    sqlite::Database database =
+        sqlite::Database::open(coordinator_.place().path, sqlite::OpenMode::read_only);
+    sqlite::Statement statement(database, sql);
+    Answer answer;
+    while (statement.step())
+      if (answer.rows++ == 0 && statement.columns() > 0 && !statement.is_null(0))
+        answer.first = statement.text(0);
+    return answer;
+  }
+
+  Answer ask_target(const std::string& sql) {
+    Connection& target = coordinator_.postgres();
+    target.exec(fmt::format(
+        "BEGIN READ ONLY; SET LOCAL statement_timeout = '10s'; SET LOCAL search_path = {}, "
+        "pg_catalog",
+        postgres::quoted(coordinator_.place().schema)));
+    try {
+      const postgres::Result result = target.query(sql, {});
+      Answer answer{result.rows(), {}};
+      if (result.rows() > 0 && !result.is_null(0, 0)) answer.first = result.value(0, 0);
       target.abort();
+      return answer;
+    } catch (const Error&) {
+      target.abort();
+      throw;
     }
   }
 

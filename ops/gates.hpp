@@ -19,10 +19,12 @@ struct Gate {
   std::string todo;    ///< for one that is shut
 };
 
-/// A check of the user's own: a command whose exit code 0 opens it, or a SELECT on PostgreSQL that
-/// finds no row.
+/// A check of the user's own: a command whose exit code 0 opens it, or a SELECT on one side.
 struct UserGate {
-  std::string name, command, sql;
+  std::string name;
+  std::vector<std::string> command{};      ///< a program and its arguments
+  std::string source_sql{}, target_sql{};  ///< only read
+  bool no_rows = false;  ///< of a SELECT: no row opens it; else one row whose first column is true
 };
 
 struct GateLimits {
@@ -32,6 +34,7 @@ struct GateLimits {
   Milliseconds verify_max_age{3'600'000};  ///< 0: no comparison is asked for
   std::int64_t connections = 5;            ///< that must be free for the application
   bool accept_async_standby = false;
+  bool probe_anyway = false;  ///< the way back is tried although another gate is shut
   std::vector<UserGate> own{};
 };
 

@@ -128,9 +128,13 @@ std::string roles_sql(const RoleNames& roles, const std::string& database,
       "COMMIT;\n\n"
       "-- Tables that are there already and are not apply's: lockstep's guard needs TRIGGER on "
       "them.\n"
-      "--   GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON TABLE ... TO {};\n"
+      "--   GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON TABLE ... TO {0};\n"
+      "-- Readers that wait for commits of SQLite with lockstep.wait_for(); they see no table "
+      "there, but "
+      "could ask for comparisons:\n"
+      "--   GRANT USAGE ON SCHEMA lockstep TO {2};\n"
       "-- The application only reads while lockstep follows. Once it has moved over for good:\n"
-      "--   GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {} TO {};\n",
+      "--   GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {1} TO {2};\n",
       apply, tables, app);
   return sql;
 }

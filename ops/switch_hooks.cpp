@@ -41,7 +41,7 @@ int spawn_and_wait(const std::vector<std::string>& arguments,
   ::posix_spawn_file_actions_adddup2(&files, STDERR_FILENO, STDOUT_FILENO);
   pid_t pid = 0;
   const int started =
-      ::posix_spawn(&pid, words[0], &files, &attributes, words.data(), environment.data());
+      ::posix_spawnp(&pid, words[0], &files, &attributes, words.data(), environment.data());
   ::posix_spawn_file_actions_destroy(&files);
   ::posix_spawnattr_destroy(&attributes);
   if (started != 0) return kNotRun;
@@ -70,8 +70,9 @@ std::vector<HookRun> run_hooks(const std::string& folder,
   return runs;
 }
 
-int run_shell(const std::string& command, const std::map<std::string, std::string>& variables) {
-  return spawn_and_wait({"/bin/sh", "-c", command}, variables);
+int run_program(const std::vector<std::string>& words,
+                const std::map<std::string, std::string>& variables) {
+  return words.empty() ? kNotRun : spawn_and_wait(words, variables);
 }
 
 }  // namespace lockstep::ops

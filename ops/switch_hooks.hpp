@@ -19,7 +19,8 @@ std::vector<HookRun> run_hooks(const std::string& folder,
                                const std::map<std::string, std::string>& variables,
                                bool stop_at_failure);
 
-/// One command line by sh -c, likewise. Its exit code.
-int run_shell(const std::string& command, const std::map<std::string, std::string>& variables);
+/// One program with its arguments, likewise. Its exit code.
+int run_program(const std::vector<std::string>& words,
+                const std::map<std::string, std::string>& variables);
 
 }  // namespace lockstep::ops

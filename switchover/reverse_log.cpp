@@ -235,6 +235,30 @@ void install_reverse_log(Connection& connection, const std::string& migration,
   }
 }
 
+std::string reverse_log_table_sql() {
+  return kCreateLog;
+}
+
+std::string reverse_log_sql(const std::string& migration, const std::string& schema,
+                            const TablePlan& plan) {
+  return function_sql(migration, schema, plan) +
+         triggers_sql(postgres::log_function(schema, plan.id),
+                      qualified(schema, plan.target_name()), true);
+}
+
+std::vector<std::string> cannot_log(Connection& connection, const std::string& migration,
+                                    const std::string& schema,
+                                    const std::vector<TablePlan>& plans) {
+  std::vector<std::string> sentences;
+  for (const Place& place : places(connection, migration, schema, plans))
+    if (!place.may)
+      sentences.push_back(
+          fmt::format("{}: lockstep's role is neither its owner ({}) nor a member "
+                      "of it, and cannot make the triggers of the way back",
+                      place.name, place.owner));
+  return sentences;
+}
+
 std::vector<std::string> reverse_log_missing(Connection& connection, const std::string& migration,
                                              const std::string& schema,
                                              const std::vector<TablePlan>& plans) {

@@ -17,6 +17,18 @@ namespace lockstep::switchover {
 void install_reverse_log(postgres::Connection& connection, const std::string& migration,
                          const std::string& schema, const std::vector<TablePlan>& plans);
 
+/// SQL of lockstep.changes, and of function and triggers of a table that is no partition, as
+/// install_reverse_log() makes them; without a semicolon at the end.
+[[nodiscard]] std::string reverse_log_table_sql();
+[[nodiscard]] std::string reverse_log_sql(const std::string& migration, const std::string& schema,
+                                          const TablePlan& plan);
+
+/// Tables and partitions whose triggers our role may not make, a sentence each.
+[[nodiscard]] std::vector<std::string> cannot_log(postgres::Connection& connection,
+                                                  const std::string& migration,
+                                                  const std::string& schema,
+                                                  const std::vector<TablePlan>& plans);
+
 /// Names of tables whose triggers (those of partitions too) are missing, disabled, or not as
 /// install_reverse_log() makes them: what is written there may not be logged.
 [[nodiscard]] std::vector<std::string> reverse_log_missing(postgres::Connection& connection,

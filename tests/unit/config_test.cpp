@@ -142,6 +142,38 @@ TEST_CASE("validators, waivers and personal data are read, and mistakes in them 
         "2 /verify/validators/1/name: another validator has this name");
 }
 
+TEST_CASE("limits and gates of a switch are read, and mistakes in them named", "[unit]") {
+  const Loaded loaded = load(R"({ "version": 1,
+    "cutover": { "max_pause": "2s", "max_lag": "1s", "verify_max_age": "0ms", "gates": [
+      { "name": "a", "command": "true" }, { "name": "b", "command": ["test", "-e", "x y"] },
+      { "name": "c", "source_sql": "SELECT 1", "expect": "no-rows" } ] },
+    "rollback": { "max_pause": "3s", "gates": [{ "name": "d", "target_sql": "SELECT true" }] },
+    "hooks_dir": "h" })");
+  REQUIRE(loaded.problems.empty());
+  const config::SwitchSetting& there = loaded.settings.cutover;
+  CHECK(there.max_pause + there.max_lag + there.verify_max_age == "2s1s0ms");
+  REQUIRE(there.gates.size() == 3);
+  CHECK(there.gates[0].command == std::vector<std::string>{"/bin/sh", "-c", "true"});
+  CHECK(there.gates[1].command == std::vector<std::string>{"test", "-e", "x y"});
+  CHECK(there.gates[2].source_sql + there.gates[2].expect == "SELECT 1no-rows");
+  CHECK(loaded.settings.rollback.max_pause == "3s");
+  CHECK(loaded.settings.rollback.gates.at(0).target_sql == "SELECT true");
+  CHECK(loaded.settings.rollback.gates.at(0).expect == "true");
+  CHECK(loaded.settings.hooks_dir == "h");
+  CHECK(only_problem(R"({"version": 1, "cutover": {"gates": [{"name": "a"}]}})") ==
+        "1 /cutover/gates/0: a gate has one of command, source_sql and target_sql");
+  CHECK(only_problem(R"({"version": 1, "cutover": {"gates": [
+    {"name": "a", "command": "x", "source_sql": "y"}]}})") ==
+        "2 /cutover/gates/0: a gate has one of command, source_sql and target_sql");
+  CHECK(only_problem(R"({"version": 1, "cutover": {"gates": [
+    {"name": "a", "command": "x", "expect": "true"}]}})") ==
+        "2 /cutover/gates/0/expect: a command is expected to exit with 0");
+  CHECK(only_problem(R"({"version": 1, "cutover": {"max_pause": "long"}})")
+            .starts_with("1 /cutover/max_pause"));
+  CHECK(only_problem(R"({"version": 1, "rollback": {"verify_max_age": "1s"}})")
+            .starts_with("1 /rollback/verify_max_age"));
+}
+
 TEST_CASE("the example in the tree is a good file and has every key", "[unit]") {
   std::ifstream file(LOCKSTEP_SOURCE_DIR "/config/example.json");
   const Loaded loaded = load(std::string{std::istreambuf_iterator<char>{file}, {}});

@@ -1,0 +1,111 @@
+// What has to hold before the writers move: limits, gates and hooks of the configuration, flags
+// before them, and the way back, which is tried before anybody needs it.
+#include <sys/stat.h>
+
+#include "tests/system/shop.hpp"
+
+namespace lockstep::test {
+namespace {
+
+void write_file(const std::string& path, const std::string& text, mode_t mode = 0600) {
+  std::ofstream(path) << text;
+  REQUIRE(::chmod(path.c_str(), mode) == 0);
+}
+
+// "open", or what was found instead; "none" if there is no such gate.
+std::string gate(const Outcome& outcome, const std::string& name) {
+  for (const std::string& line : Shop::lines(outcome.output)) {
+    const auto object = nlohmann::json::parse(line);
+    if (object["type"] != "gates") continue;
+    for (const auto& each : object["gates"])
+      if (each["name"] == name) return each["open"] ? "open" : each["found"].get<std::string>();
+  }
+  return "none";
+}
+
+}  // namespace
+
+TEST_CASE("limits, gates and hooks come from the configuration, and flags go before it",
+          "[system]") {
+  Shop shop("gates");
+  const TempDir folder;
+  const std::string config = folder.file("shop.json");
+  const auto configure = [&](const std::string& gates) {
+    write_file(config, R"({ "version": 1, "cutover": { "max_pause": "1s", "verify_max_age": "0ms",
+      "gates": [)" + gates +
+                           R"(] }, "rollback": { "max_pause": "2s", "gates": [
+      { "name": "asked", "target_sql": "SELECT count(*) FROM orders WHERE token = 'yes'" }] },
+      "hooks_dir": "hooks" })");
+  };
+  const auto dry = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"cutover", shop.file(), "--config", config, "--dry-run"});
+    return lockstep(more);
+  };
+  configure(R"json({ "name": "words", "command": ["test", "a b", "=", "a b"] },
+    { "name": "shell", "command": "exit 7" },
+    { "name": "source", "source_sql": "SELECT count(*) FROM orders" },
+    { "name": "source no", "source_sql": "SELECT 0" },
+    { "name": "target", "target_sql": "SELECT count(*) = 1 FROM orders" },
+    { "name": "target none", "target_sql": "SELECT 1 FROM orders WHERE n = 9", "expect": "no-rows" },
+    { "name": "target some", "target_sql": "SELECT 1 FROM orders", "expect": "no-rows" },
+    { "name": "two", "target_sql": "SELECT true FROM generate_series(1, 2)"
+},
+    { "name": "null", "target_sql": "SELECT NULL::boolean" },
+    { "name": "broken", "target_sql": "SELECT 1 / 0" },
+    { "name": "writes", "target_sql": "DELETE FROM orders RETURNING true" })json");
+  const Outcome seen = dry({"--json", "--gate", "true", "--gate", "exit 4"});
+  require_code(seen, 3);
+  for (const char* const open : {"words", "source", "target", "target none", "true", "way back"})
+    CHECK(gate(seen, open) == "open");
+  CHECK(gate(seen, "shell") == "exit 7");
+  CHECK(gate(seen, "source no") == "0");
+  CHECK(gate(seen, "target some") == "1 rows");
+  CHECK(gate(seen, "two") == "2 rows");
+  CHECK(gate(seen, "null").empty());
+  CHECK(gate(seen, "broken").find("division") != std::string::npos);
+  CHECK(gate(seen, "writes").find("only read") != std::string::npos);
+  CHECK(gate(seen, "exit 4") == "exit 4");
+  CHECK(gate(seen, "compared") == "none");
+  CHECK(gate(dry({"--json", "--verify-max-age", "1h"}), "compared") == "never compared");
+
+  configure("");
+  const Outcome plain = dry({});
+  require_code(plain, 0);
+  CHECK(plain.output.find("Pause budget 1000 ms") != std::string::npos);
+  CHECK(dry({"--max-pause", "7s"}).output.find("Pause budget 7000 ms") != std::string::npos);
+
+  // What a round of the way back would stop at shuts a gate before it is too late.
+  server().query("ALTER TABLE orders ADD COLUMN extra text", "gates");
+  CHECK(gate(dry({"--json"}), "way back").find("orders.extra") != std::string::npos);
+  server().query("ALTER TABLE orders DROP COLUMN extra", "gates");
+  REQUIRE(wait_until([&] { return dry({}).status.code == 0; }, 20s, 50ms));
+
+  // hooks_dir is relative to the file; --hooks goes before it.
+  std::filesystem::create_directories(folder.file("hooks/pre-cutover.d"));
+  write_file(folder.file("hooks/pre-cutover.d/no"), "#!/bin/sh\nexit 9\n", 0700);
+  const auto cutover = [&](std::vector<std::string> more) {
+    more.insert(more.begin(),
+                {"cutover", shop.file(), "--config", config, "--confirm", "shop", "--when-ready"});
+    return lockstep(more);
+  };
+  const Outcome vetoed = cutover({});
+  require_code(vetoed, 3);
+  CHECK(everything(vetoed).find("LS-X620") != std::string::npos);
+  CHECK(shop.sqlite_role() == "primary");
+  const Outcome moved = cutover({"--hooks", folder.file("none"), "--max-pause", "5s"});
+  require_code(moved, 0);
+  CHECK(moved.output.find("(budget 5000 ms)") != std::string::npos);
+
+  // The gates of rollback are its own.
+  const std::vector<std::string> back{"rollback",  shop.file(), "--config",    config,
+                                      "--confirm", "shop",      "--max-pause", "5s"};
+  REQUIRE(wait_until([&] { return shop.settled(); }, 20s, 20ms));
+  const Outcome shut = lockstep(back);
+  require_code(shut, 3);
+  CHECK(everything(shut).find("asked: 0 (true)") != std::string::npos);
+  server().query("INSERT INTO orders(token) VALUES ('yes')", "gates");
+  REQUIRE(wait_until([&] { return lockstep(back).status.code == 0; }, 20s, 50ms));
+  CHECK(shop.sqlite_role() == "primary");
+}
+
+}  // namespace lockstep::test
