@@ -100,6 +100,7 @@ void SwitchWatch::finish() {
     coordinator.finish(kPatience);
   } catch (const Error& error) {
     board_.await(error.code(), error.what());
+    unfinished_since_ = steady_now();  // again, but not each time
   }
 }
 
@@ -125,6 +126,7 @@ Direction settle(const switchover::SwitchPlace& place,
     }
     coordinator.finish(Milliseconds{0});
   }
+  coordinator.require_agreement();
   const switchover::Sides sides = coordinator.look();
   if (const auto side = writers(sides))
     keep_route(place.path, place.migration, *side, next_attempt(sides) - 1);

@@ -92,56 +92,6 @@ TEST_CASE("300 switches under 500 transactions a second", "[.][soak]") {
   go_round(shop, 150, 500);
 }
 
-TEST_CASE("whatever dies in the middle of a switch, one side is open afterwards and has everything",
-          "[system]") {
-  const std::vector<std::pair<std::string, std::string>> points{{"cutover", "cut.fence_installed"},
-                                                                {"cutover", "cut.installed"},
-                                                                {"cutover", "cut.prepared"},
-                                                                {"cutover", "cut.locked"},
-                                                                {"cutover", "cut.drained"},
-                                                                {"cutover", "cut.fenced"},
-                                                                {"cutover", "cut.commit_sent"},
-                                                                {"cutover", "cut.committed"},
-                                                                {"cutover", "cut.handed_over"},
-                                                                {"rollback", "cut.prepared"},
-                                                                {"rollback", "rb.held"},
-                                                                {"rollback", "rb.drained"},
-                                                                {"rollback", "rb.fenced"},
-                                                                {"rollback", "rb.committed"},
-                                                                {"rollback", "rb.handed_over"}};
-  Shop shop("crash_matrix");
-  MovingWriter writer(shop.file(), shop.dsn(), 100);
-  for (const auto& [direction, point] : points) {
-    INFO(direction << " killed at " << point);
-    const std::string from = direction == "cutover" ? "primary" : "replica";
-    if (shop.sqlite_role() != from) shop.moved(direction == "cutover" ? "rollback" : "cutover");
-    REQUIRE(wait_until([&] { return shop.sqlite_role() == from && shop.settled(); }, 30s, 20ms));
-    const Outcome killed = shop.move(direction, {"--when-ready"},
-                                     {.environment = {"LOCKSTEP_FAILPOINTS=" + point + "=kill"}});
-    INFO(everything(killed));
-    REQUIRE(killed.status == ExitStatus{.signal = SIGKILL});
-    // lockstep run finishes what the coordinator left.
-    const bool settled = wait_until([&] { return shop.settled(); }, 30s, 20ms);
-    INFO(shop.sqlite_role() << " " << shop.postgres_role() << " " << shop.run().error_output());
-    REQUIRE(settled);
-    const bool postgres = shop.postgres_role() == "primary";
-    const std::string side = postgres ? "postgres" : "sqlite";
-    // Behind the gainer's COMMIT there is no way back, before it nothing has happened.
-    if (point.ends_with("committed") || point.ends_with("handed_over"))
-      CHECK(postgres == (direction == "cutover"));
-    if (point.ends_with("prepared") || point.ends_with("installed"))
-      CHECK(postgres == (direction == "rollback"));
-    const std::size_t before = writer.acknowledged();
-    REQUIRE(wait_until([&] { return writer.acknowledged() > before + 5; }, 30s, 5ms));
-    CHECK(writer.on_postgres() == postgres);
-    CHECK(wait_until([&] { return shop.route() == side; }, 10s, 20ms));
-    REQUIRE(shop.run().running());
-  }
-  const MovingWriter::Seen seen = writer.stop();
-  shop.judge(seen);
-  shop.equal();
-}
-
 TEST_CASE("a number that PostgreSQL gave away is not given again after the rollback", "[system]") {
   Shop shop("numbers");
   for (const bool killed : {false, true}) {
