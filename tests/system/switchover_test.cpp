@@ -6,6 +6,7 @@
 #include <set>
 
 #include "tests/support/seed.hpp"
+#include "tests/system/open_sides.hpp"
 #include "tests/system/shop.hpp"
 
 namespace lockstep::test {
@@ -194,35 +195,74 @@ TEST_CASE("a transaction that lasts costs the budget and nothing else", "[system
   shop.equal();
 }
 
+namespace {
+
+/// Where a coordinator falls asleep, and what another one can do meanwhile.
+struct Sleep {
+  std::string direction, failpoint;
+  bool holds_a_lock = false;  ///< that every writer of the loser needs: the other one runs in vain
+};
+const std::vector<Sleep> kSleeps{
+    {"cutover", "cut.installed=stop"},     {"cutover", "cut.commit_sent=stop"},
+    {"cutover", "cut.prepared=stop"},      {"cutover", "cut.locked=stop", true},
+    {"cutover", "cut.drained=stop", true}, {"cutover", "cut.fenced=stop"},
+    {"cutover", "cut.commit_sent=stop@2"}, {"cutover", "cut.committed=stop"},
+    {"cutover", "cut.handed_over=stop"},   {"rollback", "cut.prepared=stop"},
+    {"rollback", "rb.held=stop", true},    {"rollback", "rb.drained=stop", true},
+    {"rollback", "rb.fenced=stop"},        {"rollback", "rb.committed=stop"},
+    {"rollback", "rb.handed_over=stop"}};
+
+void sleep_through(Shop& shop, const Sleep& where) {
+  INFO(where.direction << " " << where.failpoint);
+  const bool forward = where.direction == "cutover";
+  const std::string from = forward ? "primary" : "replica",
+                    gainer = forward ? "replica" : "primary";
+  if (shop.sqlite_role() != from) shop.moved(forward ? "rollback" : "cutover");
+  REQUIRE(wait_until([&] { return shop.sqlite_role() == from && shop.settled(); }, 30s, 20ms));
+  std::vector<std::string> command{where.direction, shop.file(), "--confirm", "shop",
+                                   "--when-ready"};
+  if (forward) command.insert(command.end(), {"--verify-max-age", "0"});
+  const auto sleeper =
+      start_lockstep(command, {.environment = {"LOCKSTEP_FAILPOINTS=" + where.failpoint}});
+  REQUIRE(wait_until([&] { return is_stopped(*sleeper); }, 30s, 5ms));
+  // Its session keeps the lead, which is a hint: whoever comes asks for it in vain and goes on.
+  const Outcome other = shop.move(
+      where.direction, where.holds_a_lock ? std::vector<std::string>{"--max-pause", "200ms"}
+                                          : std::vector<std::string>{"--when-ready"});
+  INFO("the other: " << everything(other));
+  CHECK((other.status == ExitStatus{.code = 0}) == !where.holds_a_lock);
+  sleeper->signal(SIGCONT);
+  REQUIRE(sleeper->wait(30s).has_value());
+  INFO("the sleeper: " << sleeper->output() << sleeper->error_output());
+  REQUIRE(
+      wait_until([&] { return shop.settled() && shop.sqlite_decision() != "pending"; }, 30s, 20ms));
+  if (!where.holds_a_lock) CHECK(shop.sqlite_role() == gainer);
+}
+
+}  // namespace
+
 TEST_CASE("a coordinator that slept through another's switch does no harm", "[system]") {
   Shop shop("sleeper");
   MovingWriter writer(shop.file(), shop.dsn(), 100);
   shop.moved("cutover");
   shop.moved("rollback");
-  // Stopped behind P, and again right before the gainer's COMMIT.
-  for (const std::string point : {"cut.prepared", "cut.fenced"}) {
-    INFO(point);
-    REQUIRE(
-        wait_until([&] { return shop.sqlite_role() == "primary" && shop.settled(); }, 30s, 20ms));
-    const auto sleeper = start_lockstep(
-        {"cutover", shop.file(), "--confirm", "shop", "--verify-max-age", "0", "--when-ready"},
-        {.environment = {"LOCKSTEP_FAILPOINTS=" + point + "=stop"}});
-    REQUIRE(wait_until(
-        [&] {
-          return postgres_value(shop.dsn(), "SELECT decision FROM lockstep.switchover") ==
-                     "pending" &&
-                 is_stopped(*sleeper);
-        },
-        30s, 5ms));
-    // Its session keeps the hint, so whoever comes asks for the lead in vain and goes on all the
-    // same.
-    shop.moved("cutover");
-    sleeper->signal(SIGCONT);
-    REQUIRE(sleeper->wait(30s).has_value());
-    CHECK(shop.postgres_role() == "primary");
-    CHECK(shop.settled());
-    shop.moved("rollback");
-  }
+  const OpenSides sides(shop.file(), shop.dsn());
+  // In CI right before the gainer's COMMIT, and two others.
+  std::mt19937_64 dice(test_seed());
+  sleep_through(shop, kSleeps[5]);
+  sleep_through(shop, kSleeps[dice() % kSleeps.size()]);
+  sleep_through(shop, kSleeps[dice() % kSleeps.size()]);
+  CHECK(sides.both() == 0);
+  shop.judge(writer.stop());
+  shop.equal();
+}
+
+TEST_CASE("a coordinator that sleeps at whichever step does no harm", "[.][soak]") {
+  Shop shop("sleepers");
+  MovingWriter writer(shop.file(), shop.dsn(), 100);
+  const OpenSides sides(shop.file(), shop.dsn());
+  for (const Sleep& where : kSleeps) sleep_through(shop, where);
+  CHECK(sides.both() == 0);
   shop.judge(writer.stop());
   shop.equal();
 }
@@ -267,6 +307,34 @@ TEST_CASE("complete and remove leave what they say, and refuse what would open a
   CHECK(postgres_value(other.dsn(), "SELECT to_regnamespace('lockstep') IS NULL") == "t");
   CHECK(postgres_value(other.dsn(), "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") ==
         "0");
+}
+
+TEST_CASE("an older SQLite file that is put back stops everything by name", "[system]") {
+  Shop shop("older_file");
+  const std::string older = shop.file() + ".older";
+  const auto keep = [&] {
+    std::filesystem::remove(older);
+    sqlite(shop.file(), "VACUUM INTO '" + older + "'");
+  };
+  const auto put_back = [&] {
+    for (const char* beside : {"-wal", "-shm"}) std::filesystem::remove(shop.file() + beside);
+    std::filesystem::copy_file(older, shop.file(),
+                               std::filesystem::copy_options::overwrite_existing);
+  };
+  const auto stops_with = [&](const std::string& codes) {
+    const Outcome run =
+        lockstep({"run", shop.file(), shop.dsn(), "--quiet", "--until", "caught-up"});
+    WARN(codes << ": " << run.status.code.value_or(-1) << everything(run));
+  };
+  // Before a cutover.
+  keep();
+  sqlite(shop.file(), "INSERT INTO orders(token, n) VALUES ('later', 1)");
+  require_caught_up(shop.run(), shop.file());
+  shop.stop_following();
+  put_back();
+  stops_with("before");
+  const Outcome refused = shop.move("cutover");
+  WARN(everything(refused));
 }
 
 }  // namespace lockstep::test
