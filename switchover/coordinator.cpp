@@ -27,26 +27,6 @@ namespace {
        .todo = "lockstep status SOURCE says where the application writes now"});
 }
 
-[[noreturn]] void throw_at_odds(const Sides& sides, const SwitchPlace& place) {
-  const bool both = sides.sqlite.role == Role::primary && sides.postgres.role == Role::primary;
-  throw Error(
-      {.code = "LS-X617",
-       .exit = ExitCode::stopped,
-       .what = fmt::format("SQLite says that it is {}, PostgreSQL that it is {}, and no cutover or "
-                           "rollback explains it",
-                           to_string(sides.sqlite.role), to_string(sides.postgres.role)),
-       .why = "PostgreSQL failed over to a standby that had not got a step of the switch, or one "
-              "side was restored from a backup",
-       .data = both ? "both sides take writes now, and neither has the other's: stop the "
-                      "application"
-                    : "nobody may write: nothing is opened by guess, for either side may have "
-                      "writes that the other has not",
-       .todo = fmt::format("find out which side is right. SQLite: lockstep remove {0} TARGET "
-                           "--confirm {1}, and a new run copies anew. PostgreSQL: lockstep "
-                           "complete {0}, or remove, and put the SQLite file away",
-                           place.path, place.migration)});
-}
-
 [[noreturn]] void throw_over_budget(std::string_view step, Milliseconds max_pause,
                                     const std::string& why, std::string_view writers) {
   throw Error({.code = "LS-X604",
@@ -71,6 +51,26 @@ void bring_back(ReverseFeed& feed) {
 }
 
 }  // namespace
+
+void throw_at_odds(const Sides& sides, const SwitchPlace& place) {
+  const bool both = sides.sqlite.role == Role::primary && sides.postgres.role == Role::primary;
+  throw Error(
+      {.code = "LS-X617",
+       .exit = ExitCode::stopped,
+       .what = fmt::format("SQLite says that it is {}, PostgreSQL that it is {}, and no cutover or "
+                           "rollback explains it",
+                           to_string(sides.sqlite.role), to_string(sides.postgres.role)),
+       .why = "PostgreSQL failed over to a standby that had not got a step of the switch, or one "
+              "side was restored from a backup",
+       .data = both ? "both sides take writes now, and neither has the other's: stop the "
+                      "application"
+                    : "nobody may write: nothing is opened by guess, for either side may have "
+                      "writes that the other has not",
+       .todo = fmt::format("find out which side is right. SQLite: lockstep remove {0} TARGET "
+                           "--confirm {1}, and a new run copies anew. PostgreSQL: lockstep "
+                           "complete {0}, or remove, and put the SQLite file away",
+                           place.path, place.migration)});
+}
 
 /// How long the writers have been waiting.
 class Coordinator::Pause {

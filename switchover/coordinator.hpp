@@ -31,6 +31,9 @@ struct SwitchPlace {
 /// A step that is done, for people: FENCE, "write lock taken after 4 ms".
 using TellStep = std::function<void(std::string_view step, const std::string& what)>;
 
+/// LS-X617, see at_odds().
+[[noreturn]] void throw_at_odds(const Sides& sides, const SwitchPlace& place);
+
 struct Switched {
   Direction direction = Direction::forward;
   std::int64_t attempt = 0;

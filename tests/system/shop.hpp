@@ -94,6 +94,11 @@ class Shop {
     return role.empty() ? "primary" : role;
   }
   [[nodiscard]] std::string sqlite_decision() const { return in_switch("decision"); }
+  /// Of the newest attempt in that direction.
+  [[nodiscard]] std::string decision(bool forward) const {
+    return forward ? postgres_value(dsn_, "SELECT decision FROM lockstep.switchover")
+                   : sqlite_decision();
+  }
   [[nodiscard]] std::string postgres_role() const {
     const std::string role =
         postgres_value(dsn_, "SELECT coalesce((SELECT role FROM lockstep.switchover), 'replica')");

@@ -226,17 +226,25 @@ void sleep_through(Shop& shop, const Sleep& where) {
       start_lockstep(command, {.environment = {"LOCKSTEP_FAILPOINTS=" + where.failpoint}});
   REQUIRE(wait_until([&] { return is_stopped(*sleeper); }, 30s, 5ms));
   // Its session keeps the lead, which is a hint: whoever comes asks for it in vain and goes on.
-  const Outcome other = shop.move(
-      where.direction, where.holds_a_lock ? std::vector<std::string>{"--max-pause", "200ms"}
-                                          : std::vector<std::string>{"--when-ready"});
-  INFO("the other: " << everything(other));
-  CHECK((other.status == ExitStatus{.code = 0}) == !where.holds_a_lock);
+  if (where.holds_a_lock) {
+    // The other one takes it for dead, ends its attempt, and waits for the lock.
+    const auto other = start_lockstep(command);
+    CHECK(wait_until([&] { return shop.decision(forward) == "aborted"; }, 30s, 5ms));
+    sleeper->signal(SIGCONT);
+    REQUIRE(sleeper->wait(30s).has_value());
+    REQUIRE(other->wait(30s).has_value());
+    INFO("the sleeper: " << sleeper->error_output() << " the other: " << other->error_output());
+    REQUIRE(wait_until([&] { return shop.settled() && shop.sqlite_decision() != "pending"; }, 30s,
+                       20ms));
+    return;
+  }
+  shop.moved(where.direction);
   sleeper->signal(SIGCONT);
   REQUIRE(sleeper->wait(30s).has_value());
   INFO("the sleeper: " << sleeper->output() << sleeper->error_output());
   REQUIRE(
       wait_until([&] { return shop.settled() && shop.sqlite_decision() != "pending"; }, 30s, 20ms));
-  if (!where.holds_a_lock) CHECK(shop.sqlite_role() == gainer);
+  CHECK(shop.sqlite_role() == gainer);
 }
 
 }  // namespace
@@ -317,24 +325,68 @@ TEST_CASE("an older SQLite file that is put back stops everything by name", "[sy
     sqlite(shop.file(), "VACUUM INTO '" + older + "'");
   };
   const auto put_back = [&] {
+    shop.stop_following();
     for (const char* beside : {"-wal", "-shm"}) std::filesystem::remove(shop.file() + beside);
     std::filesystem::copy_file(older, shop.file(),
                                std::filesystem::copy_options::overwrite_existing);
   };
-  const auto stops_with = [&](const std::string& codes) {
+  const auto stops_by = [&](const std::string& code, const std::string& direction) {
+    const auto before = query(shop.dsn(), "SELECT id, token FROM orders ORDER BY id");
     const Outcome run =
         lockstep({"run", shop.file(), shop.dsn(), "--quiet", "--until", "caught-up"});
-    WARN(codes << ": " << run.status.code.value_or(-1) << everything(run));
+    INFO(everything(run));
+    CHECK(run.status == ExitStatus{.code = 7});
+    CHECK_THAT(run.error_output, Catch::Contains("error[" + code + "]"));
+    const Outcome move = shop.move(direction);
+    INFO(everything(move));
+    CHECK((move.status == ExitStatus{.code = 3} || move.status == ExitStatus{.code = 7}));
+    CHECK(query(shop.dsn(), "SELECT id, token FROM orders ORDER BY id") == before);
+  };
+  const std::string now = shop.file() + ".now";
+  const auto go_on = [&] {  // with the right file again
+    std::filesystem::copy_file(now, shop.file(), std::filesystem::copy_options::overwrite_existing);
+    shop.follow();
+  };
+  const auto keep_newest = [&] {
+    std::filesystem::remove(now);
+    sqlite(shop.file(), "PRAGMA wal_checkpoint(TRUNCATE)");
+    std::filesystem::copy_file(shop.file(), now);
   };
   // Before a cutover.
   keep();
   sqlite(shop.file(), "INSERT INTO orders(token, n) VALUES ('later', 1)");
   require_caught_up(shop.run(), shop.file());
-  shop.stop_following();
+  keep_newest();
   put_back();
-  stops_with("before");
-  const Outcome refused = shop.move("cutover");
-  WARN(everything(refused));
+  stops_by("LS-S310", "cutover");
+  go_on();
+  // While SQLite follows: a file from before the cutover is open by itself (a known limit, D19),
+  // but nothing is done with it; one from after it is an older position.
+  keep();
+  shop.moved("cutover");
+  REQUIRE(wait_until([&] { return shop.settled(); }, 30s, 20ms));
+  keep_newest();
+  put_back();
+  stops_by("LS-X617", "rollback");
+  go_on();
+  keep();
+  static_cast<void>(query(shop.dsn(), "INSERT INTO orders(token, n) VALUES ('on', 1)", Guard::met));
+  shop.equal();
+  keep_newest();
+  put_back();
+  stops_by("LS-X611", "rollback");
+  go_on();
+  // After a rollback, a file from the window.
+  keep();
+  shop.moved("rollback");
+  REQUIRE(wait_until([&] { return shop.settled(); }, 30s, 20ms));
+  shop.equal();
+  keep_newest();
+  put_back();
+  stops_by("LS-X617", "cutover");
+  go_on();
+  shop.moved("cutover");
+  shop.equal();
 }
 
 }  // namespace lockstep::test
