@@ -22,7 +22,7 @@ constexpr Milliseconds kTablePatience{3'000};
 constexpr Milliseconds kIdleMax{2'000};  // between two statements that follow at once
 
 // Every followed table and partition, and whether the fence is there as it should be.
-constexpr char kPlaces[] = R"(
+constexpr char kFencePlaces[] = R"(
 WITH ours AS (
   SELECT c.oid, c.relkind FROM lockstep.ledger_tables AS t
   JOIN pg_catalog.pg_namespace AS n ON n.nspname = $2
@@ -42,7 +42,7 @@ ORDER BY 1, 2)";
 
 Result missing_places(Connection& connection, const std::string& migration,
                       const std::string& schema) {
-  return connection.query(kPlaces, {migration, schema, fence_function(schema) + "()"});
+  return connection.query(kFencePlaces, {migration, schema, fence_function(schema) + "()"});
 }
 
 [[noreturn]] void throw_in_doubt() {
