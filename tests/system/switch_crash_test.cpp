@@ -190,7 +190,7 @@ std::string page() {
       "somebody asks all the while whether both sides would take a write at once. In every cell: "
       "never both; one side is open\nafterwards by itself; every acknowledged write is there, "
       "once. "
-      "CI takes a cell of each row, by its seed; the soak takes all.\n\n"
+      "CI takes a cell of every other row, by its seed; the soak takes all.\n\n"
       "*forward*: the writers have moved. *back*: they write where they did. *either*: without "
       "`run` the last change may not come within the budget.\n\n| | step ";
   for (const Victims& who : kVictims) text += fmt::format("| {} ", name(who));
@@ -214,6 +214,17 @@ std::string page() {
 
 }  // namespace
 
+TEST_CASE("who asks whether both sides are open sees it when they are", "[system]") {
+  Shop shop("planted");
+  shop.moved(kForward);
+  const OpenSides sides(shop.file(), shop.dsn());
+  REQUIRE(wait_until([&] { return sides.postgres() > 3; }, 20s, 5ms));
+  CHECK(sides.sqlite() == 0);
+  CHECK(sides.both() == 0);
+  sqlite(shop.file(), "UPDATE _lockstep_switch SET role = 'primary'");
+  CHECK(wait_until([&] { return sides.both() > 0; }, 20s, 5ms));
+}
+
 TEST_CASE("the page of the crashes is what is tested", "[system]") {
   const std::string written = std::string(TEST_BUILD_DIR) + "/switchover.md";
   std::ofstream(written) << page();
@@ -225,7 +236,8 @@ TEST_CASE("whoever dies at a step of a switch, one side is open afterwards and h
           "[system]") {
   std::mt19937_64 dice(test_seed());
   std::vector<Cell> cells;
-  for (const Place& place : kPlaces) cells.emplace_back(place, kVictims[dice() % kVictims.size()]);
+  for (std::size_t i = dice() % 2; i < kPlaces.size(); i += 2)
+    cells.emplace_back(kPlaces[i], kVictims[dice() % kVictims.size()]);
   Matrix matrix("matrix");
   strike_all(matrix, cells);
 }
