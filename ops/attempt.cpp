@@ -24,7 +24,8 @@ std::string waiting_note(const Error& error) {
 }
 
 void prepare_again_and_again(const std::function<void(Attempt&)>& prepare,
-                             const std::function<void(const Error&)>& wait, Screen& screen) {
+                             const std::function<void(const Error&)>& wait, Screen& screen,
+                             bool begun) {
   Backoff backoff(Milliseconds{50}, Milliseconds{5'000}, static_cast<std::uint64_t>(wall_now_us()));
   Attempt attempt;
   screen.tell_once(true);
@@ -34,7 +35,8 @@ void prepare_again_and_again(const std::function<void(Attempt&)>& prepare,
       screen.tell_once(false);
       return;
     } catch (const Error& error) {
-      if (!may_prepare_again(error, attempt.connected)) throw;
+      const bool mends = begun && error.retry() != Retry::never;
+      if (!mends && !may_prepare_again(error, attempt.connected)) throw;
       attempt.connected = false;
       wait(error);
     }

@@ -26,9 +26,11 @@ struct Attempt {
 
 /// Calls `prepare` until it returns; throws what no other try can mend. Between two attempts it
 /// tells `wait` why, and pauses, longer each time (up to 5 s). A signal ends the pause as it ends
-/// the process. The screen says nothing a second time.
+/// the process. The screen says nothing a second time. `begun`: this process has followed already,
+/// so whatever a new session may mend is waited for, a server that cannot be reached as well.
 void prepare_again_and_again(const std::function<void(Attempt&)>& prepare,
-                             const std::function<void(const Error&)>& wait, Screen& screen);
+                             const std::function<void(const Error&)>& wait, Screen& screen,
+                             bool begun = false);
 
 /// What a person at the terminal is told meanwhile. Pure.
 [[nodiscard]] std::string waiting_note(const Error& error);

@@ -12,6 +12,7 @@
 #include "ops/migration_lock.hpp"
 #include "ops/names.hpp"
 #include "ops/route.hpp"
+#include "switchover/coordinator.hpp"
 #include "switchover/postgres_side.hpp"
 #include "switchover/reverse_log.hpp"
 #include "switchover/sqlite_side.hpp"
@@ -42,13 +43,30 @@ void remove_from_target(const std::string& text, const std::string& migration, S
       dsn.shown(), migration, ledger->target_schema));
 }
 
+// LS-X617 leaves these commands as the way out.
+bool at_odds_with_target(const std::string& path, const capture::Installed& installed) {
+  switchover::Coordinator coordinator(
+      {path, postgres::parse_dsn(installed.target), installed.migration, installed.target_schema},
+      [](std::string_view, const std::string&) {});
+  try {
+    coordinator.require_agreement();
+  } catch (const Error& error) {
+    if (error.code() != "LS-X617") throw;
+    return true;
+  }
+  return false;
+}
+
 // Without the fence the application could write to whichever copy it happens to open.
 void refuse_a_moved_application(sqlite::Database& database, const std::string& path,
                                 const std::string& confirmed) {
   const switchover::Side side = switchover::read_sqlite_side(database);
   if (side.role == switchover::Role::primary) return;
-  const bool completed = !capture::read_installed(database);
+  const auto installed = capture::read_installed(database);
+  const bool completed = !installed;
   if (completed && confirmed == migration_name(path)) return;
+  if (installed && confirmed == installed->migration && at_odds_with_target(path, *installed))
+    return;
   throw Error(
       {.code = "LS-X624",
        .exit = ExitCode::precondition,
@@ -84,7 +102,9 @@ ExitCode command_complete(const CompleteRequest& request, Screen& screen) {
   sqlite::LockFile lock = lock_of(path);
   try {
     const auto installed = capture::read_installed(database);
-    if (!installed || switchover::read_sqlite_side(database).role != switchover::Role::replica)
+    const switchover::Role role = switchover::read_sqlite_side(database).role;
+    if (!installed || role == switchover::Role::primary ||
+        (role == switchover::Role::fenced && !at_odds_with_target(path, *installed)))
       throw Error({.code = "LS-X625",
                    .exit = ExitCode::precondition,
                    .what = "there is no cutover to complete",

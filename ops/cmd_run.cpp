@@ -72,22 +72,26 @@ void print_summary(const Status& status, const Ending& ending, ExitCode code, Sc
   screen.result(fmt::format("take out  lockstep remove {}", shell_word(status.source)));
 }
 
+/// Which run this is: of the same process, once before each change of direction.
+struct Turn {
+  const std::string& path;
+  sqlite::LockFile& lock;
+  bool turned;  ///< it has followed already, in the other direction
+};
+
 // The status says meanwhile what is waited for.
-Prepared prepared_in_the_end(const RunRequest& request, const std::string& path,
-                             sqlite::LockFile& lock, Screen& screen) {
+void in_the_end(const Turn& turn, const std::function<void(Attempt&)>& work, Screen& screen) {
   const Signals::Through through;  // the census may take long, and keeps nothing
-  std::optional<Prepared> prepared;
-  Status status = starting_status(path);
+  Status status = starting_status(turn.path);
   prepare_again_and_again(
-      [&](Attempt& attempt) { prepared.emplace(prepare(request, attempt, screen)); },
+      work,
       [&](const Error& error) {
         screen.note(waiting_note(error));
         const std::int64_t since = status.awaited ? status.awaited->since_us : wall_now_us();
         status.awaited = Awaited{error.code(), error.what(), since};
-        publish(lock, status, screen);
+        publish(turn.lock, status, screen);
       },
-      screen);
-  return std::move(*prepared);
+      screen, turn.turned);
 }
 
 struct Followed {
@@ -98,8 +102,11 @@ struct Followed {
 
 // SQLite into PostgreSQL, until the writers move.
 Followed follow_forward(const RunRequest& request, const switchover::SwitchPlace& place,
-                        sqlite::LockFile& lock, Screen& screen, Signals& signals) {
-  Prepared prepared = prepared_in_the_end(request, place.path, lock, screen);
+                        const Turn& turn, Screen& screen, Signals& signals) {
+  std::optional<Prepared> made;
+  in_the_end(
+      turn, [&](Attempt& attempt) { made.emplace(prepare(request, attempt, screen)); }, screen);
+  Prepared prepared = std::move(*made);
   Followed followed;
   followed.arguments = arguments_for(prepared);
   Board board(first_status(prepared));
@@ -109,7 +116,7 @@ Followed follow_forward(const RunRequest& request, const switchover::SwitchPlace
     SwitchWatch watching(
         {place.path, prepared.connection.dsn(), prepared.migration, prepared.schema}, board);
     const Pipeline pipeline(std::move(prepared), board);
-    followed.ending = watch(request.until_caught_up, board, &lock, screen, signals,
+    followed.ending = watch(request.until_caught_up, board, &turn.lock, screen, signals,
                             [&] { return watching.turned(switchover::Direction::forward); });
   }
   followed.status = board.read();
@@ -158,11 +165,18 @@ switchover::SwitchPlace place_of(const RunRequest& request, const std::string& p
 
 Followed follow(const RunRequest& request, const std::string& path, sqlite::LockFile& lock,
                 Screen& screen, Signals& signals) {
-  while (true) {
+  for (bool turned = false;; turned = true) {
+    const Turn turn{path, lock, turned};
     const switchover::SwitchPlace place = place_of(request, path);
-    const auto flow = settle(place, [&](const std::string& what) { screen.note(what); });
+    auto flow = switchover::Direction::forward;
+    in_the_end(
+        turn,
+        [&](Attempt&) {
+          flow = settle(place, [&](const std::string& what) { screen.note(what); });
+        },
+        screen);
     Followed followed = flow == switchover::Direction::forward
-                            ? follow_forward(request, place, lock, screen, signals)
+                            ? follow_forward(request, place, turn, screen, signals)
                             : follow_reverse(request, place, lock, screen, signals);
     if (!followed.ending.turned || followed.ending.signal || followed.ending.failure)
       return followed;

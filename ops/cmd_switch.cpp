@@ -198,8 +198,8 @@ void finish_whatever_comes(Coordinator& coordinator, Milliseconds patience, Scre
       return;
     } catch (const Error& error) {
       if (error.retry() == Retry::never) throw;
-      screen.note(fmt::format("waiting   {}: {} (Ctrl-C leaves the rest to lockstep run)",
-                              error.code(), error.what()));
+      screen.note(
+          fmt::format("waiting   {} (Ctrl-C leaves the rest to lockstep run)", error.what()));
     }
     ::usleep(static_cast<useconds_t>(backoff.next().count() * 1'000));
   }
@@ -254,6 +254,7 @@ void finish_earlier(Coordinator& coordinator, const SwitchRequest& request, Scre
     }
     finish_whatever_comes(coordinator, request.limits.max_pause, screen);
   }
+  coordinator.require_agreement();
 }
 
 }  // namespace

@@ -42,6 +42,20 @@ Direction flow_of(const Side& sqlite) {
                .todo = "nothing; lockstep remove takes the fence off the old copy"});
 }
 
+// A file from before the first cutover knows of none, and is open: it must not be followed as if
+// nothing had happened.
+void require_no_switch(const switchover::SwitchPlace& place) {
+  if (place.migration.empty()) return;
+  postgres::Connection target = postgres::Connection::open(place.dsn, "switch");
+  if (target.exec("SELECT to_regclass('lockstep.switchover')").is_null(0, 0)) return;
+  const postgres::Result row =
+      target.query("SELECT role FROM lockstep.switchover WHERE migration = $1", {place.migration});
+  if (row.rows() == 0 || row.value(0, 0) == "replica") return;
+  switchover::Sides sides;
+  sides.postgres.role = switchover::parse_role(row.value(0, 0)).value_or(Role::fenced);
+  throw_at_odds(sides, place);
+}
+
 }  // namespace
 
 SwitchWatch::SwitchWatch(switchover::SwitchPlace place, Board& board)
@@ -100,6 +114,7 @@ void SwitchWatch::finish() {
     coordinator.finish(kPatience);
   } catch (const Error& error) {
     board_.await(error.code(), error.what());
+    unfinished_since_ = steady_now();  // again, but not each time
   }
 }
 
@@ -108,7 +123,10 @@ Direction settle(const switchover::SwitchPlace& place,
   {
     sqlite::Database reading = sqlite::Database::open(place.path, sqlite::OpenMode::read_only);
     const Side side = switchover::read_sqlite_side(reading);
-    if (side == Side{}) return Direction::forward;
+    if (side == Side{}) {
+      require_no_switch(place);
+      return Direction::forward;
+    }
     if (side.role == Role::replica && !capture::read_installed(reading))
       throw_completed(place.path);
   }
@@ -125,6 +143,7 @@ Direction settle(const switchover::SwitchPlace& place,
     }
     coordinator.finish(Milliseconds{0});
   }
+  coordinator.require_agreement();
   const switchover::Sides sides = coordinator.look();
   if (const auto side = writers(sides))
     keep_route(place.path, place.migration, *side, next_attempt(sides) - 1);

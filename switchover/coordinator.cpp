@@ -52,6 +52,26 @@ void bring_back(ReverseFeed& feed) {
 
 }  // namespace
 
+void throw_at_odds(const Sides& sides, const SwitchPlace& place) {
+  const bool both = sides.sqlite.role == Role::primary && sides.postgres.role == Role::primary;
+  throw Error(
+      {.code = "LS-X617",
+       .exit = ExitCode::stopped,
+       .what = fmt::format("SQLite says that it is {}, PostgreSQL that it is {}, and no cutover or "
+                           "rollback explains it",
+                           to_string(sides.sqlite.role), to_string(sides.postgres.role)),
+       .why = "PostgreSQL failed over to a standby that had not got a step of the switch, or one "
+              "side was restored from a backup",
+       .data = both ? "both sides take writes now, and neither has the other's: stop the "
+                      "application"
+                    : "nobody may write: nothing is opened by guess, for either side may have "
+                      "writes that the other has not",
+       .todo = fmt::format("find out which side is right. SQLite: lockstep remove {0} TARGET "
+                           "--confirm {1}, and a new run copies anew. PostgreSQL: lockstep "
+                           "complete {0}, or remove, and put the SQLite file away",
+                           place.path, place.migration)});
+}
+
 /// How long the writers have been waiting.
 class Coordinator::Pause {
  public:
@@ -202,6 +222,9 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
   const auto sequences = least_sequences(*postgres_, numbered_);
   if (!held.fence(attempt)) throw_superseded(Direction::reverse, attempt);
   LOCKSTEP_FAILPOINT("rb.fenced");
+  // A server that failed over meanwhile may be open again, and this session would not know.
+  if (read_postgres_side(*postgres_, place_.migration).side.role != Role::fenced)
+    throw_superseded(Direction::reverse, attempt);
   const auto first = commit_sqlite(*sqlite_, attempt, *position, sequences);
   pause.end();
   LOCKSTEP_FAILPOINT("rb.committed");
@@ -227,13 +250,22 @@ void Coordinator::give_up(Direction direction, std::int64_t attempt) noexcept {
   }
 }
 
+// SQLite's row changes in every switch: if it is the same after PostgreSQL's was read, both were
+// true at one moment.
+void Coordinator::require_agreement() {
+  const Sides sides = look();
+  if (at_odds(sides) && read_sqlite_side(*sqlite_) == sides.sqlite) throw_at_odds(sides, place_);
+}
+
 void Coordinator::finish(Milliseconds patience) {
   // Each turn does one durable step, and no attempt has more than four.
   constexpr int kTurnsMax = 16;
   for (int turn = 0; turn < kTurnsMax; ++turn) {
-    const Unfinished what = unfinished(look());
+    const Sides sides = look();
+    const Unfinished what = unfinished(sides);
     switch (what.step) {
       case Step::none:
+        if (at_odds(sides)) require_agreement();
         return;
       case Step::decide:
         if (!what.fenced || !try_commit(what, patience))

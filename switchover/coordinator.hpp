@@ -31,6 +31,9 @@ struct SwitchPlace {
 /// A step that is done, for people: FENCE, "write lock taken after 4 ms".
 using TellStep = std::function<void(std::string_view step, const std::string& what)>;
 
+/// LS-X617, see at_odds().
+[[noreturn]] void throw_at_odds(const Sides& sides, const SwitchPlace& place);
+
 struct Switched {
   Direction direction = Direction::forward;
   std::int64_t attempt = 0;
@@ -56,8 +59,11 @@ class Coordinator {
   /// SQLite that cannot be fenced.
   std::vector<std::string> install();
 
+  /// Throws LS-X617 (exit 7) if no attempt explains what the two sides say: at_odds().
+  void require_agreement();
+
   /// Finishes what is unfinished, whoever began it: commits if both sides allow it within
-  /// `patience`, else aborts. Afterwards one side is open. Repeatable.
+  /// `patience`, else aborts. Afterwards one side is open, or it throws LS-X617. Repeatable.
   void finish(Milliseconds patience);
 
   /// Moves the writers, after install(). Throws LS-X604 (exit 6) if the budget does not last: then

@@ -19,6 +19,7 @@ using postgres::Result;
 
 constexpr char kLockNotGranted[] = "55P03";
 constexpr Milliseconds kTablePatience{3'000};
+constexpr Milliseconds kIdleMax{2'000};  // between two statements that follow at once
 
 // Every followed table and partition, and whether the fence is there as it should be.
 constexpr char kFencePlaces[] = R"(
@@ -55,9 +56,13 @@ Result missing_places(Connection& connection, const std::string& migration,
 }
 
 // With a synchronous standby the control row must be there, too, before anybody acts on it: a
-// promoted standby without it would open a side twice (D6).
-void begin(Connection& connection) {
-  connection.exec("BEGIN; SET LOCAL synchronous_commit = remote_apply");
+// promoted standby without it would open a side twice (D6). These rows are locked meanwhile, for
+// the batches as well: of a coordinator that is stopped here the server frees them.
+void begin(Connection& connection, Milliseconds idle = kIdleMax) {
+  connection.exec(
+      fmt::format("BEGIN; SET LOCAL synchronous_commit = remote_apply; SET LOCAL "
+                  "idle_in_transaction_session_timeout = {}",
+                  idle.count()));
 }
 
 void commit(Connection& connection) {
@@ -227,7 +232,7 @@ bool abort_postgres(Connection& connection, const std::string& migration, std::i
 
 WritersHeld::WritersHeld(Connection& connection, std::string migration, Milliseconds patience)
     : connection_(connection), migration_(std::move(migration)) {
-  begin(connection_);
+  begin(connection_, patience + kIdleMax);  // no writer waits for longer, whatever becomes of us
   try {
     connection_.exec(fmt::format("SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock({})",
                                  std::max<std::int64_t>(patience.count(), 1),

@@ -111,6 +111,13 @@ Unfinished unfinished(const Sides& sides) {
   return {};
 }
 
+bool at_odds(const Sides& sides) {
+  const Role sqlite = sides.sqlite.role, postgres = sides.postgres.role;
+  const bool one_writes = (sqlite == Role::primary && postgres == Role::replica) ||
+                          (sqlite == Role::replica && postgres == Role::primary);
+  return !one_writes && unfinished(sides).step == Step::none;
+}
+
 bool may_begin(const Sides& sides, Direction direction) {
   const Side& gains = gainer(sides, direction);
   return gains.role == Role::replica && gains.decision != Decision::pending &&

@@ -70,6 +70,10 @@ struct Unfinished {
 /// What is to be done next for an attempt that began; it never asks who began it.
 [[nodiscard]] Unfinished unfinished(const Sides& sides);
 
+/// No attempt explains the two rows: nothing is unfinished, and yet nobody writes, or both may.
+/// A failover lost a step, or one side was restored. Only of rows that were true at one moment.
+[[nodiscard]] bool at_odds(const Sides& sides);
+
 /// A new attempt in this direction may begin (P).
 [[nodiscard]] bool may_begin(const Sides& sides, Direction direction);
 [[nodiscard]] std::int64_t next_attempt(const Sides& sides);

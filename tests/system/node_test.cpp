@@ -4,53 +4,17 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
-#include <filesystem>
-
 #include "tests/support/seed.hpp"
 #include "tests/system/carried.hpp"
+#include "tests/system/node_library.hpp"
 #include "tests/system/world.hpp"
 
 namespace lockstep::test {
-namespace fs = std::filesystem;
 namespace {
-
-const fs::path kWriterSource = LOCKSTEP_SOURCE_DIR "/tests/data/node_writer";
-const fs::path kWriterFolder = TEST_BUILD_DIR "/node_writer";
 
 PostgresServer& server() {
   static PostgresServer running{{"fsync=off"}};
   return running;
-}
-
-void in_writer_folder(std::vector<std::string> command, std::vector<std::string> environment = {}) {
-  const Outcome outcome =
-      run(std::move(command),
-          {.environment = std::move(environment), .directory = kWriterFolder.string()}, 10min);
-  require_code(outcome, 0);
-}
-
-/// npm fetches what package-lock.json names; its scripts, which would look for binaries elsewhere,
-/// do not run. Node's headers come from beside the program if they are there.
-void install_writer() {
-  const fs::path lock = kWriterFolder / "package-lock.json";
-  const fs::path built =
-      kWriterFolder / "node_modules/better-sqlite3/build/Release/better_sqlite3.node";
-  fs::create_directories(kWriterFolder);
-  const bool same = contents(lock) == contents(kWriterSource / "package-lock.json");
-  for (const char* name : {"package.json", "package-lock.json", "writer.js"})
-    fs::copy_file(kWriterSource / name, kWriterFolder / name, fs::copy_options::overwrite_existing);
-  const Outcome loads = run({"node", "-e", "new (require('better-sqlite3'))(':memory:')"},
-                            {.directory = kWriterFolder.string()});
-  if (same && fs::exists(built) && loads.status == ExitStatus{.code = 0}) return;
-  in_writer_folder({"npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"});
-  const Outcome program = run({"node", "-p", "process.execPath"});
-  require_code(program, 0);
-  const fs::path prefix =
-      fs::path{program.output.substr(0, program.output.find('\n'))}.parent_path().parent_path();
-  std::vector<std::string> environment{"JOBS=2"};
-  if (fs::exists(prefix / "include/node/node.h"))
-    environment.push_back("npm_config_nodedir=" + prefix.string());
-  in_writer_folder({"npm", "run", "build-sqlite"}, environment);
 }
 
 /// Lets the application write to its end; what it says of itself.

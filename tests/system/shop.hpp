@@ -26,7 +26,13 @@ inline std::string postgres_value(const std::string& dsn, const std::string& sql
 class Shop {
  public:
   explicit Shop(const std::string& name, const std::string& journal = "WAL")
-      : file_(folder_.file("shop.db")), dsn_(server().create_database(name)) {
+      : Shop(OnServer{server().create_database(name)}, journal) {}
+
+  struct OnServer {
+    std::string dsn;
+  };
+  explicit Shop(OnServer place, const std::string& journal = "WAL")
+      : file_(folder_.file("shop.db")), dsn_(std::move(place.dsn)) {
     sqlite(file_, "PRAGMA journal_mode=" + journal +
                       "; CREATE TABLE orders(id INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT NOT "
                       "NULL UNIQUE, n INTEGER, at DATETIME DEFAULT CURRENT_TIMESTAMP);"
@@ -82,12 +88,16 @@ class Shop {
     return found;
   }
 
+  /// Before the first switch SQLite has the writers, and nothing is decided.
   [[nodiscard]] std::string sqlite_role() const {
-    try {
-      return sqlite(file_, "SELECT role FROM _lockstep_switch").at(0);
-    } catch (const std::exception&) {
-      return "primary";  // before the first install
-    }
+    const std::string role = in_switch("role");
+    return role.empty() ? "primary" : role;
+  }
+  [[nodiscard]] std::string sqlite_decision() const { return in_switch("decision"); }
+  /// Of the newest attempt in that direction.
+  [[nodiscard]] std::string decision(bool forward) const {
+    return forward ? postgres_value(dsn_, "SELECT decision FROM lockstep.switchover")
+                   : sqlite_decision();
   }
   [[nodiscard]] std::string postgres_role() const {
     const std::string role =
@@ -150,6 +160,14 @@ class Shop {
   [[nodiscard]] const std::string& dsn() const { return dsn_; }
 
  private:
+  [[nodiscard]] std::string in_switch(const std::string& column) const {
+    try {
+      return sqlite(file_, "SELECT " + column + " FROM _lockstep_switch").at(0);
+    } catch (const std::exception&) {
+      return {};
+    }
+  }
+
   TempDir folder_;
   std::string file_, dsn_;
   std::unique_ptr<Process> run_;

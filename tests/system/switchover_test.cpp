@@ -6,6 +6,7 @@
 #include <set>
 
 #include "tests/support/seed.hpp"
+#include "tests/system/open_sides.hpp"
 #include "tests/system/shop.hpp"
 
 namespace lockstep::test {
@@ -90,56 +91,6 @@ TEST_CASE("a switch waits for the last change however late it comes", "[system]"
 TEST_CASE("300 switches under 500 transactions a second", "[.][soak]") {
   Shop shop("many_round_trips");
   go_round(shop, 150, 500);
-}
-
-TEST_CASE("whatever dies in the middle of a switch, one side is open afterwards and has everything",
-          "[system]") {
-  const std::vector<std::pair<std::string, std::string>> points{{"cutover", "cut.fence_installed"},
-                                                                {"cutover", "cut.installed"},
-                                                                {"cutover", "cut.prepared"},
-                                                                {"cutover", "cut.locked"},
-                                                                {"cutover", "cut.drained"},
-                                                                {"cutover", "cut.fenced"},
-                                                                {"cutover", "cut.commit_sent"},
-                                                                {"cutover", "cut.committed"},
-                                                                {"cutover", "cut.handed_over"},
-                                                                {"rollback", "cut.prepared"},
-                                                                {"rollback", "rb.held"},
-                                                                {"rollback", "rb.drained"},
-                                                                {"rollback", "rb.fenced"},
-                                                                {"rollback", "rb.committed"},
-                                                                {"rollback", "rb.handed_over"}};
-  Shop shop("crash_matrix");
-  MovingWriter writer(shop.file(), shop.dsn(), 100);
-  for (const auto& [direction, point] : points) {
-    INFO(direction << " killed at " << point);
-    const std::string from = direction == "cutover" ? "primary" : "replica";
-    if (shop.sqlite_role() != from) shop.moved(direction == "cutover" ? "rollback" : "cutover");
-    REQUIRE(wait_until([&] { return shop.sqlite_role() == from && shop.settled(); }, 30s, 20ms));
-    const Outcome killed = shop.move(direction, {"--when-ready"},
-                                     {.environment = {"LOCKSTEP_FAILPOINTS=" + point + "=kill"}});
-    INFO(everything(killed));
-    REQUIRE(killed.status == ExitStatus{.signal = SIGKILL});
-    // lockstep run finishes what the coordinator left.
-    const bool settled = wait_until([&] { return shop.settled(); }, 30s, 20ms);
-    INFO(shop.sqlite_role() << " " << shop.postgres_role() << " " << shop.run().error_output());
-    REQUIRE(settled);
-    const bool postgres = shop.postgres_role() == "primary";
-    const std::string side = postgres ? "postgres" : "sqlite";
-    // Behind the gainer's COMMIT there is no way back, before it nothing has happened.
-    if (point.ends_with("committed") || point.ends_with("handed_over"))
-      CHECK(postgres == (direction == "cutover"));
-    if (point.ends_with("prepared") || point.ends_with("installed"))
-      CHECK(postgres == (direction == "rollback"));
-    const std::size_t before = writer.acknowledged();
-    REQUIRE(wait_until([&] { return writer.acknowledged() > before + 5; }, 30s, 5ms));
-    CHECK(writer.on_postgres() == postgres);
-    CHECK(wait_until([&] { return shop.route() == side; }, 10s, 20ms));
-    REQUIRE(shop.run().running());
-  }
-  const MovingWriter::Seen seen = writer.stop();
-  shop.judge(seen);
-  shop.equal();
 }
 
 TEST_CASE("a number that PostgreSQL gave away is not given again after the rollback", "[system]") {
@@ -244,35 +195,82 @@ TEST_CASE("a transaction that lasts costs the budget and nothing else", "[system
   shop.equal();
 }
 
+namespace {
+
+/// Where a coordinator falls asleep, and what another one can do meanwhile.
+struct Sleep {
+  std::string direction, failpoint;
+  bool holds_a_lock = false;  ///< that every writer of the loser needs: the other one runs in vain
+};
+const std::vector<Sleep> kSleeps{
+    {"cutover", "cut.installed=stop"},     {"cutover", "cut.commit_sent=stop"},
+    {"cutover", "cut.prepared=stop"},      {"cutover", "cut.locked=stop", true},
+    {"cutover", "cut.drained=stop", true}, {"cutover", "cut.fenced=stop"},
+    {"cutover", "cut.commit_sent=stop@2"}, {"cutover", "cut.committed=stop"},
+    {"cutover", "cut.handed_over=stop"},   {"rollback", "cut.prepared=stop"},
+    {"rollback", "rb.held=stop", true},    {"rollback", "rb.drained=stop", true},
+    {"rollback", "rb.fenced=stop"},        {"rollback", "rb.committed=stop"},
+    {"rollback", "rb.handed_over=stop"}};
+
+void sleep_through(Shop& shop, const Sleep& where) {
+  INFO(where.direction << " " << where.failpoint);
+  const bool forward = where.direction == "cutover";
+  const std::string from = forward ? "primary" : "replica",
+                    gainer = forward ? "replica" : "primary";
+  if (shop.sqlite_role() != from) shop.moved(forward ? "rollback" : "cutover");
+  REQUIRE(wait_until([&] { return shop.sqlite_role() == from && shop.settled(); }, 30s, 20ms));
+  std::vector<std::string> command{where.direction, shop.file(), "--confirm", "shop",
+                                   "--when-ready"};
+  if (forward) command.insert(command.end(), {"--verify-max-age", "0"});
+  const auto sleeper =
+      start_lockstep(command, {.environment = {"LOCKSTEP_FAILPOINTS=" + where.failpoint}});
+  REQUIRE(wait_until([&] { return is_stopped(*sleeper); }, 30s, 5ms));
+  // Its session keeps the lead, which is a hint: whoever comes asks for it in vain and goes on.
+  if (where.holds_a_lock) {
+    // The other one takes it for dead, ends its attempt, and waits for the lock.
+    const auto other = start_lockstep(command);
+    CHECK(wait_until([&] { return shop.decision(forward) == "aborted"; }, 30s, 5ms));
+    sleeper->signal(SIGCONT);
+    REQUIRE(sleeper->wait(30s).has_value());
+    REQUIRE(other->wait(30s).has_value());
+    INFO("the sleeper: " << sleeper->error_output() << " the other: " << other->error_output());
+    REQUIRE(wait_until([&] { return shop.settled() && shop.sqlite_decision() != "pending"; }, 30s,
+                       20ms));
+    return;
+  }
+  shop.moved(where.direction);
+  sleeper->signal(SIGCONT);
+  REQUIRE(sleeper->wait(30s).has_value());
+  INFO("the sleeper: " << sleeper->output() << sleeper->error_output());
+  REQUIRE(
+      wait_until([&] { return shop.settled() && shop.sqlite_decision() != "pending"; }, 30s, 20ms));
+  CHECK(shop.sqlite_role() == gainer);
+}
+
+}  // namespace
+
 TEST_CASE("a coordinator that slept through another's switch does no harm", "[system]") {
   Shop shop("sleeper");
   MovingWriter writer(shop.file(), shop.dsn(), 100);
   shop.moved("cutover");
   shop.moved("rollback");
-  // Stopped behind P, and again right before the gainer's COMMIT.
-  for (const std::string point : {"cut.prepared", "cut.fenced"}) {
-    INFO(point);
-    REQUIRE(
-        wait_until([&] { return shop.sqlite_role() == "primary" && shop.settled(); }, 30s, 20ms));
-    const auto sleeper = start_lockstep(
-        {"cutover", shop.file(), "--confirm", "shop", "--verify-max-age", "0", "--when-ready"},
-        {.environment = {"LOCKSTEP_FAILPOINTS=" + point + "=stop"}});
-    REQUIRE(wait_until(
-        [&] {
-          return postgres_value(shop.dsn(), "SELECT decision FROM lockstep.switchover") ==
-                     "pending" &&
-                 is_stopped(*sleeper);
-        },
-        30s, 5ms));
-    // Its session keeps the hint, so whoever comes asks for the lead in vain and goes on all the
-    // same.
-    shop.moved("cutover");
-    sleeper->signal(SIGCONT);
-    REQUIRE(sleeper->wait(30s).has_value());
-    CHECK(shop.postgres_role() == "primary");
-    CHECK(shop.settled());
-    shop.moved("rollback");
-  }
+  const OpenSides sides(shop.file(), shop.dsn());
+  // In CI right before the gainer's COMMIT, and two others.
+  std::mt19937_64 dice(test_seed());
+  sleep_through(shop, kSleeps[5]);
+  sleep_through(shop, kSleeps[dice() % kSleeps.size()]);
+  sleep_through(shop, kSleeps[dice() % kSleeps.size()]);
+  CHECK(sides.both() == 0);
+  shop.judge(writer.stop());
+  shop.equal();
+}
+
+TEST_CASE("a coordinator that sleeps at whichever step does no harm", "[.][soak]") {
+  Shop shop("sleepers");
+  MovingWriter writer(shop.file(), shop.dsn(), 100);
+  const OpenSides sides(shop.file(), shop.dsn());
+  for (const Sleep& where : kSleeps) sleep_through(shop, where);
+  CHECK(sides.both() == 0);
   shop.judge(writer.stop());
   shop.equal();
 }
@@ -317,6 +315,78 @@ TEST_CASE("complete and remove leave what they say, and refuse what would open a
   CHECK(postgres_value(other.dsn(), "SELECT to_regnamespace('lockstep') IS NULL") == "t");
   CHECK(postgres_value(other.dsn(), "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") ==
         "0");
+}
+
+TEST_CASE("an older SQLite file that is put back stops everything by name", "[system]") {
+  Shop shop("older_file");
+  const std::string older = shop.file() + ".older";
+  const auto keep = [&] {
+    std::filesystem::remove(older);
+    sqlite(shop.file(), "VACUUM INTO '" + older + "'");
+  };
+  const auto put_back = [&] {
+    shop.stop_following();
+    for (const char* beside : {"-wal", "-shm"}) std::filesystem::remove(shop.file() + beside);
+    std::filesystem::copy_file(older, shop.file(),
+                               std::filesystem::copy_options::overwrite_existing);
+  };
+  const auto stops_by = [&](const std::string& code, const std::string& direction) {
+    const auto before = query(shop.dsn(), "SELECT id, token FROM orders ORDER BY id");
+    const Outcome run =
+        lockstep({"run", shop.file(), shop.dsn(), "--quiet", "--until", "caught-up"});
+    INFO(everything(run));
+    CHECK(run.status == ExitStatus{.code = 7});
+    CHECK_THAT(run.error_output, Catch::Contains("error[" + code + "]"));
+    const Outcome move = shop.move(direction);
+    INFO(everything(move));
+    CHECK((move.status == ExitStatus{.code = 3} || move.status == ExitStatus{.code = 7}));
+    CHECK(query(shop.dsn(), "SELECT id, token FROM orders ORDER BY id") == before);
+  };
+  const std::string now = shop.file() + ".now";
+  const auto go_on = [&] {  // with the right file again
+    std::filesystem::copy_file(now, shop.file(), std::filesystem::copy_options::overwrite_existing);
+    shop.follow();
+  };
+  const auto keep_newest = [&] {
+    std::filesystem::remove(now);
+    sqlite(shop.file(), "PRAGMA wal_checkpoint(TRUNCATE)");
+    std::filesystem::copy_file(shop.file(), now);
+  };
+  // Before a cutover.
+  keep();
+  sqlite(shop.file(), "INSERT INTO orders(token, n) VALUES ('later', 1)");
+  require_caught_up(shop.run(), shop.file());
+  keep_newest();
+  put_back();
+  stops_by("LS-S310", "cutover");
+  go_on();
+  // While SQLite follows: a file from before the cutover is open by itself (a known limit, D19),
+  // but nothing is done with it; one from after it is an older position.
+  keep();
+  shop.moved("cutover");
+  REQUIRE(wait_until([&] { return shop.settled(); }, 30s, 20ms));
+  keep_newest();
+  put_back();
+  stops_by("LS-X617", "rollback");
+  go_on();
+  keep();
+  static_cast<void>(query(shop.dsn(), "INSERT INTO orders(token, n) VALUES ('on', 1)", Guard::met));
+  shop.equal();
+  keep_newest();
+  put_back();
+  stops_by("LS-X611", "rollback");
+  go_on();
+  // After a rollback, a file from the window.
+  keep();
+  shop.moved("rollback");
+  REQUIRE(wait_until([&] { return shop.settled(); }, 30s, 20ms));
+  shop.equal();
+  keep_newest();
+  put_back();
+  stops_by("LS-X617", "cutover");
+  go_on();
+  shop.moved("cutover");
+  shop.equal();
 }
 
 }  // namespace lockstep::test

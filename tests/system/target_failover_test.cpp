@@ -1,15 +1,13 @@
 // The target goes back in time, comes twice, or answers what nobody hears: failover to a standby
 // that lost commits, the old primary, clones, commits in doubt, two appliers.
-#include <sys/stat.h>
 
-#include <filesystem>
 #include <fstream>
 
 #include "tests/support/postgres_proxy.hpp"
+#include "tests/support/standby.hpp"
 #include "tests/system/followed.hpp"
 
 namespace lockstep::test {
-namespace fs = std::filesystem;
 namespace {
 
 PostgresServer& server() {
@@ -25,40 +23,6 @@ std::string both_hosts(const PostgresServer& first, const PostgresServer& second
                        const std::string& database) {
   return fmt::format("host={},{} dbname={} user=postgres", first.folder().string(),
                      second.folder().string(), database);
-}
-
-void run_as_server(const PostgresServer& of, std::vector<std::string> arguments) {
-  struct stat owner {};
-  REQUIRE(::stat(of.data_folder().c_str(), &owner) == 0);
-  ProcessOptions options{.directory = "/"};
-  if (::geteuid() == 0) {
-    options.user = owner.st_uid;
-    options.group = owner.st_gid;
-  }
-  require_code(run(std::move(arguments), options), 0);
-}
-
-/// `standby` becomes an asynchronous standby of `primary`, by streaming.
-void make_standby(PostgresServer& standby, const PostgresServer& primary) {
-  standby.stop_fast();
-  fs::path binaries;
-  for (const auto& version : fs::directory_iterator("/usr/lib/postgresql"))
-    if (fs::exists(version.path() / "bin/pg_basebackup")) binaries = version.path() / "bin";
-  const std::string data = standby.data_folder().string();
-  run_as_server(standby, {"sh", "-c", "rm -rf \"$1\"/*", "sh", data});
-  run_as_server(standby,
-                {(binaries / "pg_basebackup").string(), "-D", data, "-h", primary.folder().string(),
-                 "-U", "postgres", "-R", "-X", "stream", "--checkpoint=fast"});
-  standby.start();
-}
-
-bool replayed(const PostgresServer& primary, const PostgresServer& standby) {
-  const std::string lsn = primary.value("SELECT pg_current_wal_flush_lsn()");
-  return wait_until(
-      [&] {
-        return standby.value("SELECT pg_last_wal_replay_lsn() >= '" + lsn + "'::pg_lsn") == "t";
-      },
-      20s);
 }
 
 }  // namespace

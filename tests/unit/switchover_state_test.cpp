@@ -122,6 +122,19 @@ struct Coordinator {
 
 }  // namespace
 
+TEST_CASE("what a failover has taken back is explained by no attempt", "[unit]") {
+  const Side fenced{.role = Role::fenced, .fence = 3}, gone{.role = Role::replica, .fence = 3};
+  const Side knows_nothing{.role = Role::replica, .attempt = 2, .decision = Decision::aborted};
+  CHECK(at_odds({fenced, knows_nothing}));
+  CHECK(at_odds({gone, knows_nothing}));
+  const Side gained{.fence = 2, .attempt = 3, .decision = Decision::committed};
+  const Side open_again{.attempt = 2, .decision = Decision::committed};
+  CHECK(at_odds({gained, open_again}));
+  CHECK_FALSE(at_odds({}));
+  const Side pending{.role = Role::replica, .attempt = 3, .decision = Decision::pending};
+  CHECK_FALSE(at_odds({fenced, pending}));
+}
+
 TEST_CASE("at most one side is ever open, and one is in the end, whoever dies where", "[unit]") {
   std::mt19937_64 random{test::test_seed()};
   const auto one_of = [&](std::uint64_t n) { return random() % n; };
@@ -154,6 +167,7 @@ TEST_CASE("at most one side is ever open, and one is in the end, whoever dies wh
           one.step(world);
       }
       REQUIRE_FALSE(world.both_open());
+      REQUIRE_FALSE(at_odds(world.sides));
       // Nothing that was written is missing where the application goes on.
       if (world.sides.postgres.role == Role::primary && world.sides.sqlite.role != Role::primary)
         REQUIRE(world.postgres_has == world.sqlite_writes);
