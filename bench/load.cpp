@@ -1,15 +1,17 @@
 // bench-load sqlite FILE | postgres CONNINFO  (--seconds S | --transactions N |
 // --until-stdin-closes)
-//            [--rate TPS] [--rows N] [--kind tick|update|hot|mixed] [--sync normal|full] [--spin]
+//            [--rate TPS] [--rows N] [--kind tick|update|range|hot|mixed] [--sync normal|full]
+//            [--spin]
 //            [--commits FILE] [--seed N]
 // bench-load move FILE CONNINFO --until-stdin-closes [--rate TPS]
 // bench-load watch CONNINFO --commits FILE
 //
 // The application of the bench, on a price database with a table ticks(n, at_us); the same changes
-// on either engine. tick: rows of growing n; update: any row of ohlcv_data; hot: one of its first
-// 1,000; mixed: 60 % updates, 20 % inserts, 20 % deletes. --rows: so many in a transaction. --rate
-// 0: as fast as it can. --spin: asks a busy SQLite every 20 us, and reports how long others held
-// it. --commits: 16 bytes per transaction, n and CLOCK_REALTIME in us just after its commit.
+// on either engine. tick: rows of growing n; update: any row of ohlcv_data; range: rows in a row
+// from any place on; hot: one of its first 1,000; mixed: 60 % updates, 20 % inserts, 20 % deletes.
+// --rows: so many in a transaction. --rate 0: as fast as it can. --spin: asks a busy SQLite every
+// 20 us, and reports how long others held it. --commits: 16 bytes per transaction, n and
+// CLOCK_REALTIME in us just after its commit.
 //
 // move: ticks, on SQLite until that is refused, then on PostgreSQL until that is, and so on; what
 // it reports is how long no write was taken, for each turn, and how many were.
@@ -74,7 +76,10 @@ std::string spread(const char* name, std::vector<std::int64_t> values) {
 class Work {
  public:
   Work(Side& side, const Arguments& arguments)
-      : kind_(arguments.kind), random_(arguments.seed), n_(side.number(kNewest)) {
+      : kind_(arguments.kind),
+        rows_(arguments.rows),
+        random_(arguments.seed),
+        n_(side.number(kNewest)) {
     if (kind_ == "tick") return;
     days_ = side.number("SELECT max(id) FROM ohlcv_data");
     next_day_ = days_;
@@ -83,6 +88,13 @@ class Work {
     if (kind_ == "tick") return {kTick, ++n_, wall_us()};
     if (kind_ == "hot")
       return {kUpdate, random_.between(1, std::min<std::int64_t>(days_, 1'000)), 1};
+    if (kind_ == "range") {
+      if (left_-- <= 0) {
+        left_ = rows_ - 1;
+        place_ = random_.between(0, days_ - 1);
+      }
+      return {kUpdate, place_++ % days_ + 1, 1};
+    }
     const std::int64_t dice = kind_ == "mixed" ? random_.between(1, 10) : 1;
     if (dice > 8) return {kDelete, random_.between(1, days_), 0};
     if (dice > 6) {
@@ -97,6 +109,7 @@ class Work {
 
  private:
   std::string kind_;
+  std::int64_t rows_, left_ = 0, place_ = 0;
   Random random_;
   std::int64_t n_, days_ = 0, next_day_ = 0;
 };
