@@ -60,7 +60,7 @@ GOALS = [
 ]
 
 
-def judge(results, failures, asked):
+def judge(results, failures, asked, large_enough):
     """Per goal: what, case, shown, verdict (met, not met, not run here) and why it was not run."""
     judged = []
     for goal in GOALS:
@@ -72,6 +72,8 @@ def judge(results, failures, asked):
             why = "the case was not asked for"
         elif any(values.get(name) is None for name in goal.needs):
             why = values.get("why_not", {}).get(goal.needs[0], "not measured at these sizes")
+        elif not large_enough:
+            shown, why = goal.shown(values), "too small to judge"
         else:
             shown, verdict = goal.shown(values), "met" if goal.met(values) else "not met"
         judged.append({"case": goal.case, "goal": goal.what, "value": shown, "verdict": verdict, "why": why})

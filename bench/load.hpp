@@ -82,7 +82,7 @@ class SqliteSide : public Side {
     else
       sqlite3_busy_timeout(handle, 10'000);
     run("PRAGMA synchronous = " + sync);
-    for (const Statement& statement : kStatements) statements_.push_back(prepare(statement.sqlite));
+    statements_.resize(kStatements.size());
     begin_ = prepare("BEGIN IMMEDIATE");
     commit_ = prepare("COMMIT");
     back_ = prepare("ROLLBACK");
@@ -92,7 +92,8 @@ class SqliteSide : public Side {
     const bool bracketed = transaction.size() > 1;
     if (bracketed && !step(begin_)) return false;
     for (const Change& change : transaction) {
-      const Prepared& statement = statements_[change.statement];
+      Prepared& statement = statements_[change.statement];
+      if (!statement) statement = prepare(kStatements[change.statement].sqlite);
       sqlite3_bind_int64(statement.get(), 1, change.a);
       if (sqlite3_bind_parameter_count(statement.get()) > 1)
         sqlite3_bind_int64(statement.get(), 2, change.b);
@@ -177,11 +178,6 @@ class PostgresSide : public Side {
     if (PQstatus(handle_.get()) != CONNECTION_OK) fail("connect");
     PQsetNoticeProcessor(
         handle_.get(), [](void*, const char*) {}, nullptr);
-    for (std::size_t i = 0; i < kStatements.size(); ++i) {
-      const Result made{PQprepare(handle_.get(), ("s" + std::to_string(i)).c_str(),
-                                  kStatements[i].postgres, 0, nullptr)};
-      if (PQresultStatus(made.get()) != PGRES_COMMAND_OK) fail(kStatements[i].postgres);
-    }
   }
 
   bool write(const std::vector<Change>& transaction) override {
@@ -189,6 +185,7 @@ class PostgresSide : public Side {
     if (bracketed) run("BEGIN");
     for (const Change& change : transaction) {
       const std::string name = "s" + std::to_string(change.statement);
+      if (!std::exchange(prepared_[change.statement], true)) prepare(name, change.statement);
       const std::string a = std::to_string(change.a), b = std::to_string(change.b);
       const std::array<const char*, 2> values{a.c_str(), b.c_str()};
       const Result done{PQexecPrepared(handle_.get(), name.c_str(),
@@ -221,6 +218,11 @@ class PostgresSide : public Side {
   };
   using Result = std::unique_ptr<PGresult, Clear>;
 
+  void prepare(const std::string& name, std::size_t statement) {
+    const char* sql = kStatements[statement].postgres;
+    const Result made{PQprepare(handle_.get(), name.c_str(), sql, 0, nullptr)};
+    if (PQresultStatus(made.get()) != PGRES_COMMAND_OK) fail(sql);
+  }
   void run(const char* sql) {
     const Result done{PQexec(handle_.get(), sql)};
     if (PQresultStatus(done.get()) != PGRES_COMMAND_OK) fail(sql);
@@ -230,6 +232,7 @@ class PostgresSide : public Side {
   }
 
   std::unique_ptr<PGconn, Finish> handle_;
+  std::array<bool, kStatements.size()> prepared_{};
 };
 
 }  // namespace load
