@@ -19,9 +19,9 @@ def run(bench):
     result = Result("Commit on SQLite to visible on PostgreSQL", ["load", "who", "tx/s written", "tx/s visible", "p50 ms", "p99 ms", "max ms"])
     sync = sync_ms(bench.work)
     found = {(load, who): [] for load in RATES for who in ("lockstep", "native")}
-    for _ in range(bench.pairs):
+    for _ in bench.rounds():
         for load, options in RATES.items():
-            seconds = bench.sizes["seconds"] * (1 if "rate" in options else 2)
+            seconds = bench.sizes["seconds"]
             found[load, "lockstep"].append(once(bench, "sqlite", source, server.conninfo("bench"), seconds, options))
             quick = "" if "rate" in options else " options='-c synchronous_commit=off'"
             found[load, "native"].append(once(bench, "postgres", native.publisher.conninfo(native.name) + quick, server.conninfo(native.name),

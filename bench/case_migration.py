@@ -14,7 +14,7 @@ def run(bench):
     found = {"lockstep, census on record": [], "lockstep": [], "pgloader": [], "PostgreSQL alone": []}
     cpu = {name: [] for name in found}
     limit = None
-    for _ in range(bench.pairs):
+    for _ in bench.rounds():
         for name, series in found.items():
             file = copied(source, "run.db")
             if name == "lockstep, census on record":

@@ -16,7 +16,7 @@ def run(bench):
         source = make(bench.work / "shape.db", bench.seed, size)
         rows, largest = data.rows_of(source), data.largest_row(source) / 2**20
         ours, theirs = [], []
-        for _ in range(bench.pairs):
+        for _ in range(min(bench.pairs, bench.sizes["shape_pairs"])):
             file = copied(source, "run.db")
             server.fresh("bench")
             ours.append(bench.measured([bench.lockstep, "run", file, server.uri("bench"), "--until", "caught-up"]))

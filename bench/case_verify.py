@@ -27,13 +27,13 @@ def run(bench):
     bench.measured([bench.lockstep, "verify", source, f"postgresql://lockstep@/bench?host={relay.folder}"])
     relay.close()
     alone, beside = [], []
-    for _ in range(bench.pairs):
+    for _ in bench.rounds():
         for series, verifying in ((alone, False), (beside, True)):
             child = bench.follow(source, target, "--config", quiet)
             passes = bench.start([*verify, "--continuous"]) if verifying else None
             if verifying:
                 at_work(server, passes)
-            said = bench.write("sqlite", source, seconds=2 * seconds, kind="update")
+            said = bench.write("sqlite", source, seconds=seconds, kind="update")
             series.append(said["transactions"] / said["seconds"])
             if verifying:
                 bench.stop_child(passes)

@@ -131,7 +131,7 @@ class Bench:
             self.env.pop(name, None)
         self.lockstep = str(build / "lockstep")
         self.load = str(build / "bench/bench-load")
-        self.servers, self.children = {}, []
+        self.servers, self.children, self.cut = {}, [], None
         atexit.register(self.close)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda number, _: exit(128 + number))
@@ -159,6 +159,16 @@ class Bench:
             unsafe = [] if self.sizes["judged"] else ["fsync=off"]
             self.servers[name] = Server(self.work / name, self.locale, [*settings, *unsafe])
         return self.servers[name]
+
+    def rounds(self):
+        """The rounds of a case in which lockstep and its peers take turns. A quick run stops early where they take long; it says so."""
+        start = time.monotonic()
+        for pair in range(self.pairs):
+            if pair and self.sizes["budget"] and (time.monotonic() - start) * (pair + 1) / pair > self.sizes["budget"]:
+                self.say(f"{pair} of {self.pairs} rounds: more would take over {self.sizes['budget']} s")
+                self.cut = pair
+                return
+            yield pair
 
     def say(self, text):
         print(f"  {text}", flush=True)
