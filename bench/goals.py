@@ -15,7 +15,7 @@ class Goal:
 
 
 def ratio(case, what, name, least):
-    return Goal(case, what, (name,), lambda v: f"{v[name]:.3g}", lambda v: v[name] >= least)
+    return Goal(case, what, (name,), lambda v: number(v[name]), lambda v: v[name] >= least)
 
 
 def most(case, what, name, limit, unit=""):
