@@ -1,9 +1,9 @@
 """Case 1: the whole migration of the price database, beside pgloader and beside what PostgreSQL alone takes for it."""
+import json
+
 import data
 import peers
 from harness import Failed, Result, copied, drop, median, number, ratios, spread
-
-LARGEST = 64  # MiB, of the goal
 
 
 def run(bench):
@@ -18,7 +18,7 @@ def run(bench):
         for name, series in found.items():
             file = copied(source, "run.db")
             if name == "lockstep, census on record":
-                bench.measured([bench.lockstep, "assess", file], expect=(0, 3))
+                take_census(bench, file, rows)
             server.fresh("bench")
             before = server.cpu()
             if name == "pgloader":
@@ -46,16 +46,28 @@ def run(bench):
     ours = times["lockstep, census on record"]
     result.values = {"pgloader_ratio": median(ratios(times["pgloader"], times["lockstep"])),
                      "pgloader_ratio_record": median(ratios(times["pgloader"], ours)),
+                     "pgloader_to_limit": median(ratios(times["pgloader"], times["PostgreSQL alone"])),
                      "limit_ratio": median(ratios(times["PostgreSQL alone"], ours)),
                      "rss_mib": max(one.rss_mib for name in found if name.startswith("lockstep") for one in found[name]),
                      "row_mib": data.largest_row(source) / 2**20, "seconds": times}
     result.notes.append(f"pgloader / lockstep: {spread(ratios(times['pgloader'], times['lockstep']))}; with the census on record"
                         f" {spread(ratios(times['pgloader'], ours))}. PostgreSQL alone / lockstep with the census on record:"
-                        f" {spread(ratios(times['PostgreSQL alone'], ours))}. The largest row has {data.largest_row(source)} bytes.")
+                        f" {spread(ratios(times['PostgreSQL alone'], ours))}. pgloader / PostgreSQL alone:"
+                        f" {spread(ratios(times['pgloader'], times['PostgreSQL alone']))}, which bounds what can be had of the first two. The largest row has {data.largest_row(source)} bytes.")
     result.pairs("Seconds of the whole migration", "s", **times)
     if bench.sizes["prices_large"]:
         large(bench, result)
     return result
+
+
+def take_census(bench, file, rows):
+    """Until it is on record: of a file written this very moment none is kept, and small tables have none."""
+    for _ in range(5 if rows >= 100_000 else 1):
+        said = json.loads(bench.measured([bench.lockstep, "assess", file, "--json"], expect=(0, 3)).out.splitlines()[-1])
+        if said["known_rows"] == rows:
+            return
+    if rows >= 100_000:
+        raise Failed("the census does not get on record")
 
 
 def count(server):
