@@ -13,7 +13,6 @@ namespace lockstep::apply {
 namespace {
 
 using postgres::qualified;
-using postgres::quoted;
 
 // What PostgreSQL computes nobody may write.
 bool is_written(const TablePlan& plan, std::size_t column) {
@@ -23,14 +22,14 @@ bool is_written(const TablePlan& plan, std::size_t column) {
 std::vector<std::string> columns_of(const TablePlan& plan) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < plan.types.size(); ++i)
-    if (is_written(plan, i)) names.push_back(quoted(plan.target_column(i)));
+    if (is_written(plan, i)) names.push_back(postgres::quoted(plan.target_column(i)));
   return names;
 }
 
 std::vector<std::string> key_of(const TablePlan& plan) {
   std::vector<std::string> names;
   for (const std::size_t column : plan.shape.key)
-    names.push_back(quoted(plan.target_column(column)));
+    names.push_back(postgres::quoted(plan.target_column(column)));
   return names;
 }
 
@@ -42,7 +41,7 @@ std::string own_name(const TablePlan& plan, std::string name) {
     return false;
   };
   while (taken()) name += '_';
-  return quoted(name);
+  return postgres::quoted(name);
 }
 std::string present_name(const TablePlan& plan) {
   return own_name(plan, "lockstep_present");
@@ -63,7 +62,7 @@ std::string on_conflict(const TablePlan& plan) {
   for (std::size_t i = 0; i < plan.shape.columns.size(); ++i)
     // PostgreSQL takes 0.0 and -0.0 for one key: then the spelling is what changes.
     if (is_written(plan, i) && (!plan.is_key(i) || plan.types[i] == ColumnType::double_precision))
-      updates.push_back(fmt::format("{0} = EXCLUDED.{0}", quoted(plan.target_column(i))));
+      updates.push_back(fmt::format("{0} = EXCLUDED.{0}", postgres::quoted(plan.target_column(i))));
   const std::string key = fmt::format("{}", fmt::join(key_of(plan), ", "));
   if (updates.empty()) return fmt::format(" ON CONFLICT ({}) DO NOTHING", key);
   return fmt::format(" ON CONFLICT ({}) DO UPDATE SET {}", key, fmt::join(updates, ", "));
@@ -95,7 +94,8 @@ std::string_view overriding(const TablePlan& plan) {
 std::string insert_from(const std::string& schema, const TablePlan& plan, const std::string& from) {
   std::vector<std::string> values;
   for (std::size_t i = 0; i < plan.types.size(); ++i)
-    if (is_written(plan, i)) values.push_back(assigned(plan, i, quoted(plan.target_column(i))));
+    if (is_written(plan, i))
+      values.push_back(assigned(plan, i, postgres::quoted(plan.target_column(i))));
   return fmt::format("INSERT INTO {} AS t ({}) {}SELECT {} FROM {}",
                      qualified(schema, plan.target_name()), fmt::join(columns_of(plan), ", "),
                      overriding(plan), fmt::join(values, ", "), from);
@@ -125,8 +125,9 @@ std::string upsert_row_sql(const std::string& schema, const TablePlan& plan) {
 std::string delete_row_sql(const std::string& schema, const TablePlan& plan) {
   std::vector<std::string> terms;
   for (std::size_t i = 0; i < plan.shape.key.size(); ++i)
-    terms.push_back(fmt::format("{} = ${}::{}", quoted(plan.target_column(plan.shape.key[i])),
-                                i + 1, to_string(plan.types[plan.shape.key[i]])));
+    terms.push_back(fmt::format("{} = ${}::{}",
+                                postgres::quoted(plan.target_column(plan.shape.key[i])), i + 1,
+                                to_string(plan.types[plan.shape.key[i]])));
   return fmt::format("DELETE FROM {} WHERE {}", qualified(schema, plan.target_name()),
                      fmt::join(terms, " AND "));
 }
@@ -139,7 +140,7 @@ std::string create_staging_sql(const TablePlan& plan) {
   std::vector<std::string> columns{present_name(plan) + " boolean", slice_name(plan) + " integer"};
   for (std::size_t i = 0; i < plan.types.size(); ++i)
     columns.push_back(
-        fmt::format("{} {}", quoted(plan.target_column(i)), to_string(plan.types[i])));
+        fmt::format("{} {}", postgres::quoted(plan.target_column(i)), to_string(plan.types[i])));
   return fmt::format("CREATE TEMPORARY TABLE IF NOT EXISTS {} ({}) ON COMMIT DELETE ROWS",
                      staging_name(plan), fmt::join(columns, ", "));
 }

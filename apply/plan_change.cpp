@@ -17,7 +17,6 @@ namespace lockstep::apply {
 namespace {
 
 using postgres::qualified;
-using postgres::quoted;
 
 bool not_null(const TablePlan& plan, std::size_t column) {
   return plan.shape.columns[column].not_null || plan.is_key(column);
@@ -39,14 +38,14 @@ void change_columns(const std::string& schema, const TablePlan& before, const Ta
     if (const auto still = now.shape.column_named(before.shape.columns[i].name);
         still && !before.shape.columns[i].computed_as.empty() &&
         now.shape.columns[*still].computed_as.empty())
-      change.before.push_back(
-          fmt::format("{}ALTER COLUMN {} DROP EXPRESSION", alter, quoted(before.target_column(i))));
+      change.before.push_back(fmt::format("{}ALTER COLUMN {} DROP EXPRESSION", alter,
+                                          postgres::quoted(before.target_column(i))));
   for (std::size_t i = 0; i < before.shape.columns.size(); ++i)
     if (!now.shape.column_named(before.shape.columns[i].name))
       change.before.push_back(
-          fmt::format("{}DROP COLUMN {}", alter, quoted(before.target_column(i))));
+          fmt::format("{}DROP COLUMN {}", alter, postgres::quoted(before.target_column(i))));
   for (std::size_t i = 0; i < now.shape.columns.size(); ++i) {
-    const std::string name = quoted(now.target_column(i));
+    const std::string name = postgres::quoted(now.target_column(i));
     const auto was = before.shape.column_named(now.shape.columns[i].name);
     if (!was) {
       std::string add = fmt::format("{}ADD COLUMN {} {}", alter, name, to_string(now.types[i]));
@@ -88,7 +87,8 @@ void change_indexes(const std::string& schema, const KeyStatements& before,
   const auto constraint_of = [](const KeyStatements& keys, const std::string& name) {
     return std::find_if(
         keys.constraints.begin(), keys.constraints.end(), [&](const std::string& sql) {
-          return sql.find(fmt::format(" ADD CONSTRAINT {} ", quoted(name))) != std::string::npos;
+          return sql.find(fmt::format(" ADD CONSTRAINT {} ", postgres::quoted(name))) !=
+                 std::string::npos;
         });
   };
   for (const auto& [name, index] : old) {
@@ -96,7 +96,7 @@ void change_indexes(const std::string& schema, const KeyStatements& before,
     if (still != present.end() && still->second.sql == index.sql) continue;
     if (constraint_of(before, name) != before.constraints.end())
       change.before.push_back(
-          fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", table, quoted(name)));
+          fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", table, postgres::quoted(name)));
     else
       change.before.push_back(fmt::format("DROP INDEX IF EXISTS {}", qualified(schema, name)));
   }

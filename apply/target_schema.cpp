@@ -20,7 +20,6 @@ namespace lockstep::apply {
 namespace {
 
 using postgres::qualified;
-using postgres::quoted;
 
 bool carried(const TablePlan& plan, const Index& index) {
   return std::find(plan.carried_indexes.begin(), plan.carried_indexes.end(), index.name) !=
@@ -68,7 +67,7 @@ class Names {
 std::vector<std::string> key_names(const TablePlan& plan) {
   std::vector<std::string> names;
   for (const std::size_t column : plan.shape.key)
-    names.push_back(quoted(plan.target_column(column)));
+    names.push_back(postgres::quoted(plan.target_column(column)));
   return names;
 }
 
@@ -91,14 +90,14 @@ std::string constant_sql(const AddedColumn& column) {
 
 IndexStatement index_statement(const std::string& name, bool unique, const std::string& table,
                                const std::vector<std::string>& terms) {
-  return {name, fmt::format("CREATE {}INDEX {} ON {} ({})", unique ? "UNIQUE " : "", quoted(name),
-                            table, fmt::join(terms, ", "))};
+  return {name, fmt::format("CREATE {}INDEX {} ON {} ({})", unique ? "UNIQUE " : "",
+                            postgres::quoted(name), table, fmt::join(terms, ", "))};
 }
 
 std::string constraint_sql(const std::string& name, std::string_view kind,
                            const std::string& table) {
-  return fmt::format("ALTER TABLE {0} ADD CONSTRAINT {1} {2} USING INDEX {1}", table, quoted(name),
-                     kind);
+  return fmt::format("ALTER TABLE {0} ADD CONSTRAINT {1} {2} USING INDEX {1}", table,
+                     postgres::quoted(name), kind);
 }
 
 // An index as PostgreSQL spells it: terms without DESC, and the predicate. `why` if it cannot.
@@ -119,8 +118,8 @@ IndexSpelling spelling(const TablePlan& plan, const Index& index) {
     const Translation one = term.column ? column_term(plan, *term.column, term.collation)
                                         : translate_term(plan, term.expression, term.collation);
     if (one.sql.empty()) return fail(term.expression, one.why);
-    spelled.plain =
-        spelled.plain && term.column && one.sql == quoted(plan.target_column(*term.column));
+    spelled.plain = spelled.plain && term.column &&
+                    one.sql == postgres::quoted(plan.target_column(*term.column));
     spelled.terms.push_back(one.sql);
   }
   if (!index.partial) return spelled;
@@ -173,7 +172,7 @@ void add_checks(KeyStatements& statements, const std::string& schema, const Tabl
         postgres::relation_name_problem(check.name).empty() && taken.insert(check.name).second;
     statements.checks.push_back(fmt::format(
         "ALTER TABLE {} ADD {}CHECK {}", qualified(schema, plan.target_name()),
-        named ? fmt::format("CONSTRAINT {} ", quoted(check.name)) : "",
+        named ? fmt::format("CONSTRAINT {} ", postgres::quoted(check.name)) : "",
         condition.sql.front() == '(' ? condition.sql : fmt::format("({})", condition.sql)));
   }
 }
@@ -185,7 +184,7 @@ std::string create_table_sql(const std::string& schema, const TablePlan& plan) {
   for (std::size_t i = 0; i < plan.shape.columns.size(); ++i) {
     const Column& column = plan.shape.columns[i];
     std::string text =
-        fmt::format("{} {}", quoted(plan.target_column(i)), to_string(plan.types[i]));
+        fmt::format("{} {}", postgres::quoted(plan.target_column(i)), to_string(plan.types[i]));
     if (const std::string computed = computed_sql(plan, i); !computed.empty())
       text += fmt::format(" GENERATED ALWAYS AS ({}) STORED", computed);
     if (column.not_null || plan.is_key(i)) text += " NOT NULL";
@@ -197,7 +196,7 @@ std::string create_table_sql(const std::string& schema, const TablePlan& plan) {
     columns.push_back(std::move(text));
   }
   for (const AddedColumn& column : plan.rules.added)
-    columns.push_back(fmt::format("{} {} NOT NULL DEFAULT {}", quoted(column.name),
+    columns.push_back(fmt::format("{} {} NOT NULL DEFAULT {}", postgres::quoted(column.name),
                                   to_string(column.type), constant_sql(column)));
   return fmt::format("CREATE TABLE {} ({})", qualified(schema, plan.target_name()),
                      fmt::join(columns, ", "));
@@ -211,11 +210,11 @@ std::vector<std::string> comments_sql(const std::string& schema, const TablePlan
     if (postgres::misfit_of(text, ColumnType::text) != postgres::Misfit::none) continue;
     const auto column = plan.shape.column_named(comment.column);
     if (!comment.column.empty() && !column) continue;
-    statements.push_back(
-        fmt::format("COMMENT ON {} IS {}",
-                    column ? fmt::format("COLUMN {}.{}", table, quoted(plan.target_column(*column)))
-                           : "TABLE " + table,
-                    postgres::literal(comment.text)));
+    statements.push_back(fmt::format(
+        "COMMENT ON {} IS {}",
+        column ? fmt::format("COLUMN {}.{}", table, postgres::quoted(plan.target_column(*column)))
+               : "TABLE " + table,
+        postgres::literal(comment.text)));
   }
   return statements;
 }
@@ -280,7 +279,8 @@ std::string sequence_sql(const std::string& schema, const TablePlan& plan) {
       "SELECT setval(pg_get_serial_sequence({}, {}), top) FROM (SELECT greatest(max({}), {}) AS "
       "top FROM {}) "
       "AS t WHERE top >= 1",
-      postgres::literal(table), postgres::literal(column), quoted(column), plan.sequence, table);
+      postgres::literal(table), postgres::literal(column), postgres::quoted(column), plan.sequence,
+      table);
 }
 
 }  // namespace lockstep::apply

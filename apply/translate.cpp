@@ -18,8 +18,8 @@ using sqlite::Expression;
 using Kind = Expression::Kind;
 
 constexpr std::size_t kExactDigits = 15;  // decimals that every double tells apart
-constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min();
-constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kInt64Min = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t kInt64Max = std::numeric_limits<std::int64_t>::max();
 
 Term literal_term(std::string sql, TermKind kind, std::string text) {
   Term term{std::move(sql), kind};
@@ -34,7 +34,7 @@ Term integer_literal(const std::string& text, bool negative) {
   const char* first = text.data() + (hex ? 2 : 0);
   const char* last = text.data() + text.size();
   const auto [end, error] = std::from_chars(first, last, value, hex ? 16 : 10);
-  if (error != std::errc() || end != last || value > static_cast<std::uint64_t>(kMax))
+  if (error != std::errc() || end != last || value > static_cast<std::uint64_t>(kInt64Max))
     throw Untranslated("a number beyond 64 bits");
   const auto number = static_cast<std::int64_t>(value);
   Term term = literal_term(negative ? fmt::format("(-{})", number) : fmt::to_string(number),
@@ -114,8 +114,8 @@ class Translator {
     switch (plan_.types[number]) {
       case ColumnType::bigint:
         term.kind = TermKind::integer;
-        term.low = kMin;
-        term.high = kMax;
+        term.low = kInt64Min;
+        term.high = kInt64Max;
         break;
       case ColumnType::double_precision:
         term.kind = TermKind::real;

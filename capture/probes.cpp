@@ -16,7 +16,6 @@ namespace lockstep::capture {
 
 namespace {
 
-using sqlite::quoted;
 using Columns = std::set<std::size_t>;
 
 // Each default that may take the place of a NULL doubles the number of probes.
@@ -100,7 +99,7 @@ Columns substituted(const TableShape& shape, const Index& index) {
 // What a plain column will hold once NOT NULL defaults are in: OR REPLACE puts the default in place
 // of a NULL after the BEFORE trigger has run.
 std::string new_value(const Column& column) {
-  const std::string value = "NEW." + quoted(column.name);
+  const std::string value = "NEW." + sqlite::quoted(column.name);
   const auto constant = constant_default(column.default_sql);
   if (!column.not_null || !constant || constant->empty()) return value;
   return fmt::format("coalesce({}, {})", value, *constant);
@@ -113,7 +112,7 @@ std::string over_new_row(const TableShape& shape, const std::string& expression,
   std::vector<std::string> columns;
   for (const std::size_t at : mentioned(shape, expression)) {
     const Column& column = shape.columns[at];
-    const std::string name = quoted(column.name);
+    const std::string name = sqlite::quoted(column.name);
     columns.push_back(defaults.contains(at) ? fmt::format("{} AS {}", *typed_default(column), name)
                                             : fmt::format("NEW.{0} AS {0}", name));
   }
@@ -132,7 +131,7 @@ std::string term_condition(const TableShape& shape, const IndexTerm& term,
   const Columns sources = mentioned(shape, expression);
   const bool other = std::any_of(defaults.begin(), defaults.end(),
                                  [&](std::size_t at) { return sources.contains(at); });
-  return fmt::format("{} = {} COLLATE {}", quoted(column.name),
+  return fmt::format("{} = {} COLLATE {}", sqlite::quoted(column.name),
                      other ? over_new_row(shape, expression, defaults) : new_value(column),
                      term.collation);
 }
@@ -142,7 +141,7 @@ std::string index_condition(const TableShape& shape, const Index& index, const C
   for (const IndexTerm& term : index.terms) terms.push_back(term_condition(shape, term, defaults));
   if (index.partial) terms.push_back(fmt::format("({})", index.where_sql));
   for (const std::size_t column : defaults)
-    terms.push_back(fmt::format("NEW.{} IS NULL", quoted(shape.columns[column].name)));
+    terms.push_back(fmt::format("NEW.{} IS NULL", sqlite::quoted(shape.columns[column].name)));
   return fmt::format("{}", fmt::join(terms, " AND "));
 }
 
@@ -156,7 +155,8 @@ std::string update_condition(const TableShape& shape, const Index& index) {
   if (plain) {
     for (const IndexTerm& term : index.terms)
       terms.push_back(fmt::format("NEW.{0} IS NOT OLD.{0} COLLATE {1}",
-                                  quoted(shape.columns[*term.column].name), term.collation));
+                                  sqlite::quoted(shape.columns[*term.column].name),
+                                  term.collation));
   } else {
     for (const std::size_t key : shape.key)
       terms.push_back(
@@ -280,7 +280,7 @@ std::string new_key_value(const TableShape& shape, std::size_t column) {
 
 std::string probed_table(const TableShape& shape) {
   const bool hides = sqlite::same_name(shape.name, "new") || sqlite::same_name(shape.name, "old");
-  return quoted(shape.name) + (hides ? " AS _lockstep_row" : "");
+  return sqlite::quoted(shape.name) + (hides ? " AS _lockstep_row" : "");
 }
 
 std::vector<Probe> probes(const TableShape& shape, ProbeEvent event) {

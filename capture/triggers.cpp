@@ -12,8 +12,6 @@ namespace lockstep::capture {
 
 namespace {
 
-using sqlite::quoted;
-
 std::string key_columns(const TableShape& shape, std::string_view prefix) {
   std::vector<std::string> names;
   for (const std::size_t column : shape.key)
@@ -86,7 +84,7 @@ std::vector<Trigger> triggers_for(std::uint32_t table_id, const TableShape& shap
   const auto add = [&](std::string_view name, std::string_view event, const std::string& body) {
     const std::string full = fmt::format("_lockstep_{}_{}", table_id, name);
     triggers.push_back({full, fmt::format("CREATE TRIGGER {} {} ON {} BEGIN\n{}END", full, event,
-                                          quoted(shape.name), body)});
+                                          sqlite::quoted(shape.name), body)});
   };
   const std::string log = log_into(shape);
   const std::string new_key =
@@ -116,13 +114,13 @@ std::string lookup_sql(const TableShape& shape) {
       term += " COLLATE " + index->terms[i].collation;
     terms.push_back(std::move(term));
   }
-  return fmt::format("SELECT {} FROM {} WHERE {}", fmt::join(columns, ", "), quoted(shape.name),
-                     fmt::join(terms, " AND "));
+  return fmt::format("SELECT {} FROM {} WHERE {}", fmt::join(columns, ", "),
+                     sqlite::quoted(shape.name), fmt::join(terms, " AND "));
 }
 
 std::vector<ProbeQuery> probe_queries(const TableShape& shape) {
   std::vector<ProbeQuery> queries;
-  const std::string table = quoted(shape.name);
+  const std::string table = sqlite::quoted(shape.name);
   for (const ProbeEvent event : {ProbeEvent::insert, ProbeEvent::update})
     for (Probe& probe : probes(shape, event))
       queries.push_back(

@@ -21,10 +21,6 @@ constexpr std::int64_t kMillisecondsMin = -62'135'596'800'000,
 constexpr std::int64_t kSecondsTo2000 = 946'684'800;
 constexpr int kJsonDepthMax = 500;
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
 /// The two digits at `at`, or -1.
 int two(std::string_view text, std::size_t at) {
   if (!is_digit(text[at]) || !is_digit(text[at + 1])) return -1;

@@ -12,6 +12,10 @@
 
 namespace lockstep {
 
+[[nodiscard]] constexpr bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
 enum class Zone : std::uint8_t {
   none = 0,
   z = 1,

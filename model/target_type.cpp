@@ -15,10 +15,6 @@ namespace {
 
 constexpr int kFractionDigitsMax = 6;
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
 struct Named {
   std::string_view name;
   TargetType type;

@@ -51,17 +51,17 @@ void waive(std::vector<CheckFinding>& findings, const std::vector<config::Waiver
 }
 
 std::optional<CheckFinding> finding_of(const verify::Verdict& verdict) {
-  using Kind = verify::QueryPair::Kind;
+  using PairKind = verify::QueryPair::Kind;
   if (verdict.answered && verdict.holds) return std::nullopt;
   CheckFinding finding;
   finding.table = verdict.name;
   finding.rows = verdict.rows;
   finding.what = verdict.what;
-  finding.code = !verdict.answered               ? "LS-V523"
-                 : verdict.kind == Kind::counts  ? "LS-V520"
-                 : verdict.kind == Kind::columns ? "LS-V521"
-                                                 : "LS-V522";
-  if (verdict.answered && verdict.kind == Kind::validator)
+  finding.code = !verdict.answered                   ? "LS-V523"
+                 : verdict.kind == PairKind::counts  ? "LS-V520"
+                 : verdict.kind == PairKind::columns ? "LS-V521"
+                                                     : "LS-V522";
+  if (verdict.answered && verdict.kind == PairKind::validator)
     finding.what +=
         fmt::format("; the source answers {}, the target {}", verdict.source, verdict.target);
   return finding;

@@ -11,13 +11,13 @@ namespace lockstep::ops {
 
 namespace {
 
-struct Typed {
+struct TypedQuarantine {
   Arguments arguments;
   QuarantineRequest request;
 };
 
 // Either side alone will do: the source knows its target, the ledger its source.
-void find_sides(Typed& typed) {
+void find_sides(TypedQuarantine& typed) {
   Arguments& arguments = typed.arguments;
   if (arguments.target.empty() && looks_like_target(arguments.source))
     arguments.target = std::exchange(arguments.source, {});
@@ -38,7 +38,7 @@ void add_quarantine(CLI::App& app, bool& json, std::function<ExitCode(Screen&)>&
   quarantine->footer(
       "Examples:\n  lockstep quarantine list app.db\n  lockstep quarantine retry app.db --table "
       "orders\n  lockstep quarantine skip app.db --row 3,7");
-  const auto typed = std::make_shared<Typed>();
+  const auto typed = std::make_shared<TypedQuarantine>();
   const auto add = [&](const char* name, const char* help, What what) {
     CLI::App* one = quarantine->add_subcommand(name, help);
     one->add_option("SOURCE", typed->arguments.source, "the SQLite file")->type_name("");

@@ -9,7 +9,7 @@ namespace lockstep::ops {
 
 namespace {
 
-struct Typed {
+struct TypedSwitch {
   SwitchRequest request;
   std::string max_pause = "800ms", max_lag = "500ms", verify_max_age = "60min";
   std::vector<std::string> gates;
@@ -25,7 +25,7 @@ void add_direction(CLI::App& app, switchover::Direction direction, Arguments& ar
                 "current for the way back"
               : "move the writers back to SQLite; PostgreSQL is followed into it until then");
   add_sides(*command);
-  const auto typed = std::make_shared<Typed>();
+  const auto typed = std::make_shared<TypedSwitch>();
   typed->request.direction = direction;
   command->add_flag("--dry-run", typed->request.dry_run,
                     "print the gates and the steps and do nothing; exit 0 or 3");

@@ -15,7 +15,6 @@ namespace lockstep::ops {
 namespace {
 
 using postgres::literal;
-using postgres::quoted;
 
 constexpr char kLeast[] = "NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS";
 
@@ -48,7 +47,8 @@ void check_names(const RoleNames& roles, const std::string& database, const std:
 
 // CREATE ROLE knows no IF NOT EXISTS. The names stand in a literal inside the block's own text.
 std::string create_role(const std::string& name, const std::string& attributes) {
-  const std::string statement = fmt::format("CREATE ROLE {} {}", quoted(name), attributes);
+  const std::string statement =
+      fmt::format("CREATE ROLE {} {}", postgres::quoted(name), attributes);
   const std::string block = fmt::format(
       "BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {}) THEN EXECUTE {}; END IF; END",
       literal(name), literal(statement));
@@ -78,9 +78,9 @@ std::string refuse_more(const RoleNames& roles) {
 std::string roles_sql(const RoleNames& roles, const std::string& database,
                       const std::string& schema) {
   check_names(roles, database, schema);
-  const auto owner = quoted(roles.owner), apply = quoted(roles.apply);
-  const auto verify = quoted(roles.verify), app = quoted(roles.app);
-  const auto base = quoted(database), tables = quoted(schema);
+  const auto owner = postgres::quoted(roles.owner), apply = postgres::quoted(roles.apply);
+  const auto verify = postgres::quoted(roles.verify), app = postgres::quoted(roles.app);
+  const auto base = postgres::quoted(database), tables = postgres::quoted(schema);
   std::string sql = fmt::format(
       "-- Least-privilege roles for lockstep: run once in database {} as a superuser, e.g. with "
       "psql.\n"

@@ -10,10 +10,6 @@ namespace {
 
 using verify::Verdict;
 
-std::string count(std::uint64_t number) {
-  return grouped(static_cast<std::int64_t>(number));
-}
-
 std::string verdict_text(const Verdict& verdict) {
   return !verdict.answered ? "no answer" : verdict.holds ? "holds" : "does not hold";
 }

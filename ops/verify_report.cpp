@@ -15,10 +15,6 @@ using nlohmann::json;
 using verify::QueryPair;
 using verify::Verdict;
 
-std::string count(std::uint64_t number) {
-  return grouped(static_cast<std::int64_t>(number));
-}
-
 std::string dumped(const json& object) {
   return object.dump(-1, ' ', false, json::error_handler_t::replace);
 }
@@ -105,6 +101,10 @@ void print(const CheckFinding& finding, Screen& screen) {
 }
 
 }  // namespace
+
+std::string count(std::uint64_t number) {
+  return grouped(static_cast<std::int64_t>(number));
+}
 
 TableLine line_of(const verify::Comparison& result) {
   return {result.table,       result.source_rows,

@@ -17,6 +17,9 @@
 
 namespace lockstep::ops {
 
+/// 1,234,567
+[[nodiscard]] std::string count(std::uint64_t number);
+
 struct TableLine {
   std::string table;
   std::uint64_t source_rows = 0, target_rows = 0, missing = 0, extra = 0, differ = 0;

@@ -51,7 +51,7 @@ void visit(TableCensus& table, const Field& field) {
   for (ColumnCensus& column : columns) visit(column, field);
 }
 
-struct Writer {
+struct FieldWriter {
   Json& out;
   template <class T>
   void operator()(const T& value) const {
@@ -63,7 +63,7 @@ struct Writer {
   }
 };
 
-struct Reader {
+struct FieldReader {
   const Json& in;
   std::size_t& at;
   template <class T>
@@ -98,7 +98,7 @@ std::string encode_census(const CensusRecord& record, std::string_view version) 
   for (const auto& [name, known] : record.tables) {
     TableCensus census = known.census;
     Json values = Json::array();
-    visit(census, Writer{values});
+    visit(census, FieldWriter{values});
     tables[name] =
         Json::array({known.asked, known.seconds, known.census.columns.size(), std::move(values)});
   }
@@ -124,7 +124,7 @@ std::optional<CensusRecord> decode_census(std::string_view bytes, std::string_vi
       if (columns > table.at(3).size()) return std::nullopt;
       known.census.columns.resize(columns);
       std::size_t at = 0;
-      visit(known.census, Reader{table.at(3), at});
+      visit(known.census, FieldReader{table.at(3), at});
       if (at != table.at(3).size()) return std::nullopt;
       record.tables.emplace(name, std::move(known));
     }

@@ -21,7 +21,7 @@ constexpr char kLockNotGranted[] = "55P03";
 constexpr Milliseconds kTablePatience{3'000};
 
 // Every followed table and partition, and whether the fence is there as it should be.
-constexpr char kPlaces[] = R"(
+constexpr char kFencePlaces[] = R"(
 WITH ours AS (
   SELECT c.oid, c.relkind FROM lockstep.ledger_tables AS t
   JOIN pg_catalog.pg_namespace AS n ON n.nspname = $2
@@ -41,7 +41,7 @@ ORDER BY 1, 2)";
 
 Result missing_places(Connection& connection, const std::string& migration,
                       const std::string& schema) {
-  return connection.query(kPlaces, {migration, schema, fence_function(schema) + "()"});
+  return connection.query(kFencePlaces, {migration, schema, fence_function(schema) + "()"});
 }
 
 [[noreturn]] void throw_in_doubt() {

@@ -18,7 +18,6 @@ namespace {
 using postgres::Connection;
 using postgres::literal;
 using postgres::qualified;
-using postgres::quoted;
 using postgres::Result;
 
 constexpr char kLog[] = "_lockstep_log";  // target_tables and existing know the names, too
@@ -70,7 +69,8 @@ std::string settings_for(const TablePlan& plan) {
 std::string key_text(const TablePlan& plan, std::string_view row) {
   std::vector<std::string> columns;
   for (const std::size_t column : plan.shape.key)
-    columns.push_back(fmt::format("{}.{}::text", row, quoted(plan.target_column(column))));
+    columns.push_back(
+        fmt::format("{}.{}::text", row, postgres::quoted(plan.target_column(column))));
   return fmt::format("ARRAY[{}]", fmt::join(columns, ", "));
 }
 
@@ -122,7 +122,7 @@ std::string triggers_sql(const std::string& function, const std::string& relatio
 
 // The tables and their partitions, and which of our triggers are there as they should be.
 // pg_trigger has the events as bits: row 1, insert 4, delete 8, update 16, truncate 32.
-constexpr char kPlaces[] = R"(
+constexpr char kLogPlaces[] = R"(
 WITH ours AS (
   SELECT w.place, c.oid, c.relkind FROM pg_catalog.unnest($2::text[]) WITH ORDINALITY AS w(name, place)
   JOIN pg_catalog.pg_namespace AS n ON n.nspname = $1
@@ -166,7 +166,7 @@ std::vector<Place> places(Connection& connection, const std::string& migration,
     functions.push_back(postgres::log_function(schema, plan.id) + "()");
   }
   const Result rows = connection.query(
-      kPlaces, {schema, postgres::text_array(names), postgres::text_array(functions)});
+      kLogPlaces, {schema, postgres::text_array(names), postgres::text_array(functions)});
   std::vector<Place> found;
   for (int row = 0; row < rows.rows(); ++row) {
     const auto plan = static_cast<std::size_t>(rows.integer(row, 0) - 1);
@@ -270,7 +270,8 @@ void remove_reverse_log(Connection& connection, const std::string& migration,
   for (int row = 0; row < triggers.rows(); ++row) {
     const std::string relation = qualified(triggers.value(row, 0), triggers.value(row, 1));
     change(connection, relation,
-           fmt::format("DROP TRIGGER IF EXISTS {} ON {}", quoted(triggers.value(row, 2)), relation),
+           fmt::format("DROP TRIGGER IF EXISTS {} ON {}", postgres::quoted(triggers.value(row, 2)),
+                       relation),
            "dropping");
   }
   const Result functions = connection.query(

@@ -18,7 +18,6 @@ namespace lockstep::switchover {
 
 namespace {
 
-using sqlite::quoted;
 using sqlite::source_name;
 
 std::string_view collation_of(const TableShape& shape, std::size_t place) {
@@ -79,7 +78,7 @@ SqliteWriter::SqliteWriter(sqlite::Database& database, const TablePlan& plan)
 
 void SqliteWriter::prepare() {
   const TableShape& shape = plan_.shape;
-  const std::string table = "main." + quoted(shape.name);
+  const std::string table = "main." + sqlite::quoted(shape.name);
   std::vector<std::string> names, updates;
   for (const std::size_t column : stored_) {
     names.push_back(source_name(shape, column));
@@ -116,8 +115,9 @@ void SqliteWriter::begin(Pass pass) {
       "ROWID; DELETE FROM temp._lockstep_rowids");
   remember_.emplace(database_, "INSERT OR REPLACE INTO temp._lockstep_rowids VALUES (?1, ?2)");
   recall_.emplace(database_, "SELECT id FROM temp._lockstep_rowids WHERE key = ?1");
-  sqlite::Statement last(database_, fmt::format("SELECT max({}) FROM main.{}",
-                                                plan_.shape.rowid_name, quoted(plan_.name())));
+  sqlite::Statement last(database_,
+                         fmt::format("SELECT max({}) FROM main.{}", plan_.shape.rowid_name,
+                                     sqlite::quoted(plan_.name())));
   next_rowid_.reset();
   // What SQLite would choose itself might belong to a row that is still to be put back.
   if (!last.step() || last.is_null(0))
@@ -154,7 +154,7 @@ void SqliteWriter::begin_whole() {
       for (const std::size_t column : shape.key) names.push_back(source_name(shape, column));
       sqlite::Statement all(database_,
                             fmt::format("SELECT {}, {} FROM main.{}", fmt::join(names, ", "),
-                                        shape.rowid_name, quoted(shape.name)));
+                                        shape.rowid_name, sqlite::quoted(shape.name)));
       while (all.step()) {
         for (std::size_t i = 0; i < key_.size(); ++i)
           key_[i] = Value(all.value(static_cast<int>(i)));
@@ -164,7 +164,7 @@ void SqliteWriter::begin_whole() {
         remember_->bind(2, all.integer(static_cast<int>(key_.size()))).run();
       }
     }
-    database_.exec("DELETE FROM main." + quoted(shape.name));
+    database_.exec("DELETE FROM main." + sqlite::quoted(shape.name));
     written_ += database_.changes();
     return;
   }
@@ -185,7 +185,7 @@ void SqliteWriter::end_whole() {
       "FROM temp._lockstep_gone");
   {
     sqlite::Statement all(database_, fmt::format("SELECT {} FROM main.{}", fmt::join(names, ", "),
-                                                 quoted(shape.name)));
+                                                 sqlite::quoted(shape.name)));
     sqlite::Statement known(database_, "SELECT 1 FROM temp._lockstep_seen WHERE key = ?1");
     sqlite::Statement gone(database_, "INSERT INTO temp._lockstep_gone VALUES (?1)");
     while (all.step()) {

@@ -35,7 +35,7 @@ bool has_extremes(const TablePlan& plan, std::size_t column) {
          type == ColumnType::numeric || type == ColumnType::text;
 }
 
-std::string source_columns(const TablePlan& plan) {
+std::string source_statistics(const TablePlan& plan) {
   std::string sql;
   for (std::size_t i = 0; i < plan.shape.columns.size(); ++i) {
     if (!is_counted(plan, i)) continue;
@@ -47,7 +47,7 @@ std::string source_columns(const TablePlan& plan) {
   return sql;
 }
 
-std::string target_columns(const TablePlan& plan) {
+std::string target_statistics(const TablePlan& plan) {
   std::string sql;
   for (std::size_t i = 0; i < plan.shape.columns.size(); ++i) {
     if (!is_counted(plan, i)) continue;
@@ -141,7 +141,7 @@ std::string source_sql(const QueryPair& pair, const TablePlan* plan) {
   if (pair.kind == QueryPair::Kind::validator) return pair.source;
   check(plan != nullptr, "a table that is counted has a plan");
   return fmt::format("SELECT count(*), 0{} FROM {}",
-                     pair.kind == QueryPair::Kind::columns ? source_columns(*plan) : "",
+                     pair.kind == QueryPair::Kind::columns ? source_statistics(*plan) : "",
                      sqlite::quoted(plan->name()));
 }
 
@@ -153,7 +153,7 @@ std::string target_sql(const QueryPair& pair, const TablePlan* plan, const std::
       "SELECT count(*), (SELECT count(*) FROM lockstep.quarantine WHERE migration = {} AND id = "
       "{}){} FROM {}",
       postgres::literal(migration), plan->id,
-      pair.kind == QueryPair::Kind::columns ? target_columns(*plan) : "",
+      pair.kind == QueryPair::Kind::columns ? target_statistics(*plan) : "",
       postgres::qualified(schema, plan->target_name()));
 }
 

@@ -248,8 +248,8 @@ bool inverted(Value& out, const std::optional<std::string_view>& field, const Ta
 }  // namespace
 
 std::string carried_column(const TablePlan& plan, std::size_t column, std::string_view alias) {
-  const std::string name =
-      fmt::format("{}{}{}", alias, alias.empty() ? "" : ".", quoted(plan.target_column(column)));
+  const std::string name = fmt::format("{}{}{}", alias, alias.empty() ? "" : ".",
+                                       postgres::quoted(plan.target_column(column)));
   return plan.existing ? fmt::format("{}::{}", name, to_string(plan.types[column])) : name;
 }
 

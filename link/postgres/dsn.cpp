@@ -18,7 +18,6 @@ namespace {
 
 constexpr std::size_t kSocketPathBytesMax = 107;  // sockaddr_un holds 108 with the final NUL
 constexpr std::size_t kShownValueBytesMax = 20;
-constexpr std::string_view kBlanks = " \t\r\n";
 
 /// Parameters of SQLAlchemy, Django, Rails, Prisma, asyncpg, pgx, lib/pq, node-postgres and JDBC,
 /// in lower case.

@@ -11,7 +11,7 @@ namespace lockstep::postgres {
 namespace {
 
 constexpr std::string_view kPostgresSchemes[] = {"postgresql", "postgres", "postgis", "pgsql"};
-constexpr std::string_view kBlanks = " \t\r\n\f\v";
+constexpr std::string_view kConninfoBlanks = " \t\r\n\f\v";
 constexpr std::size_t kNone = std::string_view::npos;
 
 int hex_value(char c) {
@@ -151,7 +151,7 @@ void check_scheme(std::string_view scheme, std::vector<std::string>& notes) {
 }
 
 std::size_t skip_blanks(std::string_view text, std::size_t at) {
-  return std::min(text.find_first_not_of(kBlanks, at), text.size());
+  return std::min(text.find_first_not_of(kConninfoBlanks, at), text.size());
 }
 
 /// Reads a value of a conninfo text as libpq does: 'quoted' or up to a blank, with backslashes.
@@ -165,7 +165,7 @@ std::string conninfo_value(std::string_view text, std::size_t& at) {
       ++at;
       return value;
     }
-    if (!in_quotes && kBlanks.find(text[at]) != kNone) return value;
+    if (!in_quotes && kConninfoBlanks.find(text[at]) != kNone) return value;
     if (text[at] == '\\' && ++at == text.size()) break;
     value += text[at];
   }

@@ -1,5 +1,5 @@
-// Cuts a connection string into its parameters, for dsn.cpp only. Pure. What it throws names no
-// part of the text.
+// Cuts a connection string into its parameters, for dsn.cpp and redact.cpp. Pure. What it throws
+// names no part of the text.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,8 @@
 #include <vector>
 
 namespace lockstep::postgres {
+
+inline constexpr std::string_view kBlanks = " \t\r\n";
 
 struct GivenParameter {
   std::string name;

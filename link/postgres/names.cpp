@@ -85,7 +85,7 @@ std::string quoted(std::string_view name) {
 }
 
 std::string qualified(std::string_view schema, std::string_view name) {
-  return quoted(schema) + '.' + quoted(name);
+  return postgres::quoted(schema) + '.' + postgres::quoted(name);
 }
 
 std::string copy_table(std::string_view schema, std::uint32_t table) {

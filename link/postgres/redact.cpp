@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::string_view kMask = "****";
 constexpr std::string_view kHexDigits = "0123456789abcdef";
-constexpr std::string_view kBlanks = " \t\r\n";
 constexpr std::size_t kNone = std::string_view::npos;
 
 bool is_encoded(std::string_view text, char wanted) {

@@ -18,7 +18,7 @@ namespace {
 
 constexpr Milliseconds kWalSyncGap{2};
 constexpr Milliseconds kJournalSyncGap{10};
-constexpr sqlite3_int64 kSaltsAt =
+constexpr sqlite3_int64 kWalSaltsAt =
     16;  // both salts of the WAL header, 8 bytes (sqlite.org/fileformat2, 4.1)
 
 [[noreturn]] void throw_not_durable(const std::string& what, const std::string& why,
@@ -72,7 +72,7 @@ bool sync_path(const std::string& path, int flags) {
 /// 0 while the WAL has no header yet.
 std::uint64_t read_salts(sqlite3_file* wal, const std::string& path) {
   std::uint64_t salts = 0;
-  const int code = wal->pMethods->xRead(wal, &salts, sizeof salts, kSaltsAt);
+  const int code = wal->pMethods->xRead(wal, &salts, sizeof salts, kWalSaltsAt);
   if (code == SQLITE_IOERR_SHORT_READ) return 0;
   if (code != SQLITE_OK)
     throw_failed(path, fmt::format("SQLite says: {} ({})", sqlite3_errstr(code), code),

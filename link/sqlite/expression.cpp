@@ -10,7 +10,7 @@ namespace lockstep::sqlite {
 
 namespace {
 
-using Kind = Expression::Kind;
+using NodeKind = Expression::Kind;
 using Read = std::optional<Expression>;
 
 constexpr int kDepthMax = 100;
@@ -21,7 +21,7 @@ std::string lower(std::string text) {
   return text;
 }
 
-Expression node(Kind kind, std::string text, std::vector<Expression> operands) {
+Expression node(NodeKind kind, std::string text, std::vector<Expression> operands) {
   return {kind, std::move(text), std::move(operands), false};
 }
 
@@ -77,7 +77,7 @@ class Parser {
       at_ += found.size();
       Read right = (this->*next)();
       if (!right) return std::nullopt;
-      left = node(Kind::binary, found, {std::move(*left), std::move(*right)});
+      left = node(NodeKind::binary, found, {std::move(*left), std::move(*right)});
     }
     return left;
   }
@@ -87,7 +87,7 @@ class Parser {
     while (left && take_word(word)) {
       Read right = (this->*next)();
       if (!right) return std::nullopt;
-      left = node(Kind::binary, std::string(word), {std::move(*left), std::move(*right)});
+      left = node(NodeKind::binary, std::string(word), {std::move(*left), std::move(*right)});
     }
     return left;
   }
@@ -106,7 +106,7 @@ class Parser {
     Read read = negation();
     --depth_;
     if (!read) return std::nullopt;
-    return node(Kind::unary, "NOT", {std::move(*read)});
+    return node(NodeKind::unary, "NOT", {std::move(*read)});
   }
 
   Read equality() {
@@ -117,7 +117,7 @@ class Parser {
         at_ += found.size();
         Read right = comparison();
         if (!right) return std::nullopt;
-        left = node(Kind::binary, found.front() == '=' ? "=" : "<>",
+        left = node(NodeKind::binary, found.front() == '=' ? "=" : "<>",
                     {std::move(*left), std::move(*right)});
         continue;
       }
@@ -130,15 +130,15 @@ class Parser {
 
   // IS, IN, BETWEEN, LIKE, ISNULL, NOTNULL, NOT NULL after `left`; without one of them `left`.
   Read predicate(Expression left) {
-    if (take_word("ISNULL")) return node(Kind::is_null, "IS NULL", {std::move(left)});
-    if (take_word("NOTNULL")) return node(Kind::is_null, "IS NOT NULL", {std::move(left)});
+    if (take_word("ISNULL")) return node(NodeKind::is_null, "IS NULL", {std::move(left)});
+    if (take_word("NOTNULL")) return node(NodeKind::is_null, "IS NOT NULL", {std::move(left)});
     if (take_word("IS")) return is(std::move(left));
     const bool negated = ahead("NOT");
     const std::size_t word = negated ? 1 : 0;
     const std::string prefix = negated ? "NOT " : "";
     if (negated && ahead("NULL", 1)) {
       at_ += 2;
-      return node(Kind::is_null, "IS NOT NULL", {std::move(left)});
+      return node(NodeKind::is_null, "IS NOT NULL", {std::move(left)});
     }
     if (ahead("IN", word)) {
       at_ += word + 1;
@@ -153,7 +153,8 @@ class Parser {
       at_ += word + 1;
       Read pattern = comparison();
       if (!pattern || ahead("ESCAPE")) return std::nullopt;
-      return node(Kind::binary, prefix + std::string(like), {std::move(left), std::move(*pattern)});
+      return node(NodeKind::binary, prefix + std::string(like),
+                  {std::move(left), std::move(*pattern)});
     }
     if (negated) return std::nullopt;
     return left;
@@ -164,9 +165,9 @@ class Parser {
     if (ahead("DISTINCT")) return std::nullopt;
     Read right = comparison();
     if (!right) return std::nullopt;
-    if (right->kind == Kind::null)
-      return node(Kind::is_null, negated ? "IS NOT NULL" : "IS NULL", {std::move(left)});
-    return node(Kind::binary, negated ? "IS NOT" : "IS", {std::move(left), std::move(*right)});
+    if (right->kind == NodeKind::null)
+      return node(NodeKind::is_null, negated ? "IS NOT NULL" : "IS NULL", {std::move(left)});
+    return node(NodeKind::binary, negated ? "IS NOT" : "IS", {std::move(left), std::move(*right)});
   }
 
   Read in(Expression left, std::string text) {
@@ -179,7 +180,7 @@ class Parser {
       if (!one) return std::nullopt;
       operands.push_back(std::move(*one));
     }
-    return node(Kind::in, std::move(text), std::move(operands));
+    return node(NodeKind::in, std::move(text), std::move(operands));
   }
 
   Read between(Expression left, std::string text) {
@@ -187,7 +188,7 @@ class Parser {
     if (!low || !take_word("AND")) return std::nullopt;
     Read high = comparison();
     if (!high) return std::nullopt;
-    return node(Kind::between, std::move(text),
+    return node(NodeKind::between, std::move(text),
                 {std::move(left), std::move(*low), std::move(*high)});
   }
 
@@ -206,7 +207,7 @@ class Parser {
       Read read = sign();
       --depth_;
       if (!read) return std::nullopt;
-      return node(Kind::unary, std::string(1, c), {std::move(*read)});
+      return node(NodeKind::unary, std::string(1, c), {std::move(*read)});
     }
     Read read = primary();
     while (read && take_word("COLLATE")) {
@@ -214,7 +215,7 @@ class Parser {
       std::string name = unquoted(tokens_[at_++]);
       for (const std::string_view own : {"BINARY", "NOCASE", "RTRIM"})
         if (same_name(name, own)) name = own;
-      read = node(Kind::collate, std::move(name), {std::move(*read)});
+      read = node(NodeKind::collate, std::move(name), {std::move(*read)});
     }
     return read;
   }
@@ -231,13 +232,13 @@ class Parser {
       case SqlToken::Kind::number:
         return number(tokens_[at_++]);
       case SqlToken::Kind::string:
-        return node(Kind::string, unquoted(tokens_[at_++]), {});
+        return node(NodeKind::string, unquoted(tokens_[at_++]), {});
       case SqlToken::Kind::blob:
         return blob(tokens_[at_++]);
       case SqlToken::Kind::symbol:
         return std::nullopt;
       case SqlToken::Kind::word:
-        if (is_word(token, "NULL")) return ++at_, node(Kind::null, "", {});
+        if (is_word(token, "NULL")) return ++at_, node(NodeKind::null, "", {});
         if (is_word(token, "CASE")) return ++at_, case_when();
         for (const std::string_view word : {"CAST", "EXISTS", "SELECT", "RAISE", "NOT"})
           if (is_word(token, word)) return std::nullopt;
@@ -253,7 +254,7 @@ class Parser {
     if (text.find('_') != std::string::npos) return std::nullopt;
     const bool hex = text.size() > 2 && (text[1] == 'x' || text[1] == 'X');
     const bool whole = hex || text.find_first_not_of("0123456789") == std::string::npos;
-    return node(whole ? Kind::integer : Kind::real, text, {});
+    return node(whole ? NodeKind::integer : NodeKind::real, text, {});
   }
 
   static Read blob(const SqlToken& token) {
@@ -261,14 +262,14 @@ class Parser {
     const std::string digits(token.text.substr(2, token.text.size() - 3));
     if (digits.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
       return std::nullopt;
-    return node(Kind::blob, digits, {});
+    return node(NodeKind::blob, digits, {});
   }
 
   Read name_or_call() {
     const SqlToken& token = tokens_[at_++];
     if (symbol('.')) return std::nullopt;
     if (!symbol('(')) {
-      Expression name = node(Kind::name, unquoted(token), {});
+      Expression name = node(NodeKind::name, unquoted(token), {});
       name.double_quoted = token.text.front() == '"';
       return name;
     }
@@ -281,7 +282,7 @@ class Parser {
       operands.push_back(std::move(*one));
     }
     if (ahead("FILTER") || ahead("OVER")) return std::nullopt;
-    return node(Kind::call, lower(unquoted(token)), std::move(operands));
+    return node(NodeKind::call, lower(unquoted(token)), std::move(operands));
   }
 
   Read case_when() {
@@ -301,7 +302,7 @@ class Parser {
       operands.push_back(std::move(*value));
     }
     if (!take_word("END")) return std::nullopt;
-    return node(Kind::case_when, "CASE", std::move(operands));
+    return node(NodeKind::case_when, "CASE", std::move(operands));
   }
 
   std::vector<SqlToken> tokens_;

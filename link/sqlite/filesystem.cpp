@@ -19,28 +19,26 @@ struct Known {
   Filesystem is;
 };
 
-using enum FilesystemKind;
-
 // statfs(2), and <linux/magic.h>. Cluster file systems have locks of all hosts but no memory that
 // they share, which is what a WAL needs.
-constexpr std::array<Known, 18> kKnown{{{0x6969, {shared, "NFS"}},
-                                        {0x517b, {shared, "SMB"}},
-                                        {0xfe534d42, {shared, "SMB2"}},
-                                        {0xff534d42, {shared, "CIFS"}},
-                                        {0x5346414f, {shared, "AFS"}},
-                                        {0x6b414653, {shared, "AFS"}},
-                                        {0x73757245, {shared, "Coda"}},
-                                        {0x564c, {shared, "NCP"}},
-                                        {0x00c36400, {shared, "Ceph"}},
-                                        {0x0bd00bd0, {shared, "Lustre"}},
-                                        {0x01161970, {shared, "GFS2"}},
-                                        {0x7461636f, {shared, "OCFS2"}},
-                                        {0x47504653, {shared, "GPFS"}},
-                                        {0x19830326, {shared, "BeeGFS"}},
-                                        {0xaad7aaea, {shared, "PanFS"}},
-                                        {0x65735546, {unknown, "FUSE"}},
-                                        {0x01021997, {unknown, "9P"}},
-                                        {0x786f4256, {unknown, "vboxsf"}}}};
+constexpr std::array<Known, 18> kKnown{{{0x6969, {FilesystemKind::shared, "NFS"}},
+                                        {0x517b, {FilesystemKind::shared, "SMB"}},
+                                        {0xfe534d42, {FilesystemKind::shared, "SMB2"}},
+                                        {0xff534d42, {FilesystemKind::shared, "CIFS"}},
+                                        {0x5346414f, {FilesystemKind::shared, "AFS"}},
+                                        {0x6b414653, {FilesystemKind::shared, "AFS"}},
+                                        {0x73757245, {FilesystemKind::shared, "Coda"}},
+                                        {0x564c, {FilesystemKind::shared, "NCP"}},
+                                        {0x00c36400, {FilesystemKind::shared, "Ceph"}},
+                                        {0x0bd00bd0, {FilesystemKind::shared, "Lustre"}},
+                                        {0x01161970, {FilesystemKind::shared, "GFS2"}},
+                                        {0x7461636f, {FilesystemKind::shared, "OCFS2"}},
+                                        {0x47504653, {FilesystemKind::shared, "GPFS"}},
+                                        {0x19830326, {FilesystemKind::shared, "BeeGFS"}},
+                                        {0xaad7aaea, {FilesystemKind::shared, "PanFS"}},
+                                        {0x65735546, {FilesystemKind::unknown, "FUSE"}},
+                                        {0x01021997, {FilesystemKind::unknown, "9P"}},
+                                        {0x786f4256, {FilesystemKind::unknown, "vboxsf"}}}};
 
 std::string folder_of(const std::string& database_path) {
   const std::filesystem::path real = real_path(database_path);
@@ -60,7 +58,7 @@ Filesystem require_local(const std::string& database_path) {
   if (::statfs(folder_of(database_path).c_str(), &about) != 0) return {};
   // f_type is signed, and some magic numbers have the highest of their 32 bits set.
   const Filesystem found = judge_filesystem(static_cast<std::uint32_t>(about.f_type));
-  if (found.kind != shared) return found;
+  if (found.kind != FilesystemKind::shared) return found;
   throw Error(
       {.code = "LS-S314",
        .exit = ExitCode::precondition,

@@ -28,7 +28,8 @@ std::vector<KeyTerm> key_terms(const TableShape& shape) {
   std::vector<KeyTerm> terms;
   const Index* index = primary_key_index(shape);
   for (std::size_t i = 0; i < shape.key.size(); ++i) {
-    KeyTerm term{quoted(shape.columns[shape.key[i]].name), shape.columns[shape.key[i]].collation};
+    KeyTerm term{sqlite::quoted(shape.columns[shape.key[i]].name),
+                 shape.columns[shape.key[i]].collation};
     if (index != nullptr && i < index->terms.size()) {
       term.collation = index->terms[i].collation;
       term.descending = index->terms[i].descending;
@@ -60,7 +61,8 @@ std::string key_bounds(const std::vector<KeyTerm>& terms) {
 }  // namespace
 
 std::string rowid_of(const TableShape& shape) {
-  return shape.rowid_alias ? quoted(shape.columns[*shape.rowid_alias].name) : shape.rowid_name;
+  return shape.rowid_alias ? sqlite::quoted(shape.columns[*shape.rowid_alias].name)
+                           : shape.rowid_name;
 }
 
 ScanQuery scan_query(const TableShape& shape, std::optional<std::int64_t> rowid_until) {
@@ -93,7 +95,7 @@ ScanQuery scan_query(const TableShape& shape, std::optional<std::int64_t> rowid_
     bounds = key_bounds(terms);
   }
   const std::string select =
-      fmt::format("SELECT {} FROM {}", fmt::join(columns, ", "), quoted(shape.name));
+      fmt::format("SELECT {} FROM {}", fmt::join(columns, ", "), sqlite::quoted(shape.name));
   query.first = fmt::format("{}{} ORDER BY {}", select, end.empty() ? "" : " WHERE " + end, order);
   query.onward = fmt::format("{} WHERE {}{} ORDER BY {}", select, bounds,
                              end.empty() ? "" : " AND " + end, order);
@@ -104,7 +106,8 @@ std::optional<RowidEnds> rowid_ends(Database& database, const TableShape& shape)
   const std::string rowid = rowid_of(shape);
   if (rowid.empty()) return std::nullopt;
   const auto end = [&](std::string_view which) -> std::optional<std::int64_t> {
-    Statement row(database, fmt::format("SELECT {}({}) FROM {}", which, rowid, quoted(shape.name)));
+    Statement row(database,
+                  fmt::format("SELECT {}({}) FROM {}", which, rowid, sqlite::quoted(shape.name)));
     if (!row.step() || row.is_null(0)) return std::nullopt;
     return row.integer(0);
   };

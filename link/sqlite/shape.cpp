@@ -25,7 +25,7 @@ std::string collation_named(std::string name) {
 void read_columns(Database& database, TableShape& shape) {
   // (place in the key, column): table_xinfo numbers key columns from 1 in key order
   std::vector<std::pair<std::int64_t, std::size_t>> key;
-  Statement info(database, fmt::format("PRAGMA main.table_xinfo({})", quoted(shape.name)));
+  Statement info(database, fmt::format("PRAGMA main.table_xinfo({})", sqlite::quoted(shape.name)));
   while (info.step()) {
     const std::int64_t hidden = info.integer(6);
     if (hidden == 1) continue;  // hidden column of a virtual table
@@ -61,7 +61,7 @@ void read_column_details(Database& database, TableShape& shape) {
 }
 
 void read_index_terms(Database& database, Index& index) {
-  Statement info(database, fmt::format("PRAGMA main.index_xinfo({})", quoted(index.name)));
+  Statement info(database, fmt::format("PRAGMA main.index_xinfo({})", sqlite::quoted(index.name)));
   while (info.step()) {
     if (info.integer(5) == 0) continue;  // not a key term: the rowid or key columns SQLite appends
     IndexTerm term;
@@ -91,7 +91,7 @@ void read_index_sql(Database& database, Index& index) {
 }
 
 void read_indexes(Database& database, TableShape& shape) {
-  Statement list(database, fmt::format("PRAGMA main.index_list({})", quoted(shape.name)));
+  Statement list(database, fmt::format("PRAGMA main.index_list({})", sqlite::quoted(shape.name)));
   while (list.step()) {
     Index index;
     index.name = list.text(1);
@@ -239,7 +239,7 @@ TableShape read_shape(Database& database, const std::string& table) {
 
 std::string source_name(const TableShape& shape, std::size_t column) {
   const Column& named = shape.columns[column];
-  return named.is_rowid ? shape.rowid_name : quoted(named.name);
+  return named.is_rowid ? shape.rowid_name : sqlite::quoted(named.name);
 }
 
 std::vector<ForeignKey> read_foreign_keys(Database& database, const TableShape& shape) {

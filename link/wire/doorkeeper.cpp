@@ -19,8 +19,6 @@ namespace lockstep::wire {
 
 namespace {
 
-constexpr std::size_t kKeyBytes = 32;
-
 using Parts = std::vector<std::string>;
 
 // version, request id, domain, address, routing id, mechanism, credentials

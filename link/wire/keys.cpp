@@ -23,7 +23,6 @@ namespace lockstep::wire {
 
 namespace {
 
-constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kFileBytesMax = std::size_t{1} << 20;
 
 // From zmq_curve(7): everybody has them.

@@ -11,7 +11,8 @@
 
 namespace lockstep::wire {
 
-inline constexpr std::size_t kZ85Bytes = 40;  // of a key of 32 bytes
+inline constexpr std::size_t kKeyBytes = 32;
+inline constexpr std::size_t kZ85Bytes = 40;  // of such a key
 
 /// Locked against swapping, zeroed when it goes. Never printed: there is no way to a std::string.
 class Secret {
