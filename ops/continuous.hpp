@@ -6,7 +6,7 @@
 
 namespace lockstep::ops {
 
-/// What the defaults cost an application: bench/verify_cost.sh.
+/// What the defaults cost an application: bench/run.sh verify.
 struct ContinuousPasses {
   bool on = true;
   Milliseconds every{3'600'000};  ///< from the end of one to the begin of the next
