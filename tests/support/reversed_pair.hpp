@@ -16,6 +16,21 @@
 
 namespace lockstep::test {
 
+/// One table of each kind, with rows.
+inline constexpr char kReversedTables[] =
+    "CREATE TABLE a(id INTEGER PRIMARY KEY AUTOINCREMENT, u TEXT UNIQUE, n INT);"
+    "CREATE TABLE child(id INTEGER PRIMARY KEY, a INT REFERENCES a(id) ON DELETE CASCADE, n INT);"
+    "CREATE TABLE p(n INT, k TEXT, v TEXT, PRIMARY KEY(k DESC, n)) WITHOUT ROWID;"
+    "CREATE TABLE k(k TEXT COLLATE NOCASE PRIMARY KEY, u INT UNIQUE);"
+    "CREATE TABLE r(x TEXT, y REAL);"
+    "CREATE TABLE g(id INTEGER PRIMARY KEY, n INT, twice INT GENERATED ALWAYS AS (n * 2) STORED);"
+    "INSERT INTO a VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', NULL), (4, 'd', 4);"
+    "INSERT INTO child VALUES (1, 1, 1), (2, 1, 2), (3, 2, 3);"
+    "INSERT INTO p VALUES (1, 'x', ''), (2, 'x', 'y');"
+    "INSERT INTO k(rowid, k, u) VALUES (5, 'a', 1), (17, 'b', 2), (9, 'c', 3);"
+    "INSERT INTO r VALUES ('one', 1.5), ('two', NULL), ('two', NULL);"
+    "INSERT INTO g(id, n) VALUES (1, 1);";
+
 class ReversedPair {
  public:
   ReversedPair(PostgresServer& server, const std::string& schema, const RuleSet& rules = {},
@@ -80,6 +95,29 @@ class ReversedPair {
   }
   /// What SQLite has.
   std::string lite(const std::string& text) { return source_.app().value(text); }
+
+  /// A session of the application, for transactions that take their time.
+  [[nodiscard]] postgres::Connection session() const {
+    postgres::Connection connection = connect(target_.dsn());
+    connection.exec(
+        "RESET lockstep.applier; SET search_path = public, pg_catalog; SET lock_timeout = 5");
+    return connection;
+  }
+  /// Every cell of a table of SQLite's with its class and its bytes.
+  std::string cells(const std::string& table) {
+    std::string columns;
+    for (const TablePlan& plan : source_.plans())
+      if (plan.name() == table)
+        for (const Column& column : plan.shape.columns)
+          columns +=
+              fmt::format("{0} || typeof({1}) || quote({1})", columns.empty() ? "''" : "|| ','",
+                          column.is_rowid ? "rowid" : sqlite::quoted(column.name));
+    std::string all;
+    for (const auto& row :
+         source_.app().query(fmt::format("SELECT {} FROM {} ORDER BY 1", columns, table)))
+      all += row[0].value_or("?") + "\n";
+    return all;
+  }
 
   [[nodiscard]] std::string difference() const { return target_.difference(); }
   /// Both logs are as they were: nothing that went back was taken for a change.
