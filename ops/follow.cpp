@@ -15,7 +15,8 @@ namespace lockstep::ops {
 
 namespace {
 
-constexpr Milliseconds kLook{20};  // how often the main thread looks at the board
+// How often the main thread looks at the board: for days, or until the end that somebody waits for.
+constexpr Milliseconds kLook{50}, kLookForTheEnd{20};
 constexpr Milliseconds kPublishEvery{250};
 
 // A run that was killed leaves its status behind, too; only one of an earlier boot may have seen a
@@ -99,7 +100,8 @@ Ending watch(bool until_caught_up, Board& board, sqlite::LockFile* lock, Screen&
   SteadyTime next_publish{};
   CopyHistory history;
   while (true) {
-    Ending ending{.signal = signals.wait(kLook), .failure = board.failure()};
+    Ending ending{.signal = signals.wait(until_caught_up ? kLookForTheEnd : kLook),
+                  .failure = board.failure()};
     ending.caught_up = until_caught_up && board.has_caught_up();
     ending.turned = turned && turned();
     for (const Note& note : board.take_notes()) screen.note(note);

@@ -236,7 +236,6 @@ void forget_old_passes(Connection& connection, const std::string& migration) {
 }
 
 std::optional<Pass> next_pass(Connection& connection, const std::string& migration) {
-  if (!records_exist(connection)) return std::nullopt;
   return pass_of(
       connection,
       connection.query(fmt::format("SELECT {} FROM lockstep.verify_passes WHERE migration = $1 AND "

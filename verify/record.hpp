@@ -83,7 +83,7 @@ void create_records(postgres::Connection& connection);
 void forget_old_passes(postgres::Connection& connection, const std::string& migration);
 
 /// The pass that is running or, if none is, the oldest one that was asked for; a continuous one
-/// only if there is no other.
+/// only if there is no other. The records are there.
 [[nodiscard]] std::optional<Pass> next_pass(postgres::Connection& connection,
                                             const std::string& migration);
 [[nodiscard]] std::optional<Pass> read_pass(postgres::Connection& connection, std::int64_t id);
