@@ -14,7 +14,7 @@ RATES = {"100 tx/s": {"rate": 100}, "1,000 tx/s": {"rate": 1000}, "as fast as it
 def run(bench):
     source, server = copied(data.prices(bench, bench.sizes["work"]), "lag.db"), bench.server()
     server.fresh("bench")
-    child = bench.follow(source, server.uri("bench"))
+    child = bench.follow(source, server.uri("bench"), "--config", bench.quiet())
     native = peers.Replication(bench, data.prices(bench, bench.sizes["work"]), "native")
     result = Result("Commit on SQLite to visible on PostgreSQL", ["load", "who", "tx/s written", "tx/s visible", "p50 ms", "p99 ms", "max ms"])
     sync = sync_ms(bench.work)
@@ -68,16 +68,22 @@ def once(bench, side, where, target, seconds, options):
 def idle(bench, source, child, result):
     """Nobody writes: what lockstep takes, and whether anything of the source changes."""
     bench.caught_up(source, child)
-    time.sleep(1)  # what was under way with the last change
-    files = [source, Path(f"{source}-wal")]
-    before, cpu, start = [(one.stat().st_size, one.stat().st_mtime_ns) for one in files], cpu_of(child.pid), time.monotonic()
+    limit, before = time.monotonic() + 90, None
+    while before != state(source) and time.monotonic() < limit:  # what the loads left in the change table is still being removed
+        before = state(source)
+        time.sleep(min(10, bench.sizes["idle"]))
+    cpu, start = cpu_of(child.pid), time.monotonic()
     time.sleep(bench.sizes["idle"])
     percent = 100 * (cpu_of(child.pid) - cpu) / (time.monotonic() - start)
-    after = [(one.stat().st_size, one.stat().st_mtime_ns) for one in files]
+    after = state(source)
     written = sum(max(1, new[0] - old[0]) for old, new in zip(before, after) if old != new)
     result.values |= {"idle_cpu_percent": percent, "idle_source_bytes": written}
     result.notes.append(f"Idle for {bench.sizes['idle']} s: {number(percent)} % of a core; the source and its -wal"
                         f" {'are as they were' if not written else f'grew or were written to ({written} bytes at least)'}.")
+
+
+def state(source):
+    return [(one.stat().st_size, one.stat().st_mtime_ns) for one in (source, Path(f"{source}-wal"))]
 
 
 def cpu_of(pid):

@@ -8,12 +8,13 @@ from relay import Relay
 
 
 def run(bench):
-    server, seconds = bench.server(), bench.sizes["seconds"]
+    # Shorter than this, chance is larger than what a pass costs.
+    server, seconds = bench.server(), max(bench.sizes["seconds"], 8 if bench.sizes["judged"] else 0)
     source = copied(data.prices(bench, bench.sizes["prices"]), "verify.db")
     rows = data.rows_of(source)
     server.fresh("bench")
     target = server.uri("bench")
-    quiet = configuration(bench)
+    quiet = bench.quiet()
     child = bench.follow(source, target, "--config", quiet)
     verify = [bench.lockstep, "verify", source, target]
     live, rest, printed = [], [], []
@@ -56,14 +57,6 @@ def run(bench):
                                         "everything into md5sum": [rows / one for one in printed]})
     result.pairs("The writer, transactions/s", "tx/s", **{"not verifying": alone, "verifying": beside})
     return result
-
-
-def configuration(bench):
-    """Nothing is compared but what is asked for."""
-    path = bench.work / "quiet.json"
-    path.write_text('{"version": 1, "verify": {"continuous": false}}', encoding="utf-8")
-    path.chmod(0o600)
-    return path
 
 
 def at_work(server, passes):

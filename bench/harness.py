@@ -219,6 +219,13 @@ class Bench:
         self.caught_up(source, child)
         return child
 
+    def quiet(self):
+        """A configuration: nothing is compared but what is asked for."""
+        path = self.work / "quiet.json"
+        path.write_text('{"version": 1, "verify": {"continuous": false}}', encoding="utf-8")
+        path.chmod(0o600)
+        return path
+
     def caught_up(self, source, child):
         while True:
             if child.poll() is not None:
