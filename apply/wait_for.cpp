@@ -15,8 +15,8 @@ using postgres::Result;
 
 // Each statement of a VOLATILE function sees what is committed when it begins, if the transaction
 // is READ COMMITTED; above that it would look at one and the same snapshot for ever. No lock is
-// held and no row is waited for, and nothing is written: so it works in READ ONLY transactions and
-// on standbys.
+// held and no row is waited for, and nothing is written: so it works in READ ONLY
+// transactions.
 constexpr std::string_view kBody = R"(
 DECLARE
   parts text[] := regexp_match(wanted,

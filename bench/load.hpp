@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/tools/random.hpp"
+
 namespace load {
 
 using Clock = std::chrono::steady_clock;
@@ -41,21 +43,7 @@ constexpr std::array<Statement, 4> kStatements{
       "VALUES ($1, 'BENCH', 'XX', 'D', 'b' || $2::text, 1, 2.5, 0.5, 2, 7)"},
      {"DELETE FROM ohlcv_data WHERE id = ?1", "DELETE FROM ohlcv_data WHERE id = $1"}}};
 
-/// splitmix64: the same numbers for the same seed everywhere.
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : state_(seed) {}
-  std::int64_t between(std::int64_t low, std::int64_t high) {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ULL);
-    z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27U)) * 0x94d049bb133111ebULL;
-    z ^= z >> 31U;
-    return low + static_cast<std::int64_t>(z % static_cast<std::uint64_t>(high - low + 1));
-  }
-
- private:
-  std::uint64_t state_;
-};
+using tools::Random;
 
 /// False from write(): refused by a fence or a guard; everything else that fails throws.
 class Side {

@@ -17,6 +17,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/tools/random.hpp"
+
 namespace {
 
 constexpr const char* kSchema = R"sql(
@@ -39,25 +41,7 @@ INSERT INTO accounts SELECT n, printf('owner-%03d', n), 1000 FROM numbers;
 INSERT INTO counter SELECT 1, 0, 0, 0, sum(id * balance), NULL, NULL, NULL FROM accounts;
 )sql";
 
-/// splitmix64: the standard library's distributions differ between implementations, this does not.
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ULL);
-    z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27U)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31U);
-  }
-  /// Evenly from low to high, both included.
-  std::int64_t between(std::int64_t low, std::int64_t high) {
-    return low + static_cast<std::int64_t>(next() % static_cast<std::uint64_t>(high - low + 1));
-  }
-  bool one_in(std::int64_t chances) { return between(1, chances) == 1; }
-
- private:
-  std::uint64_t state_;
-};
+using tools::Random;
 
 struct Region {
   std::string_view code;

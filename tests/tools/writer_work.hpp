@@ -14,23 +14,11 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/tools/random.hpp"
+
 namespace writer {
 
-/// splitmix64, as in lockstep-prices.
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : state_(seed) {}
-  std::int64_t between(std::int64_t low, std::int64_t high) {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ULL);
-    z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27U)) * 0x94d049bb133111ebULL;
-    z ^= z >> 31U;
-    return low + static_cast<std::int64_t>(z % static_cast<std::uint64_t>(high - low + 1));
-  }
-
- private:
-  std::uint64_t state_;
-};
+using tools::Random;
 
 struct CloseDatabase {
   void operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
