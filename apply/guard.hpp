@@ -27,6 +27,7 @@ enum class GuardMode {
 struct Unguarded {
   std::string relation;  ///< schema.name, as the catalog spells it
   std::string why;
+  bool operator==(const Unguarded&) const = default;
 };
 
 struct GuardSeen {
@@ -35,6 +36,7 @@ struct GuardSeen {
   std::vector<Unguarded> without;
   std::int64_t foreign_writes = 0;  ///< statements of others, counted with `detect`
   std::string last_write;           ///< the newest of them as a sentence; may be empty
+  bool operator==(const GuardSeen&) const = default;
 };
 
 /// The ledger's columns and lockstep.foreign_writes, for a ledger that has none yet.

@@ -68,10 +68,11 @@ def once(bench, side, where, target, seconds, options):
 def idle(bench, source, child, result):
     """Nobody writes: what lockstep takes, and whether anything of the source changes."""
     bench.caught_up(source, child)
-    limit, before = time.monotonic() + 90, None
-    while before != state(source) and time.monotonic() < limit:  # what the loads left in the change table is still being removed
+    # What the loads left in the change table is still being removed, a little every 30 s: at rest is who has left that out.
+    limit, before = time.monotonic() + 10 * bench.sizes["settle"], None
+    while before != state(source) and time.monotonic() < limit:
         before = state(source)
-        time.sleep(min(10, bench.sizes["idle"]))
+        time.sleep(bench.sizes["settle"])
     cpu, start = cpu_of(child.pid), time.monotonic()
     time.sleep(bench.sizes["idle"])
     percent = 100 * (cpu_of(child.pid) - cpu) / (time.monotonic() - start)

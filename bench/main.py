@@ -19,11 +19,11 @@ CASES = ["migration", "shapes", "backlog", "lag", "writer", "verify", "cutover",
 PRICES = 926_325
 SIZES = {
     "tiny": {"judged": False, "budget": 0, "shape_pairs": 1, "pairs": 1, "prices": 3_000, "prices_large": 0, "large_peer": False, "shape": 0.01, "work": 2_000, "changes": 1_000,
-             "seconds": 0.2, "idle": 0.5, "switches": 2, "switch_rows": 1_000, "tables": 20, "growth": [1_000, 4_000]},
+             "seconds": 0.2, "idle": 0.5, "settle": 0.2, "switches": 2, "switch_rows": 1_000, "tables": 20, "growth": [1_000, 4_000]},
     "quick": {"judged": True, "budget": 45, "shape_pairs": 1, "pairs": 3, "prices": PRICES, "prices_large": 10 * PRICES, "large_peer": False, "shape": 0.3, "work": 200_000,
-              "changes": 50_000, "seconds": 2, "idle": 20, "switches": 15, "switch_rows": PRICES // 10, "tables": 100, "growth": [10_000, 100_000, 1_000_000]},
+              "changes": 50_000, "seconds": 2, "idle": 20, "settle": 35, "switches": 15, "switch_rows": PRICES // 10, "tables": 100, "growth": [10_000, 100_000, 1_000_000]},
     "full": {"judged": True, "budget": 0, "shape_pairs": 5, "pairs": 5, "prices": PRICES, "prices_large": 10 * PRICES, "large_peer": True, "shape": 1, "work": PRICES,
-             "changes": 1_000_000, "seconds": 10, "idle": 300, "switches": 300, "switch_rows": PRICES, "tables": 500,
+             "changes": 1_000_000, "seconds": 10, "idle": 300, "settle": 35, "switches": 300, "switch_rows": PRICES, "tables": 500,
              "growth": [10_000, 100_000, 1_000_000, 10_000_000]},
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "link/sqlite/database.hpp"
 #include "link/sqlite/file_state.hpp"
@@ -16,8 +17,10 @@ namespace lockstep::ops {
 namespace {
 
 // How often the main thread looks at the board: for days, or until the end that somebody waits for.
-constexpr Milliseconds kLook{50}, kLookForTheEnd{20};
-constexpr Milliseconds kPublishEvery{250};
+constexpr Milliseconds kLook{100}, kLookForTheEnd{20};
+// How often at most, and how often at least: a status without news says that we live. Weeks of
+// parallel running are made of these.
+constexpr Milliseconds kPublishEvery{250}, kPublishAtRest{500};
 
 // A run that was killed leaves its status behind, too; only one of an earlier boot may have seen a
 // power loss.
@@ -97,7 +100,8 @@ Status starting_status(const std::string& path) {
 
 Ending watch(bool until_caught_up, Board& board, sqlite::LockFile* lock, Screen& screen,
              Signals& signals, const std::function<bool()>& turned) {
-  SteadyTime next_publish{};
+  SteadyTime next_publish{}, next_at_rest{};
+  Status published;
   CopyHistory history;
   while (true) {
     Ending ending{.signal = signals.wait(until_caught_up ? kLookForTheEnd : kLook),
@@ -109,9 +113,13 @@ Ending watch(bool until_caught_up, Board& board, sqlite::LockFile* lock, Screen&
     history.look(status, steady_now());
     screen.progress(status);
     const bool over = ending.signal || ending.failure || ending.caught_up || ending.turned;
-    if (over || steady_now() >= next_publish) {
+    const SteadyTime now = steady_now();
+    const bool due = now >= next_publish && !is_nothing_new(status, published);
+    if (over || due || now >= next_at_rest) {
       if (lock != nullptr) publish(*lock, status, screen);
-      next_publish = steady_now() + kPublishEvery;
+      published = std::move(status);
+      next_publish = now + kPublishEvery;
+      next_at_rest = now + kPublishAtRest;
     }
     if (over) return ending;
   }

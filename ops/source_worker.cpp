@@ -133,7 +133,7 @@ Milliseconds SourceWorker::patience(bool busy) const {
   const SteadyTime now = steady_now();
   if (now < hot_until_) return Milliseconds{1};
   return std::clamp(std::chrono::duration_cast<Milliseconds>(next_slow_poll_ - now),
-                    Milliseconds{1}, Milliseconds{100});
+                    Milliseconds{1}, options_.slow_poll);
 }
 
 void SourceWorker::receive_all() {

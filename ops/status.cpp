@@ -117,6 +117,12 @@ std::string_view state_of(const TableProgress& table) {
   return table.rows > 0 ? "begun" : "waiting";
 }
 
+bool is_nothing_new(Status now, const Status& before) {
+  now.source_seen_us = before.source_seen_us;
+  now.target_seen_us = before.target_seen_us;
+  return now == before;
+}
+
 std::string status_json(const Status& status, std::string_view type) {
   const json object{
       {"type", type},

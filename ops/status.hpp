@@ -17,6 +17,7 @@ namespace lockstep::ops {
 struct Eta {
   double seconds = 0;
   double soonest_s = 0, latest_s = 0;
+  bool operator==(const Eta&) const = default;
 };
 
 /// What is known of a table's equality on both sides.
@@ -26,6 +27,7 @@ struct TableVerified {
   std::string problem;     ///< of an error, or why it is unsupported
   std::int64_t at_us = 0;  ///< when it was last gone through; 0: never
   std::string position;    ///< where
+  bool operator==(const TableVerified&) const = default;
 };
 
 struct TableProgress {
@@ -40,6 +42,7 @@ struct TableProgress {
   std::optional<double> rows_per_second = {};  ///< CopyHistory puts these two in
   std::optional<Eta> eta = {};
   TableVerified verified = {};
+  bool operator==(const TableProgress&) const = default;
 };
 
 /// waiting, copying, copied, indexing, indexed; "begun" if an earlier run began its copy.
@@ -50,6 +53,7 @@ struct Awaited {
   std::string code;
   std::string what;
   std::int64_t since_us = 0;
+  bool operator==(const Awaited&) const = default;
 };
 
 /// The newest comparison of both sides that is over.
@@ -59,6 +63,7 @@ struct Verified {
   bool all = true;    ///< of all tables
   std::int64_t tables = 0, rows = 0, different = 0, quarantined = 0;
   std::int64_t ended_us = 0;
+  bool operator==(const Verified&) const = default;
 };
 
 /// A comparison that is under way.
@@ -66,6 +71,7 @@ struct Verifying {
   std::int64_t pass = 0;
   std::string table;  ///< that is gone through
   std::int64_t tables = 0, tables_done = 0, rows = 0;
+  bool operator==(const Verifying&) const = default;
 };
 
 /// A consistent picture of a run at one moment. status_json() documents the published form.
@@ -111,7 +117,11 @@ struct Status {
   std::int64_t reverse_number = 0, reverse_caught_up_us = 0;
   /// When the two workers last went through their loops; 0: there is no such worker here.
   std::int64_t source_seen_us = 0, target_seen_us = 0;
+  bool operator==(const Status&) const = default;
 };
+
+/// True if `now` says no more than `before` did, but for when the workers were last seen.
+[[nodiscard]] bool is_nothing_new(Status now, const Status& before);
 
 /// The status as one JSON object of this type (README.md in this folder lists the members;
 /// additive).

@@ -70,6 +70,7 @@ void TargetWorker::send(Kind kind, std::string body) {
 }
 
 std::optional<Message> TargetWorker::receive(const std::stop_token& stop, Milliseconds patience) {
+  constexpr Milliseconds kLook{250};  // whether it is time to ping
   const Deadline deadline(patience);
   while (!stop.stop_requested()) {
     if (const auto frame = dealer_.receive()) {
@@ -91,8 +92,7 @@ std::optional<Message> TargetWorker::receive(const std::stop_token& stop, Millis
     if (deadline.passed()) return std::nullopt;
     const std::array descriptors{connection_->descriptor(), stop_bell_.descriptor(),
                                  verifier_.mail().descriptor()};
-    const wire::Woken woken =
-        dealer_.wait(descriptors, std::min(Milliseconds{100}, deadline.left()));
+    const wire::Woken woken = dealer_.wait(descriptors, std::min(kLook, deadline.left()));
     if (!woken.message && !woken.readable.empty() && woken.readable[0]) check_connection();
   }
   return std::nullopt;

@@ -120,6 +120,15 @@ bool guarded(const std::vector<std::string>& lines) {
   return false;
 }
 
+/// What the first #include names; empty if there is none.
+std::string first_include(const std::vector<std::string>& lines) {
+  static const std::regex pattern{R"(^\s*#\s*include\s*[<"]([^>"]+)[>"].*)"};
+  std::smatch match;
+  for (const std::string& line : lines)
+    if (std::regex_match(line, match, pattern)) return match[1];
+  return {};
+}
+
 /// The version in `## [1.2.3] - date` or `## 1.2.3`, the first heading of the second level.
 std::optional<std::string> newest_version(const std::vector<std::string>& changelog) {
   static const std::regex pattern{R"(^## \[?v?(\d+\.\d+\.\d+)\]?.*)"};
@@ -248,6 +257,20 @@ TEST_CASE("statements are not built of data", "[unit]") {
     for (std::size_t number = 0; number < file.lines.size(); ++number)
       if (const auto why = built_sql(file.path, file.lines[number]))
         complaints.push_back(file.path + ":" + std::to_string(number + 1) + ": " + *why);
+  }
+  CHECK(complaints == Complaints{});
+}
+
+TEST_CASE("a source includes its own header first, so that the header leans on nothing", "[unit]") {
+  CHECK(first_include({"// What it is.", "#include \"a/b.hpp\"", "#include <string>"}) ==
+        "a/b.hpp");
+  CHECK(first_include({"#include <string>", "#include \"a/b.hpp\""}) == "string");
+  Complaints complaints;
+  for (const SourceFile& file : product_files()) {
+    if (!file.is(".cpp")) continue;
+    const std::string header = fs::path{file.path}.replace_extension(".hpp").string();
+    if (fs::exists(fs::path{LOCKSTEP_SOURCE_DIR} / header) && first_include(file.lines) != header)
+      complaints.push_back(file.path);
   }
   CHECK(complaints == Complaints{});
 }

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "ops/status.hpp"
+
 namespace lockstep::ops {
 
 using namespace std::chrono_literals;
@@ -34,6 +36,20 @@ TEST_CASE("silence beyond the bound is stalled, and says who is silent and what 
   CHECK(stalled(capture, kNow, 30s)->what.starts_with("capture has"));
   capture.source_us = 0;  // it is another process, or has not begun
   CHECK_FALSE(stalled(capture, kNow, 30s));
+}
+
+TEST_CASE("that a worker was seen again is no news, all else is") {
+  Status before;
+  before.tables = {{.id = 1, .name = "orders"}};
+  Status now = before;
+  now.source_seen_us = 1;
+  now.target_seen_us = 2;
+  CHECK(is_nothing_new(now, before));
+  now.tables[0].verified.rows = 1;
+  CHECK_FALSE(is_nothing_new(now, before));
+  now = before;
+  now.awaited = Awaited{"LS-T201", "the target", 5};
+  CHECK_FALSE(is_nothing_new(now, before));
 }
 
 }  // namespace lockstep::ops
