@@ -103,6 +103,7 @@ void BatchReader::read_view() {
   const bool to_the_end = rounds_.stalled() && steady_now() >= patient_until_;
   if (to_the_end) ++long_reads_;
   pace_.let_writer_pass();
+  tail_.reading_->durability.await_turn();
   auto view = std::make_unique<sqlite::Transaction>(tail_.reading_->database,
                                                     sqlite::Transaction::Mode::deferred);
   const std::int64_t wall_us = wall_now_us();

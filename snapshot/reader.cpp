@@ -82,6 +82,7 @@ bool Reader::read(Part& part, std::string& entries) {
   const Deadline deadline(limits_.gather_max);
   bool more = true;
   do {
+    durability_.await_turn();
     more = part.scan.slice(visit, [&] {
       if (see_newest_) part.as_of = see_newest_(database_);
       durability_.in_view();

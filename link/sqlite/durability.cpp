@@ -16,7 +16,7 @@ namespace lockstep::sqlite {
 
 namespace {
 
-constexpr Milliseconds kWalSyncGap{2};
+constexpr std::chrono::microseconds kWalSyncGap{1'500};
 constexpr Milliseconds kJournalSyncGap{10};
 constexpr sqlite3_int64 kWalSaltsAt =
     16;  // both salts of the WAL header, 8 bytes (sqlite.org/fileformat2, 4.1)
@@ -86,6 +86,10 @@ Durability::Durability(Database& database) : database_(database) {
   const char* path = sqlite3_db_filename(database.handle(), "main");
   check(path != nullptr && *path != '\0', "the source is a file");
   path_ = path;
+}
+
+void Durability::await_turn() {
+  if (database_.in_wal_mode()) std::this_thread::sleep_until(last_sync_ + kWalSyncGap);
 }
 
 void Durability::in_view() {
