@@ -73,6 +73,8 @@ std::optional<Message> TargetWorker::receive(const std::stop_token& stop, Millis
   constexpr Milliseconds kLook{250};  // whether it is time to ping
   const Deadline deadline(patience);
   while (!stop.stop_requested()) {
+    // First: where commits take long there is always another message, and comparing would starve.
+    send_verification();
     if (const auto frame = dealer_.receive()) {
       LOCKSTEP_FAILPOINT("apply.recv");
       Message message = wire::decode(*frame);
@@ -88,7 +90,6 @@ std::optional<Message> TargetWorker::receive(const std::stop_token& stop, Millis
     }
     board_.target_reports();
     ping();
-    send_verification();
     if (deadline.passed()) return std::nullopt;
     const std::array descriptors{connection_->descriptor(), stop_bell_.descriptor(),
                                  verifier_.mail().descriptor()};

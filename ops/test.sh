@@ -89,10 +89,10 @@ check_tidy() {
   return "$status"
 }
 
-# tests PRESET LABELS: ctest, and its numbers added to ours.
+# tests PRESET LABELS: ctest, and its numbers added to ours. Three at a time: on two cores, for many of them wait for others.
 tests() {
   local log=$logs/$1 status=0 ran=0 bad=0
-  ctest --test-dir "build/$1" -L "$2" -j2 --output-on-failure --no-tests=error | tee "$log" || status=$?
+  ctest --test-dir "build/$1" -L "$2" -j3 --output-on-failure --no-tests=error | tee "$log" || status=$?
   ran=$(sed -nE 's/.* out of ([0-9]+)$/\1/p' "$log" | tail -n 1)
   bad=$(sed -nE 's/.* ([0-9]+) tests? failed out of .*/\1/p' "$log" | tail -n 1)
   passed=$((passed + ${ran:-0} - ${bad:-0}))

@@ -16,7 +16,9 @@ struct PaceLimits {
   Milliseconds lag_max{
       0};  ///< rests for as long as changes are later than that; 0: whatever the lag
 
-  [[nodiscard]] bool any() const { return rows_per_second > 0 || busy_share < 1; }
+  [[nodiscard]] bool any() const {
+    return rows_per_second > 0 || busy_share < 1 || lag_max > Milliseconds{0};
+  }
   bool operator==(const PaceLimits&) const = default;
 };
 

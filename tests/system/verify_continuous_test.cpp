@@ -11,17 +11,19 @@ namespace {
 using Json = nlohmann::json;
 
 PostgresServer& server() {
-  static PostgresServer running{{"fsync=off"}};
+  static PostgresServer running{{"commit_siblings=0"}};  // so that commit_delay concerns everybody
   return running;
 }
 
 /// A price database that is followed, with this "verify" in its configuration.
 class Priced {
  public:
-  Priced(const std::string& name, const std::string& verify, const std::string& rows = "20000")
+  Priced(const std::string& name, const std::string& verify, const std::string& rows = "20000",
+         const std::string& commit_delay_us = "0")
       : name_(name),
         file_(make_prices(folder_, name + ".db", "50", rows)),
         dsn_(server().create_database(name)) {
+    server().query(fmt::format("ALTER DATABASE {} SET commit_delay = {}", name, commit_delay_us));
     const std::string config = folder_.file("lockstep.json");
     std::ofstream(config) << fmt::format(R"({{"version": 1, "verify": {}}})", verify);
     std::filesystem::permissions(
@@ -60,8 +62,8 @@ class Priced {
   std::unique_ptr<Process> run_;
 };
 
-std::uint64_t rows_compared(const Outcome& outcome, const std::string& table) {
-  std::istringstream lines(outcome.output);
+std::uint64_t rows_compared(const std::string& output, const std::string& table) {
+  std::istringstream lines(output);
   for (std::string line; std::getline(lines, line);)
     if (const Json object = Json::parse(line); object.value("table", "") == table)
       return object["source_rows"].get<std::uint64_t>();
@@ -118,7 +120,7 @@ TEST_CASE("a pass keeps to its pace, and gives way to one that somebody asks for
   CHECK(took.count() > 1.5);  // 4,000 rows; half a second's worth may have been on its way
   const Outcome asked = priced.verify({"--json"});
   require_code(asked, 0);
-  CHECK(rows_compared(asked, "ohlcv_data") >= 20'000);
+  CHECK(rows_compared(asked.output, "ohlcv_data") >= 20'000);
   // It goes on behind the other one, where it was.
   CHECK(priced.number("SELECT count(*) FROM lockstep.verify_passes WHERE continuous AND state = "
                       "'running'") == 1);
@@ -126,12 +128,51 @@ TEST_CASE("a pass keeps to its pace, and gives way to one that somebody asks for
   CHECK(priced.number("SELECT max(source_rows) FROM lockstep.verify_tables") <= 20'500);
 }
 
+TEST_CASE("a pass rests while changes come later than they may, and goes on afterwards",
+          "[system]") {
+  constexpr char kCommitsTake[] = "20000";  // us
+  Priced priced("late", R"({"every": "10ms", "cpu_share": 1, "pause_when_lag": "5ms"})", "20000",
+                kCommitsTake);
+  const auto compared = [&] {
+    return priced.number("SELECT coalesce(sum(source_rows), 0) FROM lockstep.verify_tables");
+  };
+  const auto applied = [&] { return priced.status()["changes_applied"].get<std::int64_t>(); };
+  REQUIRE(wait_until([&] { return compared() > 20'000; }, 30s, 20ms));
+  Tool writer({TOOL_WRITER, priced.file(), "--until-stdin-closes", "--rate", "500"});
+  REQUIRE(wait_until([&] { return applied() > 200; }, 30s, 20ms));
+  const std::int64_t begun = compared(), changes = applied();
+  REQUIRE(wait_until([&] { return applied() > changes + 3'000; }, 60s, 20ms));
+  const std::int64_t late = compared() - begun;
+  CHECK(writer.finish().at("lost") == 0);
+  INFO(late << " rows compared while it was late");
+  // A writer that the machine lets starve for a moment lets a range through.
+  CHECK(late <= 20'000);
+  const std::int64_t rested = compared();
+  CHECK(wait_until([&] { return compared() > rested + 50'000; }, 30s, 20ms));
+}
+
+TEST_CASE("passes that are asked for at once follow each other", "[system]") {
+  Priced priced("queued", R"({"continuous": false})");
+  std::vector<std::unique_ptr<Process>> asked;
+  for (int i = 0; i < 3; ++i)
+    asked.push_back(start_lockstep({"verify", priced.file(), priced.dsn(), "--json"}));
+  for (const std::unique_ptr<Process>& each : asked) {
+    INFO(each->output() << each->error_output());
+    CHECK(each->wait_or_throw(60s) == ExitStatus{.code = 0});
+    CHECK(rows_compared(each->output(), "ohlcv_data") >= 20'000);
+  }
+  // One was compared after the other: none has a table from before its forerunner's end.
+  CHECK(priced.number("SELECT count(*) FROM lockstep.verify_passes WHERE state = 'equal'") == 3);
+  CHECK(priced.number("SELECT count(*) FROM lockstep.verify_tables t JOIN lockstep.verify_passes p "
+                      "ON p.id < t.pass AND t.updated < p.ended") == 0);
+}
+
 TEST_CASE("a sample looks at some rows, the newest among them, and proves no table", "[system]") {
   Priced priced("sampled", R"({"continuous": false})");
   const Outcome sample = priced.verify({"--sample", "400", "--json"});
   require_code(sample, 0);
-  CHECK(rows_compared(sample, "ohlcv_data") >= 100);
-  CHECK(rows_compared(sample, "ohlcv_data") <= 500);
+  CHECK(rows_compared(sample.output, "ohlcv_data") >= 100);
+  CHECK(rows_compared(sample.output, "ohlcv_data") <= 500);
   CHECK(priced.state_of("ohlcv_data") == "pending");
   CHECK(priced.status()["verified"].is_null());
   priced.tamper("DELETE FROM ohlcv_data WHERE id = " + std::string(kNewest));
@@ -159,7 +200,7 @@ TEST_CASE("equal rows cost the wire at most 100 bytes in a thousand", "[system]"
   const Outcome outcome = lockstep({"verify", hosts.file(), hosts.dsn(), "--json"});
   const std::uint64_t bytes = carried() - before;
   require_code(outcome, 0);
-  REQUIRE(rows_compared(outcome, "ohlcv_data") >= 100'000);
+  REQUIRE(rows_compared(outcome.output, "ohlcv_data") >= 100'000);
   INFO(bytes << " bytes");
   CHECK(bytes > 1'000);  // 64 bits for each thousand rows, at the least
   CHECK(bytes < 100 * 100);

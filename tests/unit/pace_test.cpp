@@ -38,6 +38,7 @@ TEST_CASE("a pass compares no more rows in a second than it may") {
 
 TEST_CASE("a pass rests while changes come too late") {
   const PaceLimits limits{.rows_per_second = 0, .busy_share = 0.1, .lag_max = 5'000ms};
+  CHECK(PaceLimits{.rows_per_second = 0, .busy_share = 1, .lag_max = 1ms}.any());
   CHECK_FALSE(is_too_late(limits, std::nullopt));
   CHECK_FALSE(is_too_late(limits, 5'000.0));
   CHECK(is_too_late(limits, 5'000.5));
