@@ -8,6 +8,7 @@
 #include <exception>
 #include <optional>
 
+#include "link/postgres/dsn.hpp"
 #include "ops/command_line_arguments.hpp"
 #include "ops/command_line_config.hpp"
 #include "ops/command_line_ddl.hpp"
@@ -311,7 +312,7 @@ int usage_error(const Commands& commands, const CLI::ParseError& error, int argc
   Screen(commands.arguments.json ? Format::json : Format::text)
       .error({.code = "LS-C100",
               .exit = ExitCode::usage,
-              .what = error.what(),
+              .what = postgres::redacted(error.what(), {}),  // a TARGET where none belongs
               .data = "nothing was touched",
               .todo = todo});
   return static_cast<int>(ExitCode::usage);

@@ -8,9 +8,18 @@
 #include <filesystem>
 #include <utility>
 
+#include "model/error.hpp"
+
 namespace lockstep::ops {
 
 std::string source_path(std::string_view text) {
+  if (looks_like_target(text))  // its password goes into no message
+    throw Error({.code = "LS-C105",
+                 .exit = ExitCode::usage,
+                 .what = "a connection string stands where SOURCE belongs",
+                 .why = "SOURCE is the SQLite file, TARGET the PostgreSQL database",
+                 .data = "nothing was touched",
+                 .todo = "lockstep COMMAND SOURCE TARGET, in this order"});
   std::string_view path = text;
   bool url = false;
   if (const std::size_t at = text.find("://");
@@ -35,6 +44,8 @@ bool looks_like_target(std::string_view text) {
   for (const std::string_view scheme :
        {"postgres:", "postgresql:", "postgres+", "postgresql+", "postgis:"})
     if (text.starts_with(scheme)) return true;
+  for (const std::string_view scheme : {"file:", "sqlite:", "sqlite3:", "sqlite+"})
+    if (text.starts_with(scheme)) return false;  // ?mode=ro is of the file
   return text.find('=') != std::string_view::npos && !std::filesystem::exists(text);
 }
 

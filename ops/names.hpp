@@ -12,7 +12,7 @@ namespace lockstep::ops {
 
 /// A path from what people paste: a plain path, file:PATH (Prisma), sqlite:PATH, sqlite3:PATH
 /// (Rails), sqlite:///relative and sqlite:////absolute, also with +driver (SQLAlchemy). A ?query is
-/// dropped.
+/// dropped. Throws Error LS-C105 for what can only be a TARGET.
 [[nodiscard]] std::string source_path(std::string_view text);
 
 /// True if `text` can only be a TARGET: a PostgreSQL URL or conninfo.

@@ -164,8 +164,10 @@ Observed observe_target(const std::string& text, Milliseconds stalled_after) {
 }  // namespace
 
 SourceNow source_now(const std::string& side) {
-  std::string path = source_path(side);
-  if (looks_like_target(side)) {
+  std::string path;
+  if (!looks_like_target(side)) {
+    path = source_path(side);
+  } else {
     postgres::Connection connection =
         postgres::Connection::open(postgres::parse_dsn(side), "status", Milliseconds{5'000});
     const std::vector<apply::LedgerRow> ledgers = apply::all_ledgers(connection);

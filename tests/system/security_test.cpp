@@ -367,7 +367,16 @@ TEST_CASE("a password in the connection string is seen by the server's login alo
         {"run", file, target},
         {"status", with_password(kCanary, "absent")},
         {"status", with_password(std::string(kCanary) + "-wrong", "shop")},
-        {"run", file, target + "?nonsense=" + kCanary}});
+        {"run", file, target + "?nonsense=" + kCanary},
+        // In the wrong place, or where no TARGET belongs.
+        {"run", target, file},
+        {"verify", target, file},
+        {"remove", target, file},
+        {"complete", target},
+        {"wait", file, target, "--for", "caught-up"},
+        {"run", file, target, target},
+        {"status", file, "--schema", target},
+        {"run", file, "host=absent password=" + std::string(kCanary), "dbname=x"}});
   apply->signal(SIGTERM);
   capture->signal(SIGTERM);
   CHECK(apply->wait_or_throw(20s) == ExitStatus{.code = 143});

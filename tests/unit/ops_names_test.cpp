@@ -38,8 +38,11 @@ TEST_CASE("a target is told from a source by its form") {
                              "postgis://h/d", "host=h dbname=d", "service=shop"})
     CHECK(looks_like_target(target));
   for (const char* source :
-       {"app.db", "/var/lib/app.db", "sqlite:///app.db", "file:app.db", "postgres"})
+       {"app.db", "/var/lib/app.db", "sqlite:///app.db", "file:app.db", "file:app.db?mode=ro",
+        "sqlite+pysqlite:///app.db?timeout=5", "postgres"})
     CHECK_FALSE(looks_like_target(source));
+  CHECK_THROWS_WITH(source_path("postgresql://u:secret@h/d"),
+                    Catch::Contains("LS-C105: a connection string stands where SOURCE belongs"));
   const lockstep::test::TempDir folder;
   const std::string odd = folder.file("a=b.db");
   CHECK(looks_like_target(odd));
