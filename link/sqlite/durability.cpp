@@ -89,7 +89,9 @@ Durability::Durability(Database& database) : database_(database) {
 }
 
 void Durability::await_turn() {
-  if (database_.in_wal_mode()) std::this_thread::sleep_until(last_sync_ + kWalSyncGap);
+  if (journal_views_) return;  // one sync for several views, after the last
+  std::this_thread::sleep_until(last_sync_ +
+                                (database_.in_wal_mode() ? kWalSyncGap : kJournalSyncGap));
 }
 
 void Durability::in_view() {
