@@ -276,7 +276,9 @@ TEST_CASE("what the application wrote otherwise is counted, and dealt with as ch
        {std::pair("INSERT INTO public.orders VALUES (510, 'late', 1, 1)",
                   "INSERT INTO orders VALUES (510, 'late', 2, 1)"),
         std::pair("UPDATE public.orders SET n = 3 WHERE id = 8",
-                  "UPDATE orders SET n = 2 WHERE id = 8")}) {
+                  "UPDATE orders SET n = 2 WHERE id = 8"),
+        std::pair("UPDATE public.orders SET n = 3 WHERE id = 9",
+                  "DELETE FROM orders WHERE id = 9")}) {
     const int before = std::stoi(shop.conflicts("orders"));
     open.exec("BEGIN");
     open.exec(there);
@@ -292,7 +294,7 @@ TEST_CASE("what the application wrote otherwise is counted, and dealt with as ch
     shop.caught_up();
     CHECK(shop.conflicts("orders") == std::to_string(before + 1));
   }
-  CHECK(shop.seen("SELECT sum(n) FROM orders WHERE id IN (8, 510)") == "4");
+  CHECK(shop.seen("SELECT sum(n) FROM orders WHERE id IN (8, 9, 510)") == "4");
 
   // What the application wrote stays; what it did not write comes.
   shop.there("UPDATE parts SET n = 77 WHERE k = 'a'; INSERT INTO parts VALUES ('mine', 1, 1)");
@@ -321,7 +323,7 @@ TEST_CASE("what the application wrote otherwise is counted, and dealt with as ch
   REQUIRE(wait_until([&] { return shop.seen("SELECT n FROM orders WHERE id = 7") == "21"; }, 30s,
                      20ms));
   CHECK(shop.seen("SELECT count(*) FROM orders WHERE id IN (600, 601)") == "1");
-  CHECK(shop.conflicts("orders") == "6");
+  CHECK(shop.conflicts("orders") == "7");
   shop.caught_up();
   require_code(shop.verify({"--table", "orders"}), 0);
   // A kill loses no count, and what was kept is still right.
@@ -329,11 +331,11 @@ TEST_CASE("what the application wrote otherwise is counted, and dealt with as ch
   shop.here("UPDATE orders SET n = 9 WHERE id = 1");
   shop.start_as_it_was();
   shop.caught_up();
-  CHECK(shop.conflicts("orders") == "6");
+  CHECK(shop.conflicts("orders") == "7");
   shop.there("UPDATE orders SET n = 10 WHERE id = 1");
   shop.here("UPDATE orders SET n = 10 WHERE id = 1; UPDATE orders SET n = 11 WHERE id > 7");
   shop.caught_up();
-  CHECK(shop.conflicts("orders") == "6");
+  CHECK(shop.conflicts("orders") == "7");
   shop.stop();
 }
 
@@ -437,6 +439,11 @@ TEST_CASE("rows between the two writes converge, and those that do not differ", 
   shop.here(visit);
   shop.caught_up();
   require_code(shop.verify({"--table", "visits"}), 0);
+  // The source's row comes back by a repair, which counts as the conflict that it is.
+  shop.there("UPDATE orders SET n = 99 WHERE id = 8");
+  require_code(shop.verify({"--table", "orders", "--repair", "--yes"}), 0);
+  CHECK(shop.seen("SELECT n FROM orders WHERE id = 8") == "0");
+  CHECK(shop.conflicts("orders") == "1");
   // A table that is not dual-written is not looked at again.
   server().query("SET lockstep.guard = off; UPDATE plain SET n = 1", "dual_converges");
   const std::size_t after = looks();
