@@ -174,6 +174,8 @@ void Applier::hold(const TablePlan& table, const EntryView& entry, const postgre
 }
 
 void Applier::put(const TablePlan& table, const EntryView& entry) {
+  // What is there has to be looked at first: one way of doing that is enough.
+  if (!staging_ && find_dual(options_.dual, table.id) != nullptr) start_staging();
   if (staging_) {
     staging_->put(table, entry, slice_);
     return;
@@ -191,8 +193,8 @@ void Applier::start_staging() {
   connection_.exec("BEGIN");
   if (options_.silent) connection_.exec(kBeSilent);
   LOCKSTEP_FAILPOINT("apply.begun");
-  staging_ =
-      std::make_unique<Staging>(connection_, options_.schema, options_.limits.copy_lump_bytes);
+  staging_ = std::make_unique<Staging>(connection_, options_.schema,
+                                       options_.limits.copy_lump_bytes, options_.dual);
   for (const StoredEntry& stored : stored_)
     staging_->put(plan(stored.table),
                   {stored.table, stored.present,
@@ -255,8 +257,7 @@ Applied Applier::finish_staging() {
   staging_->close();
   const std::string name = advance_name();
   Pipeline pipeline(connection_);
-  if (!prepared_.contains(name))
-    pipeline.prepare(name, advance_sql(options_.migration, options_.becomes_consistent));
+  if (!prepared_.contains(name)) pipeline.prepare(name, advance());
   run_advance(pipeline);
   const Pipeline::Outcome moved = pipeline.finish();
   if (!moved.error || moved.failed_statement > 0) prepared_.insert(name);
@@ -274,12 +275,9 @@ Applied Applier::finish_staging() {
   if (plan_change_) end_plan_change(connection_, options_.migration, *plan_change_);
   quarantine_.finish(end_.to);
   LOCKSTEP_FAILPOINT("apply.rows_done");
+  const std::int64_t conflicts = staging_->conflicts();
   staging_.reset();
-  return settle(connection_.commit(), fell_back);
-}
-
-std::string Applier::advance_name() const {
-  return options_.becomes_consistent ? "lockstep_advance_c" : "lockstep_advance";
+  return settle(connection_.commit(), fell_back, conflicts);
 }
 
 void Applier::run_advance(Pipeline& pipeline) {
@@ -288,8 +286,7 @@ void Applier::run_advance(Pipeline& pipeline) {
 }
 
 std::map<std::string, std::string> Applier::statements_for(bool delete_and_insert) const {
-  std::map<std::string, std::string> statements{
-      {advance_name(), advance_sql(options_.migration, options_.becomes_consistent)}};
+  std::map<std::string, std::string> statements{{advance_name(), advance()}};
   for (const StoredEntry& entry : stored_) {
     const TablePlan& table = plan(entry.table);
     const bool replaced = delete_and_insert || !is_upserted(table);
@@ -375,13 +372,13 @@ Applied Applier::finish_small() {
   return settle(outcome.commit, fell_back);
 }
 
-Applied Applier::settle(CommitOutcome outcome, bool fell_back) {
+Applied Applier::settle(CommitOutcome outcome, bool fell_back, std::int64_t conflicts) {
   if (outcome == CommitOutcome::committed) {
     LOCKSTEP_FAILPOINT("apply.committed");
     plan_change_.reset();
     quarantine_.committed();
-    return {end_.to, static_cast<std::uint64_t>(end_.to.seq - batch_.from.seq), entries_,
-            fell_back};
+    return {end_.to, static_cast<std::uint64_t>(end_.to.seq - batch_.from.seq), entries_, fell_back,
+            conflicts};
   }
   throw Error(
       {.code = "LS-T212",

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "apply/dual_write.hpp"
 #include "apply/plan_change.hpp"
 #include "apply/quarantine.hpp"
 #include "apply/recent_keys.hpp"
@@ -36,7 +37,8 @@ struct ApplierOptions {
   bool becomes_consistent = false;  ///< this is the batch that ends the snapshot
   ApplierLimits limits{};
   bool silent = false;  ///< this session may_be_silent(): triggers and foreign keys do not act
-  RecentKeys* recent = nullptr;  ///< is told each row; outlives the applier
+  RecentKeys* recent = nullptr;   ///< is told each row; outlives the applier
+  std::vector<DualTable> dual{};  ///< tables that the application writes on both sides
 };
 
 struct Applied {
@@ -45,6 +47,7 @@ struct Applied {
   std::uint64_t entries = 0;
   bool fell_back =
       false;  ///< a unique conflict was met and the batch was done by delete and insert
+  std::int64_t conflicts = 0;  ///< rows that the application wrote otherwise on both sides
 };
 
 /// A row with a value that its column cannot hold waits in the quarantine if the column's plan says
@@ -84,6 +87,7 @@ class Applier {
   /// From the next batch on.
   void set_keyed(bool keyed) { options_.keyed = keyed; }
   void set_becomes_consistent(bool becomes) { options_.becomes_consistent = becomes; }
+  void set_dual(std::vector<DualTable> dual) { options_.dual = std::move(dual); }
 
  private:
   struct StoredEntry {
@@ -106,8 +110,14 @@ class Applier {
   void run_entry(postgres::Pipeline& pipeline, const StoredEntry& entry, char verb, bool key_only);
   void run_advance(postgres::Pipeline& pipeline);
   [[nodiscard]] std::map<std::string, std::string> statements_for(bool delete_and_insert) const;
-  [[nodiscard]] std::string advance_name() const;
-  [[nodiscard]] Applied settle(postgres::CommitOutcome outcome, bool fell_back);
+  [[nodiscard]] std::string advance() const {
+    return advance_sql(options_.migration, options_.becomes_consistent, !options_.dual.empty());
+  }
+  [[nodiscard]] std::string advance_name() const {
+    return options_.becomes_consistent ? "lockstep_advance_c" : "lockstep_advance";
+  }
+  [[nodiscard]] Applied settle(postgres::CommitOutcome outcome, bool fell_back,
+                               std::int64_t conflicts = 0);
 
   postgres::Connection& connection_;
   std::map<std::uint32_t, TablePlan> tables_;

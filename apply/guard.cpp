@@ -41,7 +41,10 @@ DECLARE
 BEGIN
   SELECT l.guard INTO mode FROM lockstep.ledger AS l
   JOIN lockstep.ledger_tables AS t ON t.migration = l.migration
-  WHERE l.migration = TG_ARGV[0] AND t.name = TG_ARGV[1] AND l.role = 'replica' AND NOT l.guard_held;
+  WHERE l.migration = TG_ARGV[0] AND t.name = TG_ARGV[1] AND l.role = 'replica' AND NOT l.guard_held
+    AND NOT ((l.dual_era, l.dual_identity) IS NOT DISTINCT FROM (l.era, l.identity)
+             AND EXISTS (SELECT FROM lockstep.dual_writes AS d
+                         WHERE d.migration = t.migration AND d.id = t.id));
   IF mode = 'reject' THEN
     RAISE EXCEPTION USING ERRCODE = '25006', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME,
       MESSAGE = format('LS-X602: %s on %s was refused: before cutover only lockstep writes to it',

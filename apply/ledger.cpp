@@ -5,6 +5,7 @@
 #include <array>
 #include <map>
 
+#include "apply/dual_write.hpp"
 #include "apply/existing.hpp"
 #include "apply/guard.hpp"
 #include "apply/quarantine.hpp"
@@ -196,6 +197,7 @@ void create_ledger(Connection& connection) {
     if (!quarantine_exists(connection)) connection.exec(kCreateQuarantine);
     ensure_guard_ledger(connection);
     ensure_switch_ledger(connection);
+    ensure_dual_ledger(connection);
     ensure_wait_for(connection);
     return;
   }
@@ -204,6 +206,7 @@ void create_ledger(Connection& connection) {
     connection.exec(kCreateQuarantine);
     ensure_guard_ledger(connection);
     ensure_switch_ledger(connection);
+    ensure_dual_ledger(connection);
     ensure_wait_for(connection);
   } catch (const Error&) {
     connection.abort();
@@ -266,9 +269,9 @@ std::vector<LedgerTable> read_tables(Connection& connection, const std::string& 
   return in_order;
 }
 
-std::vector<TablePlan> plans_of(const std::vector<apply::LedgerTable>& tables) {
+std::vector<TablePlan> plans_of(const std::vector<LedgerTable>& tables) {
   std::vector<TablePlan> plans;
-  for (const apply::LedgerTable& table : tables) plans.push_back(table.plan);
+  for (const LedgerTable& table : tables) plans.push_back(table.plan);
   return plans;
 }
 
@@ -286,8 +289,7 @@ void enter_ledger(Connection& connection, const std::string& migration,
   in_transaction(connection, [&] {
     connection.query(
         "INSERT INTO lockstep.ledger (migration, format, source_id, source, target_schema, phase) "
-        "VALUES ($1, "
-        "$2::integer, $3::uuid, $4, $5, 'installing')",
+        "VALUES ($1, $2::integer, $3::uuid, $4, $5, 'installing')",
         {migration, std::to_string(kLedgerFormat), source_id, source, target_schema});
   });
 }
@@ -357,15 +359,16 @@ void mark_indexed(Connection& connection, const std::string& migration, std::uin
 void remove_ledger(Connection& connection, const std::string& migration) {
   if (!ledger_exists(connection)) return;
   in_transaction(connection, [&] {
+    forget_dual_writes(connection, migration);
     connection.query("DELETE FROM lockstep.ledger WHERE migration = $1", {migration});
     if (connection.exec("SELECT 1 FROM lockstep.ledger").rows() > 0) return;
     connection.exec(
         "DROP TABLE IF EXISTS lockstep.verify_differences, lockstep.verify_tables, "
         "lockstep.verify_passes, lockstep.verify_queries");
-    connection.exec("DROP TABLE IF EXISTS lockstep.ledger_hooks");
-    connection.exec("DROP TABLE IF EXISTS lockstep.ledger_foreign_keys, lockstep.foreign_writes");
     connection.exec(
-        "DROP TABLE IF EXISTS lockstep.quarantine, lockstep.switchover, lockstep.changes");
+        "DROP TABLE IF EXISTS lockstep.ledger_hooks, lockstep.ledger_foreign_keys, "
+        "lockstep.foreign_writes, lockstep.quarantine, lockstep.switchover, lockstep.changes, "
+        "lockstep.dual_rows, lockstep.dual_writes");
     connection.exec("DROP TABLE lockstep.ledger_parts, lockstep.ledger_tables, lockstep.ledger");
     drop_wait_for(connection);
     const Result left = connection.exec(
@@ -380,17 +383,17 @@ void remove_ledger(Connection& connection, const std::string& migration) {
   });
 }
 
-std::string advance_sql(const std::string& migration, bool becomes_consistent) {
+std::string advance_sql(const std::string& migration, bool becomes_consistent, bool keeps_dual) {
   return fmt::format(
       "WITH moved AS (UPDATE lockstep.ledger SET era = $1::uuid, seq = $2::bigint, identity = "
-      "$3::bigint, "
-      "batches = batches + 1, changes = changes + $4::bigint, source_wall_us = $5::bigint, updated "
-      "= now(){} "
-      "WHERE migration = {} AND role = 'replica' AND era = $6::uuid AND seq = $7::bigint AND "
-      "identity = "
-      "$8::bigint RETURNING switching) SELECT 1 / count(*), max(CASE WHEN switching THEN "
+      "$3::bigint, batches = batches + 1, changes = changes + $4::bigint, source_wall_us = "
+      "$5::bigint, updated "
+      "= now(){}{} WHERE migration = {} AND role = 'replica' AND era = $6::uuid AND seq = "
+      "$7::bigint AND identity = $8::bigint RETURNING switching) SELECT 1 / count(*), max(CASE "
+      "WHEN switching THEN "
       "pg_notify({}, '')::text END) FROM moved",
-      becomes_consistent ? ", consistent = true, phase = 'indexing'" : "", literal(migration),
+      becomes_consistent ? ", consistent = true, phase = 'indexing'" : "",
+      keeps_dual ? ", dual_era = $1::uuid, dual_identity = $3::bigint" : "", literal(migration),
       literal(kMovedChannel));
 }
 

@@ -104,7 +104,9 @@ void remove_ledger(postgres::Connection& connection, const std::string& migratio
 /// The statement that moves the position, for a pipeline: 1 row or an error (division by zero), so
 /// the transaction can not commit. Binary parameters: to era, to seq, to identity, changes,
 /// source_wall_us, from era, from seq, from identity. `migration` becomes a literal.
-[[nodiscard]] std::string advance_sql(const std::string& migration, bool becomes_consistent);
+/// `keeps_dual`: what lockstep.dual_rows say is of the position that it moves to (dual_write.hpp).
+[[nodiscard]] std::string advance_sql(const std::string& migration, bool becomes_consistent,
+                                      bool keeps_dual = false);
 inline constexpr std::string_view kAdvanceRefused = "22012";  // division_by_zero
 
 }  // namespace lockstep::apply

@@ -57,11 +57,16 @@ std::string same_key(const TablePlan& plan, std::string_view one, std::string_vi
   return fmt::format("{}", fmt::join(terms, " AND "));
 }
 
+// PostgreSQL takes 0.0 and -0.0 for one key: then the spelling is what changes.
+bool is_updated(const TablePlan& plan, std::size_t column) {
+  return is_written(plan, column) &&
+         (!plan.is_key(column) || plan.types[column] == ColumnType::double_precision);
+}
+
 std::string on_conflict(const TablePlan& plan) {
   std::vector<std::string> updates;
   for (std::size_t i = 0; i < plan.shape.columns.size(); ++i)
-    // PostgreSQL takes 0.0 and -0.0 for one key: then the spelling is what changes.
-    if (is_written(plan, i) && (!plan.is_key(i) || plan.types[i] == ColumnType::double_precision))
+    if (is_updated(plan, i))
       updates.push_back(fmt::format("{0} = EXCLUDED.{0}", postgres::quoted(plan.target_column(i))));
   const std::string key = fmt::format("{}", fmt::join(key_of(plan), ", "));
   if (updates.empty()) return fmt::format(" ON CONFLICT ({}) DO NOTHING", key);
@@ -89,6 +94,49 @@ std::string assigned(const TablePlan& plan, std::size_t column, std::string valu
 // nothing.
 std::string_view overriding(const TablePlan& plan) {
   return plan.existing ? "OVERRIDING SYSTEM VALUE " : "";
+}
+
+std::string type_of(const TablePlan& plan, std::size_t column) {
+  return plan.existing ? plan.existing->columns[column].type
+                       : std::string(to_string(plan.types[column]));
+}
+
+// A value as the target has it, in the same bytes wherever it comes from: zeros at the end of a
+// numeric say nothing, and PostgreSQL takes 0.0 and -0.0 for one key.
+std::string comparable(const TablePlan& plan, std::size_t column, std::string_view row) {
+  const std::string type = type_of(plan, column);
+  std::string value =
+      fmt::format("{}.{}::{}", row, postgres::quoted(plan.target_column(column)), type);
+  if (type.starts_with("numeric")) return fmt::format("trim_scale({})", value);
+  if (plan.is_key(column) && plan.types[column] == ColumnType::double_precision)
+    return fmt::format("({} + 0)::{}", value, type);
+  return value;
+}
+
+std::string digest_of(const std::vector<std::string>& values) {
+  return fmt::format("sha256(record_send(ROW({})))", fmt::join(values, ", "));
+}
+
+std::string key_digest(const TablePlan& plan, std::string_view row) {
+  std::vector<std::string> values;
+  for (const std::size_t column : plan.shape.key) values.push_back(comparable(plan, column, row));
+  return digest_of(values);
+}
+
+std::string row_digest(const TablePlan& plan, std::string_view row) {
+  std::vector<std::string> values;
+  for (std::size_t i = 0; i < plan.types.size(); ++i)
+    if (is_written(plan, i)) values.push_back(comparable(plan, i, row));
+  return digest_of(values);
+}
+
+// The row on the target is neither what the source has nor what it had.
+constexpr std::string_view kConflict =
+    "(x.theirs IS NOT NULL AND x.theirs IS DISTINCT FROM x.ours AND x.theirs IS DISTINCT FROM "
+    "x.before)";
+
+std::string to_be_written(Conflicts conflicts) {
+  return conflicts == Conflicts::kept ? fmt::format(" AND NOT {}", kConflict) : std::string();
 }
 
 std::string insert_from(const std::string& schema, const TablePlan& plan, const std::string& from) {
@@ -201,6 +249,120 @@ std::string merge_insert_sql(const std::string& schema, const TablePlan& plan, I
                        staging_name(plan), present_name(plan));
   return fmt::format("{} WHERE {}", insert_from(schema, plan, staging_name(plan)),
                      present_name(plan));
+}
+
+std::string dual_look_name(const TablePlan& plan) {
+  return fmt::format("pg_temp.lockstep_dual_{}", plan.id);
+}
+
+std::string create_dual_look_sql(const TablePlan& plan) {
+  return fmt::format(
+      "CREATE TEMPORARY TABLE IF NOT EXISTS {} (at tid, present boolean, key bytea, ours bytea, "
+      "before bytea, theirs bytea) ON COMMIT DELETE ROWS",
+      dual_look_name(plan));
+}
+
+std::string dual_columns(const TablePlan& plan) {
+  return key_digest(plan, "t") + " " + row_digest(plan, "t");
+}
+
+std::string dual_take_over_sql(const std::string& schema, const TablePlan& plan,
+                               std::int64_t number) {
+  return fmt::format(
+      "INSERT INTO lockstep.dual_rows (number, key_digest, row_digest) SELECT {}, {}, {} FROM {} "
+      "AS t",
+      number, key_digest(plan, "t"), row_digest(plan, "t"), qualified(schema, plan.target_name()));
+}
+
+std::string dual_mark_missing_sql(const std::string& schema, const TablePlan& plan) {
+  const std::vector<std::string> key = key_of(plan);
+  std::vector<std::string> theirs;
+  for (const std::string& name : key) theirs.push_back("t." + name);
+  return fmt::format(
+      "INSERT INTO {0} ({1}, {2}, {3}) SELECT false, 0, {4} FROM {5} AS t WHERE NOT EXISTS (SELECT "
+      "1 FROM {0} AS s WHERE {6})",
+      staging_name(plan), present_name(plan), slice_name(plan), fmt::join(key, ", "),
+      fmt::join(theirs, ", "), qualified(schema, plan.target_name()), same_key(plan, "t", "s"));
+}
+
+std::string dual_expect_sql(const TablePlan& plan, std::int64_t number) {
+  return fmt::format(
+      "INSERT INTO {} (at, present, key, ours, before) SELECT s.ctid, s.{}, {}, CASE WHEN s.{} "
+      "THEN {} END, d.row_digest FROM {} AS s LEFT JOIN lockstep.dual_rows AS d ON d.number = {} "
+      "AND d.key_digest = {}",
+      dual_look_name(plan), present_name(plan), key_digest(plan, "s"), present_name(plan),
+      row_digest(plan, "s"), staging_name(plan), number, key_digest(plan, "s"));
+}
+
+std::string dual_add_sql(const std::string& schema, const TablePlan& plan) {
+  return fmt::format("{} ON CONFLICT ({}) DO NOTHING", merge_insert_sql(schema, plan),
+                     fmt::join(key_of(plan), ", "));
+}
+
+std::string dual_look_sql(const std::string& schema, const TablePlan& plan) {
+  return fmt::format(
+      "WITH held AS MATERIALIZED (SELECT s.ctid AS at, {} AS theirs FROM {} AS t JOIN {} AS s ON "
+      "{} FOR UPDATE OF t) UPDATE {} AS x SET theirs = held.theirs FROM held WHERE x.at = held.at",
+      row_digest(plan, "t"), qualified(schema, plan.target_name()), staging_name(plan),
+      same_key(plan, "t", "s"), dual_look_name(plan));
+}
+
+std::string dual_conflicts_sql(const TablePlan& plan) {
+  std::vector<std::string> key;
+  for (const std::string& name : key_of(plan)) key.push_back(fmt::format("s.{}::text", name));
+  return fmt::format(
+      "SELECT count(*) OVER (), {} FROM {} AS s JOIN {} AS x ON x.at = s.ctid WHERE {} ORDER BY "
+      "x.key LIMIT 1",
+      fmt::join(key, ", "), staging_name(plan), dual_look_name(plan), kConflict);
+}
+
+std::string dual_delete_sql(const std::string& schema, const TablePlan& plan, Conflicts conflicts) {
+  return fmt::format(
+      "DELETE FROM {} AS t USING {} AS s, {} AS x WHERE {} AND x.at = s.ctid AND NOT x.present{}",
+      qualified(schema, plan.target_name()), staging_name(plan), dual_look_name(plan),
+      same_key(plan, "t", "s"), to_be_written(conflicts));
+}
+
+std::string dual_update_sql(const std::string& schema, const TablePlan& plan, Conflicts conflicts) {
+  std::vector<std::string> updates;
+  for (std::size_t i = 0; i < plan.types.size(); ++i)
+    if (is_updated(plan, i))
+      updates.push_back(fmt::format(
+          "{} = {}", postgres::quoted(plan.target_column(i)),
+          assigned(plan, i, fmt::format("s.{}", postgres::quoted(plan.target_column(i))))));
+  if (updates.empty()) return {};
+  return fmt::format(
+      "UPDATE {} AS t SET {} FROM {} AS s, {} AS x WHERE {} AND x.at = s.ctid AND x.present AND "
+      "x.theirs IS DISTINCT FROM x.ours{}",
+      qualified(schema, plan.target_name()), fmt::join(updates, ", "), staging_name(plan),
+      dual_look_name(plan), same_key(plan, "t", "s"), to_be_written(conflicts));
+}
+
+std::string dual_clear_sql(const std::string& schema, const TablePlan& plan, Conflicts conflicts) {
+  return fmt::format("DELETE FROM {} AS t USING {} AS s, {} AS x WHERE {} AND x.at = s.ctid{}",
+                     qualified(schema, plan.target_name()), staging_name(plan),
+                     dual_look_name(plan), same_key(plan, "t", "s"), to_be_written(conflicts));
+}
+
+std::string dual_insert_sql(const std::string& schema, const TablePlan& plan, Conflicts conflicts) {
+  return fmt::format("{} AND ctid IN (SELECT x.at FROM {} AS x WHERE x.present{})",
+                     merge_insert_sql(schema, plan), dual_look_name(plan),
+                     to_be_written(conflicts));
+}
+
+std::vector<std::string> dual_remember_sql(const TablePlan& plan, std::int64_t number, bool whole) {
+  const std::string look = dual_look_name(plan);
+  return {
+      whole ? fmt::format("DELETE FROM lockstep.dual_rows AS d WHERE d.number = {} AND NOT EXISTS "
+                          "(SELECT 1 FROM {} AS x WHERE x.key = d.key_digest AND x.present)",
+                          number, look)
+            : fmt::format("DELETE FROM lockstep.dual_rows AS d USING {} AS x WHERE d.number = {} "
+                          "AND d.key_digest = x.key AND NOT x.present",
+                          look, number),
+      fmt::format("INSERT INTO lockstep.dual_rows AS d (number, key_digest, row_digest) SELECT {}, "
+                  "x.key, x.ours FROM {} AS x WHERE x.present AND x.before IS DISTINCT FROM x.ours "
+                  "ON CONFLICT (number, key_digest) DO UPDATE SET row_digest = EXCLUDED.row_digest",
+                  number, look)};
 }
 
 std::string fill_sql(const std::string& schema, const TablePlan& plan) {

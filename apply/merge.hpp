@@ -1,7 +1,9 @@
 // Upsert, delete, staging and merge SQL from a table plan. Pure.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "model/shape.hpp"
 
@@ -49,6 +51,45 @@ enum class Into { table, copy };
                                                Into into = Into::table);
 [[nodiscard]] std::string merge_insert_sql(const std::string& schema, const TablePlan& plan,
                                            Into into = Into::table);
+
+/// Of a table that the application writes on both sides (dual_write.hpp). One row for each row of
+/// staging: where it is there, whether it is present, the digest of its key, and digests of the row
+/// as the source has it (`ours`), as it had it before (`before`) and as it is on the target
+/// (`theirs`; NULL: absent). `number`: of its rows in lockstep.dual_rows.
+[[nodiscard]] std::string dual_look_name(const TablePlan& plan);
+[[nodiscard]] std::string create_dual_look_sql(const TablePlan& plan);
+/// The columns that are compared, in words that change when they do.
+[[nodiscard]] std::string dual_columns(const TablePlan& plan);
+/// The target's rows as they are now become what the source had before.
+[[nodiscard]] std::string dual_take_over_sql(const std::string& schema, const TablePlan& plan,
+                                             std::int64_t number);
+/// Staging holds the whole table: what only the target has becomes an absent row of staging.
+[[nodiscard]] std::string dual_mark_missing_sql(const std::string& schema, const TablePlan& plan);
+/// Fills `ours` and `before`.
+[[nodiscard]] std::string dual_expect_sql(const TablePlan& plan, std::int64_t number);
+/// Present rows whose key is not there yet. Waits for others that insert the same key.
+[[nodiscard]] std::string dual_add_sql(const std::string& schema, const TablePlan& plan);
+/// Fills `theirs` and locks these rows.
+[[nodiscard]] std::string dual_look_sql(const std::string& schema, const TablePlan& plan);
+/// A row: how many conflicts there are, then the key of one of them, column by column.
+[[nodiscard]] std::string dual_conflicts_sql(const TablePlan& plan);
+
+enum class Conflicts { overwritten, kept };
+/// Rows that are absent on the source.
+[[nodiscard]] std::string dual_delete_sql(const std::string& schema, const TablePlan& plan,
+                                          Conflicts conflicts);
+/// Rows that are on both sides and differ; empty: there is nothing but the key.
+[[nodiscard]] std::string dual_update_sql(const std::string& schema, const TablePlan& plan,
+                                          Conflicts conflicts);
+/// In place of add, delete and update where two rows exchanged a unique value: all that is to be
+/// written goes, then comes.
+[[nodiscard]] std::string dual_clear_sql(const std::string& schema, const TablePlan& plan,
+                                         Conflicts conflicts);
+[[nodiscard]] std::string dual_insert_sql(const std::string& schema, const TablePlan& plan,
+                                          Conflicts conflicts);
+/// `ours` becomes what the source had before. `whole`: keys that are not in staging go.
+[[nodiscard]] std::vector<std::string> dual_remember_sql(const TablePlan& plan, std::int64_t number,
+                                                         bool whole);
 
 /// Of a table that was there: from where its rows waited into it, which is empty.
 [[nodiscard]] std::string fill_sql(const std::string& schema, const TablePlan& plan);

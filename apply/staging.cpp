@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "apply/dual_merge.hpp"
 #include "link/postgres/encode.hpp"
 #include "link/postgres/names.hpp"
 #include "model/failpoint.hpp"
@@ -45,8 +46,9 @@ void append_absent(std::string& out, const TablePlan& plan, ValueCursor values) 
 
 }  // namespace
 
-Staging::Staging(postgres::Connection& connection, std::string schema, std::size_t lump_bytes)
-    : connection_(connection), schema_(std::move(schema)), lump_bytes_(lump_bytes) {}
+Staging::Staging(postgres::Connection& connection, std::string schema, std::size_t lump_bytes,
+                 const std::vector<DualTable>& dual)
+    : connection_(connection), schema_(std::move(schema)), lump_bytes_(lump_bytes), dual_(dual) {}
 
 void Staging::put(const TablePlan& plan, const EntryView& entry, std::uint32_t slice) {
   if (current_ != &plan) open(plan);
@@ -117,12 +119,14 @@ bool Staging::merge(bool keyed) {
     if (error.foreign() != kUniqueViolation) throw;
   }
   connection_.exec("ROLLBACK TO SAVEPOINT lockstep_merge");
+  conflicts_ = 0;
   merge_replace(Into::table);
   return true;
 }
 
 void Staging::merge_upsert() {
   for (const TablePlan* plan : staged_) {
+    if (find_dual(dual_, plan->id) != nullptr) continue;
     if (!is_upserted(*plan))
       connection_.exec(is_whole(plan) ? merge_delete_all_sql(schema_, *plan)
                                       : merge_delete_touched_sql(schema_, *plan));
@@ -132,7 +136,10 @@ void Staging::merge_upsert() {
   }
   LOCKSTEP_FAILPOINT("apply.half_rows");
   for (const TablePlan* plan : staged_) {
-    if (!is_upserted(*plan))
+    if (const DualTable* dual = find_dual(dual_, plan->id))
+      conflicts_ +=
+          merge_dual(connection_, schema_, *plan, *dual, is_whole(plan), DualWay::in_place);
+    else if (!is_upserted(*plan))
       connection_.exec(merge_insert_sql(schema_, *plan));
     else
       connection_.exec(is_whole(plan) ? merge_upsert_changed_sql(schema_, *plan)
@@ -142,10 +149,16 @@ void Staging::merge_upsert() {
 
 void Staging::merge_replace(Into into) {
   for (const TablePlan* plan : staged_)
-    connection_.exec(is_whole(plan) ? merge_delete_all_sql(schema_, *plan, into)
-                                    : merge_delete_touched_sql(schema_, *plan, into));
+    if (find_dual(dual_, plan->id) == nullptr)
+      connection_.exec(is_whole(plan) ? merge_delete_all_sql(schema_, *plan, into)
+                                      : merge_delete_touched_sql(schema_, *plan, into));
   LOCKSTEP_FAILPOINT("apply.half_rows");
-  for (const TablePlan* plan : staged_) connection_.exec(merge_insert_sql(schema_, *plan, into));
+  for (const TablePlan* plan : staged_) {
+    if (const DualTable* dual = find_dual(dual_, plan->id))
+      conflicts_ += merge_dual(connection_, schema_, *plan, *dual, is_whole(plan), DualWay::anew);
+    else
+      connection_.exec(merge_insert_sql(schema_, *plan, into));
+  }
 }
 
 }  // namespace lockstep::apply

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/dual_write.hpp"
 #include "apply/merge.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/postgres/copy.hpp"
@@ -18,7 +19,9 @@ namespace lockstep::apply {
 /// checked.
 class Staging {
  public:
-  Staging(postgres::Connection& connection, std::string schema, std::size_t lump_bytes);
+  /// `dual`: tables that the application writes on both sides; outlives the staging.
+  Staging(postgres::Connection& connection, std::string schema, std::size_t lump_bytes,
+          const std::vector<DualTable>& dual);
 
   /// Entries of one table should come together: each change of table starts another COPY. `slice`
   /// never goes down; of a key that comes again the entry of the later slice counts.
@@ -34,6 +37,8 @@ class Staging {
   /// meets a unique conflict (two rows that swapped a value), everything again by delete and
   /// insert. Returns whether that was so.
   [[nodiscard]] bool merge(bool keyed);
+  /// That merge() met.
+  [[nodiscard]] std::int64_t conflicts() const { return conflicts_; }
 
  private:
   void stage(const TablePlan& plan);
@@ -46,9 +51,11 @@ class Staging {
   postgres::Connection& connection_;
   std::string schema_;
   std::size_t lump_bytes_;
+  const std::vector<DualTable>& dual_;
   std::vector<const TablePlan*> staged_;
   std::vector<const TablePlan*> whole_;  // were reset: staging holds every row
   std::uint32_t slices_ = 0;
+  std::int64_t conflicts_ = 0;
   const TablePlan* current_ = nullptr;
   std::unique_ptr<postgres::CopyIn> copy_;
   std::string lump_;

@@ -108,6 +108,7 @@ class Reader {
     list("/tables/include", settings.include);
     list("/tables/exclude", settings.exclude);
     expectations();
+    dual_writes();
     hooks("/hooks/after_schema", settings.after_schema);
     hooks("/hooks/after_snapshot", settings.after_snapshot);
     settings.rules = read_rules(document_, loaded_.lines, loaded_.problems);
@@ -159,6 +160,13 @@ class Reader {
       if (given.is_object() && given.contains("rows_max")) expected.rows_max = given["rows_max"];
       loaded_.settings.expect.push_back(std::move(expected));
     }
+  }
+
+  void dual_writes() {
+    const json::json_pointer pointer("/tables/dual_write");
+    if (!document_.contains(pointer)) return;
+    for (const auto& [table, policy] : document_[pointer].items())
+      loaded_.settings.dual_write.push_back({table, policy.get<std::string>()});
   }
 
   void columns() {

@@ -23,6 +23,12 @@ struct HookEntry {
   std::string file;  ///< not empty: `sql` is read from it by whoever knows the folder
 };
 
+/// A table that the application writes on both sides at once.
+struct DualWriteSetting {
+  std::string table;   ///< as SQLite stored the name
+  std::string policy;  ///< "source", "skip", "fail"
+};
+
 /// What is said of one column.
 struct ColumnSetting {
   std::string column;        ///< "table.column"
@@ -77,6 +83,7 @@ struct Settings {
   std::vector<ExpectedTable> expect;
   /// What "columns", "tables.rename" and "tables.add" say; nothing if there is no file at all.
   std::optional<RuleSet> rules{};
+  std::vector<DualWriteSetting> dual_write{};
   std::vector<HookEntry> after_schema{}, after_snapshot{};
   std::string on_existing_row;  ///< fail, update or skip
   std::string on_bad_value;     ///< of every column that `columns` does not name

@@ -59,6 +59,7 @@ void Board::tables(std::vector<TableProgress> tables) {
       if (known.id != table.id) continue;
       if (table.expected == 0) table.expected = known.expected;
       table.verified = known.verified;
+      table.dual = known.dual;
     }
   status_.tables = std::move(tables);
 }

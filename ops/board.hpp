@@ -91,6 +91,11 @@ class Board {
   /// The guard on the target. A note LS-T234 for tables that are without it, each time that
   /// changes; a note LS-X602 if others wrote, at most one a minute.
   void guard(apply::GuardSeen seen);
+  /// A note LS-X654: dual writing of a table begins or ends; each once.
+  void dual_note(std::string what);
+  /// Tables that the application writes on both sides. A note LS-X655 if conflicts came, at most
+  /// one a minute.
+  void dual_writes(const std::vector<apply::DualTable>& tables);
   /// The comparison that is under way; nothing: none is.
   void verifying(std::optional<Verifying> pass);
   /// A comparison waits for a view of the source, and why; empty: none does any more.
@@ -127,7 +132,7 @@ class Board {
   std::vector<Note> notes_;
   std::set<std::string> schema_notes_;
   std::optional<SteadyTime> long_read_noted_, message_refused_, client_refused_, quarantine_noted_,
-      foreign_write_noted_;
+      foreign_write_noted_, conflict_noted_;
   std::int64_t clients_refused_ = 0;
   std::optional<SteadyTime> copy_started_;
 };

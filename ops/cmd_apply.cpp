@@ -103,7 +103,8 @@ Ending follow(PreparedTarget prepared, const ApplyRequest& request, const Connec
                         .accept_target = request.accept_target,
                         .after_snapshot = request.hooks.after_snapshot,
                         .guard = request.guard,
-                        .continuous = request.continuous};
+                        .continuous = request.continuous,
+                        .dual_write = request.dual_write};
   TargetWorker worker(context, std::move(options), std::move(prepared.connection), board);
   std::jthread thread([&](const std::stop_token& stop) { run_worker(worker, stop, board); });
   pthread_setname_np(thread.native_handle(), "apply-0");

@@ -103,6 +103,10 @@ void show(const config::Loaded& loaded, Screen& screen) {
   shown.key("tables.include", settings.include, json::array({"*"}));
   shown.key("tables.exclude", settings.exclude, json::array());
   shown.key("tables.expect", expected(settings.expect), json::array());
+  json dual_write = json::object();
+  for (const config::DualWriteSetting& table : settings.dual_write)
+    dual_write[table.table] = table.policy;
+  shown.key("tables.dual_write", dual_write, json::object());
   shown.key("snapshot.on_existing_row", settings.on_existing_row, "fail");
   shown.key("on_bad_value", settings.on_bad_value, "stop");
   shown.key("verify.continuous", settings.verify.continuous.value_or(true), true);

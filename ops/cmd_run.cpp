@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
@@ -63,10 +64,13 @@ void print_summary(const Status& status, const Ending& ending, ExitCode code, Sc
                   "_lockstep_tables in {}; they go on "
                   "logging changes",
                   status.source));
+  const bool dual = std::any_of(status.tables.begin(), status.tables.end(),
+                                [](const TableProgress& table) { return table.dual.has_value(); });
   screen.result(fmt::format("          schema lockstep and the copied tables in {}{}",
                             status.target,
                             status.guard && status.guard->mode == apply::GuardMode::reject
-                                ? "; nobody else can write to these (guard)"
+                                ? fmt::format("; nobody else can write to these (guard){}",
+                                              dual ? " but to dual-written ones" : "")
                                 : ""));
   screen.result(fmt::format("go on     lockstep run {}", arguments));
   screen.result(fmt::format("take out  lockstep remove {}", shell_word(status.source)));

@@ -52,7 +52,27 @@ TableVerified verified_of(const json& object) {
   verified.different = object.value("different", std::int64_t{0});
   verified.problem = text_of(object, "problem");
   verified.at_us = object.value("at_us", std::int64_t{0});
+  if (object.value("converged_at", json()).is_string()) {
+    verified.converged = object.value("converged", std::int64_t{0});
+    verified.converged_at = object["converged_at"];
+  }
   return verified;
+}
+
+std::optional<apply::DualTable> dual_of(const json& object) {
+  if (!object.is_object()) return std::nullopt;
+  apply::DualTable dual;
+  dual.policy = apply::parse_dual_policy(object.value("policy", "")).value_or(dual.policy);
+  dual.conflicts = object.value("conflicts", std::int64_t{0});
+  if (object.value("last_key", json()).is_string()) dual.last_key = object["last_key"];
+  return dual;
+}
+
+std::string dual_text(const apply::DualTable& dual) {
+  std::string text = fmt::format("   dual-written ({})", to_string(dual.policy));
+  if (dual.conflicts > 0)
+    text += fmt::format(", {} conflict(s), the last: {}", grouped(dual.conflicts), dual.last_key);
+  return text;
 }
 
 // As far as the copy needs it. A lockstep of another version may have published less.
@@ -74,6 +94,7 @@ Status status_of(const json& object) {
     progress.rows_per_second = rate_of(table);
     progress.eta = eta_of(table);
     progress.verified = verified_of(table.value("verified", json()));
+    progress.dual = dual_of(table.value("dual_write", json()));
     status.tables.push_back(std::move(progress));
   }
   return status;
@@ -94,6 +115,7 @@ void print_tables(const Status& status, Screen& screen) {
                                : fmt::format("  {:<32} {}", table.name, state);
     if (const std::string equal = verified_text(table.verified, wall_now_us()); !equal.empty())
       line += "   " + equal;
+    if (table.dual) line += dual_text(*table.dual);
     if (under_way(table)) {
       if (const Share share = share_of(table); share.percent)
         line += fmt::format("   {:.1f} % of {}", *share.percent, grouped(share.expected));
@@ -170,9 +192,10 @@ void print_status(const Observed& observed, Screen& screen) {
   screen.result(fmt::format("  captured   {}", text_of(object, "captured")));
   screen.result(fmt::format("  applied    {}", text_of(object, "applied")));
   screen.result(fmt::format("  acked      {}", text_of(object, "acked")));
-  screen.result(fmt::format("  backlog    {} changes   lag {} ms   p50 {}   p99 {}",
-                            text_of(object, "backlog_changes"), text_of(object, "lag_ms"),
-                            text_of(object, "lag_p50_ms"), text_of(object, "lag_p99_ms")));
+  screen.result(fmt::format("  backlog    {}   lag {} ms   p50 {}   p99 {}",
+                            backlog_text(count_of(object, "backlog_changes").value_or(0)),
+                            text_of(object, "lag_ms"), text_of(object, "lag_p50_ms"),
+                            text_of(object, "lag_p99_ms")));
   Status waiting;
   waiting.quarantined = count_of(object, "quarantined");
   waiting.skipped = count_of(object, "skipped");

@@ -131,7 +131,8 @@ void add_run(Commands& commands, Signals& signals) {
                                .hooks = hooks_of(given.settings),
                                .continuous = continuous_of(given.settings),
                                .on_bad_value = on_bad_value_of(given),
-                               .guard = guard_of(given)};
+                               .guard = guard_of(given),
+                               .dual_write = dual_write_of(given)};
       return command_run(request, screen, signals);
     };
   });
@@ -184,7 +185,8 @@ void add_capture_and_apply(Commands& commands, Signals& signals) {
                             .accept_target = given.accept_target,
                             .hooks = hooks_of(given.settings),
                             .guard = guard_of(given),
-                            .continuous = continuous_of(given.settings)},
+                            .continuous = continuous_of(given.settings),
+                            .dual_write = dual_write_of(given)},
                            screen, signals);
     };
   });

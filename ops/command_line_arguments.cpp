@@ -109,6 +109,15 @@ apply::GuardMode guard_of(const Arguments& arguments) {
   return *mode;
 }
 
+std::optional<apply::DualChoice> dual_write_of(const Arguments& arguments) {
+  if (!arguments.settings.rules) return std::nullopt;  // there is no file
+  apply::DualChoice choice;
+  for (const config::DualWriteSetting& table : arguments.settings.dual_write)
+    choice.emplace(table.table,
+                   apply::parse_dual_policy(table.policy).value_or(apply::DualPolicy::fail));
+  return choice;
+}
+
 std::string schema_of(const Arguments& arguments) {
   return arguments.schema.empty() ? arguments.settings.schema : arguments.schema;
 }

@@ -2,6 +2,7 @@
 // the configuration file.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,8 @@ struct Arguments {
 [[nodiscard]] BadValuePolicy on_bad_value_of(const Arguments& arguments);
 /// The flag, else the file, else reject; LS-C100 for a word that is none of the three.
 [[nodiscard]] apply::GuardMode guard_of(const Arguments& arguments);
+/// Of the file; nothing if there is none: then it stays as it was.
+[[nodiscard]] std::optional<apply::DualChoice> dual_write_of(const Arguments& arguments);
 /// The globs of a flag if it was given, else those of the file.
 [[nodiscard]] std::vector<std::string> chosen(const std::string& flag,
                                               const std::vector<std::string>& file);

@@ -99,9 +99,15 @@ class Gates {
     add({"lag", !late, fmt::format("{:.0f} ms", backlog > 0 ? ms : 0.0),
          fmt::format("at most {} ms", limits_.max_lag.count()),
          "wait until it falls: lockstep status --watch SOURCE"});
-    add({"backlog", backlog <= limits_.max_backlog, fmt::format("{} changes", grouped(backlog)),
-         fmt::format("at most {}", grouped(limits_.max_backlog)),
-         "wait until it falls: lockstep status --watch SOURCE"});
+    // Less than nothing: what was applied is no longer in SQLite.
+    if (backlog < 0)
+      add({"backlog", false, backlog_text(backlog),
+           fmt::format("at most {}", grouped(limits_.max_backlog)),
+           "put the newest SQLite file back, or lockstep remove SOURCE TARGET and begin anew"});
+    else
+      add({"backlog", backlog <= limits_.max_backlog, backlog_text(backlog),
+           fmt::format("at most {}", grouped(limits_.max_backlog)),
+           "wait until it falls: lockstep status --watch SOURCE"});
   }
 
   void verified() {

@@ -81,9 +81,14 @@ void add_ledger(Status& status, postgres::Connection& connection, const apply::L
   status.quarantined = waiting.held;
   status.skipped = waiting.skipped;
   status.guard = apply::look_at_guard(connection, ledger.migration, ledger.target_schema);
-  for (const apply::LedgerTable& table : apply::read_tables(connection, ledger.migration))
-    status.tables.push_back(
-        {table.plan.id, table.plan.name(), table.rows, 0, table.copied, table.indexed});
+  const auto dual = apply::read_dual_tables(connection, ledger.migration);
+  for (const apply::LedgerTable& table : apply::read_tables(connection, ledger.migration)) {
+    TableProgress progress{table.plan.id, table.plan.name(), table.rows, 0,
+                           table.copied,  table.indexed};
+    if (const apply::DualTable* found = apply::find_dual(dual, table.plan.id))
+      progress.dual = *found;
+    status.tables.push_back(std::move(progress));
+  }
 }
 
 Observed finish(Status status, std::string problem) {

@@ -166,6 +166,8 @@ void PassLeader::show_state(std::size_t table) {
   state.problem = record.problem;
   state.at_us = wall_now_us();
   if (record.newest) state.position = to_string(*record.newest);
+  state.converged = static_cast<std::int64_t>(record.converged);
+  if (record.converged_at) state.converged_at = to_string(*record.converged_at);
   parts_.board.table_verified(record.id, std::move(state));
 }
 
@@ -282,8 +284,12 @@ void PassLeader::judge(const Range& range, const std::vector<verify::Block>& blo
   widen(record, range.position);
   std::vector<verify::RowDifference> all;
   if (!differing.empty()) all = narrow(range, differing, rows);
+  std::set<std::string> keys;
+  if (parts_.dual.contains(record.id))
+    for (const verify::RowDifference& one : all) keys.insert(one.key);
   count_quarantined(range, within, all, record);
   view_of(range.barrier).exec("ROLLBACK");
+  if (!keys.empty() && !all.empty()) look_again(range.table, keys, all, record);
   std::vector<verify::DifferenceRecord> found;
   if (!all.empty()) {
     const std::uint64_t known = record.different();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -45,6 +46,7 @@ struct LeaderParts {
   std::uint64_t session = 0;        ///< of the mail
   std::uint64_t& next_barrier;      ///< counts up over all passes of a process
   const apply::RecentKeys& recent;  ///< for passes since a position
+  std::set<std::uint32_t> dual;     ///< tables that the application writes on both sides
   std::function<bool()> give_way;   ///< true: something else is more urgent
   /// Rests so long, and for as long as changes are too late; ends early when there is a reason to.
   std::function<void(Milliseconds)> rest;
@@ -110,6 +112,12 @@ class PassLeader {
   /// Takes the rows out of `found` that are missing because they wait in quarantine.
   void count_quarantined(const Range& range, const std::function<bool(const verify::Key&)>& within,
                          std::vector<verify::RowDifference>& found, verify::TableRecord& record);
+  /// Of a dual-written table: takes those out of `found` that are equal at a later barrier and
+  /// counts them as converged. Only rows of `keys` are looked at.
+  void look_again(std::size_t table, const std::set<std::string>& keys,
+                  std::vector<verify::RowDifference>& found, verify::TableRecord& record);
+  void look_at_some(std::size_t table, const std::vector<verify::RowDifference>& open,
+                    std::vector<verify::RowDifference>& still, verify::TableRecord& record);
   [[nodiscard]] std::vector<verify::RowDifference> narrow(const Range& range,
                                                           const std::vector<std::uint32_t>& blocks,
                                                           const verify::RangeRows& rows);

@@ -1,7 +1,6 @@
 // A pass over the rows that were written since a position: the keys that apply remembers, compared
 // by their digests like a range.
 #include <algorithm>
-#include <set>
 #include <tuple>
 #include <utility>
 

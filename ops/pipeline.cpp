@@ -27,7 +27,8 @@ Pipeline::Pipeline(Prepared prepared, Board& board, capture::PruneLimits prune) 
                        .accept_target = prepared.accept_target,
                        .after_snapshot = prepared.hooks.after_snapshot,
                        .guard = prepared.guard,
-                       .continuous = prepared.continuous};
+                       .continuous = prepared.continuous,
+                       .dual_write = prepared.dual_write};
   source_ = std::make_unique<SourceWorker>(context_, std::move(source), board);
   target_ = std::make_unique<TargetWorker>(context_, std::move(target),
                                            std::move(prepared.connection), board);

@@ -221,7 +221,8 @@ Prepared prepare(const RunRequest& request, Attempt& attempt, Screen& screen) {
           request.accept_target,
           request.hooks,
           request.guard,
-          request.continuous};
+          request.continuous,
+          request.dual_write};
 }
 
 PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {

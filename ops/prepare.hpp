@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/dual_write.hpp"
 #include "apply/guard.hpp"
 #include "apply/hooks.hpp"
 #include "capture/install.hpp"
@@ -35,6 +36,7 @@ struct RunRequest {
   ContinuousPasses continuous{};
   BadValuePolicy on_bad_value{};
   apply::GuardMode guard = apply::GuardMode::reject;
+  std::optional<apply::DualChoice> dual_write{};  ///< nothing: no configuration was given
 };
 
 /// What a run needs to start or to go on.
@@ -49,6 +51,7 @@ struct Prepared {
   apply::Hooks hooks{};
   apply::GuardMode guard = apply::GuardMode::reject;
   ContinuousPasses continuous{};
+  std::optional<apply::DualChoice> dual_write{};
 };
 
 /// Finds out whether this is a first run or goes on with an earlier one. First run: census, then
@@ -86,6 +89,7 @@ struct ApplyRequest {
   apply::Hooks hooks{};
   apply::GuardMode guard = apply::GuardMode::reject;
   ContinuousPasses continuous{};
+  std::optional<apply::DualChoice> dual_write{};  ///< nothing: no configuration was given
 };
 struct PreparedTarget {
   std::string migration;

@@ -350,6 +350,12 @@ std::string cut(std::string_view text, const Canvas& canvas) {
   return cut_and_measured(text, canvas).text;
 }
 
+std::string backlog_text(std::int64_t changes) {
+  if (changes >= 0) return grouped(changes) + " changes";
+  return fmt::format("SQLite lacks {} change(s) that were applied (an older file?)",
+                     grouped(-changes));
+}
+
 std::string grouped(std::int64_t number) {
   std::string digits = std::to_string(number);
   const std::size_t start = number < 0 ? 1 : 0;

@@ -90,6 +90,9 @@ struct Canvas {
 /// the terminal is not UTF-8.
 [[nodiscard]] std::string cut(std::string_view text, const Canvas& canvas);
 
+/// "12 changes"; below 0 that SQLite lacks what was applied.
+[[nodiscard]] std::string backlog_text(std::int64_t changes);
+
 /// 1,234,567
 [[nodiscard]] std::string grouped(std::int64_t number);
 

@@ -45,7 +45,18 @@ json table_verified_json(const TableVerified& verified) {
           {"problem", verified.problem.empty() ? json(nullptr) : json(verified.problem)},
           {"at", verified.at_us == 0 ? json(nullptr) : json(rfc3339(verified.at_us))},
           {"at_us", verified.at_us},
-          {"position", verified.position.empty() ? json(nullptr) : json(verified.position)}};
+          {"position", verified.position.empty() ? json(nullptr) : json(verified.position)},
+          {"converged", verified.converged},
+          {"converged_at",
+           verified.converged_at.empty() ? json(nullptr) : json(verified.converged_at)}};
+}
+
+json dual_json(const std::optional<apply::DualTable>& dual) {
+  if (!dual) return nullptr;
+  return {{"policy", to_string(dual->policy)},
+          {"since", dual->since},
+          {"conflicts", dual->conflicts},
+          {"last_key", dual->last_key.empty() ? json(nullptr) : json(dual->last_key)}};
 }
 
 json verifying_json(const std::optional<Verifying>& verifying) {
@@ -68,7 +79,8 @@ json tables_json(const std::vector<TableProgress>& tables) {
                     {"state", state_of(table)},
                     {"rows_per_second", whole(table.rows_per_second)},
                     {"eta_s", eta_s(table.eta)},
-                    {"verified", table_verified_json(table.verified)}});
+                    {"verified", table_verified_json(table.verified)},
+                    {"dual_write", dual_json(table.dual)}});
   return list;
 }
 

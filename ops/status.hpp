@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apply/dual_write.hpp"
 #include "apply/guard.hpp"
 #include "model/position.hpp"
 
@@ -24,9 +25,11 @@ struct Eta {
 struct TableVerified {
   std::string state = "pending";  ///< pending, running, clean, mismatch, error, unsupported
   std::int64_t rows = 0, different = 0;
-  std::string problem;     ///< of an error, or why it is unsupported
-  std::int64_t at_us = 0;  ///< when it was last gone through; 0: never
-  std::string position;    ///< where
+  std::string problem;         ///< of an error, or why it is unsupported
+  std::int64_t at_us = 0;      ///< when it was last gone through; 0: never
+  std::string position;        ///< where
+  std::int64_t converged = 0;  ///< of a dual-written table: rows that were equal at a later look
+  std::string converged_at;    ///< where; empty: none had to be looked at again
   bool operator==(const TableVerified&) const = default;
 };
 
@@ -42,6 +45,7 @@ struct TableProgress {
   std::optional<double> rows_per_second = {};  ///< CopyHistory puts these two in
   std::optional<Eta> eta = {};
   TableVerified verified = {};
+  std::optional<apply::DualTable> dual = {};  ///< the application writes it on both sides
   bool operator==(const TableProgress&) const = default;
 };
 

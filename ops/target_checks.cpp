@@ -49,6 +49,7 @@ void TargetWorker::check_tables_if_due() {
     tables_ = apply::read_tables(*connection_, options_.migration);
   check_tables();
   keep_guard();
+  show_dual_writes();
 }
 
 // A guard that cannot be is told and no reason to stop: verify finds what others write.

@@ -1,6 +1,7 @@
 // The applying end follows the plans of the source: what it learns of them, and when they change.
 #include <fmt/format.h>
 
+#include <set>
 #include <utility>
 
 #include "apply/foreign_key_ledger.hpp"
@@ -31,11 +32,12 @@ void TargetWorker::make_applier() {
   const bool keyed = ledger_.phase == Phase::streaming;
   apply::PlanChange change;
   if (keyed) change = apply::plan_change(options_.schema, tables_, plans_, true);
+  refuse_dual_change(change);
   plans_change_ = !change.empty();
   applier_ = std::make_unique<apply::Applier>(
       *connection_, plans_change_ ? plans_ : apply::plans_of(tables_),
       apply::ApplierOptions{options_.migration, options_.schema, keyed, !keyed, options_.applier,
-                            silent_, &recent_});
+                            silent_, &recent_, dual_});
   if (plans_change_) applier_->change_plans_with_next_batch(std::move(change));
   show_quarantine(applier_->quarantined());
 }
@@ -66,7 +68,9 @@ void TargetWorker::show_to_verifier() {
     for (const TablePlan& plan : plans_)
       if (plan.id == table.plan.id && plan.shape.columns.size() == table.plan.shape.columns.size())
         table.plan.personal = plan.personal;
-  verifier_.tables(tables);
+  std::set<std::uint32_t> dual;
+  for (const apply::DualTable& table : dual_) dual.insert(table.id);
+  verifier_.tables(tables, std::move(dual));
 }
 
 void TargetWorker::build_keys(const std::stop_token& stop) {

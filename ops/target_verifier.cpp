@@ -37,6 +37,8 @@ TableVerified state_of(const verify::TableResult& result) {
   state.problem = result.problem;
   state.at_us = result.compared_us;
   if (result.newest) state.position = to_string(*result.newest);
+  state.converged = result.converged;
+  if (result.converged_at) state.converged_at = to_string(*result.converged_at);
   return state;
 }
 
@@ -60,8 +62,10 @@ TargetVerifier::~TargetVerifier() {
   came_.notify_all();
 }
 
-void TargetVerifier::tables(const std::vector<apply::LedgerTable>& tables) {
+void TargetVerifier::tables(const std::vector<apply::LedgerTable>& tables,
+                            std::set<std::uint32_t> dual) {
   const std::lock_guard lock(mutex_);
+  dual_ = std::move(dual);
   plans_.clear();
   for (const apply::LedgerTable& table : tables) plans_.push_back(table.plan);
 }
@@ -172,9 +176,11 @@ void TargetVerifier::lead(const verify::Pass& pass, const std::stop_token& stop)
   const auto session = mail_.wait_for_session(stop);
   if (!session) return;
   std::vector<TablePlan> plans;
+  std::set<std::uint32_t> dual;
   {
     const std::lock_guard lock(mutex_);
     plans = plans_;
+    dual = dual_;
   }
   open_connections();
   PassLeader leader(
@@ -185,6 +191,7 @@ void TargetVerifier::lead(const verify::Pass& pass, const std::stop_token& stop)
        .session = *session,
        .next_barrier = next_barrier_,
        .recent = recent_,
+       .dual = std::move(dual),
        .give_way =
            [this] {
              const std::lock_guard lock(mutex_);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -33,7 +34,8 @@ class TargetVerifier {
   TargetVerifier& operator=(const TargetVerifier&) = delete;
 
   /// Of the ledger, whenever they change.
-  void tables(const std::vector<apply::LedgerTable>& tables);
+  /// `dual`: those that the application writes on both sides.
+  void tables(const std::vector<apply::LedgerTable>& tables, std::set<std::uint32_t> dual);
   /// What goes to capture, and what comes from it.
   [[nodiscard]] BarrierMail& mail() { return mail_; }
 
@@ -72,6 +74,7 @@ class TargetVerifier {
   std::condition_variable_any came_;
   // Under mutex_.
   std::vector<TablePlan> plans_;
+  std::set<std::uint32_t> dual_;
   std::optional<verify::Pass> wanted_;
   bool busy_ = false;
   bool queries_wait_ = false;

@@ -58,7 +58,7 @@ void TargetWorker::run(const std::stop_token& stop) {
       applier_.reset();
       close_lanes();
       if (stop.stop_requested()) break;
-      const Error error = explained(failure);
+      const Error error = tried_enough(explained(failure));
       if (error.retry() == Retry::never) {
         board_.fail(error);
         break;
@@ -134,6 +134,7 @@ void TargetWorker::connect() {
   tables_ = apply::read_tables(*connection_, options_.migration);
   put_foreign_keys_aside();
   if (ledger_.phase != Phase::installing) check_tables();
+  check_dual_choice();
   begin_guard();
   show_tables();
   board_.phase(std::string(to_string(ledger_.phase)), ledger_.consistent);
@@ -205,6 +206,7 @@ void TargetWorker::follow(const std::stop_token& stop) {
   const bool keyed = ledger_.phase == Phase::streaming;
   if (keyed) make_foreign_keys();
   if (keyed) run_after_snapshot();
+  if (keyed) settle_dual_writes();
   recent_.resume(*ledger_.position);
   make_applier();
   // Before `follow`: behind it, capture would take this for the ack of its first batch.
@@ -268,6 +270,8 @@ void TargetWorker::dispatch(const Message& message) {
 void TargetWorker::finish_batch(const Message& message) {
   const apply::Applied applied = applier_->end(wire::decode_batch_end(message.body));
   recent_.committed(applied.position);
+  conflicts_met_ = 0;
+  if (applied.conflicts > 0) show_dual_writes();
   show_quarantine(applier_->quarantined());
   progressed();
   if (std::exchange(plans_change_, false)) {
@@ -309,6 +313,8 @@ void TargetWorker::become_consistent(const std::stop_token& stop) {
   if (stop.stop_requested()) return;
   applier_->set_keyed(true);
   applier_->set_becomes_consistent(false);
+  settle_dual_writes();
+  applier_->set_dual(dual_);
   acknowledge();
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apply/applier.hpp"
+#include "apply/dual_write.hpp"
 #include "apply/guard.hpp"
 #include "apply/ledger.hpp"
 #include "link/postgres/connection.hpp"
@@ -37,6 +38,7 @@ struct TargetOptions {
   std::vector<std::string> after_snapshot{};  ///< the hook
   apply::GuardMode guard = apply::GuardMode::reject;
   ContinuousPasses continuous{};
+  std::optional<apply::DualChoice> dual_write{};  ///< nothing: as the ledger has it
 };
 
 class TargetWorker {
@@ -93,6 +95,11 @@ class TargetWorker {
   /// or `patience` ran out.
   [[nodiscard]] std::optional<wire::Message> receive(const std::stop_token& stop,
                                                      Milliseconds patience);
+  void check_dual_choice() const;
+  void settle_dual_writes();
+  void refuse_dual_change(const apply::PlanChange& change) const;
+  void show_dual_writes();
+  [[nodiscard]] Error tried_enough(const Error& error);
   void check_connection();
   void check_tables();
   void check_tables_if_due();
@@ -121,6 +128,8 @@ class TargetWorker {
   std::vector<TablePlan> plans_;  // the source's, as its welcome said; the ledger follows
   bool plans_change_ = false;     // with the next batch
   std::unique_ptr<apply::Applier> applier_;
+  std::vector<apply::DualTable> dual_;
+  int conflicts_met_ = 0;  // one after the other, with nothing applied in between
   std::uint64_t next_session_;
   SteadyTime last_sent_{};
   int own_backend_ = 0;   // of the connection before, which the server may still believe in

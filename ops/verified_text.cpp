@@ -61,7 +61,8 @@ std::string waiting_text(const Awaited& waits, std::int64_t now_us) {
 std::string verified_text(const TableVerified& table, std::int64_t now_us) {
   const std::string ago =
       table.at_us == 0 ? "" : fmt::format(" {} ago", age_text(now_us - table.at_us));
-  if (table.state == "clean") return "equal" + ago;
+  if (table.state == "clean")
+    return (table.converged_at.empty() ? "equal" : "converged at " + table.converged_at) + ago;
   if (table.state == "running") return "is being compared";
   if (table.state == "mismatch")
     return fmt::format("{} row{} DIFFERENT{}", grouped(table.different),

@@ -74,12 +74,13 @@ void html_tables(std::string& page, const std::vector<TableLine>& tables) {
   page += "<h2>Tables</h2>\n<table>\n";
   html_row(page,
            {"table", "source rows", "target rows", "missing", "extra", "differ", "digests",
-            "in quarantine", "examples"},
+            "in quarantine", "converged at", "examples"},
            "th");
   for (const TableLine& line : tables)
-    html_row(page, {line.table, count(line.source_rows), count(line.target_rows),
-                    count(line.missing), count(line.extra), count(line.differ), line.digests,
-                    count(line.quarantined), fmt::format("{}", fmt::join(line.examples, " | "))});
+    html_row(page,
+             {line.table, count(line.source_rows), count(line.target_rows), count(line.missing),
+              count(line.extra), count(line.differ), line.digests, count(line.quarantined),
+              line.converged_at, fmt::format("{}", fmt::join(line.examples, " | "))});
   page += "</table>\n";
 }
 

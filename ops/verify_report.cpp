@@ -52,14 +52,19 @@ std::string different_sentence(const VerifyResult& result) {
 
 std::string equal_sentence(const VerifyResult& result) {
   const std::uint64_t rows = result.totals.rows, quarantined = result.totals.quarantined;
+  std::string converged;
+  for (const TableLine& line : result.totals.tables)
+    if (line.has_converged())
+      converged += fmt::format("; {} converged at {}", line.table, line.converged_at);
   std::string but;
   if (quarantined > 0) but = fmt::format("{} row(s) in quarantine", count(quarantined));
   if (result.waived > 0)
     but +=
         fmt::format("{}{} finding(s) that are waived", but.empty() ? "" : " and ", result.waived);
-  return fmt::format("equal{}: {} rows{}, {}", but.empty() ? "" : " but for " + but,
+  return fmt::format("equal{}: {} rows{}, {}{}", but.empty() ? "" : " but for " + but,
                      count(rows - quarantined), scope_of(result),
-                     result.counts_only ? "counted; no value was compared" : "every column");
+                     result.counts_only ? "counted; no value was compared" : "every column",
+                     converged);
 }
 
 void write_file(const std::string& path, const std::string& content, const char* flag,
@@ -107,11 +112,9 @@ std::string count(std::uint64_t number) {
 }
 
 TableLine line_of(const verify::Comparison& result) {
-  return {result.table,       result.source_rows,
-          result.target_rows, result.missing,
-          result.extra,       result.differ,
-          result.quarantined, "",
-          result.examples,    false};
+  return {result.table,   result.source_rows, result.target_rows, result.missing,
+          result.extra,   result.differ,      result.quarantined, "",
+          result.examples};
 }
 
 TableLine line_of(const verify::TableRecord& record,
@@ -127,7 +130,11 @@ TableLine line_of(const verify::TableRecord& record,
       fmt::format("{:016x} {} {:016x}", record.source_digest,
                   record.source_digest == record.target_digest ? "=" : "≠", record.target_digest),
       {},
-      record.whole};
+      record.whole,
+      record.converged,
+      record.converged_at ? to_string(*record.converged_at) : ""};
+  // They are of the first look.
+  if (line.has_converged()) line.digests.clear();
   for (const verify::DifferenceRecord& one : found)
     if (!one.shown.empty()) line.examples.push_back(one.shown);
   return line;
@@ -145,18 +152,28 @@ void print(const TableLine& line, Screen& screen) {
   for (const std::string& example : line.examples) screen.result("    " + example);
   if (line.quarantined > 0)
     screen.result(fmt::format("    {} row(s) in quarantine", line.quarantined));
+  if (line.converged > 0)
+    screen.result(
+        line.has_converged()
+            ? fmt::format("    converged at {}: {} row(s) differed at first (dual-written)",
+                          line.converged_at, line.converged)
+            : fmt::format("    {} other row(s) differed at first and were equal at {}",
+                          line.converged, line.converged_at));
   if (line.whole)
     screen.result("    every row of it: it was read anew since, or a rule converts its key");
-  screen.json(dumped({{"type", "table"},
-                      {"table", line.table},
-                      {"source_rows", line.source_rows},
-                      {"target_rows", line.target_rows},
-                      {"missing", line.missing},
-                      {"extra", line.extra},
-                      {"differ", line.differ},
-                      {"quarantined", line.quarantined},
-                      {"whole", line.whole},
-                      {"examples", line.examples}}));
+  screen.json(
+      dumped({{"type", "table"},
+              {"table", line.table},
+              {"source_rows", line.source_rows},
+              {"target_rows", line.target_rows},
+              {"missing", line.missing},
+              {"extra", line.extra},
+              {"differ", line.differ},
+              {"quarantined", line.quarantined},
+              {"whole", line.whole},
+              {"converged", line.converged},
+              {"converged_at", line.converged_at.empty() ? json() : json(line.converged_at)},
+              {"examples", line.examples}}));
 }
 
 void print(const std::vector<Verdict>& verdicts, Screen& screen) {

@@ -26,8 +26,11 @@ struct TableLine {
   std::uint64_t quarantined = 0;
   std::string digests;  // "9c1e..70 = 9c1e..70", or nothing where rows were compared one by one
   std::vector<std::string> examples;
-  bool whole = false;  ///< of --since: every row of it was compared
+  bool whole = false;           ///< of --since: every row of it was compared
+  std::uint64_t converged = 0;  ///< dual-written: rows that differed at first and then did not
+  std::string converged_at{};   ///< where; empty: none did
   [[nodiscard]] std::uint64_t different() const { return missing + extra + differ; }
+  [[nodiscard]] bool has_converged() const { return converged > 0 && different() == 0; }
 };
 
 [[nodiscard]] TableLine line_of(const verify::Comparison& result);

@@ -280,12 +280,13 @@ std::vector<std::optional<std::vector<Value>>> read_source_rows(sqlite::Database
   RuleReader carried(plan.rules, plan.shape.key);
   std::vector<Value> row(plan.types.size());
   if (has_respelled_key(plan)) {
+    std::map<std::string, std::size_t> wanted;
+    for (std::size_t i = 0; i < keys.size(); ++i) wanted.emplace(key_bytes(keys[i]), i);
     sqlite::Statement rows(source, source_select(plan));
     while (rows.step()) {
       read_columns(row, plan, carried, rows);
-      const Key key = key_of(plan, row);
-      for (std::size_t i = 0; i < keys.size(); ++i)
-        if (key_order(key, keys[i]) == 0) found[i] = row;
+      if (const auto key = wanted.find(key_bytes(key_of(plan, row))); key != wanted.end())
+        found[key->second] = row;
     }
     return found;
   }

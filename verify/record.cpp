@@ -48,14 +48,18 @@ constexpr char kCreate[] =
     " updated timestamptz NOT NULL DEFAULT now(),"
     " PRIMARY KEY (pass, id));"
     "ALTER TABLE lockstep.verify_tables"
-    " ADD COLUMN IF NOT EXISTS whole boolean NOT NULL DEFAULT false;"
+    " ADD COLUMN IF NOT EXISTS whole boolean NOT NULL DEFAULT false,"
+    " ADD COLUMN IF NOT EXISTS converged bigint NOT NULL DEFAULT 0,"
+    " ADD COLUMN IF NOT EXISTS converged_at text;"
     "CREATE TABLE IF NOT EXISTS lockstep.verify_differences ("
     " pass bigint NOT NULL REFERENCES lockstep.verify_passes ON DELETE CASCADE,"
     " id integer NOT NULL,"
     " kind text NOT NULL,"
     " key bytea NOT NULL,"
     " shown text NOT NULL);"
-    // A pass may be asked for by whoever may look into the schema: lockstep's roles.
+    // Who may read it may ask: nobody knows the names of the roles, so the constraint looks.
+    "ALTER TABLE lockstep.verify_passes DROP CONSTRAINT IF EXISTS readers_ask, ADD CONSTRAINT "
+    "readers_ask CHECK (has_table_privilege('lockstep.verify_passes', 'SELECT')) NOT VALID;"
     "GRANT INSERT (migration, tables, sample, continuous, since) ON lockstep.verify_passes TO "
     "PUBLIC;"
     "COMMIT";
@@ -135,26 +139,35 @@ std::optional<Pass> pass_of(Connection& connection, const Result& rows) {
 }
 
 void write_table(Connection& connection, const std::string& pass, const TableRecord& record) {
+  std::vector<std::optional<std::string>> values{pass,
+                                                 std::to_string(record.id),
+                                                 record.name,
+                                                 record.done ? "true" : "false",
+                                                 key_text(record.cursor),
+                                                 key_text(record.source_cursor)};
+  for (const std::uint64_t count :
+       {record.source_rows, record.target_rows, record.source_digest, record.target_digest,
+        record.missing, record.extra, record.differ, record.quarantined, record.barriers})
+    values.emplace_back(number(count));
+  values.insert(values.end(), {text_of(record.oldest), text_of(record.newest), record.problem,
+                               record.whole ? "true" : "false", number(record.converged),
+                               text_of(record.converged_at)});
   connection.query(
       "INSERT INTO lockstep.verify_tables AS t (pass, id, name, done, cursor, source_cursor, "
       "source_rows, target_rows, source_digest, target_digest, missing, extra, differ, "
-      "quarantined, barriers, oldest, newest, problem, whole) VALUES ($1::bigint, $2::integer, $3, "
-      "$4::boolean, $5::bytea, $6::bytea, $7::bigint, $8::bigint, $9::bigint, $10::bigint, "
-      "$11::bigint, $12::bigint, $13::bigint, $14::bigint, $15::bigint, $16, $17, $18, "
-      "$19::boolean) ON "
+      "quarantined, barriers, oldest, newest, problem, whole, converged, converged_at) VALUES "
+      "($1::bigint, $2::integer, $3, $4::boolean, $5::bytea, $6::bytea, $7::bigint, $8::bigint, "
+      "$9::bigint, $10::bigint, $11::bigint, $12::bigint, $13::bigint, $14::bigint, "
+      "$15::bigint, $16, $17, $18, $19::boolean, $20::bigint, $21) ON "
       "CONFLICT (pass, id) DO UPDATE SET done = excluded.done, cursor = excluded.cursor, "
       "source_cursor = excluded.source_cursor, source_rows = excluded.source_rows, target_rows "
       "= excluded.target_rows, source_digest = excluded.source_digest, target_digest = "
       "excluded.target_digest, missing = excluded.missing, extra = excluded.extra, differ = "
       "excluded.differ, quarantined = excluded.quarantined, barriers = excluded.barriers, "
       "oldest = excluded.oldest, newest = excluded.newest, problem = excluded.problem, whole = "
-      "excluded.whole, updated = now()",
-      {pass, std::to_string(record.id), record.name, record.done ? "true" : "false",
-       key_text(record.cursor), key_text(record.source_cursor), number(record.source_rows),
-       number(record.target_rows), number(record.source_digest), number(record.target_digest),
-       number(record.missing), number(record.extra), number(record.differ),
-       number(record.quarantined), number(record.barriers), text_of(record.oldest),
-       text_of(record.newest), record.problem, record.whole ? "true" : "false"});
+      "excluded.whole, converged = excluded.converged, converged_at = excluded.converged_at, "
+      "updated = now()",
+      values);
 }
 
 }  // namespace
@@ -185,8 +198,7 @@ bool records_exist(Connection& connection) {
   return connection
       .exec(
           "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = "
-          "to_regclass('lockstep.verify_passes') AND attname = 'since') AND "
-          "to_regclass('lockstep.verify_differences') IS NOT NULL")
+          "to_regclass('lockstep.verify_tables') AND attname = 'converged_at')")
       .boolean(0, 0);
 }
 
@@ -274,8 +286,7 @@ std::optional<PassResult> last_result(Connection& connection, const std::string&
       "(extract(epoch FROM p.ended) * 1000000)::bigint, (extract(epoch FROM now() - p.ended) * "
       "1000)::bigint FROM lockstep.verify_passes p LEFT JOIN lockstep.verify_tables t ON t.pass = "
       "p.id WHERE p.migration = $1 AND p.ended IS NOT NULL AND p.sample = 0 AND p.since IS NULL "
-      "GROUP BY p.id ORDER BY "
-      "p.ended DESC LIMIT 1",
+      "GROUP BY p.id ORDER BY p.ended DESC LIMIT 1",
       {migration});
   if (rows.rows() == 0) return std::nullopt;
   return PassResult{rows.integer(0, 0),
@@ -294,14 +305,15 @@ std::vector<TableResult> table_results(Connection& connection, const std::string
   if (!records_exist(connection)) return results;
   const Result rows = connection.query(
       "SELECT DISTINCT ON (t.id) t.id, t.source_rows, t.missing + t.extra + t.differ, "
-      "(extract(epoch FROM t.updated) * 1000000)::bigint, t.newest, t.problem FROM "
-      "lockstep.verify_tables t JOIN lockstep.verify_passes p ON p.id = t.pass WHERE p.migration = "
+      "(extract(epoch FROM t.updated) * 1000000)::bigint, t.newest, t.problem, t.converged, "
+      "t.converged_at FROM lockstep.verify_tables t JOIN lockstep.verify_passes p ON p.id = t.pass "
+      "WHERE p.migration = "
       "$1 AND p.sample = 0 AND p.since IS NULL AND t.done ORDER BY t.id, t.updated DESC",
       {migration});
   for (int row = 0; row < rows.rows(); ++row)
     results.push_back({static_cast<std::uint32_t>(rows.integer(row, 0)), rows.integer(row, 1),
                        rows.integer(row, 2), std::string(rows.value(row, 5)), rows.integer(row, 3),
-                       position_of(rows, row, 4)});
+                       position_of(rows, row, 4), rows.integer(row, 6), position_of(rows, row, 7)});
   return results;
 }
 
@@ -323,8 +335,8 @@ std::vector<TableRecord> read_records(Connection& connection, std::int64_t pass)
   const Result rows = connection.query(
       "SELECT id, name, done, cursor, source_cursor, source_rows, target_rows, source_digest, "
       "target_digest, missing, extra, differ, quarantined, barriers, oldest, newest, problem, "
-      "whole "
-      "FROM lockstep.verify_tables WHERE pass = $1::bigint ORDER BY name",
+      "whole, "
+      "converged, converged_at FROM lockstep.verify_tables WHERE pass = $1::bigint ORDER BY name",
       {std::to_string(pass)});
   std::vector<TableRecord> records;
   for (int row = 0; row < rows.rows(); ++row) {
@@ -342,7 +354,9 @@ std::vector<TableRecord> read_records(Connection& connection, std::int64_t pass)
     record.oldest = position_of(rows, row, column++);
     record.newest = position_of(rows, row, column++);
     record.problem = rows.value(row, column++);
-    record.whole = rows.boolean(row, column);
+    record.whole = rows.boolean(row, column++);
+    record.converged = count_of(rows, row, column);
+    record.converged_at = position_of(rows, row, column + 1);
     records.push_back(std::move(record));
   }
   return records;

@@ -56,6 +56,10 @@ struct TableRecord {
   bool whole = false;
   std::string problem;                     ///< why it could not be compared; empty: it could
   std::optional<Position> oldest, newest;  ///< positions at which ranges were compared
+  /// Of a table that the application writes on both sides: rows that differed at the barrier of
+  /// their range and were equal at a later one, and the newest of these.
+  std::uint64_t converged = 0;
+  std::optional<Position> converged_at{};
 
   [[nodiscard]] std::uint64_t different() const { return missing + extra + differ; }
 };
@@ -117,6 +121,8 @@ struct TableResult {
   std::string problem;             ///< why it could not be compared; empty: it could
   std::int64_t compared_us = 0;    ///< by the server's clock
   std::optional<Position> newest;  ///< where
+  std::int64_t converged = 0;      ///< as in TableRecord
+  std::optional<Position> converged_at{};
 };
 [[nodiscard]] std::vector<TableResult> table_results(postgres::Connection& connection,
                                                      const std::string& migration);

@@ -18,16 +18,18 @@ namespace {
 
 using Random = std::mt19937_64;
 
-// Those of a cutover, a rollback and the way back are met by switchover_test and reverse_test.
-bool is_of_a_switch(const std::string& point) {
-  return point.starts_with("cut.") || point.starts_with("rb.") || point.starts_with("rev.");
+// Those of a cutover, a rollback and the way back are met by switchover_test and reverse_test,
+// those of dual writing by dual_write_test.
+bool is_of_another_test(const std::string& point) {
+  return point.starts_with("cut.") || point.starts_with("rb.") || point.starts_with("rev.") ||
+         point.starts_with("dual.");
 }
 
 std::vector<std::string> all_points() {
   std::vector<std::string> points;
   std::istringstream lines(contents(LOCKSTEP_SOURCE_DIR "/tests/data/failpoints.txt"));
   for (std::string line; std::getline(lines, line);)
-    if (!line.empty() && line[0] != '#' && !is_of_a_switch(line))
+    if (!line.empty() && line[0] != '#' && !is_of_another_test(line))
       points.push_back(line.substr(0, line.find(' ')));
   return points;
 }

@@ -108,4 +108,22 @@ TEST_CASE("limits, gates and hooks come from the configuration, and flags go bef
   CHECK(shop.sqlite_role() == "primary");
 }
 
+TEST_CASE("an older SQLite file has no backlog below nothing", "[system]") {
+  Shop shop("older");
+  shop.stop_following();
+  sqlite(shop.file(), "PRAGMA wal_checkpoint(TRUNCATE)");
+  const std::string kept = shop.file() + ".kept";
+  std::filesystem::copy_file(shop.file(), kept);
+  shop.follow();
+  sqlite(shop.file(), "INSERT INTO orders(token) VALUES ('x'), ('y')");
+  require_caught_up(shop.run(), shop.file());
+  shop.stop_following();
+  std::filesystem::copy_file(kept, shop.file(), std::filesystem::copy_options::overwrite_existing);
+  for (const char* more : {"-wal", "-shm"}) std::filesystem::remove(shop.file() + more);
+  const Outcome shut = lockstep({"cutover", shop.file(), "--dry-run", "--json"});
+  require_code(shut, 3);
+  CHECK_THAT(gate(shut, "backlog"), Catch::StartsWith("SQLite lacks "));
+  CHECK_THAT(lockstep({"status", shop.file()}).output, Catch::Contains("backlog    SQLite lacks "));
+}
+
 }  // namespace lockstep::test

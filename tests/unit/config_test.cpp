@@ -76,6 +76,18 @@ TEST_CASE("a configuration file says source, target and tables, with comments", 
   CHECK(loaded.lines.at("/tables/expect/1/rows_max") == 7);
 }
 
+TEST_CASE("a configuration file names tables that are written on both sides", "[unit]") {
+  const Loaded loaded = load(
+      R"({ "version": 1, "tables": { "dual_write": { "orders": "source", "a \"b": "skip" } } })");
+  REQUIRE(loaded.problems.empty());
+  REQUIRE(loaded.settings.dual_write.size() == 2);
+  CHECK(loaded.settings.dual_write[0].table == "a \"b");
+  CHECK(loaded.settings.dual_write[0].policy == "skip");
+  CHECK(loaded.settings.dual_write[1].policy == "source");
+  CHECK(only_problem("{\"version\": 1, \"tables\": {\"dual_write\": {\n\"orders\": \"ask\"}}}")
+            .substr(0, 41) == "2 /tables/dual_write/orders: this is none");
+}
+
 TEST_CASE("a configuration file says what becomes of bad values, for all columns and for one",
           "[unit]") {
   const Loaded loaded = load(R"({ "version": 1, "on_bad_value": "stop",

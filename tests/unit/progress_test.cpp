@@ -59,6 +59,12 @@ std::string shown(double seconds) {
 
 }  // namespace
 
+TEST_CASE("a backlog below nothing is named as what it is") {
+  CHECK(backlog_text(0) == "0 changes");
+  CHECK(backlog_text(1'200) == "1,200 changes");
+  CHECK(backlog_text(-1'200) == "SQLite lacks 1,200 change(s) that were applied (an older file?)");
+}
+
 TEST_CASE("a steady copy has a rate after three seconds, and an ETA that is rows by rate") {
   Copy copy({table_of(1, 0, 100'000)});
   CHECK_FALSE(copy.run(3, 1'000).rows_per_second.has_value());

@@ -58,6 +58,9 @@ TEST_CASE("of one table") {
   CHECK(verified_text(table("mismatch", 130, 1).verified, kNow) == "1 row DIFFERENT 2 min ago");
   CHECK(verified_text(table("mismatch", 200'000, 1'200).verified, kNow) ==
         "1,200 rows DIFFERENT 2 d ago");
+  TableProgress dual = table("clean", 7'300);
+  dual.verified.converged_at = "era/3/4";
+  CHECK(verified_text(dual.verified, kNow) == "converged at era/3/4 2 h ago");
   CHECK(verified_text(table("running", 0).verified, kNow) == "is being compared");
   TableProgress unsupported = table("unsupported", 3);
   unsupported.verified.problem = "too large";
