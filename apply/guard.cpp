@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "link/postgres/names.hpp"
+#include "link/postgres/table_change.hpp"
 #include "model/clock.hpp"
 
 namespace lockstep::apply {
@@ -22,7 +23,6 @@ using postgres::Result;
 constexpr std::array kModes{GuardMode::reject, GuardMode::detect, GuardMode::off};
 constexpr char kTrigger[] = "_lockstep_guard";  // target_tables and existing know the name, too
 
-constexpr char kLockNotGranted[] = "55P03";
 constexpr char kLocked[] = "it is locked by others: tried again";
 
 // It runs with the rights of lockstep's role, for who writes need not see the ledger; so nothing in
@@ -136,15 +136,14 @@ std::string trigger_sql(const std::string& migration, const std::string& schema,
 }
 
 // Others' transactions wait behind us while we wait: so not for long. Empty: it is done.
-std::string attempt(Connection& connection, const std::string& sql, Milliseconds patience) {
+std::string attempt(Connection& connection, const std::vector<std::string>& relations,
+                    const std::string& sql, Milliseconds patience) {
   try {
-    connection.exec(
-        fmt::format("BEGIN; SET LOCAL lock_timeout = {}; {}; COMMIT", patience.count(), sql));
+    postgres::change_tables(connection, relations, sql, patience);
     return {};
   } catch (const Error& error) {
     if (error.foreign().empty() || !connection.alive()) throw;
-    connection.abort();
-    if (error.foreign() == kLockNotGranted) return kLocked;
+    if (error.foreign() == postgres::kLockNotGranted) return kLocked;
     return error.facts().why;
   }
 }
@@ -167,6 +166,18 @@ std::string holders(Connection& connection, const std::string& schema) {
   who.reserve(static_cast<std::size_t>(rows.rows()));
   for (int row = 0; row < rows.rows(); ++row) who.emplace_back(rows.value(row, 0));
   return fmt::format("{}", fmt::join(who, "; "));
+}
+
+std::vector<std::string> guarded_relations(Connection& connection, const std::string& schema) {
+  const Result rows = connection.query(
+      "SELECT n.nspname, c.relname FROM pg_catalog.pg_trigger AS g JOIN pg_catalog.pg_class AS c "
+      "ON c.oid = g.tgrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE "
+      "g.tgfoid = pg_catalog.to_regprocedure($1)",
+      {postgres::guard_function(schema) + std::string("()")});
+  std::vector<std::string> relations;
+  for (int row = 0; row < rows.rows(); ++row)
+    relations.push_back(qualified(rows.value(row, 0), rows.value(row, 1)));
+  return relations;
 }
 
 bool knows_guard(Connection& connection) {
@@ -258,16 +269,16 @@ GuardSeen keep_guard(Connection& connection, const std::string& migration,
   for (const Place& place : places(connection, migration, schema)) {
     const bool wanted = place.followed && seen.mode != GuardMode::off;
     if (place.guarded == wanted) continue;
+    const std::string relation = qualified(place.schema, place.name);
     if (!wanted) {  // what cannot go lets everything pass: it is not in the ledger, or the mode is
-      static_cast<void>(attempt(connection,
-                                fmt::format("DROP TRIGGER IF EXISTS {} ON {}", kTrigger,
-                                            qualified(place.schema, place.name)),
+      static_cast<void>(attempt(connection, {relation},
+                                fmt::format("DROP TRIGGER IF EXISTS {} ON {}", kTrigger, relation),
                                 kPatience));
       continue;
     }
-    std::string why = place.may
-                          ? attempt(connection, trigger_sql(migration, schema, place), kPatience)
-                          : why_not(place);
+    std::string why = place.may ? attempt(connection, {relation},
+                                          trigger_sql(migration, schema, place), kPatience)
+                                : why_not(place);
     if (!why.empty()) seen.without.push_back({place.relation(), std::move(why)});
   }
   return seen;
@@ -302,10 +313,11 @@ void remove_guard(Connection& connection, const std::string& migration, const st
       "{}",
       postgres::guard_function(schema), literal(migration));
   const Deadline deadline(Milliseconds{3'000});
-  std::string why = attempt(connection, sql, kOnce);
+  const std::vector<std::string> relations = guarded_relations(connection, schema);
+  std::string why = attempt(connection, relations, sql, kOnce);
   while (why == kLocked && !deadline.passed()) {
     std::this_thread::sleep_for(Milliseconds{100});
-    why = attempt(connection, sql, kOnce);
+    why = attempt(connection, relations, sql, kOnce);
   }
   if (why.empty()) return;
   const bool locked = why == kLocked;

@@ -7,6 +7,7 @@
 
 #include "apply/switch_ledger.hpp"
 #include "link/postgres/names.hpp"
+#include "link/postgres/table_change.hpp"
 #include "model/failpoint.hpp"
 #include "switchover/fence_sql.hpp"
 
@@ -17,7 +18,6 @@ namespace {
 using postgres::Connection;
 using postgres::Result;
 
-constexpr char kLockNotGranted[] = "55P03";
 constexpr Milliseconds kTablePatience{3'000};
 constexpr Milliseconds kIdleMax{2'000};  // between two statements that follow at once
 
@@ -162,12 +162,12 @@ void install_fence(Connection& connection, const std::string& migration,
   const Result missing = missing_places(connection, migration, schema);
   for (int row = 0; row < missing.rows(); ++row) {
     try {
-      connection.exec(fmt::format(
-          "BEGIN; SET LOCAL lock_timeout = {}; {}; COMMIT", kTablePatience.count(),
-          postgres_fence_trigger_sql(schema, missing.value(row, 0), missing.value(row, 1))));
+      postgres::change_tables(
+          connection, {postgres::qualified(missing.value(row, 0), missing.value(row, 1))},
+          postgres_fence_trigger_sql(schema, missing.value(row, 0), missing.value(row, 1)),
+          kTablePatience);
     } catch (const Error& error) {
-      connection.abort();
-      if (error.foreign() != kLockNotGranted) throw;
+      if (error.foreign() != postgres::kLockNotGranted) throw;
       throw Error({.code = "LS-T213",
                    .exit = ExitCode::timed_out,
                    .what = fmt::format("{}.{} stays locked by others", missing.value(row, 0),
@@ -239,7 +239,7 @@ WritersHeld::WritersHeld(Connection& connection, std::string migration, Millisec
                                  fence_lock(migration_)));
   } catch (const Error& error) {
     connection_.abort();
-    if (error.foreign() != kLockNotGranted) throw;
+    if (error.foreign() != postgres::kLockNotGranted) throw;
     throw Error({.code = "LS-X604",
                  .exit = ExitCode::timed_out,
                  .what = fmt::format("a transaction on PostgreSQL did not end within {} ms, the "

@@ -9,6 +9,7 @@
 
 #include "link/postgres/decode.hpp"
 #include "link/postgres/names.hpp"
+#include "link/postgres/table_change.hpp"
 #include "switchover/reverse_columns.hpp"
 
 namespace lockstep::switchover {
@@ -193,10 +194,9 @@ std::vector<Place> places(Connection& connection, const std::string& migration,
 void change(Connection& connection, const std::string& relation, const std::string& sql,
             std::string_view doing) {
   try {
-    connection.exec(fmt::format("BEGIN; SET LOCAL lock_timeout = 500; {}; COMMIT", sql));
+    postgres::change_tables(connection, {relation}, sql, Milliseconds{500});
   } catch (const Error& error) {
     if (error.foreign().empty() || !connection.alive()) throw;
-    connection.abort();
     throw_not_done(fmt::format("{} the triggers of {}, which log for the way back, did not work",
                                doing, relation),
                    error.facts().why);
