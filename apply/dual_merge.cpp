@@ -22,7 +22,7 @@ struct Met {
   std::string key;  // of one of them
 };
 
-Met look(Connection& connection, const std::string& schema, const TablePlan& plan) {
+Met look_at_rows(Connection& connection, const std::string& schema, const TablePlan& plan) {
   connection.exec(dual_look_sql(schema, plan));
   const Result row = connection.exec(dual_conflicts_sql(plan));
   Met met;
@@ -104,7 +104,7 @@ std::int64_t merge_dual(Connection& connection, const std::string& schema, const
     connection.exec("ANALYZE " + dual_look_name(plan));
   // Before the look: who inserts the same key is waited for, and then seen.
   if (way == DualWay::in_place) connection.exec(dual_add_sql(schema, plan));
-  const Met met = look(connection, schema, plan);
+  const Met met = look_at_rows(connection, schema, plan);
   if (met.conflicts > 0 && table.policy == DualPolicy::fail) throw_conflict(plan, met);
   const Conflicts conflicts =
       table.policy == DualPolicy::skip ? Conflicts::kept : Conflicts::overwritten;

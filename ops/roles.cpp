@@ -119,6 +119,7 @@ std::string roles_sql(const RoleNames& roles, const std::string& database,
       "filled.\n"
       "ALTER DEFAULT PRIVILEGES FOR ROLE {1} IN SCHEMA lockstep GRANT SELECT ON TABLES TO {2};\n"
       "ALTER DEFAULT PRIVILEGES FOR ROLE {1} IN SCHEMA {0} GRANT SELECT ON TABLES TO {2}, {3};\n"
+      "ALTER DEFAULT PRIVILEGES FOR ROLE {1} IN SCHEMA {0} GRANT SELECT ON SEQUENCES TO {2};\n"
       "ALTER DEFAULT PRIVILEGES FOR ROLE {1} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;\n\n",
       tables, apply, verify, app);
   for (const std::string& role : {apply, verify})
@@ -130,8 +131,7 @@ std::string roles_sql(const RoleNames& roles, const std::string& database,
       "them.\n"
       "--   GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON TABLE ... TO {0};\n"
       "-- Readers that wait for commits of SQLite with lockstep.wait_for(); they see no table "
-      "there, but "
-      "could ask for comparisons:\n"
+      "there:\n"
       "--   GRANT USAGE ON SCHEMA lockstep TO {2};\n"
       "-- The application only reads while lockstep follows. Once it has moved over for good:\n"
       "--   GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {1} TO {2};\n",

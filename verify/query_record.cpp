@@ -33,6 +33,9 @@ constexpr char kCreate[] =
     " problem text NOT NULL DEFAULT '',"
     " requested timestamptz NOT NULL DEFAULT now(),"
     " ended timestamptz);"
+    // As for lockstep.verify_passes.
+    "ALTER TABLE lockstep.verify_queries DROP CONSTRAINT IF EXISTS readers_ask, ADD CONSTRAINT "
+    "readers_ask CHECK (has_table_privilege('lockstep.verify_queries', 'SELECT')) NOT VALID;"
     "GRANT INSERT (migration, pairs) ON lockstep.verify_queries TO PUBLIC;"
     "COMMIT";
 
@@ -133,7 +136,11 @@ QueryRequest request_of(const Result& rows) {
 }  // namespace
 
 bool query_records_exist(Connection& connection) {
-  return connection.exec("SELECT to_regclass('lockstep.verify_queries') IS NOT NULL").boolean(0, 0);
+  return connection
+      .exec(
+          "SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = "
+          "to_regclass('lockstep.verify_queries') AND conname = 'readers_ask')")
+      .boolean(0, 0);
 }
 
 void create_query_records(Connection& connection) {

@@ -28,7 +28,7 @@ struct QueryRequest {
 /// Makes the table if it is not there yet; the ledger is. For the role that follows.
 void create_query_records(postgres::Connection& connection);
 
-/// The table is there. Any role that may look into the schema may ask. Returns the id.
+/// The table is there. Any role that may read it may ask. Returns the id.
 [[nodiscard]] std::int64_t request_queries(postgres::Connection& connection,
                                            const std::string& migration,
                                            const std::vector<QueryPair>& pairs);

@@ -142,6 +142,26 @@ TEST_CASE("with the printed roles the whole job is done, and nobody can do more 
                "suppress_redundant_updates_trigger()",
                "ALTER SYSTEM SET fsync = off",
                "SET session_replication_role = replica"});
+  // Who may wait for commits of SQLite still asks for nothing, also where an older lockstep made
+  // the table.
+  server().query("ALTER TABLE lockstep.verify_queries DROP CONSTRAINT readers_ask", "least");
+  following->kill_hard();
+  following = start_lockstep({"run", file, apply, "--schema", "shop"});
+  require_caught_up(*following, file);
+  REQUIRE(wait_until(
+      [] {
+        return server().value("SELECT count(*) FROM pg_constraint WHERE conname = 'readers_ask'",
+                              "least") == "2";
+      },
+      20s, 20ms));
+  require_code(lockstep({"verify", file, verify, "--checks"}), 0);
+  server().query("GRANT USAGE ON SCHEMA lockstep TO shop_app", "least");
+  for (const char* asks :
+       {"INSERT INTO lockstep.verify_passes(migration, tables) SELECT 'prices', '{}'",
+        "INSERT INTO lockstep.verify_queries(migration, pairs) VALUES ('prices', '[]')"})
+    CHECK_THAT(attempt("shop_app", "least", asks), Catch::Contains("\"readers_ask\""));
+  refused_all("shop_app", "least", {"SELECT * FROM lockstep.verify_passes"});
+  server().query("REVOKE USAGE ON SCHEMA lockstep FROM shop_app", "least");
   // This one is answered with a warning.
   CHECK(attempt("lockstep_apply", "least", "GRANT CREATE ON SCHEMA lockstep, shop TO shop_app")
             .empty());
