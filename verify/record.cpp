@@ -157,16 +157,15 @@ void write_table(Connection& connection, const std::string& pass, const TableRec
       "source_rows, target_rows, source_digest, target_digest, missing, extra, differ, "
       "quarantined, barriers, oldest, newest, problem, whole, converged, converged_at) VALUES "
       "($1::bigint, $2::integer, $3, $4::boolean, $5::bytea, $6::bytea, $7::bigint, $8::bigint, "
-      "$9::bigint, $10::bigint, $11::bigint, $12::bigint, $13::bigint, $14::bigint, "
-      "$15::bigint, $16, $17, $18, $19::boolean, $20::bigint, $21) ON "
-      "CONFLICT (pass, id) DO UPDATE SET done = excluded.done, cursor = excluded.cursor, "
-      "source_cursor = excluded.source_cursor, source_rows = excluded.source_rows, target_rows "
-      "= excluded.target_rows, source_digest = excluded.source_digest, target_digest = "
-      "excluded.target_digest, missing = excluded.missing, extra = excluded.extra, differ = "
-      "excluded.differ, quarantined = excluded.quarantined, barriers = excluded.barriers, "
-      "oldest = excluded.oldest, newest = excluded.newest, problem = excluded.problem, whole = "
-      "excluded.whole, converged = excluded.converged, converged_at = excluded.converged_at, "
-      "updated = now()",
+      "$9::bigint, $10::bigint, $11::bigint, $12::bigint, $13::bigint, $14::bigint, $15::bigint, "
+      "$16, $17, $18, $19::boolean, $20::bigint, $21) ON CONFLICT (pass, id) DO UPDATE SET done = "
+      "excluded.done, cursor = excluded.cursor, source_cursor = excluded.source_cursor, "
+      "source_rows = excluded.source_rows, target_rows = excluded.target_rows, source_digest = "
+      "excluded.source_digest, target_digest = excluded.target_digest, missing = excluded.missing,"
+      " extra = excluded.extra, differ = excluded.differ, quarantined = excluded.quarantined, "
+      "barriers = excluded.barriers, oldest = excluded.oldest, newest = excluded.newest, problem ="
+      " excluded.problem, whole = excluded.whole, converged = excluded.converged, converged_at = "
+      "excluded.converged_at, updated = now()",
       values);
 }
 
