@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <random>
@@ -51,20 +52,23 @@ constexpr char kSchema[] =
 class Moved {
  public:
   Moved(std::string name, const std::string& verify, const std::string& journal = "WAL",
-        const std::string& schema = kSchema)
+        const std::string& schema = kSchema,
+        const std::function<void(const Moved&)>& before_the_cutover = {})
       : name_(std::move(name)),
         file_(folder_.file("moved.db")),
         dsn_(server().create_database(name_)),
         config_(folder_.file("lockstep.json")) {
     sqlite(file_, "PRAGMA journal_mode = " + journal);
     sqlite(file_, schema);
-    const std::string rules = schema == kSchema ? R"("literals.id": {"type": "literal"})" : "";
+    const std::string rules =
+        schema == kSchema ? R"("literals.id": {"type": "literal"}, "plain.s": {"pii": true})" : "";
     std::ofstream(config_) << fmt::format(R"({{"version": 1, "verify": {}, "columns": {{ {} }}}})",
                                           verify, rules);
     std::filesystem::permissions(
         config_, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
     follow();
     require_caught_up(*run_, file_);
+    if (before_the_cutover) before_the_cutover(*this);
     require_code(lockstep({"cutover", file_, "--confirm", "moved", "--when-ready",
                            "--verify-max-age", "0", "--max-pause", "5s"}),
                  0);
@@ -354,6 +358,8 @@ TEST_CASE("every wrong row in SQLite is found after a cutover, and written anew"
       if (fault.table == table) CHECK_THAT(line["examples"].dump(), Contains(fault.key));
   }
   CHECK(object_of(found, "summary")["different"] == faults.size());
+  // Personal data is masked here, too.
+  CHECK_THAT(object_of(found, "table", "plain")["examples"].dump(), Contains("xxh3:"));
   const Outcome repaired = moved.verify({"--repair", "--yes"});
   INFO(everything(repaired));
   require_code(repaired, 0);
@@ -389,6 +395,45 @@ TEST_CASE("more wrong rows than a pass keeps are written anew all the same", "[s
   require_code(repaired, 0);
   CHECK(object_of(repaired, "repair")["anew"] == Json::array({"t"}));
   moved.equal();
+}
+
+TEST_CASE("a comparison that a cutover interrupts begins anew on the way back", "[system]") {
+  std::string pass;
+  // Some seconds for a pass: the cutover comes into the middle of one.
+  const Moved moved(
+      "turned", R"({"every": "10ms", "rows_per_second": 800, "cpu_share": 1})", "WAL", kSchema,
+      [&](const Moved& following) {
+        const std::string under_way =
+            "SELECT p.id FROM lockstep.verify_passes AS p JOIN lockstep.verify_tables "
+            "AS t ON t.pass = p.id WHERE p.state = 'running' AND t.barriers > 0";
+        REQUIRE(wait_until(
+            [&] {
+              if (following.value("SELECT to_regclass('lockstep.verify_differences')").empty())
+                return false;
+              pass = following.value(under_way + " LIMIT 1");
+              return !pass.empty();
+            },
+            30s, 20ms));
+      });
+  const std::string era = moved.value("SELECT reverse_era FROM lockstep.ledger");
+  const auto records = [&](const std::string& condition) {
+    return moved.value(
+        "SELECT count(*) FROM lockstep.verify_tables AS t JOIN lockstep.verify_passes AS p ON p.id "
+        "= t.pass WHERE p.direction = 'reverse' AND t.pass = " +
+        pass + " AND " + condition);
+  };
+  REQUIRE(wait_until([&] { return records("t.barriers > 1") != "0"; }, 30s, 20ms));
+  // Nothing of it is from before.
+  for (const char* const position : {"oldest", "newest"})
+    CHECK(records("NOT starts_with(t." + std::string(position) + ", '" + era + "')") == "0");
+  // Who asks goes first.
+  require_code(moved.verify(), 0);
+  REQUIRE(wait_until(
+      [&] {
+        const Json verified = moved.status()["verified"];
+        return verified.is_object() && verified["state"] == "equal";
+      },
+      30s, 50ms));
 }
 
 TEST_CASE("kill -9 in a comparison after a cutover costs a range", "[system]") {
