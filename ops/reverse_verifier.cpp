@@ -12,9 +12,9 @@ namespace lockstep::ops {
 
 namespace {
 
-// SQLite's readers are the application's, who do not mind ours. With a rollback journal the rounds
-// wait meanwhile.
-constexpr Milliseconds kViewInWal{200}, kViewInJournal{50};
+// SQLite's readers are the application's, who do not mind ours. With a rollback journal rounds wait
+// meanwhile, and so does the COMMIT of a rollback, for which the writers wait.
+constexpr Milliseconds kViewInWal{200}, kViewInJournal{10};
 
 }  // namespace
 
