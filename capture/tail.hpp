@@ -36,18 +36,29 @@ struct Reading {
 class View {
  public:
   View() = default;
+  /// Where no tail follows, after a cutover: a transaction of `database` that has been read in, and
+  /// the position found there.
+  View(std::unique_ptr<sqlite::Database> database, std::unique_ptr<sqlite::Transaction> transaction,
+       const Position& position)
+      : own_(std::move(database)), transaction_(std::move(transaction)), position_(position) {}
   View(View&&) = default;
   View& operator=(View&&) = delete;  // its members would end in the wrong order
   ~View() = default;
 
-  [[nodiscard]] sqlite::Database& database() { return reading_->database; }
+  [[nodiscard]] sqlite::Database& database() { return own_ ? *own_ : reading_->database; }
   [[nodiscard]] const Position& position() const { return position_; }
+  /// Ends a view that is no tail's, and gives its connection back.
+  [[nodiscard]] std::unique_ptr<sqlite::Database> end() {
+    transaction_.reset();
+    return std::move(own_);
+  }
 
  private:
   friend class Tail;
   friend class BatchReader;
   std::unique_ptr<Reading> reading_;
-  std::unique_ptr<sqlite::Transaction> transaction_;  // ends before reading_ does
+  std::unique_ptr<sqlite::Database> own_;             // or this
+  std::unique_ptr<sqlite::Transaction> transaction_;  // ends before either does
   Position position_;
 };
 

@@ -348,7 +348,9 @@ void Board::fail(const Error& error) {
 
 std::optional<double> Board::lag_ms() const {
   const std::lock_guard lock(mutex_);
-  return status_.lag_ms;
+  if (status_.phase != "reverse" || status_.reverse_caught_up_us == 0) return status_.lag_ms;
+  constexpr double kPerMs = 1'000;
+  return static_cast<double>(wall_now_us() - status_.reverse_caught_up_us) / kPerMs;
 }
 
 std::optional<Error> Board::failure() const {

@@ -105,7 +105,8 @@ class Board {
   /// The first error that ends the run; later ones are ignored.
   void fail(const Error& error);
   [[nodiscard]] std::optional<Error> failure() const;
-  /// Of the batch that was applied last; nothing: none was yet.
+  /// Of the batch that was applied last; nothing: none was yet. After a cutover, how long ago
+  /// SQLite had everything.
   [[nodiscard]] std::optional<double> lag_ms() const;
   /// True once everything is applied that the source held when following began: an application that
   /// never rests does not keep "caught up" away for ever.

@@ -119,8 +119,8 @@ void show(const config::Loaded& loaded, Screen& screen) {
     const std::string head = std::string(name) + ".";
     shown.key(head + "max_pause", given->max_pause, "800ms");
     shown.key(head + "max_lag", given->max_lag, "500ms");
-    if (given == &settings.cutover)
-      shown.key(head + "verify_max_age", given->verify_max_age, "60min");
+    shown.key(head + "verify_max_age", given->verify_max_age,
+              given == &settings.cutover ? "60min" : "0ms");
     json gates = json::array();
     for (const config::GateSetting& gate : given->gates) gates.push_back(gate.name);
     shown.key(head + "gates", gates, json::array());

@@ -144,7 +144,8 @@ Followed follow_reverse(const RunRequest& request, const switchover::SwitchPlace
                           place.dsn.shown(), place.schema, place.path));
   {
     SwitchWatch watching(place, board);
-    ReverseWorker worker({place.path, place.dsn, place.migration, place.schema}, board);
+    ReverseWorker worker({place.path, place.dsn, place.migration, place.schema, request.continuous},
+                         board);
     std::jthread thread([&](const std::stop_token& stop) { run_worker(worker, stop, board); });
     pthread_setname_np(thread.native_handle(), "reverse-0");
     followed.ending = watch(request.until_caught_up, board, &lock, screen, signals,

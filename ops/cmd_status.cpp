@@ -103,11 +103,12 @@ Status status_of(const json& object) {
 void print_tables(const Status& status, Screen& screen) {
   if (status.phase == "snapshot") screen.result(fmt::format("  copy       {}", copy_text(status)));
   if (status.phase == "indexing") screen.result(fmt::format("  indexes    {}", index_text(status)));
-  const bool follows = status.phase == "streaming";
+  const bool back = status.phase == "reverse";
+  const bool follows = status.phase == "streaming" || back;
   // lockstep capture does not know how far apply is.
   const bool known = status.phase != "capturing" && status.phase != "serving";
   const bool counted =  // by apply, which is another process then
-      !status.target.starts_with("tcp://") && !status.target.starts_with("ipc://");
+      !back && !status.target.starts_with("tcp://") && !status.target.starts_with("ipc://");
   for (const TableProgress& table : status.tables) {
     const std::string_view state = follows ? "following" : known ? state_of(table) : "";
     std::string line = counted ? fmt::format("  {:<32} {:>14} rows copied   {}", table.name,

@@ -58,15 +58,6 @@ bool settled(const Observed& observed, const SourceNow& now) {
                            looks_like_target(request.side) ? "TARGET" : shell_word(request.side))});
 }
 
-[[noreturn]] void throw_only_before_cutover() {
-  throw Error({.code = "LS-C110",
-               .exit = ExitCode::usage,
-               .what = "\"verified\" is not something to wait for after a cutover",
-               .why = "comparisons on record are those of the way from SQLite to PostgreSQL",
-               .data = "nothing was touched",
-               .todo = "lockstep wait SOURCE --for caught-up, or lockstep verify SOURCE TARGET"});
-}
-
 /// What has been reached, in words and as members of an object.
 struct Reached {
   std::string text, members;
@@ -158,23 +149,36 @@ class Waiting {
 
   [[nodiscard]] std::optional<Reached> verified() {
     return on_target([this](postgres::Connection& target) -> std::optional<Reached> {
-      const auto up_to = verified_up_to(target, place_->migration);
-      if (!up_to || !(up_to->position >= *wanted_)) return std::nullopt;
-      const std::string position = to_string(up_to->position);
-      return Reached{
-          fmt::format("equal at {} and behind it (comparison {})", position, up_to->pass),
-          fmt::format(R"("position":"{}","pass":{})", position, up_to->pass)};
+      return equal_from(target, *wanted_, {});
     });
   }
 
+  [[nodiscard]] std::optional<Reached> equal_from(postgres::Connection& target,
+                                                  const Position& wanted,
+                                                  const verify::History& history) const {
+    const auto up_to = verified_up_to(target, place_->migration, history);
+    if (!up_to || !(up_to->position >= wanted)) return std::nullopt;
+    const std::string position = to_string(up_to->position);
+    return Reached{fmt::format("equal at {} and behind it (comparison {})", position, up_to->pass),
+                   fmt::format(R"("position":"{}","pass":{}{})", position, up_to->pass,
+                               history.flow == Flow::reverse ? R"(,"direction":"reverse")" : "")};
+  }
+
   [[nodiscard]] std::optional<Reached> reverse() {
-    if (asked_.condition == Condition::verified) throw_only_before_cutover();
     return on_target([this](postgres::Connection& target) -> std::optional<Reached> {
       if (!committed_) committed_ = committed_now(target);
       if (!has_come_back(target, place_->migration, *committed_)) return std::nullopt;
+      if (asked_.condition == Condition::verified) return verified_back(target);
       return Reached{"SQLite has everything that was committed on PostgreSQL",
                      R"("direction":"reverse")"};
     });
+  }
+
+  // Everything that was committed when the waiting began is in this round, or in one before.
+  [[nodiscard]] std::optional<Reached> verified_back(postgres::Connection& target) {
+    if (!round_) round_ = newest_round(target, place_->migration);
+    if (!round_) return std::nullopt;
+    return equal_from(target, *round_, {Flow::reverse, to_string(round_->era)});
   }
 
   const std::string& side_;
@@ -186,6 +190,7 @@ class Waiting {
   std::optional<SourceNow> began_;
   std::optional<Position> wanted_;        // newest change of SQLite when the waiting began
   std::optional<std::string> committed_;  // after a cutover: PostgreSQL's snapshot then
+  std::optional<Position> round_;         // and a round that has all of that
 };
 
 std::string_view name_of(Condition condition) {

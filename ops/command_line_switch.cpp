@@ -44,7 +44,7 @@ SwitchRequest request_of(const TypedSwitch& typed, const Arguments& arguments) {
   limits.max_pause = limit("--max-pause", typed.max_pause, file.max_pause, "800ms");
   limits.max_lag = limit("--max-lag", typed.max_lag, file.max_lag, "500ms");
   limits.verify_max_age =
-      limit("--verify-max-age", typed.verify_max_age, file.verify_max_age, "60min");
+      limit("--verify-max-age", typed.verify_max_age, file.verify_max_age, forward ? "60min" : "0");
   limits.own = gates_of(file, typed.gates);
   limits.probe_anyway = request.dry_run;
   request.hooks = typed.hooks.empty() ? settings.hooks_dir : typed.hooks;
@@ -77,12 +77,13 @@ void add_direction(CLI::App& app, switchover::Direction direction, Arguments& ar
                    "the migration's name, which is asked for on a terminal")
       ->type_name("NAME");
   command->add_option("--max-lag", typed->max_lag, "gate (default 500ms)")->type_name("DURATION");
-  if (forward)
-    command
-        ->add_option(
-            "--verify-max-age", typed->verify_max_age,
-            "gate: the last clean comparison is not older (default 60min; 0 asks for none)")
-        ->type_name("DURATION");
+  command
+      ->add_option("--verify-max-age", typed->verify_max_age,
+                   forward ? "gate: the last clean comparison is not older (default 60min; 0 asks "
+                             "for none)"
+                           : "gate: the last clean comparison since the cutover is not older "
+                             "(default 0: none is asked for, but nothing may differ)")
+      ->type_name("DURATION");
   command
       ->add_option("--gate", typed->gates,
                    "a command of your own that must exit with 0; may be given more than once")

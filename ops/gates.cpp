@@ -16,6 +16,7 @@
 #include "ops/printable.hpp"
 #include "ops/progress.hpp"
 #include "ops/switch_hooks.hpp"
+#include "ops/wait_marks.hpp"
 #include "switchover/fence_sql.hpp"
 #include "switchover/reverse_probe.hpp"
 #include "verify/record.hpp"
@@ -67,6 +68,7 @@ class Gates {
       tables();
     } else {
       reverse_lag();
+      verified_back();
       long_writers();
     }
     server();
@@ -116,14 +118,41 @@ class Gates {
     bool clean = false;
     const auto last = verify::last_result(coordinator_.postgres(), coordinator_.place().migration);
     if (last) {
-      clean = last->state == verify::PassState::equal && last->all &&
-              last->age <= limits_.verify_max_age;
-      found = fmt::format("{}{}, {}", verify::to_string(last->state),
-                          last->all ? "" : " (chosen tables only)", age_text(last->age));
+      clean = is_clean(*last);
+      found = described(*last);
     }
-    add({"compared", clean, found,
-         fmt::format("equal, at most {} min ago", limits_.verify_max_age.count() / 60'000),
-         "lockstep verify SOURCE TARGET"});
+    add({"compared", clean, found, clean_text(), "lockstep verify SOURCE TARGET"});
+  }
+
+  // SQLite has every change, or the gates of lag are shut. What it got wrong only a comparison
+  // shows: one that found something keeps people from going back to it without knowing.
+  void verified_back() {
+    Connection& target = coordinator_.postgres();
+    const std::string& migration = coordinator_.place().migration;
+    const auto round = newest_round(target, migration);
+    const verify::History history{Flow::reverse, round ? to_string(round->era) : "none"};
+    std::int64_t different = 0;  // by the newest word about each table
+    for (const verify::TableResult& table : verify::table_results(target, migration, history))
+      different += table.different;
+    const auto last = verify::last_result(target, migration, history);
+    const bool asked = limits_.verify_max_age.count() > 0;
+    std::string found = last ? described(*last) : "not compared since the cutover";
+    if (different > 0) found += fmt::format(", {} rows differ", grouped(different));
+    add({"compared", different == 0 && (!asked || (last && is_clean(*last))), found,
+         asked ? clean_text() : "nothing differs",
+         different > 0 ? "lockstep verify --repair SOURCE TARGET"
+                       : "lockstep verify SOURCE TARGET"});
+  }
+
+  [[nodiscard]] bool is_clean(const verify::PassResult& last) const {
+    return last.state == verify::PassState::equal && last.all && last.age <= limits_.verify_max_age;
+  }
+  [[nodiscard]] std::string clean_text() const {
+    return fmt::format("equal, at most {} min ago", limits_.verify_max_age.count() / 60'000);
+  }
+  [[nodiscard]] static std::string described(const verify::PassResult& last) {
+    return fmt::format("{}{}, {}", verify::to_string(last.state),
+                       last.all ? "" : " (chosen tables only)", age_text(last.age));
   }
 
   void rows_aside() {

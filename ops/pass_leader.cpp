@@ -45,6 +45,7 @@ PassLeader::PassLeader(LeaderParts parts, verify::Pass pass, std::vector<TablePl
 
 bool PassLeader::run() {
   verify::forget_old_passes(ledger(), parts_.target.migration);
+  verify::take_over(ledger(), pass_.id, parts_.target.history.flow);
   make_records();
   verify::move_pass(ledger(), pass_.id, verify::PassState::running, "");
   LOCKSTEP_FAILPOINT("verify.taken_up");
@@ -271,15 +272,22 @@ void PassLeader::compare(const Range& range, const wire::Digests& digests, bool 
 void PassLeader::judge(const Range& range, const std::vector<verify::Block>& blocks,
                        const verify::RangeRows& rows, verify::TableRecord record,
                        const std::function<bool(const verify::Key&)>& within) {
+  struct {
+    std::uint64_t rows = 0, digest = 0;
+  } source, target{rows.rows(), 0};
   std::vector<std::uint32_t> differing;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
-    record.source_rows += blocks[i].rows;
-    record.source_digest += blocks[i].digest;
-    record.target_digest += rows.digest_of(i);
+    source.rows += blocks[i].rows;
+    source.digest += blocks[i].digest;
+    target.digest += rows.digest_of(i);
     if (blocks[i].digest != rows.digest_of(i) || blocks[i].rows != rows.rows_of(i))
       differing.push_back(static_cast<std::uint32_t>(i));
   }
-  record.target_rows += rows.rows();
+  if (goes_back()) std::swap(source, target);
+  record.source_rows += source.rows;
+  record.source_digest += source.digest;
+  record.target_rows += target.rows;
+  record.target_digest += target.digest;
   ++record.barriers;
   widen(record, range.position);
   std::vector<verify::RowDifference> all;
@@ -309,6 +317,7 @@ void PassLeader::count_quarantined(const Range& range,
                                    std::vector<verify::RowDifference>& found,
                                    verify::TableRecord& record) {
   const TablePlan& plan = plan_of(range.table);
+  const auto absent = goes_back() ? verify::Difference::extra : verify::Difference::missing;
   for (const std::string& text :
        apply::read_quarantined_keys(view_of(range.barrier), parts_.target.migration, plan.id)) {
     const verify::Key key = verify::carried_key(plan, wire::decode_key(text));
@@ -316,10 +325,10 @@ void PassLeader::count_quarantined(const Range& range,
     const std::string bytes = verify::key_bytes(key);
     const auto row =
         std::find_if(found.begin(), found.end(), [&](const auto& one) { return one.key == bytes; });
-    if (row != found.end() && row->kind == verify::Difference::missing) {
+    if (row != found.end() && row->kind == absent) {
       ++record.quarantined;
       found.erase(row);
-    } else if (row == found.end()) {
+    } else if (row == found.end() && !goes_back()) {
       // The quarantine knows a row that the source does not have.
       found.push_back({verify::Difference::differ, bytes});
     }
@@ -336,7 +345,9 @@ std::vector<verify::RowDifference> PassLeader::narrow(const Range& range,
         wire::decode_block_rows(await(range.barrier, Kind::block_rows).body);
     std::vector<verify::KeptRow> there;
     for (const wire::HashedRow& row : source.rows) there.push_back({row.key, row.hash});
-    for (verify::RowDifference& one : verify::differences(there, rows.rows_in(source.block)))
+    const std::vector<verify::KeptRow> here = rows.rows_in(source.block);
+    for (verify::RowDifference& one :
+         goes_back() ? verify::differences(here, there) : verify::differences(there, here))
       found.push_back(std::move(one));
   }
   return found;
@@ -374,15 +385,17 @@ std::string PassLeader::shown(std::size_t table, const verify::RowDifference& di
   const verify::Key key = verify::parse_key_bytes(difference.key);
   const std::string name = verify::describe_key(plan, key);
   const auto target = verify::read_target_row(view, parts_.target.schema, plan, key);
-  if (!source.there && !target) return name + ": in quarantine, but not on the source";
-  if (source.there && !target) return name + ": on the source only";
-  if (!source.there && target) return name + ": on the target only";
+  const SideNames names = side_names(parts_.target.history.flow);
+  if (!source.there && !target && !goes_back())
+    return name + ": in quarantine, but not on the source";
+  if (source.there && !target) return fmt::format("{}: on {} only", name, names.sqlite);
+  if (!source.there && target) return fmt::format("{}: on {} only", name, names.postgres);
   if (source.there && target)
     for (std::size_t i = 0; i < std::min(target->size(), source.values.size()); ++i)
       if (verify::value_hash((*target)[i]) != source.values[i].hash)
-        return fmt::format("{}: {} is {} on the source and {} on the target", name,
-                           plan.shape.columns[i].name, source.values[i].text,
-                           verify::shown_value(plan, i, (*target)[i].view()));
+        return fmt::format("{}: {} is {} on {} and {} on {}", name, plan.shape.columns[i].name,
+                           source.values[i].text, names.sqlite,
+                           verify::shown_value(plan, i, (*target)[i].view()), names.postgres);
   return fmt::format("{}: {} when it was compared; written since, and equal now", name,
                      to_string(difference.kind));
 }

@@ -26,6 +26,7 @@ struct VerifierTarget {
   postgres::Dsn dsn;
   std::string migration;
   std::string schema;
+  verify::History history{};  ///< which way changes travel, and what counts of earlier passes
 };
 
 inline constexpr std::size_t kVerifierViews = 2;
@@ -140,6 +141,8 @@ class PassLeader {
     return *parts_.connections.views[barrier % kVerifierViews];
   }
   [[nodiscard]] postgres::Connection& ledger() { return *parts_.connections.ledger; }
+  /// PostgreSQL is the source, and SQLite the target.
+  [[nodiscard]] bool goes_back() const { return parts_.target.history.flow == Flow::reverse; }
 
   LeaderParts parts_;
   verify::Pass pass_;

@@ -37,6 +37,7 @@ struct PassLeader::TouchedKey {
 
 bool PassLeader::compare_touched() {
   const Position& position = *pass_.request.since;
+  if (goes_back()) throw_since_is_forward();
   const apply::RecentKeys::Since since = parts_.recent.since(position);
   if (!since.complete) {
     check(since.from.has_value(), "apply has said where it is before a pass is led");

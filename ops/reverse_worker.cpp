@@ -5,8 +5,10 @@
 #include <utility>
 
 #include "apply/ledger.hpp"
-#include "link/sqlite/database.hpp"
+#include "capture/install.hpp"
+#include "ops/verify_at_rest.hpp"
 #include "switchover/reverse_log.hpp"
+#include "switchover/sqlite_side.hpp"
 
 namespace lockstep::ops {
 
@@ -68,23 +70,58 @@ void ReverseWorker::follow(const std::stop_token& stop) {
   switchover::ReverseFeed feed(
       *connection_, writing, options_.migration, options_.schema,
       apply::plans_of(apply::read_tables(*connection_, options_.migration)));
+  begin_verifying(writing);
   board_.stop_awaiting();
-  SteadyTime last_change = steady_now();
+  last_change_ = steady_now();
+  try {
+    rounds(feed, stop);
+  } catch (...) {
+    verifier_->end();
+    throw;
+  }
+  verifier_->end();
+}
+
+void ReverseWorker::begin_verifying(sqlite::Database& sqlite) {
+  const auto tables = marked_tables(*connection_, capture::require_installed(sqlite));
+  std::vector<TableProgress> shown;
+  for (const apply::LedgerTable& table : tables)
+    shown.push_back({table.plan.id, table.plan.name(), 0, 0, true, true});
+  board_.tables(std::move(shown));
+  if (!verifier_) {
+    const auto position = switchover::read_reverse_position(sqlite);
+    verifier_.emplace(VerifierTarget{options_.dsn,
+                                     options_.migration,
+                                     options_.schema,
+                                     {Flow::reverse, position ? position->era : std::string()}},
+                      options_.path, options_.continuous, board_);
+  }
+  verifier_->begin(tables);
+}
+
+void ReverseWorker::rounds(switchover::ReverseFeed& feed, const std::stop_token& stop) {
   bool first = true;
   while (!stop.stop_requested()) {
     board_.source_reports();
     board_.target_reports();
     const std::int64_t looked_us = wall_now_us();
     // The first round also settles an acknowledgement that a crash has lost.
-    if (std::exchange(first, false) ||
-        switchover::reverse_log_has_changes(*connection_, options_.migration)) {
-      const switchover::ReverseRound round = feed.round();
-      board_.reversed(round.position, round.keys);
-      if (round.anything) last_change = steady_now();
+    const auto barrier = first ? std::nullopt : verifier_->turn(feed, *connection_);
+    if (barrier) {
+      show(*barrier);
+    } else if (!verifier_->holds_back_rounds() &&
+               (std::exchange(first, false) ||
+                switchover::reverse_log_has_changes(*connection_, options_.migration))) {
+      show(feed.round());
     }
-    board_.reverse_caught_up(looked_us);
-    std::this_thread::sleep_for(pause_after(last_change));
+    if (!verifier_->holds_back_rounds()) board_.reverse_caught_up(looked_us);
+    verifier_->rest(pause_after(last_change_));
   }
+}
+
+void ReverseWorker::show(const switchover::ReverseRound& round) {
+  board_.reversed(round.position, round.keys);
+  if (round.anything) last_change_ = steady_now();
 }
 
 }  // namespace lockstep::ops

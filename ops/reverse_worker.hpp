@@ -8,7 +8,10 @@
 #include <vector>
 
 #include "link/postgres/connection.hpp"
+#include "link/sqlite/database.hpp"
 #include "ops/board.hpp"
+#include "ops/continuous.hpp"
+#include "ops/reverse_verifier.hpp"
 #include "switchover/reverse_feed.hpp"
 
 namespace lockstep::ops {
@@ -17,6 +20,7 @@ struct ReverseOptions {
   std::string path;  ///< of the SQLite file
   postgres::Dsn dsn;
   std::string migration, schema;
+  ContinuousPasses continuous{};
 };
 
 class ReverseWorker {
@@ -32,11 +36,17 @@ class ReverseWorker {
 
  private:
   void follow(const std::stop_token& stop);
+  /// Comparisons go on with this feed; what they know is shown.
+  void begin_verifying(sqlite::Database& sqlite);
+  void rounds(switchover::ReverseFeed& feed, const std::stop_token& stop);
+  void show(const switchover::ReverseRound& round);
 
   ReverseOptions options_;
   Board& board_;
   std::mutex connection_mutex_;  // cancel() against follow()
   std::optional<postgres::Connection> connection_;
+  SteadyTime last_change_{};
+  std::optional<ReverseVerifier> verifier_;  // from the first feed on
 };
 
 }  // namespace lockstep::ops

@@ -39,6 +39,15 @@ std::optional<Position> since_position(sqlite::Database& source, const Era& era,
   return since;
 }
 
+void throw_since_is_forward() {
+  throw Error({.code = "LS-V515",
+               .exit = ExitCode::precondition,
+               .what = "after a cutover rows are compared whoever wrote them, and whenever",
+               .why = "--since counts in changes of SQLite, and PostgreSQL is written to now",
+               .data = "nothing was compared; replication goes on",
+               .todo = "lockstep verify without --since, or --table, or --sample"});
+}
+
 void throw_cannot_go_back(const Position& since, const Position& from) {
   throw Error(
       {.code = "LS-V512",

@@ -19,5 +19,7 @@ namespace lockstep::ops {
 
 /// LS-V512: the lockstep that follows does not remember that much.
 [[noreturn]] void throw_cannot_go_back(const Position& since, const Position& from);
+/// LS-V515: after a cutover.
+[[noreturn]] void throw_since_is_forward();
 
 }  // namespace lockstep::ops

@@ -66,6 +66,17 @@ bool SourceVerifier::wants_view() const {
   return !wanted_.empty() && !job_ && !reading_;
 }
 
+std::optional<wire::BarrierWanted> SourceVerifier::next() const {
+  const std::lock_guard lock(mutex_);
+  if (wanted_.empty() || job_ || reading_) return std::nullopt;
+  return wanted_.front();
+}
+
+void SourceVerifier::drop_next() {
+  const std::lock_guard lock(mutex_);
+  if (!wanted_.empty()) wanted_.pop_front();
+}
+
 std::string SourceVerifier::begin(capture::View view, const std::vector<TablePlan>& tables,
                                   Milliseconds patience) {
   const std::lock_guard lock(mutex_);

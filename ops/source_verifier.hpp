@@ -36,6 +36,10 @@ class SourceVerifier {
   void want(wire::BarrierWanted wanted);
   /// True if a view of the source is wanted now: the last one has been read.
   [[nodiscard]] bool wants_view() const;
+  /// What the view is wanted for; nothing unless wants_view().
+  [[nodiscard]] std::optional<wire::BarrierWanted> next() const;
+  /// No view can be had for that; whoever wanted it was told.
+  void drop_next();
   /// Reads what was wanted in this view, for at most `patience`. Returns the body of the message
   /// that is to be sent at once.
   [[nodiscard]] std::string begin(capture::View view, const std::vector<TablePlan>& tables,

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "link/postgres/shared_snapshot.hpp"
 #include "link/wire/control.hpp"
 #include "model/failpoint.hpp"
 #include "verify/query_record.hpp"
@@ -113,9 +114,10 @@ void TargetVerifier::ask_for_all(postgres::Connection& ledger) {
 }
 
 void TargetVerifier::show_results(postgres::Connection& ledger) {
-  for (const verify::TableResult& result : verify::table_results(ledger, target_.migration))
+  for (const verify::TableResult& result :
+       verify::table_results(ledger, target_.migration, target_.history))
     board_.table_verified(result.id, state_of(result));
-  const auto last = verify::last_result(ledger, target_.migration);
+  const auto last = verify::last_result(ledger, target_.migration, target_.history);
   if (!last) return;
   board_.verified({last->id, std::string(verify::to_string(last->state)), last->all, last->tables,
                    last->rows, last->different, last->quarantined, last->ended_us});
@@ -126,19 +128,34 @@ void TargetVerifier::show_results(postgres::Connection& ledger) {
 }
 
 void TargetVerifier::open_view(const wire::Barrier& barrier) noexcept {
-  BarrierMail::Answer answer{barrier.barrier, Kind::barrier, {}, barrier.position, std::nullopt};
-  try {
-    postgres::Connection& view = *connections_.views[barrier.barrier % kVerifierViews];
+  tell(barrier, [&](postgres::Connection& view) {
     view.exec("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
     const auto ledger = apply::read_ledger(view, target_.migration, apply::RowLock::none);
     if (!ledger || ledger->position != barrier.position)
       throw elsewhere(barrier.position, ledger && ledger->position ? to_string(*ledger->position)
                                                                    : std::string("nothing"));
+  });
+}
+
+bool TargetVerifier::open_view(const wire::Barrier& barrier, const std::string& snapshot,
+                               const std::vector<std::string>& tables) noexcept {
+  return tell(barrier, [&](postgres::Connection& view) {
+    postgres::begin_at_snapshot(view, snapshot, tables);
+  });
+}
+
+bool TargetVerifier::tell(const wire::Barrier& barrier,
+                          const std::function<void(postgres::Connection&)>& open) noexcept {
+  BarrierMail::Answer answer{barrier.barrier, Kind::barrier, {}, barrier.position, std::nullopt};
+  try {
+    open(*connections_.views[barrier.barrier % kVerifierViews]);
     LOCKSTEP_FAILPOINT("verify.view_open");
   } catch (const Error& error) {
     answer.failure = error.facts();
   }
+  const bool opened = !answer.failure;
   mail_.answer(std::move(answer));
+  return opened;
 }
 
 void TargetVerifier::work(const std::stop_token& stop) {

@@ -4,9 +4,11 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -23,7 +25,8 @@
 
 namespace lockstep::ops {
 
-/// A thread `verify-1` leads; the public methods belong to apply's thread.
+/// A thread `verify-1` leads; the public methods belong to apply's thread, after a cutover to that
+/// of the reverse worker.
 class TargetVerifier {
  public:
   /// Board and the keys that apply remembers outlive it.
@@ -49,6 +52,10 @@ class TargetVerifier {
   /// Everything up to the barrier has been applied and nothing behind it: opens the read view.
   /// Never throws: what goes wrong is the pass's trouble, not apply's.
   void open_view(const wire::Barrier& barrier) noexcept;
+  /// After a cutover: the view is what another session's snapshot shows, with its tables
+  /// (link/postgres/shared_snapshot). False: the pass was told why there is none.
+  [[nodiscard]] bool open_view(const wire::Barrier& barrier, const std::string& snapshot,
+                               const std::vector<std::string>& tables) noexcept;
 
  private:
   void work(const std::stop_token& stop);
@@ -59,6 +66,8 @@ class TargetVerifier {
   void look_for_queries(postgres::Connection& ledger);
   void serve_queries(std::uint64_t session, std::uint64_t beside, const std::stop_token& stop);
   void serve_queries_alone(const std::stop_token& stop);
+  bool tell(const wire::Barrier& barrier,
+            const std::function<void(postgres::Connection&)>& open) noexcept;
   void fail_pass(const verify::Pass& pass, const Error& error);
   void rest(Milliseconds time, const std::stop_token& stop);
   /// What earlier passes proved, also of an earlier process.

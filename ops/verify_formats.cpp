@@ -70,11 +70,12 @@ const CheckFinding* finding_for(const VerifyResult& result, const std::string& c
   return nullptr;
 }
 
-void html_tables(std::string& page, const std::vector<TableLine>& tables) {
+void html_tables(std::string& page, const std::vector<TableLine>& tables, Flow flow) {
   page += "<h2>Tables</h2>\n<table>\n";
+  const auto [source, target] = row_heads(flow);
   html_row(page,
-           {"table", "source rows", "target rows", "missing", "extra", "differ", "digests",
-            "in quarantine", "converged at", "examples"},
+           {"table", source, target, "missing", "extra", "differ", "digests", "in quarantine",
+            "converged at", "examples"},
            "th");
   for (const TableLine& line : tables)
     html_row(page,
@@ -89,7 +90,7 @@ void html_tables(std::string& page, const std::vector<TableLine>& tables) {
 std::string verify_html(const VerifyResult& result) {
   std::string page = html_head("lockstep verify");
   page += fmt::format("<p>{}</p>\n", escaped(result.sentence));
-  if (!result.totals.tables.empty()) html_tables(page, result.totals.tables);
+  if (!result.totals.tables.empty()) html_tables(page, result.totals.tables, result.totals.flow);
   if (!result.totals.verdicts.empty()) {
     page += "<h2>Checks and validators</h2>\n<table>\n";
     html_row(page, {"kind", "name", "", "source", "target", "position"}, "th");

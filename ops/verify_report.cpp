@@ -140,9 +140,15 @@ TableLine line_of(const verify::TableRecord& record,
   return line;
 }
 
-void print_head(Screen& screen) {
-  screen.result(fmt::format("  {:<32} {:>14} {:>14} {:>9} {:>9} {:>9}", "table", "source rows",
-                            "target rows", "missing", "extra", "differ"));
+RowHeads row_heads(Flow flow) {
+  if (flow == Flow::reverse) return {"PostgreSQL", "SQLite"};
+  return {"source rows", "target rows"};
+}
+
+void print_head(Flow flow, Screen& screen) {
+  const auto [source, target] = row_heads(flow);
+  screen.result(fmt::format("  {:<32} {:>14} {:>14} {:>9} {:>9} {:>9}", "table", source, target,
+                            "missing", "extra", "differ"));
 }
 
 void print(const TableLine& line, Screen& screen) {
@@ -241,6 +247,7 @@ ExitCode conclude(VerifyTotals totals, const VerifyRequest& request, Screen& scr
   screen.json(
       dumped({{"type", "summary"},
               {"equal", code == 0},
+              {"direction", to_string(result.totals.flow)},
               {"rows", result.totals.rows},
               {"since", result.totals.since ? json(to_string(*result.totals.since)) : json()},
               {"different", result.totals.different},

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/error.hpp"
+#include "model/flow.hpp"
 #include "ops/check_finding.hpp"
 #include "ops/commands.hpp"
 #include "ops/screen.hpp"
@@ -43,6 +44,7 @@ struct VerifyTotals {
   std::vector<verify::Verdict> verdicts{};
   std::vector<CheckFinding> findings{};  ///< of the schema; conclude() adds the others
   std::optional<Position> since{};       ///< only what was written behind it; nothing: all
+  Flow flow = Flow::forward;             ///< reverse: PostgreSQL is the source
   void add(const TableLine& line) {
     rows += line.source_rows;
     different += line.different();
@@ -64,7 +66,13 @@ struct VerifyResult {
 [[nodiscard]] VerifyResult result_of(VerifyTotals totals, const VerifyRequest& request,
                                      const std::string& today);
 
-void print_head(Screen& screen);
+void print_head(Flow flow, Screen& screen);
+/// The same words for a page.
+struct RowHeads {
+  const char* source;
+  const char* target;
+};
+[[nodiscard]] RowHeads row_heads(Flow flow);
 void print(const TableLine& line, Screen& screen);
 /// Prints what was answered to queries.
 void print(const std::vector<verify::Verdict>& verdicts, Screen& screen);

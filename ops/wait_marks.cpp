@@ -5,6 +5,7 @@
 #include "apply/ledger.hpp"
 #include "capture/install.hpp"
 #include "ops/names.hpp"
+#include "switchover/reverse_position.hpp"
 
 namespace lockstep::ops {
 
@@ -43,10 +44,21 @@ std::optional<VerifiedUpTo> verified_up_to(const verify::PassResult& newest,
 }
 
 std::optional<VerifiedUpTo> verified_up_to(postgres::Connection& target,
-                                           const std::string& migration) {
-  const auto newest = verify::last_result(target, migration);
+                                           const std::string& migration,
+                                           const verify::History& history) {
+  const auto newest = verify::last_result(target, migration, history);
   if (!newest) return std::nullopt;
   return verified_up_to(*newest, verify::read_records(target, newest->id));
+}
+
+std::optional<Position> newest_round(postgres::Connection& target, const std::string& migration) {
+  const postgres::Result row = target.query(
+      "SELECT reverse_era, reverse_number, reverse_identity FROM lockstep.ledger WHERE migration = "
+      "$1 AND reverse_era IS NOT NULL",
+      {migration});
+  if (row.rows() == 0) return std::nullopt;
+  return switchover::as_position(
+      {std::string(row.value(0, 0)), row.integer(0, 1), row.integer(0, 2)});
 }
 
 std::string committed_now(postgres::Connection& target) {

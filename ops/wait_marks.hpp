@@ -30,7 +30,11 @@ struct VerifiedUpTo {
 [[nodiscard]] std::optional<VerifiedUpTo> verified_up_to(
     const verify::PassResult& newest, const std::vector<verify::TableRecord>& records);
 [[nodiscard]] std::optional<VerifiedUpTo> verified_up_to(postgres::Connection& target,
-                                                         const std::string& migration);
+                                                         const std::string& migration,
+                                                         const verify::History& history = {});
+/// After a cutover: the position of the newest round that PostgreSQL knows of.
+[[nodiscard]] std::optional<Position> newest_round(postgres::Connection& target,
+                                                   const std::string& migration);
 
 /// What is committed on PostgreSQL now, as pg_snapshot's text.
 [[nodiscard]] std::string committed_now(postgres::Connection& target);

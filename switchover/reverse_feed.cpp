@@ -25,9 +25,6 @@ using postgres::Result;
 constexpr int kAttemptsMax = 20;
 /// Up to so many log rows each row is looked up by its key, whatever the planner believes.
 constexpr std::int64_t kLookupsMax = 20'000;
-constexpr std::int64_t kDeletedMax = 20'000;                   // log rows between two VACUUMs
-constexpr std::int64_t kWalBytesMax = std::int64_t{64} << 20;  // of SQLite, between checkpoints
-constexpr Milliseconds kCheckpointPatience{20};
 
 std::string text_or_empty(const Result& result, int row, int column) {
   return result.is_null(row, column) ? std::string() : std::string(result.value(row, column));
@@ -46,18 +43,14 @@ ReverseFeed::ReverseFeed(Connection& reading, sqlite::Database& writing, std::st
 }
 
 ReverseRound ReverseFeed::round() {
-  return run(false);
+  return run(std::nullopt);
 }
 
-ReverseRound ReverseFeed::round_and_keep_view() {
-  return run(true);
-}
-
-ReverseRound ReverseFeed::run(bool keep_view) {
+ReverseRound ReverseFeed::run(const std::optional<Kept>& view) {
   check(!view_open_, "a view is ended before the next round");
   try {
     for (int i = 0; i < kAttemptsMax; ++i)
-      if (auto done = attempt(keep_view)) return *std::move(done);
+      if (auto done = attempt(view)) return *std::move(done);
   } catch (...) {
     reading_.abort();
     due_.reset();
@@ -69,10 +62,10 @@ ReverseRound ReverseFeed::run(bool keep_view) {
 
 // Nothing: it has to begin again, because somebody else moved the position, or an earlier round had
 // to be acknowledged first.
-std::optional<ReverseRound> ReverseFeed::attempt(bool keep_view) {
+std::optional<ReverseRound> ReverseFeed::attempt(const std::optional<Kept>& view) {
   const SqliteEnd before = sqlite_end();
   check_server(before);
-  begin_reading(keep_view);
+  begin_reading(view);
   const PostgresEnd there = postgres_end();
   const SqliteEnd here = sqlite_end();
   // Another feed moved it meanwhile: beside an older view of PostgreSQL that looks like another
@@ -94,7 +87,7 @@ std::optional<ReverseRound> ReverseFeed::attempt(bool keep_view) {
     case NextStep::go_on:
       break;
   }
-  if (!read_touched(keep_view)) {
+  if (!read_touched()) {
     reading_.abort();
     return std::nullopt;
   }
@@ -105,38 +98,41 @@ std::optional<ReverseRound> ReverseFeed::attempt(bool keep_view) {
     return std::nullopt;
   }
   view_open_ = true;
-  if (!keep_view) end_view();
+  if (!view) end_view();
   return round;
 }
 
 // ALTER TABLE and TRUNCATE do not wait for a snapshot: an older one then sees an empty table. So
 // the tables are locked as every reader locks them, and the snapshot is taken after that.
-void ReverseFeed::begin_reading(bool every_table) {
+void ReverseFeed::begin_reading(const std::optional<Kept>& view) {
+  const Result rows = reading_.query(
+      "SELECT tbl, count(*) FROM lockstep.changes WHERE migration = $1 GROUP BY tbl", {migration_});
   locked_.clear();
-  std::vector<std::string> tables;
+  kept_.clear();
+  std::vector<std::string> touched;
   std::int64_t changes = 0;
-  const auto lock = [&](const TablePlan& plan) {
-    if (locked_.insert(plan.id).second)
-      tables.push_back(postgres::qualified(schema_, plan.target_name()));
-  };
-  if (every_table) {
-    for (const TablePlan& plan : plans_) lock(plan);
-  } else {
-    const Result rows = reading_.query(
-        "SELECT tbl, count(*) FROM lockstep.changes WHERE migration = $1 GROUP BY tbl",
-        {migration_});
-    for (int row = 0; row < rows.rows(); ++row) {
-      lock(plan_of(static_cast<std::uint32_t>(rows.integer(row, 0))));
-      changes += rows.integer(row, 1);
-    }
+  for (int row = 0; row < rows.rows(); ++row) {
+    const TablePlan& plan = plan_of(static_cast<std::uint32_t>(rows.integer(row, 0)));
+    locked_.insert(plan.id);
+    touched.push_back(postgres::qualified(schema_, plan.target_name()));
+    changes += rows.integer(row, 1);
   }
+  if (view)
+    for (const std::uint32_t table : view->tables) {
+      locked_.insert(table);
+      kept_.push_back(postgres::qualified(schema_, plan_of(table).target_name()));
+    }
   std::string sql =
       "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = 1000";
   sql += changes <= kLookupsMax
              ? "; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
              : "; SET LOCAL jit = off";
-  if (!tables.empty())
-    sql += fmt::format("; LOCK TABLE {} IN ACCESS SHARE MODE", fmt::join(tables, ", "));
+  const auto lock = [&](const std::vector<std::string>& tables, const char* how) {
+    if (!tables.empty())
+      sql += fmt::format("; LOCK TABLE {} IN ACCESS SHARE MODE{}", fmt::join(tables, ", "), how);
+  };
+  lock(touched, "");
+  lock(kept_, view && !view->patient ? " NOWAIT" : "");
   try {
     reading_.exec(sql);
   } catch (const Error& error) {
@@ -191,7 +187,7 @@ void ReverseFeed::check_server(const SqliteEnd& here) {
 
 // A key with NULL in it, which no join finds, has the table read anew: is there such a row still?
 // False: a table was touched between the locks and the snapshot.
-bool ReverseFeed::read_touched(bool every_table) {
+bool ReverseFeed::read_touched() {
   const Result rows = reading_.query(
       "SELECT tbl, count(*), pg_catalog.bool_or(key IS NULL OR "
       "pg_catalog.array_position(key, NULL::text) IS NOT NULL), "
@@ -200,9 +196,9 @@ bool ReverseFeed::read_touched(bool every_table) {
       {migration_});
   touched_.clear();
   for (int row = 0; row < rows.rows(); ++row) {
-    const auto table = static_cast<std::uint32_t>(rows.integer(row, 0));
-    if (!every_table && !locked_.contains(table)) return false;
-    touched_[plan_of(table).id] = {rows.integer(row, 1), rows.boolean(row, 2)};
+    const TablePlan& plan = plan_of(static_cast<std::uint32_t>(rows.integer(row, 0)));
+    if (!locked_.contains(plan.id)) return false;
+    touched_[plan.id] = {rows.integer(row, 1), rows.boolean(row, 2)};
     written_up_to_ = rows.value(row, 3);
   }
   if (!touched_.empty()) check_columns();
@@ -323,35 +319,6 @@ void ReverseFeed::wait_for_flush() {
   flushing_->query(
       "UPDATE lockstep.ledger SET updated = pg_catalog.clock_timestamp() WHERE migration = $1",
       {migration_});
-}
-
-void ReverseFeed::end_view() {
-  check(view_open_, "there is a view to end");
-  view_open_ = false;
-  reading_.abort();  // it only read
-  if (!due_) return;
-  acknowledge(*std::exchange(due_, std::nullopt));
-  LOCKSTEP_FAILPOINT("rev.acked");
-  sqlite::checkpoint_alone(writing_, kWalBytesMax, kCheckpointPatience);
-  if (deleted_ < kDeletedMax) return;
-  // What is dead at the log's beginning would be read again by every round.
-  reading_.exec("VACUUM (SKIP_LOCKED, TRUNCATE false) lockstep.changes");
-  deleted_ = 0;
-}
-
-// Position and log rows in one statement. If another feed did it already, that is as good.
-void ReverseFeed::acknowledge(const Acknowledgement& done) {
-  const Result gone = reading_.query(
-      "WITH moved AS (UPDATE lockstep.ledger SET reverse_number = $2, reverse_identity = $3, "
-      "updated "
-      "= pg_catalog.now() WHERE migration = $1 AND role IN ('primary', 'fenced') AND reverse_era = "
-      "$4::uuid AND reverse_number = $5 AND reverse_identity = $6 RETURNING migration), gone AS "
-      "(DELETE FROM lockstep.changes AS c USING moved AS m WHERE c.migration = m.migration AND "
-      "pg_catalog.pg_visible_in_snapshot(c.xid, $7::pg_snapshot) RETURNING 1) SELECT count(*) FROM "
-      "gone",
-      {migration_, fmt::to_string(done.to.number), fmt::to_string(done.to.identity), done.from.era,
-       fmt::to_string(done.from.number), fmt::to_string(done.from.identity), done.snapshot});
-  deleted_ += gone.integer(0, 0);
 }
 
 void ReverseFeed::start_over() {

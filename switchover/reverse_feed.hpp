@@ -50,6 +50,16 @@ class ReverseFeed {
   /// waiting, and who comes after these. The log rows go with end_view(), which may throw like
   /// round(): what it did not do then, the next round does.
   ReverseRound round_and_keep_view();
+  /// The same for these tables alone: others may be altered meanwhile. It does not wait for locks
+  /// on tables that nobody has written to: LS-X616.
+  ReverseRound round_and_keep_view(const std::vector<std::uint32_t>& tables);
+  /// While a view is kept: what it shows, for other sessions (link/postgres/shared_snapshot), and
+  /// the names of its tables for them.
+  struct SharedView {
+    std::string snapshot;
+    std::vector<std::string> tables;
+  };
+  [[nodiscard]] SharedView share_view();
   void end_view();
 
   /// Somebody has decided, after LS-X611 or LS-X612, that PostgreSQL is right: SQLite takes up its
@@ -67,10 +77,14 @@ class ReverseFeed {
     std::string snapshot;
   };
 
-  ReverseRound run(bool keep_view);
-  std::optional<ReverseRound> attempt(bool keep_view);
-  void begin_reading(bool every_table);
-  [[nodiscard]] bool read_touched(bool every_table);
+  struct Kept {
+    std::vector<std::uint32_t> tables;
+    bool patient = true;  ///< waits for locks
+  };
+  ReverseRound run(const std::optional<Kept>& view);
+  std::optional<ReverseRound> attempt(const std::optional<Kept>& view);
+  void begin_reading(const std::optional<Kept>& view);
+  [[nodiscard]] bool read_touched();
   [[nodiscard]] PostgresEnd postgres_end();
   [[nodiscard]] SqliteEnd sqlite_end();
   void check_server(const SqliteEnd& here);
@@ -97,6 +111,7 @@ class ReverseFeed {
   std::optional<TargetIdentity> server_;
   int server_pid_ = 0;  ///< backend of `reading` that server_ is from
   std::set<std::uint32_t> locked_;
+  std::vector<std::string> kept_;  ///< tables of the view, qualified
   bool view_open_ = false;
   std::int64_t schema_version_ = -1;
   std::string written_up_to_;  ///< WAL position that covers all that the view shows

@@ -25,6 +25,12 @@ std::string to_string(const ReversePosition& position) {
   return fmt::format("{}/{}/{}", position.era, position.number, position.identity);
 }
 
+std::optional<Position> as_position(const ReversePosition& position) {
+  const auto era = parse_era(position.era);
+  if (!era) return std::nullopt;
+  return Position{*era, position.number, position.identity};
+}
+
 std::string to_string(const StoredSnapshot& stored) {
   return fmt::format("{} {} {}", stored.identity_before, stored.identity, stored.snapshot);
 }

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "model/position.hpp"
+
 namespace lockstep::switchover {
 
 /// Up to where SQLite has what PostgreSQL committed: the number of the round, its random identity,
@@ -18,6 +20,8 @@ struct ReversePosition {
 
 /// era/number/identity
 [[nodiscard]] std::string to_string(const ReversePosition& position);
+/// As comparisons have it: era/number/identity, too. Nothing if the era is none.
+[[nodiscard]] std::optional<Position> as_position(const ReversePosition& position);
 
 /// The ledger's row.
 struct PostgresEnd {

@@ -129,6 +129,11 @@ std::optional<ReversePosition> read_reverse_position(Database& database) {
   return ReversePosition{row.text(0), row.integer(1), row.integer(2)};
 }
 
+bool follows_at(sqlite::Database& database, const ReversePosition& position) {
+  return read_sqlite_side(database).role == Role::replica &&
+         read_reverse_position(database) == position;
+}
+
 std::vector<std::string> install_fence(Database& database, const std::string& migration) {
   be_durable(database);
   Transaction transaction(database, Transaction::Mode::immediate);

@@ -20,6 +20,10 @@ namespace lockstep::switchover {
 /// The reverse position that SQLite holds; nothing before the first handover.
 [[nodiscard]] std::optional<ReversePosition> read_reverse_position(sqlite::Database& database);
 
+/// It is the replica, and stands at this position: what it holds is what that round brought. In the
+/// caller's read transaction; after a rollback the application writes, and the position stays.
+[[nodiscard]] bool follows_at(sqlite::Database& database, const ReversePosition& position);
+
 /// 0: the row and the fence triggers of every table, ours excepted, those included that are not
 /// followed. Repeatable. Changes schema_version only where something was missing. Returns the names
 /// of tables that cannot be fenced (virtual ones).

@@ -26,7 +26,8 @@ using Row = std::vector<Value>;
 
 class Comparer {
  public:
-  Comparer(const TablePlan& plan, Comparison& result) : plan_(plan), result_(result) {}
+  Comparer(const TablePlan& plan, Comparison& result, Flow flow)
+      : plan_(plan), result_(result), names_(side_names(flow)), forward_(flow == Flow::forward) {}
 
   [[nodiscard]] Key key(const Row& row) const {
     Key key;
@@ -34,28 +35,31 @@ class Comparer {
     return key;
   }
 
-  void values(const Row& source, const Row& target) {
-    for (std::size_t i = 0; i < source.size(); ++i) {
-      if (same_value(source[i].view(), target[i].view())) continue;
+  void values(const Row& sqlite, const Row& postgres) {
+    for (std::size_t i = 0; i < sqlite.size(); ++i) {
+      if (same_value(sqlite[i].view(), postgres[i].view())) continue;
       ++result_.differ;
-      example(fmt::format("{}: {} is {} on the source and {} on the target", key_of(source),
-                          plan_.shape.columns[i].name, shown_value(plan_, i, source[i].view()),
-                          shown_value(plan_, i, target[i].view())));
+      example(fmt::format("{}: {} is {} on {} and {} on {}", key_of(sqlite),
+                          plan_.shape.columns[i].name, shown_value(plan_, i, sqlite[i].view()),
+                          names_.sqlite, shown_value(plan_, i, postgres[i].view()),
+                          names_.postgres));
       return;
     }
   }
 
-  void missing(const Row& source) {
-    ++result_.missing;
-    example(key_of(source) + ": on the source only");
+  void in_sqlite_only(const Row& row) {
+    ++(forward_ ? result_.missing : result_.extra);
+    example(fmt::format("{}: on {} only", key_of(row), names_.sqlite));
   }
+  // After a cutover whoever writes to PostgreSQL may bring such a row back.
   void not_there(const std::string& key) {
+    if (!forward_) return;
     ++result_.differ;
     example(key + ": in quarantine, but not on the source");
   }
-  void extra(const Row& target) {
-    ++result_.extra;
-    example(key_of(target) + ": on the target only");
+  void in_postgres_only(const Row& row) {
+    ++(forward_ ? result_.extra : result_.missing);
+    example(fmt::format("{}: on {} only", key_of(row), names_.postgres));
   }
 
  private:
@@ -66,6 +70,8 @@ class Comparer {
 
   const TablePlan& plan_;
   Comparison& result_;
+  SideNames names_;
+  bool forward_;
 };
 
 // As the quarantine has it: -0.0 and 0.0 are one key.
@@ -80,24 +86,30 @@ std::string key_text(const TablePlan& plan, const Row& row) {
 
 }  // namespace
 
-Comparison compare_table(sqlite::Database& source, postgres::Connection& target,
+Comparison compare_table(sqlite::Database& sqlite, postgres::Connection& postgres,
                          const std::string& schema, const TablePlan& plan,
                          const std::function<void(std::uint64_t)>& progress,
-                         QuarantinedKeys quarantined) {
+                         QuarantinedKeys quarantined, Flow flow) {
   Comparison result;
   result.table = plan.name();
-  Comparer comparer(plan, result);
-  SourceRows source_rows(source, plan);
-  postgres::CopyOut target_rows(target, target_range_sql(schema, plan, true, true));
+  Comparer comparer(plan, result, flow);
+  SourceRows source_rows(sqlite, plan);
+  postgres::CopyOut target_rows(postgres, target_range_sql(schema, plan, true, true));
+  std::uint64_t in_sqlite = 0, in_postgres = 0;
   std::vector<std::optional<std::string_view>> fields;
   Row left(plan.types.size()), right(plan.types.size());
 
+  std::string own_key;
+  const auto waits = [&] {
+    if (quarantined.empty()) return false;
+    own_key = key_text(plan, left);
+    return flow == Flow::forward && quarantined.erase(own_key) > 0 && ++result.quarantined > 0;
+  };
   const auto next_source = [&] {
     do {
       if (!source_rows.next(left)) return false;
-      if (++result.source_rows % kRowsPerProgress == 0) progress(result.source_rows);
-    } while (!quarantined.empty() && quarantined.erase(key_text(plan, left)) > 0 &&
-             ++result.quarantined > 0);
+      if (++in_sqlite % kRowsPerProgress == 0) progress(in_sqlite);
+    } while (waits());
     for (std::size_t i = 0; i < left.size(); ++i) respell(left[i], plan, i);
     return true;
   };
@@ -105,7 +117,7 @@ Comparison compare_table(sqlite::Database& source, postgres::Connection& target,
     if (!target_rows.next(fields)) return false;
     check(fields.size() == right.size(), "the server sends the columns that were asked for");
     for (std::size_t i = 0; i < right.size(); ++i) read_target(right[i], fields[i], plan, i);
-    ++result.target_rows;
+    ++in_postgres;
     return true;
   };
 
@@ -114,10 +126,13 @@ Comparison compare_table(sqlite::Database& source, postgres::Connection& target,
     const auto order = !on_target   ? std::weak_ordering::less
                        : !on_source ? std::weak_ordering::greater
                                     : key_order(comparer.key(left), comparer.key(right));
-    if (order < 0) {
-      comparer.missing(left);
+    // After a cutover a row that waits may be on both sides: whoever writes there made it.
+    if (order < 0 && quarantined.erase(own_key) > 0) {
+      ++result.quarantined;
+    } else if (order < 0) {
+      comparer.in_sqlite_only(left);
     } else if (order > 0) {
-      comparer.extra(right);
+      comparer.in_postgres_only(right);
     } else {
       comparer.values(left, right);
     }
@@ -125,6 +140,8 @@ Comparison compare_table(sqlite::Database& source, postgres::Connection& target,
     if (order >= 0) on_target = next_target();
   }
   for (const std::string& key : quarantined) comparer.not_there(key);
+  result.source_rows = flow == Flow::forward ? in_sqlite : in_postgres;
+  result.target_rows = flow == Flow::forward ? in_postgres : in_sqlite;
   return result;
 }
 

@@ -115,21 +115,31 @@ void set_keys(postgres::Connection& target, const TablePlan& plan, const std::ve
   }
 }
 
-// A semi-join: a row comes once, whatever the server takes for equal.
-std::string target_keys_sql(const std::string& schema, const TablePlan& plan) {
-  std::vector<std::string> terms, values, arrays, names;
+WantedKeys wanted_keys(const TablePlan& plan) {
+  WantedKeys keys;
+  std::vector<std::string> arrays, names;
   for (std::size_t i = 0; i < plan.shape.key.size(); ++i) {
-    const std::size_t column = plan.shape.key[i];
-    terms.push_back(target_key_term(plan, column));
-    values.push_back(typed(plan.types[column], fmt::format("k{}", i)));
-    arrays.push_back(setting_value(kKeys, i) + "::text[]");
     names.push_back(fmt::format("k{}", i));
+    keys.columns.push_back(typed(plan.types[plan.shape.key[i]], names.back()));
+    arrays.push_back(setting_value(kKeys, i) + "::text[]");
   }
-  return fmt::format(
-      "COPY (SELECT {} FROM {} WHERE ({}) IN (SELECT {} FROM unnest({}) AS k({}))) TO STDOUT "
-      "(FORMAT binary)",
-      target_columns(plan), postgres::qualified(schema, plan.target_name()), fmt::join(terms, ", "),
-      fmt::join(values, ", "), fmt::join(arrays, ", "), fmt::join(names, ", "));
+  keys.from = fmt::format("unnest({}) AS k({})", fmt::join(arrays, ", "), fmt::join(names, ", "));
+  return keys;
+}
+
+// A semi-join: a row comes once, whatever the server takes for equal.
+std::string target_has_key(const TablePlan& plan) {
+  std::vector<std::string> terms;
+  for (const std::size_t column : plan.shape.key) terms.push_back(target_key_term(plan, column));
+  const WantedKeys keys = wanted_keys(plan);
+  return fmt::format("({}) IN (SELECT {} FROM {})", fmt::join(terms, ", "),
+                     fmt::join(keys.columns, ", "), keys.from);
+}
+
+std::string target_keys_sql(const std::string& schema, const TablePlan& plan) {
+  return fmt::format("COPY (SELECT {} FROM {} WHERE {}) TO STDOUT (FORMAT binary)",
+                     target_columns(plan), postgres::qualified(schema, plan.target_name()),
+                     target_has_key(plan));
 }
 
 std::string target_columns(const TablePlan& plan) {

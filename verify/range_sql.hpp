@@ -36,7 +36,15 @@ inline constexpr std::string_view kAfter = "verify_after", kUntil = "verify_unti
 /// session, and statements name them.
 void set_bound(postgres::Connection& target, const TablePlan& plan, std::string_view bound,
                const Key& key);
-/// Likewise, for target_keys_sql(). At most 60,000.
+/// True of a row that has one of the keys of set_keys().
+[[nodiscard]] std::string target_has_key(const TablePlan& plan);
+/// The keys of set_keys() as rows: `columns` are their values, each of the type that the plan has.
+struct WantedKeys {
+  std::vector<std::string> columns;
+  std::string from;
+};
+[[nodiscard]] WantedKeys wanted_keys(const TablePlan& plan);
+/// Likewise, for these three. At most 60,000.
 void set_keys(postgres::Connection& target, const TablePlan& plan, const std::vector<Key>& keys);
 
 }  // namespace lockstep::verify

@@ -31,7 +31,8 @@ constexpr char kCreate[] =
     "ALTER TABLE lockstep.verify_passes"
     " ADD COLUMN IF NOT EXISTS sample bigint NOT NULL DEFAULT 0,"
     " ADD COLUMN IF NOT EXISTS continuous boolean NOT NULL DEFAULT false,"
-    " ADD COLUMN IF NOT EXISTS since text, ADD COLUMN IF NOT EXISTS since_from text;"
+    " ADD COLUMN IF NOT EXISTS since text, ADD COLUMN IF NOT EXISTS since_from text,"
+    " ADD COLUMN IF NOT EXISTS direction text NOT NULL DEFAULT 'forward';"
     "CREATE TABLE IF NOT EXISTS lockstep.verify_tables ("
     " pass bigint NOT NULL REFERENCES lockstep.verify_passes ON DELETE CASCADE,"
     " id integer NOT NULL,"
@@ -118,7 +119,7 @@ std::string array_sql(std::size_t elements, std::size_t first_parameter) {
 }
 
 constexpr std::string_view kPassColumns =
-    "id, state, problem, sample, continuous, since, since_from";
+    "id, state, problem, sample, continuous, since, since_from, direction";
 
 std::optional<Pass> pass_of(Connection& connection, const Result& rows) {
   if (rows.rows() == 0) return std::nullopt;
@@ -130,6 +131,7 @@ std::optional<Pass> pass_of(Connection& connection, const Result& rows) {
   pass.request.continuous = rows.boolean(0, 4);
   pass.request.since = position_of(rows, 0, 5);
   pass.since_from = position_of(rows, 0, 6);
+  pass.flow = rows.value(0, 7) == to_string(Flow::reverse) ? Flow::reverse : Flow::forward;
   const Result tables =
       connection.query("SELECT unnest(tables) FROM lockstep.verify_passes WHERE id = $1::bigint",
                        {std::to_string(pass.id)});
@@ -197,7 +199,10 @@ bool records_exist(Connection& connection) {
   return connection
       .exec(
           "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = "
-          "to_regclass('lockstep.verify_tables') AND attname = 'converged_at')")
+          "to_regclass('lockstep.verify_passes') AND attname = 'direction') AND EXISTS (SELECT "
+          "FROM "
+          "pg_attribute WHERE attrelid = to_regclass('lockstep.verify_tables') AND attname = "
+          "'converged_at') AND to_regclass('lockstep.verify_differences') IS NOT NULL")
       .boolean(0, 0);
 }
 
@@ -272,48 +277,20 @@ void move_pass(Connection& connection, std::int64_t id, PassState state,
       {std::to_string(id), std::string(to_string(state)), problem});
 }
 
+void take_over(Connection& connection, std::int64_t id, Flow flow) {
+  connection.query(
+      "WITH turned AS (UPDATE lockstep.verify_passes SET direction = $2 WHERE id = $1::bigint AND "
+      "direction "
+      "<> $2 RETURNING id), gone AS (DELETE FROM lockstep.verify_differences AS d USING turned AS "
+      "t "
+      "WHERE d.pass = t.id) DELETE FROM lockstep.verify_tables AS r USING turned AS t WHERE r.pass "
+      "= t.id",
+      {std::to_string(id), std::string(to_string(flow))});
+}
+
 void refuse_since(Connection& connection, std::int64_t id, const Position& from) {
   connection.query("UPDATE lockstep.verify_passes SET since_from = $2 WHERE id = $1::bigint",
                    {std::to_string(id), to_string(from)});
-}
-
-std::optional<PassResult> last_result(Connection& connection, const std::string& migration) {
-  if (!records_exist(connection)) return std::nullopt;
-  const Result rows = connection.query(
-      "SELECT p.id, p.state, cardinality(p.tables) = 0, count(t), coalesce(sum(t.source_rows), 0), "
-      "coalesce(sum(t.missing + t.extra + t.differ), 0), coalesce(sum(t.quarantined), 0), "
-      "(extract(epoch FROM p.ended) * 1000000)::bigint, (extract(epoch FROM now() - p.ended) * "
-      "1000)::bigint FROM lockstep.verify_passes p LEFT JOIN lockstep.verify_tables t ON t.pass = "
-      "p.id WHERE p.migration = $1 AND p.ended IS NOT NULL AND p.sample = 0 AND p.since IS NULL "
-      "GROUP BY p.id ORDER BY p.ended DESC LIMIT 1",
-      {migration});
-  if (rows.rows() == 0) return std::nullopt;
-  return PassResult{rows.integer(0, 0),
-                    parse_pass_state(rows.value(0, 1)).value_or(PassState::failed),
-                    rows.boolean(0, 2),
-                    rows.integer(0, 3),
-                    rows.integer(0, 4),
-                    rows.integer(0, 5),
-                    rows.integer(0, 6),
-                    rows.integer(0, 7),
-                    Milliseconds(rows.integer(0, 8))};
-}
-
-std::vector<TableResult> table_results(Connection& connection, const std::string& migration) {
-  std::vector<TableResult> results;
-  if (!records_exist(connection)) return results;
-  const Result rows = connection.query(
-      "SELECT DISTINCT ON (t.id) t.id, t.source_rows, t.missing + t.extra + t.differ, "
-      "(extract(epoch FROM t.updated) * 1000000)::bigint, t.newest, t.problem, t.converged, "
-      "t.converged_at FROM lockstep.verify_tables t JOIN lockstep.verify_passes p ON p.id = t.pass "
-      "WHERE p.migration = "
-      "$1 AND p.sample = 0 AND p.since IS NULL AND t.done ORDER BY t.id, t.updated DESC",
-      {migration});
-  for (int row = 0; row < rows.rows(); ++row)
-    results.push_back({static_cast<std::uint32_t>(rows.integer(row, 0)), rows.integer(row, 1),
-                       rows.integer(row, 2), std::string(rows.value(row, 5)), rows.integer(row, 3),
-                       position_of(rows, row, 4), rows.integer(row, 6), position_of(rows, row, 7)});
-  return results;
 }
 
 bool withdraw_pass(Connection& connection, std::int64_t id) {

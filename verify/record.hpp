@@ -9,6 +9,7 @@
 
 #include "link/postgres/connection.hpp"
 #include "model/clock.hpp"
+#include "model/flow.hpp"
 #include "model/position.hpp"
 #include "verify/digest.hpp"
 
@@ -38,19 +39,21 @@ struct Pass {
   std::string problem;  ///< why it failed
   /// Failed because more was written since than is remembered: since when it would have gone.
   std::optional<Position> since_from{};
+  Flow flow = Flow::forward;  ///< of the lockstep that took it up last
 };
 
-/// What a pass has proven of one table so far.
+/// What a pass has proven of one table so far. The source is the side that changes come from: after
+/// a cutover PostgreSQL.
 struct TableRecord {
   std::uint32_t id = 0;
   std::string name;
   bool done = false;
   std::optional<Key> cursor;         ///< everything up to this key has been compared
-  std::optional<Key> source_cursor;  ///< the same key in the source's own spelling
+  std::optional<Key> source_cursor;  ///< the same key in SQLite's own spelling
   std::uint64_t source_rows = 0, target_rows = 0;
   std::uint64_t source_digest = 0, target_digest = 0;
   std::uint64_t missing = 0, extra = 0, differ = 0;
-  std::uint64_t quarantined = 0;  ///< on the source, and absent from the target as they should be
+  std::uint64_t quarantined = 0;  ///< in SQLite, and absent from PostgreSQL as they should be
   std::uint64_t barriers = 0;
   /// Of rows written since a position: every row was compared all the same.
   bool whole = false;
@@ -93,6 +96,9 @@ void forget_old_passes(postgres::Connection& connection, const std::string& migr
 [[nodiscard]] std::optional<Pass> read_pass(postgres::Connection& connection, std::int64_t id);
 void move_pass(postgres::Connection& connection, std::int64_t id, PassState state,
                const std::string& problem);
+/// Who follows this way goes on with the pass. What it found while changes went the other way is
+/// forgotten: it begins anew.
+void take_over(postgres::Connection& connection, std::int64_t id, Flow flow);
 /// The pass cannot go back so far: it will fail.
 void refuse_since(postgres::Connection& connection, std::int64_t id, const Position& from);
 /// True: nobody had taken it up, and nobody will.
@@ -107,8 +113,15 @@ struct PassResult {
   std::int64_t ended_us = 0;  ///< by the server's clock
   Milliseconds age{0};        ///< since then
 };
+/// Which comparisons count.
+struct History {
+  Flow flow = Flow::forward;
+  std::string era{};  ///< those at positions of this era; empty: of any
+};
+/// Nothing in `history`: the newest of all.
 [[nodiscard]] std::optional<PassResult> last_result(postgres::Connection& connection,
-                                                    const std::string& migration);
+                                                    const std::string& migration,
+                                                    const std::optional<History>& history = {});
 
 [[nodiscard]] std::vector<TableRecord> read_records(postgres::Connection& connection,
                                                     std::int64_t pass);
@@ -125,7 +138,8 @@ struct TableResult {
   std::optional<Position> converged_at{};
 };
 [[nodiscard]] std::vector<TableResult> table_results(postgres::Connection& connection,
-                                                     const std::string& migration);
+                                                     const std::string& migration,
+                                                     const History& history = {});
 /// Both in one transaction that need not wait for the disk: a crash costs a range, not its truth.
 void write_record(postgres::Connection& connection, std::int64_t pass, const TableRecord& record,
                   const std::vector<DifferenceRecord>& found);

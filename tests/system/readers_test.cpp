@@ -151,7 +151,9 @@ TEST_CASE("wait knows what verified means, and which way changes go", "[system]"
           1);
   }
   CHECK(waited(wait("applied=" + position))["condition"] == "applied");
-  require_code(wait("verified", "200ms"), 2);
+  require_code(wait("verified", "200ms"), 6);
+  require_code(lockstep({"verify", shop.file(), shop.dsn()}), 0);
+  CHECK(waited(wait("verified"))["direction"] == "reverse");
   // Nobody brings it back: then it is not there.
   shop.stop_following();
   server().query("INSERT INTO orders(token) VALUES ('alone')", "waits");

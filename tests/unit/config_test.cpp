@@ -182,7 +182,9 @@ TEST_CASE("limits and gates of a switch are read, and mistakes in them named", "
         "2 /cutover/gates/0/expect: a command is expected to exit with 0");
   CHECK(only_problem(R"({"version": 1, "cutover": {"max_pause": "long"}})")
             .starts_with("1 /cutover/max_pause"));
-  CHECK(only_problem(R"({"version": 1, "rollback": {"verify_max_age": "1s"}})")
+  CHECK(load(R"({"version": 1, "rollback": {"verify_max_age": "1d"}})")
+            .settings.rollback.verify_max_age == "1d");
+  CHECK(only_problem(R"({"version": 1, "rollback": {"verify_max_age": "soon"}})")
             .starts_with("1 /rollback/verify_max_age"));
 }
 

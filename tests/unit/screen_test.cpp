@@ -122,6 +122,17 @@ TEST_CASE("a board counts what its parts tell it") {
   CHECK(board.read().backlog == 0);
 }
 
+TEST_CASE("after a cutover lag is how long ago SQLite had everything") {
+  Board board{Status{}};
+  board.phase("streaming", true);
+  board.applied({{}, 1, 1}, 1, wall_now_us(), false);
+  board.phase("reverse", true);
+  board.reverse_caught_up(wall_now_us() - 60'000'000);
+  CHECK(board.lag_ms().value() >= 60'000);
+  board.reverse_caught_up(wall_now_us());
+  CHECK(board.lag_ms().value() < 30'000);
+}
+
 TEST_CASE("quantiles of lag are computed anew after a while, not at every look") {
   Board board{Status{}};
   board.phase("streaming", true);

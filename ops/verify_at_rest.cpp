@@ -1,0 +1,160 @@
+#include "ops/verify_at_rest.hpp"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "apply/quarantine.hpp"
+#include "ops/names.hpp"
+#include "ops/schema_checks.hpp"
+#include "ops/verify_queries.hpp"
+#include "ops/verify_report.hpp"
+#include "switchover/reverse_errors.hpp"
+#include "switchover/reverse_feed.hpp"
+#include "switchover/sqlite_side.hpp"
+#include "verify/compare.hpp"
+
+namespace lockstep::ops {
+
+namespace {
+
+using apply::LedgerRow;
+
+// A running lockstep needs a moment for the last changes; an application that goes on writing never
+// comes to rest.
+constexpr Milliseconds kRestPatience{5'000};
+
+LedgerRow wait_for_rest(sqlite::Database& source, postgres::Connection& target,
+                        const capture::Installed& installed) {
+  const Deadline deadline(kRestPatience);
+  while (true) {
+    LedgerRow ledger = ledger_of(target, installed.migration);
+    const Position newest = capture::newest_position(source, installed.era);
+    if (ledger.consistent && ledger.position == newest) return ledger;
+    if (deadline.passed()) throw_not_at_rest(newest, ledger.position);
+    std::this_thread::sleep_for(Milliseconds{20});
+  }
+}
+
+std::map<std::uint32_t, verify::QuarantinedKeys> quarantined_keys(postgres::Connection& target,
+                                                                  const std::string& migration) {
+  std::map<std::uint32_t, verify::QuarantinedKeys> keys;
+  for (apply::QuarantinedRow& each : apply::read_quarantine(target, migration))
+    keys[each.row.table].insert(std::move(each.row.key));
+  return keys;
+}
+
+void compare_tables(sqlite::Database& source, postgres::Connection& target, const LedgerRow& ledger,
+                    const std::vector<apply::LedgerTable>& tables, const VerifyRequest& request,
+                    VerifyTotals& totals, Screen& screen) {
+  print_head(totals.flow, screen);
+  auto waiting = quarantined_keys(target, ledger.migration);
+  for (const apply::LedgerTable& table : tables) {
+    if (!request.tables.empty() && !matches_any(table.plan.name(), request.tables)) continue;
+    const verify::Comparison result = verify::compare_table(
+        source, target, ledger.target_schema, table.plan,
+        [&](std::uint64_t seen) {
+          screen.progress(fmt::format("comparing {}: {} rows", table.plan.name(),
+                                      grouped(static_cast<std::int64_t>(seen))));
+        },
+        std::move(waiting[table.plan.id]), totals.flow);
+    const TableLine line = line_of(result);
+    print(line, screen);
+    totals.add(line);
+  }
+}
+
+}  // namespace
+
+void throw_not_at_rest(const Position& source, const std::optional<Position>& target) {
+  throw Error({.code = "LS-V502",
+               .exit = ExitCode::precondition,
+               .what = "the two sides are not at rest",
+               .why = fmt::format("the source is at {}, the target at {}", to_string(source),
+                                  target ? to_string(*target) : "no position yet"),
+               .data = "nothing was compared at one and the same state, so nothing is claimed",
+               .todo = "stop the application's writes, lockstep wait SOURCE --for caught-up, then "
+                       "verify again"});
+}
+
+apply::LedgerRow ledger_of(postgres::Connection& target, const std::string& migration) {
+  const auto ledger = apply::read_ledger(target, migration, apply::RowLock::none);
+  if (ledger && ledger->phase != apply::Phase::installing) return *ledger;
+  throw Error({.code = "LS-R712",
+               .exit = ExitCode::precondition,
+               .what = fmt::format("the target knows no migration {}", migration),
+               .why = "its ledger has no such row",
+               .data = "nothing was compared",
+               .todo = "lockstep run SOURCE TARGET starts one"});
+}
+
+std::vector<apply::LedgerTable> marked_tables(postgres::Connection& target,
+                                              const capture::Installed& installed) {
+  std::vector<apply::LedgerTable> tables = apply::read_tables(target, installed.migration);
+  for (apply::LedgerTable& table : tables)
+    for (const TablePlan& plan : installed.tables)
+      if (plan.id == table.plan.id) table.plan.personal = plan.personal;
+  return tables;
+}
+
+ExitCode verify_at_rest(sqlite::Database& source, postgres::Connection& target,
+                        const capture::Installed& installed, const VerifyRequest& request,
+                        Screen& screen) {
+  const LedgerRow ledger = wait_for_rest(source, target, installed);
+  screen.result(fmt::format("comparing at {}", to_string(*ledger.position)));
+  VerifyTotals totals;
+  {
+    const sqlite::Transaction view(source, sqlite::Transaction::Mode::deferred);
+    target.exec("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
+    const auto tables = marked_tables(target, installed);
+    if (!request.counts) compare_tables(source, target, ledger, tables, request, totals, screen);
+    totals.verdicts =
+        ask_at_rest(source, target, ledger, apply::plans_of(tables), wanted_pairs(request, tables));
+    if (request.checks) totals.findings = check_schema(target, ledger, tables, request.tables);
+    target.abort();
+  }
+  const Position newest = capture::newest_position(source, installed.era);
+  if (newest != *ledger.position) throw_not_at_rest(newest, ledger.position);
+  return conclude(std::move(totals), request, screen);
+}
+
+// Between two rounds nobody writes to SQLite. Another lockstep may have made one behind ours before
+// the view was open; to make the next it needs longer than that takes. After a rollback the next
+// round says so.
+ExitCode verify_at_round(sqlite::Database& sqlite, postgres::Connection& postgres,
+                         const capture::Installed& installed, const VerifyRequest& request,
+                         Screen& screen) {
+  constexpr int kTriesMax = 200;
+  const LedgerRow ledger = ledger_of(postgres, installed.migration);
+  const auto tables = marked_tables(postgres, installed);
+  const auto plans = apply::plans_of(tables);
+  sqlite::Database writing = sqlite::Database::open(sqlite.path(), sqlite::OpenMode::read_write);
+  switchover::ReverseFeed feed(postgres, writing, installed.migration, ledger.target_schema, plans);
+  for (int tried = 0; tried < kTriesMax; ++tried) {
+    const switchover::ReverseRound round = feed.round_and_keep_view();
+    {
+      const sqlite::Transaction view(sqlite, sqlite::Transaction::Mode::deferred);
+      if (switchover::follows_at(sqlite, round.position)) {
+        screen.result(fmt::format("comparing at round {} of the way back", round.position.number));
+        VerifyTotals totals;
+        totals.flow = Flow::reverse;
+        if (!request.counts)
+          compare_tables(sqlite, postgres, ledger, tables, request, totals, screen);
+        totals.verdicts =
+            ask_at_rest(sqlite, postgres, ledger, plans, wanted_pairs(request, tables));
+        for (verify::Verdict& verdict : totals.verdicts)
+          verdict.position = switchover::as_position(round.position);
+        if (request.checks)
+          totals.findings = check_schema(postgres, ledger, tables, request.tables);
+        return conclude(std::move(totals), request, screen);
+      }
+    }
+    feed.end_view();
+  }
+  throw switchover::others_are_quicker(kTriesMax);
+}
+
+}  // namespace lockstep::ops
