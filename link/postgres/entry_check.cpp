@@ -18,7 +18,7 @@ constexpr char kSafe[] =
 
 Misfit misfit_in(const TablePlan& plan, std::size_t column, const ValueView& value) {
   const ColumnType type = plan.types[column];
-  const Misfit misfit = misfit_of(value, type);
+  const Misfit misfit = misfit_of_carried(plan, column, value);
   if (misfit == Misfit::none && plan.existing) {
     const ExistingColumn& there = plan.existing->columns[column];
     if (value.kind == ValueClass::null && there.not_null) return Misfit::null_refused;
@@ -50,6 +50,9 @@ std::string reason_of(const TablePlan& plan, std::size_t column, const ValueView
     return fmt::format("{}: the column on the target is {}", misfit_of_target(value, there.holds),
                        there.type);
   }
+  if (misfit == Misfit::not_converted)
+    return fmt::format("it is {}, which the rule {} cannot convert", to_string(value.kind),
+                       describe(plan.rules.columns[column]));
   if (misfit != Misfit::wrong_class) return std::string(to_string(misfit));
   return fmt::format("it is {}, the column was decided to be {}", to_string(value.kind),
                      to_string(plan.types[column]));
@@ -111,6 +114,11 @@ std::optional<BadValue> check_entry(const TablePlan& plan, const EntryView& entr
   if (values.next() || values.malformed()) throw_count(plan);
   if (!bad) check_size(plan, entry);  // a row that waits is on no page
   return bad;
+}
+
+std::string why_unfit(const TablePlan& plan, std::size_t column, const ValueView& value) {
+  const Misfit misfit = misfit_in(plan, column, value);
+  return misfit == Misfit::none ? std::string() : reason_of(plan, column, value, misfit);
 }
 
 bool key_fits(const TablePlan& plan, const EntryView& absent) {

@@ -24,6 +24,11 @@ struct BadValue {
 /// is ever converted.
 [[nodiscard]] std::optional<BadValue> check_entry(const TablePlan& plan, const EntryView& entry);
 
+/// Why a value, which its column's rule has been through, cannot be in that column; empty: it can.
+/// For a plan that has its types.
+[[nodiscard]] std::string why_unfit(const TablePlan& plan, std::size_t column,
+                                    const ValueView& value);
+
 /// False if the target cannot have a row with the key of this absent entry, because a key value is
 /// NULL or does not fit its column: such a row was written and deleted again, and there is nothing
 /// to delete.
