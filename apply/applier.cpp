@@ -268,7 +268,7 @@ Applied Applier::finish_staging() {
   }
   LOCKSTEP_FAILPOINT("apply.pos_set");
   // As late as can be: it keeps readers of these tables out until the commit.
-  if (plan_change_) begin_plan_change(connection_, *plan_change_);
+  if (plan_change_) told_ = begin_plan_change(connection_, *plan_change_);
   const bool fell_back = staging_->merge(options_.keyed);
   if (options_.becomes_consistent)
     fill_existing(connection_, options_.schema, existing_plans(), options_.silent);
@@ -378,7 +378,7 @@ Applied Applier::settle(CommitOutcome outcome, bool fell_back, std::int64_t conf
     plan_change_.reset();
     quarantine_.committed();
     return {end_.to, static_cast<std::uint64_t>(end_.to.seq - batch_.from.seq), entries_, fell_back,
-            conflicts};
+            conflicts, std::exchange(told_, {})};
   }
   throw Error(
       {.code = "LS-T212",

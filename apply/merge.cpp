@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "apply/target_schema.hpp"
 #include "link/postgres/names.hpp"
 
 namespace lockstep::apply {
@@ -139,13 +140,26 @@ std::string to_be_written(Conflicts conflicts) {
   return conflicts == Conflicts::kept ? fmt::format(" AND NOT {}", kConflict) : std::string();
 }
 
+// Behind what the rows bring. A table that lockstep made has them by its defaults; one that was
+// there is told, and keeps them when a row is updated.
+void add_constants(const TablePlan& plan, std::vector<std::string>& names,
+                   std::vector<std::string>& values) {
+  if (!plan.existing) return;
+  for (const AddedColumn& added : plan.rules.added) {
+    names.push_back(postgres::quoted(added.name));
+    values.push_back(untyped_constant_sql(added));
+  }
+}
+
 std::string insert_from(const std::string& schema, const TablePlan& plan, const std::string& from) {
   std::vector<std::string> values;
   for (std::size_t i = 0; i < plan.types.size(); ++i)
     if (is_written(plan, i))
       values.push_back(assigned(plan, i, postgres::quoted(plan.target_column(i))));
+  std::vector<std::string> names = columns_of(plan);
+  add_constants(plan, names, values);
   return fmt::format("INSERT INTO {} AS t ({}) {}SELECT {} FROM {}",
-                     qualified(schema, plan.target_name()), fmt::join(columns_of(plan), ", "),
+                     qualified(schema, plan.target_name()), fmt::join(names, ", "),
                      overriding(plan), fmt::join(values, ", "), from);
 }
 
@@ -161,9 +175,10 @@ std::string insert_row_sql(const std::string& schema, const TablePlan& plan) {
     if (is_written(plan, i))
       parameters.push_back(assigned(
           plan, i, fmt::format("${}::{}", parameters.size() + 1, to_string(plan.types[i]))));
+  std::vector<std::string> names = columns_of(plan);
+  add_constants(plan, names, parameters);
   return fmt::format("INSERT INTO {} ({}) {}VALUES ({})", qualified(schema, plan.target_name()),
-                     fmt::join(columns_of(plan), ", "), overriding(plan),
-                     fmt::join(parameters, ", "));
+                     fmt::join(names, ", "), overriding(plan), fmt::join(parameters, ", "));
 }
 
 std::string upsert_row_sql(const std::string& schema, const TablePlan& plan) {

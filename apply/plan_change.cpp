@@ -60,7 +60,13 @@ void change_columns(const std::string& schema, const TablePlan& before, const Ta
       change.before.push_back(std::move(add));
       if (not_null(now, i))
         change.before.push_back(fmt::format("{}ALTER COLUMN {} DROP DEFAULT", alter, name));
-    } else if (not_null(before, *was) && !not_null(now, i)) {
+      continue;
+    }
+    if (before.types[*was] != now.types[i]) {
+      check(now.types[i] == ColumnType::text, "a column keeps its type, or becomes text");
+      change.to_text.push_back({table, now.target_column(i), translate_default(now, i).sql});
+    }
+    if (not_null(before, *was) && !not_null(now, i)) {
       change.before.push_back(fmt::format("{}ALTER COLUMN {} DROP NOT NULL", alter, name));
     } else if (!not_null(before, *was) && not_null(now, i)) {
       if (!change.keyed)
@@ -170,9 +176,40 @@ PlanChange plan_change(const std::string& schema, const std::vector<LedgerTable>
   return change;
 }
 
-void begin_plan_change(postgres::Connection& connection, const PlanChange& change) {
+namespace {
+
+// What the column was compared with it no longer is. Indexes whose meaning changes are gone by now,
+// the others are made anew by the server.
+void make_text(postgres::Connection& connection, const TextColumn& each,
+               std::vector<std::string>& told) {
+  const postgres::Result checks = connection.query(
+      "SELECT c.conname, pg_catalog.pg_get_constraintdef(c.oid) FROM pg_catalog.pg_constraint AS c "
+      "JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) "
+      "WHERE c.contype = 'c' AND c.conrelid = pg_catalog.to_regclass($1) AND a.attname = $2",
+      {each.table, each.column});
+  for (int row = 0; row < checks.rows(); ++row) {
+    const std::string name(checks.value(row, 0));
+    connection.exec(
+        fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", each.table, postgres::quoted(name)));
+    told.push_back(fmt::format("constraint {} of {} was dropped, for column {} is text now: {}",
+                               name, each.table, each.column, checks.value(row, 1)));
+  }
+  const std::string alter =
+      fmt::format("ALTER TABLE {} ALTER COLUMN {} ", each.table, postgres::quoted(each.column));
+  connection.exec(alter + "DROP DEFAULT");
+  connection.exec(fmt::format("{}TYPE text USING {}::text", alter, postgres::quoted(each.column)));
+  if (!each.default_sql.empty()) connection.exec(alter + "SET DEFAULT " + each.default_sql);
+}
+
+}  // namespace
+
+std::vector<std::string> begin_plan_change(postgres::Connection& connection,
+                                           const PlanChange& change) {
+  std::vector<std::string> told;
   for (const ForeignKeySql& key : change.unmade) connection.exec(drop_sql(key));
   for (const std::string& sql : change.before) connection.exec(sql);
+  for (const TextColumn& each : change.to_text) make_text(connection, each, told);
+  return told;
 }
 
 void end_plan_change(postgres::Connection& connection, const std::string& migration,
@@ -208,7 +245,8 @@ void change_plans(postgres::Connection& connection, const std::string& migration
                   const PlanChange& change) {
   check(!change.keyed, "what has keys changes together with a batch");
   connection.exec("BEGIN");
-  begin_plan_change(connection, change);
+  // Nothing is told of: CHECKs come with the keys.
+  static_cast<void>(begin_plan_change(connection, change));
   end_plan_change(connection, migration, change);
   if (connection.commit() == postgres::CommitOutcome::committed) return;
   throw Error({.code = "LS-T212",

@@ -11,9 +11,17 @@
 
 namespace lockstep::apply {
 
+/// A column of lockstep's own tables that becomes text. Its rows come anew with the same batch.
+struct TextColumn {
+  std::string table;        ///< qualified
+  std::string column;       ///< as it is called there
+  std::string default_sql;  ///< as text; empty: none
+};
+
 /// The source follows its own schema first; the target learns of it by the plans in the welcome.
 struct PlanChange {
   std::vector<std::string> before;       ///< DDL that the rows of the batch need
+  std::vector<TextColumn> to_text{};     ///< likewise
   std::vector<std::string> after;        ///< DDL that needs these rows
   std::vector<TablePlan> plans;          ///< changed, for the ledger
   std::vector<TablePlan> added;          ///< new in the ledger
@@ -31,8 +39,10 @@ struct PlanChange {
                                      const std::vector<LedgerTable>& before,
                                      const std::vector<TablePlan>& now, bool keyed);
 
-/// In the caller's transaction: before its rows, and after them (with the ledger's plans).
-void begin_plan_change(postgres::Connection& connection, const PlanChange& change);
+/// In the caller's transaction: before its rows, and after them (with the ledger's plans). Returns
+/// a sentence for each CHECK that had to go, because its column is text now.
+[[nodiscard]] std::vector<std::string> begin_plan_change(postgres::Connection& connection,
+                                                         const PlanChange& change);
 void end_plan_change(postgres::Connection& connection, const std::string& migration,
                      const PlanChange& change);
 /// Both in a transaction of its own, while the ledger does not say `consistent` yet: the batch that

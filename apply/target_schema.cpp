@@ -179,6 +179,14 @@ void add_checks(KeyStatements& statements, const std::string& schema, const Tabl
 
 }  // namespace
 
+// SQLite's 0 and 1 are input of boolean as well.
+std::string untyped_constant_sql(const AddedColumn& column) {
+  if (column.value.kind == ValueClass::text) return postgres::literal(column.value.bytes);
+  return postgres::literal(column.value.kind == ValueClass::real
+                               ? fmt::format("{}", column.value.real)
+                               : fmt::to_string(column.value.integer));
+}
+
 std::string create_table_sql(const std::string& schema, const TablePlan& plan) {
   std::vector<std::string> columns;
   for (std::size_t i = 0; i < plan.shape.columns.size(); ++i) {

@@ -13,6 +13,10 @@ namespace lockstep::apply {
 /// existed together can meet in the copy
 [[nodiscard]] std::string create_table_sql(const std::string& schema, const TablePlan& plan);
 
+/// The value of a column that a rule adds, as a literal without a type: it becomes what the column
+/// is that it goes into.
+[[nodiscard]] std::string untyped_constant_sql(const AddedColumn& column);
+
 /// COMMENT ON for the comments in SQLite's CREATE TABLE, a statement each.
 [[nodiscard]] std::vector<std::string> comments_sql(const std::string& schema,
                                                     const TablePlan& plan);

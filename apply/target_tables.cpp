@@ -114,6 +114,14 @@ void compare_columns(const TablePlan& plan, const TableSeen& seen,
       say(there->name +
           (there->generated ? " became a generated column" : " is no generated column any more"));
   }
+  for (std::size_t i = 0; plan.existing && i < plan.rules.added.size(); ++i) {
+    const std::string& name = plan.rules.added[i].name;
+    const TableSeen::ColumnSeen* there = find(seen, name);
+    if (there == nullptr)
+      say(name + " is gone");
+    else if (there->type != plan.existing->added[i].type)
+      say(fmt::format("{} is {}, it was {}", name, there->type, plan.existing->added[i].type));
+  }
   for (const TableSeen::ColumnSeen& column : seen.columns) {
     bool known = std::any_of(plan.rules.added.begin(), plan.rules.added.end(),
                              [&](const AddedColumn& ours) { return ours.name == column.name; });

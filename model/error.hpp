@@ -1,6 +1,8 @@
 // The one error class, and check() for promises of our own.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -30,6 +32,13 @@ enum class Retry {
   new_session,   ///< reconnect, read the ledger, go on from there (also what "in doubt" means)
 };
 
+/// A column of a followed table, by the table's number.
+struct ColumnPlace {
+  std::uint32_t table = 0;
+  std::string column{};  ///< as SQLite stored it
+  auto operator<=>(const ColumnPlace&) const = default;
+};
+
 /// Everything an operator needs, in the order it is printed: what, why, data, todo. A line may be
 /// empty.
 struct ErrorFacts {
@@ -41,6 +50,8 @@ struct ErrorFacts {
   std::string todo{};     ///< what to do next, with commands
   std::string foreign{};  ///< SQLSTATE or SQLite extended code; empty if the error is ours
   Retry retry = Retry::never;
+  /// Of LS-D421: the column that becomes text before the next try. Stays in this process.
+  std::optional<ColumnPlace> becomes_text{};
 };
 
 class Error : public std::runtime_error {

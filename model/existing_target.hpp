@@ -22,6 +22,7 @@ struct ExistingColumn {
 struct ExistingTarget {
   std::vector<ExistingColumn> columns;  ///< one per column of the plan, in its order
   std::vector<std::string> extra;       ///< columns that the source has not
+  std::vector<ExistingColumn> added{};  ///< one per column that the plan's rules add
   std::vector<std::string> key;         ///< its primary key
   bool upserts = false;  ///< a unique index is over just the key of the plan: rows are upserted
   bool partitioned = false;

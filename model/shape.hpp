@@ -119,7 +119,7 @@ struct ColumnSpelling {
 enum class OnBadValue : std::uint8_t {
   stop,        ///< nothing more is applied until the value is mended
   quarantine,  ///< the row waits in lockstep.quarantine and is absent from the target
-  text         ///< a column that holds such values when it is planned becomes text; later: stop
+  text         ///< a column of our own tables that gets such values becomes text, not in a key
 };
 
 /// As PostgreSQL's format_type() has it.

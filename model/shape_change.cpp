@@ -105,7 +105,8 @@ std::optional<std::size_t> statements_between(const TableShape& before, const Ta
 TablePlan carry_decisions(const TablePlan& before, TablePlan now) {
   now.id = before.id;
   for (std::size_t i = 0; i < now.shape.columns.size(); ++i)
-    if (const auto was = before.shape.column_named(now.shape.columns[i].name))
+    if (const auto was = before.shape.column_named(now.shape.columns[i].name);
+        was && !now.became_text(i))
       now.types[i] = before.types[*was];
   return now;
 }

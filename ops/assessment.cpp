@@ -140,12 +140,6 @@ const CatalogTable* table_there(const TableChoice& choice, const std::string& na
   return found == choice.there->end() ? nullptr : &found->second;
 }
 
-bool has_rules(const TableRules& rules) {
-  return !rules.rename.empty() || !rules.added.empty() ||
-         std::any_of(rules.columns.begin(), rules.columns.end(),
-                     [](const ColumnRule& rule) { return !rule.empty(); });
-}
-
 // `facts` gets everything but the plan.
 snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const TableChoice& choice,
                            Screen& screen, CensusStore& store, TableFacts& facts) {
@@ -163,15 +157,13 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const T
     facts.on_bad_value = choices_for(choice.on_bad_value, shape, nullptr, OnBadValue::stop);
     const CatalogTable* there =
         table_there(choice, facts.rules.rename.empty() ? shape.name : facts.rules.rename);
-    if (there != nullptr && has_rules(facts.rules))
-      facts.rule_problems.push_back(
-          "it is on the target already, and the configuration has rules for it: either, not both");
-    facts.census = census_of(
-        database, facts, choice.sample, screen,
-        there != nullptr ? snapshot::target_types(shape, *there) : snapshot::TargetTypes(), store);
+    facts.census = census_of(database, facts, choice.sample, screen,
+                             there != nullptr ? snapshot::target_types(shape, *there, facts.rules)
+                                              : snapshot::TargetTypes(),
+                             store);
     const std::int64_t sequence = sqlite::read_sequence(database, shape.name);
     planned = there != nullptr ? snapshot::plan_existing(id, shape, facts.census, sequence, *there,
-                                                         choice.silent)
+                                                         choice.silent, facts.rules)
                                : snapshot::plan_table(id, shape, facts.census, sequence,
                                                       facts.rules, facts.on_bad_value);
     planned.plan.on_bad_value = facts.on_bad_value;

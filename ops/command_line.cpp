@@ -62,7 +62,7 @@ void add_choice_of_tables(CLI::App& command, Arguments& arguments) {
       .add_option(
           "--on-bad-value", arguments.on_bad_value,
           "a value that does not fit its column: stop (the default), quarantine: its row waits "
-          "aside, or text: a column that holds such values at the start becomes text")
+          "aside, or text: a column that holds such values becomes text")
       ->type_name("stop|quarantine|text");
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string_view>
 
 #include "link/postgres/names.hpp"
@@ -31,6 +32,12 @@ std::string as_glob(const std::string& name) {
   return glob;
 }
 
+std::string name_there(const std::string& table, const std::optional<RuleSet>& rules) {
+  if (!rules) return table;
+  const auto rule = rules->tables.find(table);
+  return rule == rules->tables.end() || rule->second.rename.empty() ? table : rule->second.rename;
+}
+
 std::string counted(std::int64_t rows) {
   return fmt::format("{} row{}", grouped(rows), rows == 1 ? "" : "s");
 }
@@ -51,16 +58,17 @@ std::vector<std::string> rows_to_skip(sqlite::Database& source, postgres::Connec
   std::vector<std::string> globs;
   if (request.on_existing_row != "skip") return globs;
   for (const sqlite::TableName& table : sqlite::list_tables(source)) {
-    const auto found = there.find(table.name);
+    const std::string name = name_there(table.name, request.rules);
+    const auto found = there.find(name);
     if (found == there.end() || !found->second.writable || is_bookkeeping(table.name)) continue;
     if (matches_any(table.name, request.exclude)) continue;
-    const std::int64_t rows = rows_of(connection, schema, table.name);
+    const std::int64_t rows = rows_of(connection, schema, name);
     if (rows == 0) continue;
     globs.push_back(as_glob(table.name));
     screen.note(Note{"LS-T220", table.name,
                      fmt::format("{} has {} on the target and is not followed (on_existing_row "
                                  "skip)",
-                                 table.name, counted(rows))});
+                                 name, counted(rows))});
   }
   return globs;
 }
@@ -71,17 +79,17 @@ void settle_existing_rows(postgres::Connection& connection, const std::string& s
   std::vector<std::string> refused;
   for (TablePlan& plan : plans) {
     if (!plan.existing) continue;
-    const std::int64_t rows = rows_of(connection, schema, plan.name());
+    const std::int64_t rows = rows_of(connection, schema, plan.target_name());
     plan.existing->replaces_rows =
         on_existing_row == "update" || (on_existing_row != "fail" && is_bookkeeping(plan.name()));
     if (rows == 0) continue;
     if (!plan.existing->replaces_rows) {
-      refused.push_back(fmt::format("{} ({})", plan.name(), counted(rows)));
+      refused.push_back(fmt::format("{} ({})", plan.target_name(), counted(rows)));
       continue;
     }
-    screen.note(Note{
-        "LS-T220", plan.name(),
-        fmt::format("{}: {} on the target give way to the source's", plan.name(), counted(rows))});
+    screen.note(Note{"LS-T220", plan.name(),
+                     fmt::format("{}: {} on the target give way to the source's",
+                                 plan.target_name(), counted(rows))});
   }
   if (refused.empty()) return;
   throw Error(

@@ -238,7 +238,7 @@ void PassLeader::ask(Range& range, std::uint64_t beside) {
   wire::BarrierWanted wanted;
   wanted.barrier = range.barrier;
   wanted.table = records_[range.table].id;
-  wanted.shape = fingerprint(plan_of(range.table).shape);
+  wanted.shape = verify::compared_shape(plan_of(range.table));
   wanted.rows_max = range.rows_max;
   if (range.source_after) wanted.after = verify::key_bytes(*range.source_after);
   parts_.mail.request(Kind::barrier_wanted, wire::encode_barrier_wanted(wanted));
@@ -365,7 +365,7 @@ std::vector<verify::DifferenceRecord> PassLeader::show(
   wire::BarrierWanted barrier;
   barrier.barrier = new_barrier(ahead_);
   barrier.table = records_[table].id;
-  barrier.shape = fingerprint(plan_of(table).shape);
+  barrier.shape = verify::compared_shape(plan_of(table));
   for (std::size_t i = 0; i < std::min(wanted, found.size()); ++i)
     barrier.keys.push_back(found[i].key);
   parts_.mail.request(Kind::barrier_wanted, wire::encode_barrier_wanted(barrier));

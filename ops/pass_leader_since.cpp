@@ -109,7 +109,7 @@ std::size_t PassLeader::compare_some(std::size_t table, const std::vector<Touche
   wire::BarrierWanted wanted;
   wanted.barrier = range.barrier;
   wanted.table = records_[table].id;
-  wanted.shape = fingerprint(plan_of(table).shape);
+  wanted.shape = verify::compared_shape(plan_of(table));
   wanted.digest_keys = true;
   std::size_t end = from, bytes = 0;
   // What is spelled in several ways stays together.

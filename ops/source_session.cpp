@@ -7,6 +7,7 @@
 #include "model/failpoint.hpp"
 #include "ops/session_errors.hpp"
 #include "ops/source_worker.hpp"
+#include "ops/text_columns.hpp"
 
 namespace lockstep::ops {
 
@@ -42,8 +43,26 @@ void SourceWorker::start_session(const std::string& peer, const Message& message
   }
   if (hello.seen) tail_->prove(*hello.seen);
   session_->seen = hello.seen;
+  if (!hello.becomes_text) text_refused_.reset();
+  if (hello.becomes_text) hear_text_wish(*hello.becomes_text);
   if (options_.alone) board_.phase("serving", false);
   enqueue(Kind::welcome, wire::encode_welcome(welcome()));
+}
+
+// A column becomes text where the schema is followed: when the source is opened. Whoever asks
+// waits, or asks again; once it has another type than what did not hold the value, that is
+// answered.
+void SourceWorker::hear_text_wish(const wire::TextWish& wish) {
+  if (text_refused_) throw Error(*std::exchange(text_refused_, std::nullopt));
+  if (!is_wanted(options_.installed, wish)) return;
+  text_wish_ = wish;
+  throw Error({.code = "LS-S306",
+               .exit = ExitCode::stopped,
+               .what = fmt::format("column {} becomes text", wish.column),
+               .why = "a value came that its type cannot hold, and its on_bad_value is text",
+               .data = "its table is read anew",
+               .todo = "nothing; lockstep goes on",
+               .retry = Retry::new_session});
 }
 
 // Here a wrong position costs its sender the session; a batch that met it later would end capture.

@@ -1,5 +1,8 @@
 // What the capturing end does for the source beside answering: looks after its file, prunes.
+#include <utility>
+
 #include "ops/source_worker.hpp"
+#include "ops/text_columns.hpp"
 
 namespace lockstep::ops {
 
@@ -13,6 +16,19 @@ constexpr Milliseconds kJustNow{1};  // its commit was seen: the next write is n
 void SourceWorker::follow_source() {
   for (const Note& note : follow_schema(options_.path, options_.installed, true))
     board_.schema_note(note);
+}
+
+// What cannot be is told to the apply that asks again, as its own affair.
+void SourceWorker::grant_text_wish() {
+  if (!text_wish_) return;
+  try {
+    for (const Note& note : turn_into_text(options_.path, options_.installed, *text_wish_))
+      board_.schema_note(note);
+  } catch (const Error& error) {
+    if (error.code() != "LS-D422") throw;
+    text_refused_ = error;
+  }
+  text_wish_.reset();
 }
 
 // Apply is told with the welcome of the next session.

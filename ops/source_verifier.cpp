@@ -147,7 +147,7 @@ void SourceVerifier::work(const std::stop_token& stop) {
 
 SourceVerifier::Reply SourceVerifier::read(Job& job) {
   if (!job.wanted.queries.empty()) return answer_queries(job);
-  if (!job.plan || fingerprint(job.plan->shape) != job.wanted.shape)
+  if (!job.plan || verify::compared_shape(*job.plan) != job.wanted.shape)
     throw not_as_on_target(job.wanted.table);
   return job.wanted.keys.empty() || job.wanted.digest_keys ? read_range(job) : show_rows(job);
 }

@@ -48,6 +48,7 @@ void SourceWorker::open_source() {
   if (tail_) options_.installed.schema_watch = tail_->schema_watch();
   tail_.reset();
   follow_source();
+  grant_text_wish();
   take_up_doubt(options_.installed.schema_watch);
   tail_.emplace(Database::open(options_.path, sqlite::OpenMode::read_only), installed.era,
                 installed.tables, options_.batch);
@@ -145,8 +146,9 @@ void SourceWorker::receive_all() {
       handle(received->peer, wire::decode(received->frame));
     } catch (const Error& error) {
       const bool its_own =
-          options_.alone && (error.code() == "LS-R708" || error.code() == "LS-S310" ||
-                             error.code() == "LS-T218" || error.code() == "LS-T219");
+          options_.alone &&
+          (error.code() == "LS-R708" || error.code() == "LS-S310" || error.code() == "LS-T218" ||
+           error.code() == "LS-T219" || error.code() == "LS-D422");
       if (its_own || error.code().starts_with("LS-W")) {
         // A message that is not ours to understand costs its sender the session, never us.
         if (!its_own) board_.refused(error);

@@ -89,6 +89,8 @@ class SourceWorker {
   void handle(const std::string& peer, const wire::Message& message);
   void start_session(const std::string& peer, const wire::Message& hello);
   [[nodiscard]] wire::Welcome welcome();
+  void hear_text_wish(const wire::TextWish& wish);
+  void grant_text_wish();
   void follow_from(const Position& position);
   void handle_ack(const Position& position);
   /// True if there is more to do at once.
@@ -128,7 +130,9 @@ class SourceWorker {
   SteadyTime next_slow_poll_{};
   SteadyTime next_schema_look_{};
   bool poll_now_ = true;
-  bool in_doubt_ = false;  // apply is to ask for a pass, and was not told yet
+  std::optional<wire::TextWish> text_wish_;  // to be granted when the source is opened next
+  std::optional<Error> text_refused_;        // for the next that asks
+  bool in_doubt_ = false;                    // apply is to ask for a pass, and was not told yet
   bool barrier_told_ = false;
   std::int64_t newest_seen_ = -1;
   SteadyTime last_commit_{};

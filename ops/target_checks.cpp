@@ -93,7 +93,27 @@ bool TargetWorker::may_lack_a_partition() const {
   });
 }
 
+// Capture is asked with each hello until one is answered; a capture that does not know what this
+// means, or that plans the column as it was, is not asked for ever.
+Error TargetWorker::asked_for_text(const Error& error) {
+  constexpr int kWishesMax = 3;
+  const auto& place = error.facts().becomes_text;
+  if (!place) return error;
+  for (const TablePlan& plan : plans_)
+    if (plan.id == place->table)
+      if (const auto column = plan.shape.column_named(place->column))
+        text_wish_ = {place->table, place->column, plan.types[*column]};
+  if (++text_wishes_[*place] <= kWishesMax) return error;
+  ErrorFacts facts = error.facts();
+  facts.code = "LS-D401";
+  facts.retry = Retry::never;
+  facts.why += "; capture did not make it text";
+  facts.todo = "change the value in the application and run lockstep again: it goes on from there";
+  return Error(std::move(facts));
+}
+
 void TargetWorker::progressed() {
+  text_wishes_.clear();
   if (!blocked_) return;
   blocked_ = false;
   board_.stop_awaiting();

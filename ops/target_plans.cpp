@@ -60,14 +60,17 @@ void TargetWorker::show_tables() {
   show_to_verifier();
 }
 
-// Marks of personal data count from the start that made them: the ledger has them with the next
-// batch.
+// Marks of personal data and choices for bad values count from the start that made them: the ledger
+// has them with the next batch.
 void TargetWorker::show_to_verifier() {
   std::vector<apply::LedgerTable> tables = tables_;
   for (apply::LedgerTable& table : tables)
     for (const TablePlan& plan : plans_)
-      if (plan.id == table.plan.id && plan.shape.columns.size() == table.plan.shape.columns.size())
+      if (plan.id == table.plan.id &&
+          plan.shape.columns.size() == table.plan.shape.columns.size()) {
         table.plan.personal = plan.personal;
+        table.plan.on_bad_value = plan.on_bad_value;
+      }
   std::set<std::uint32_t> dual;
   for (const apply::DualTable& table : dual_) dual.insert(table.id);
   verifier_.tables(tables, std::move(dual));

@@ -22,7 +22,7 @@ Message TargetWorker::hello() {
   return {Kind::hello, session_->id, 0,
           wire::encode_hello({options_.migration, options_.source_id, ledger_.position,
                               postgres::read_identity(*connection_), options_.accept_target,
-                              copying ? apply::newest_seen(tables_) : std::nullopt})};
+                              copying ? apply::newest_seen(tables_) : std::nullopt, text_wish_})};
 }
 
 void TargetWorker::greet(const std::stop_token& stop) {
@@ -47,6 +47,7 @@ void TargetWorker::greet(const std::stop_token& stop) {
     throw no_answer(answer ? fmt::format("it sent {}", to_string(answer->kind))
                            : "no welcome in time");
   send(Kind::credit, wire::encode_credit(session_->window.open()));
+  text_wish_.reset();
   wire::Welcome welcome = wire::decode_welcome(answer->body);
   board_.captured(welcome.newest);
   meet_plans(std::move(welcome.tables));

@@ -58,7 +58,7 @@ void TargetWorker::run(const std::stop_token& stop) {
       applier_.reset();
       close_lanes();
       if (stop.stop_requested()) break;
-      const Error error = tried_enough(explained(failure));
+      const Error error = tried_enough(asked_for_text(explained(failure)));
       if (error.retry() == Retry::never) {
         board_.fail(error);
         break;
@@ -280,6 +280,7 @@ void TargetWorker::finish_batch(const Message& message) {
     make_foreign_keys();
     keep_guard();
   }
+  for (const std::string& sentence : applied.told) board_.schema_note({"LS-D421", "", sentence});
   board_.captured(applied.position);
   ledger_.position = applied.position;
   // synchronous_commit is at least `on` in our sessions: a commit that answered is flushed, hence

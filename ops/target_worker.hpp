@@ -1,6 +1,7 @@
 // The applying end of a session: reads the ledger, asks for what comes next, writes it. One thread.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -108,6 +109,7 @@ class TargetWorker {
   [[nodiscard]] Error explained(const Error& error);
   [[nodiscard]] bool may_lack_a_partition() const;
   void progressed();
+  [[nodiscard]] Error asked_for_text(const Error& error);
   void ping();
   void send_verification();
   void handle_verification(const wire::Message& message);
@@ -132,8 +134,10 @@ class TargetWorker {
   int conflicts_met_ = 0;  // one after the other, with nothing applied in between
   std::uint64_t next_session_;
   SteadyTime last_sent_{};
-  int own_backend_ = 0;   // of the connection before, which the server may still believe in
-  bool silent_ = false;   // triggers and foreign keys of the target do not act in our sessions
+  int own_backend_ = 0;  // of the connection before, which the server may still believe in
+  bool silent_ = false;  // triggers and foreign keys of the target do not act in our sessions
+  std::optional<wire::TextWish> text_wish_;  // said with the next hello that is answered
+  std::map<ColumnPlace, int> text_wishes_;   // since a batch or chunk was applied
   bool blocked_ = false;  // the last failure was the server's answer: a new session is no progress
   SteadyTime checked_at_{};  // the tables
 };

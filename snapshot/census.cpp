@@ -128,7 +128,11 @@ class Counter {
 
   void count_target_misfit(const sqlite::Statement& row, std::size_t i, const ValueView& value) {
     ColumnCensus& column = census_.columns[i];
-    const std::string_view why = misfit_of_target(value, *targets_[i]);
+    std::string_view why = misfit_of_target(value, *targets_[i]);
+    // The one thing that the type would hold and could not tell from another.
+    if (why.empty() && targets_[i]->kind == TargetKind::numeric &&
+        postgres::misfit_of(value, ColumnType::numeric) == postgres::Misfit::whole_real)
+      why = postgres::to_string(postgres::Misfit::whole_real);
     if (why.empty()) return;
     if (column.target_misfits++ == 0)
       column.target_misfit_example = fmt::format("{}: {}", describe_row(row, shape_, i), why);
@@ -211,11 +215,15 @@ void add(TableCensus& sum, const TableCensus& part) {
 
 }  // namespace
 
-TargetTypes target_types(const TableShape& shape, const CatalogTable& there) {
+TargetTypes target_types(const TableShape& shape, const CatalogTable& there,
+                         const TableRules& rules) {
   TargetTypes types(shape.columns.size());
-  for (std::size_t i = 0; i < types.size(); ++i)
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    const bool renamed = i < rules.columns.size() && !rules.columns[i].rename.empty();
+    const std::string& name = renamed ? rules.columns[i].rename : shape.columns[i].name;
     for (const auto& column : there.columns)
-      if (column.name == shape.columns[i].name) types[i] = parse_target_type(column.type);
+      if (column.name == name) types[i] = parse_target_type(column.type);
+  }
   return types;
 }
 

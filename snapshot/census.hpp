@@ -14,9 +14,11 @@
 namespace lockstep::snapshot {
 
 /// What the columns have to fit into where the table is on the target already: one per column of
-/// the shape, nothing where there is no such column. Empty: the table is not there.
+/// the shape, nothing where there is no column of the name that `rules` give it. Empty: the table
+/// is not there.
 using TargetTypes = std::vector<std::optional<TargetType>>;
-[[nodiscard]] TargetTypes target_types(const TableShape& shape, const CatalogTable& there);
+[[nodiscard]] TargetTypes target_types(const TableShape& shape, const CatalogTable& there,
+                                       const TableRules& rules = {});
 
 /// Of values after `rules`; examples show them as they are.
 /// In slices, like the copy; a large table in WAL mode by two readers, the second on a thread and a

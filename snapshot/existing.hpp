@@ -10,12 +10,14 @@
 
 namespace lockstep::snapshot {
 
-/// `census` was taken with the target_types() of `there`. What keeps the rows from going in is
-/// among the problems (LS-T221, partitions LS-T208), other differences are warnings (LS-T220).
-/// `silent`: our sessions may set session_replication_role, so that neither triggers nor foreign
-/// keys of the target act.
+/// `census` was taken with the target_types() of `there` and the same `rules`: columns meet by the
+/// names that these give them, and what a rule makes of a value has to fit. What keeps the rows
+/// from going in is among the problems (LS-T221, partitions LS-T208), other differences are
+/// warnings (LS-T220). `silent`: our sessions may set session_replication_role, so that neither
+/// triggers nor foreign keys of the target act.
 [[nodiscard]] Planned plan_existing(std::uint32_t id, const TableShape& shape,
                                     const TableCensus& census, std::int64_t sequence,
-                                    const CatalogTable& there, bool silent);
+                                    const CatalogTable& there, bool silent,
+                                    const TableRules& rules = {});
 
 }  // namespace lockstep::snapshot

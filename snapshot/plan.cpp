@@ -161,24 +161,6 @@ std::vector<std::string> rule_problems(const TableShape& shape, const TableRules
   return problems;
 }
 
-namespace {
-
-// By the rule's type, if every value has become one of it.
-std::optional<ColumnType> ruled_type(const TablePlan& plan, std::size_t column,
-                                     const ColumnCensus& census, std::string& why) {
-  const ColumnRule& rule = plan.rules.columns[column];
-  if (census.cast_misfits == 0) return type_of(rule.cast);
-  why = fmt::format("column {} has {} value(s) that its rule {} cannot convert ({})",
-                    plan.shape.columns[column].name, census.cast_misfits, describe(rule),
-                    census.cast_misfit_example);
-  return std::nullopt;
-}
-
-bool has_cast(const TablePlan& plan, std::size_t column) {
-  return column < plan.rules.columns.size() && plan.rules.columns[column].cast != Cast::none;
-}
-
-// Nothing is changed, not even a name, without being said.
 void tell_rules(Planned& planned) {
   const TablePlan& plan = planned.plan;
   const auto say = [&](std::string what) {
@@ -196,6 +178,28 @@ void tell_rules(Planned& planned) {
   for (const AddedColumn& added : plan.rules.added)
     say(fmt::format("PostgreSQL has a column {} more, {} in every row", added.name,
                     describe(added.value.view())));
+}
+
+std::string unconverted(const TablePlan& plan, std::size_t column, const TableCensus& census) {
+  const ColumnCensus& found = census.columns[column];
+  if (found.cast_misfits == 0) return {};
+  return fmt::format("column {} has {} value(s) that its rule {} cannot convert ({})",
+                     plan.shape.columns[column].name, found.cast_misfits,
+                     describe(plan.rules.columns[column]), found.cast_misfit_example);
+}
+
+namespace {
+
+// By the rule's type, if every value has become one of it.
+std::optional<ColumnType> ruled_type(const TablePlan& plan, std::size_t column,
+                                     const TableCensus& census, std::string& why) {
+  why = unconverted(plan, column, census);
+  if (!why.empty()) return std::nullopt;
+  return type_of(plan.rules.columns[column].cast);
+}
+
+bool has_cast(const TablePlan& plan, std::size_t column) {
+  return column < plan.rules.columns.size() && plan.rules.columns[column].cast != Cast::none;
 }
 
 }  // namespace
@@ -218,7 +222,7 @@ Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus&
                                              kValueBytesMax));
     const auto use = planned.plan.is_key(i) ? ColumnUse::key : ColumnUse::plain;
     const bool cast = has_cast(planned.plan, i);
-    const auto type = cast ? ruled_type(planned.plan, i, census.columns[i], why)
+    const auto type = cast ? ruled_type(planned.plan, i, census, why)
                            : decide_type(shape.columns[i], census.columns[i], use, why);
     if (type && cast) {
       planned.plan.types.push_back(*type);

@@ -31,6 +31,13 @@ struct Planned {
 [[nodiscard]] std::vector<std::string> rule_problems(const TableShape& shape,
                                                      const TableRules& rules);
 
+/// Nothing is changed, not even a name, without being said: a warning LS-A109 for each rule.
+void tell_rules(Planned& planned);
+
+/// What a column's rule could not convert, with an example; empty: nothing.
+[[nodiscard]] std::string unconverted(const TablePlan& plan, std::size_t column,
+                                      const TableCensus& census);
+
 /// Whether each value of a column that is not in the key has a text of its own in PostgreSQL:
 /// numbers by their digits, no blobs.
 [[nodiscard]] bool fits_text(const TableShape& shape, std::size_t column,

@@ -16,8 +16,10 @@ std::map<std::string, std::string> expected(const TablePlan& plan) {
   for (std::size_t i = 0; i < plan.shape.columns.size(); ++i)
     columns[plan.target_column(i)] =
         plan.existing ? plan.existing->columns[i].type : std::string(to_string(plan.types[i]));
-  for (const AddedColumn& added : plan.rules.added)
-    columns[added.name] = std::string(to_string(added.type));
+  for (std::size_t i = 0; i < plan.rules.added.size(); ++i)
+    columns[plan.rules.added[i].name] = plan.existing
+                                            ? plan.existing->added[i].type
+                                            : std::string(to_string(plan.rules.added[i].type));
   if (plan.existing)
     for (const std::string& extra : plan.existing->extra) columns[extra] = "";
   return columns;

@@ -148,6 +148,15 @@ SourceRange read_sorted(sqlite::Database& source, const TablePlan& plan,
 
 }  // namespace
 
+std::string compared_shape(const TablePlan& plan) {
+  std::string shape = fingerprint(plan.shape);
+  for (std::size_t i = 0; i < plan.types.size(); ++i)
+    if (plan.on_bad_value_of(i) == OnBadValue::text)
+      shape += fmt::format(" {}:{}{}", i, to_string(plan.types[i]),
+                           plan.became_text(i) ? " by its rule" : "");
+  return shape;
+}
+
 SourceRange read_source_range(sqlite::Database& source, const TablePlan& plan,
                               const std::optional<Key>& after, const Deadline& deadline,
                               RangeLimits limits) {

@@ -29,6 +29,10 @@ struct SourceRange {
   std::optional<Key> resume;  ///< not done: where to read on, in the source's own spelling
 };
 
+/// What both ends have to agree in before they compare a range: the shape's fingerprint, and the
+/// types of columns that may become text while lockstep follows.
+[[nodiscard]] std::string compared_shape(const TablePlan& plan);
+
 /// Reads on after a key in the source's own spelling (nothing: from the start) until the deadline,
 /// the limits or the table's end, whichever comes first, in the caller's read transaction. At least
 /// one row, if there is one. A table whose key the target has in another order is read whole and

@@ -44,7 +44,8 @@ std::vector<TableResult> table_results(Connection& connection, const std::string
       "(extract(epoch FROM t.updated) * 1000000)::bigint, t.newest, t.problem, t.converged, "
       "t.converged_at FROM lockstep.verify_tables t JOIN lockstep.verify_passes p ON p.id = t.pass "
       "WHERE p.migration = $1 AND p.sample = 0 AND p.since IS NULL AND p.direction = $2 AND ($3 = "
-      "'' OR t.problem <> '' OR starts_with(t.newest, $3)) AND t.done ORDER BY t.id, t.updated DESC",
+      "'' OR t.problem <> '' OR starts_with(t.newest, $3)) AND t.done ORDER BY t.id, t.updated "
+      "DESC",
       {migration, std::string(to_string(history.flow)), history.era});
   const auto position_at = [&](int row, int column) {
     return rows.is_null(row, column) ? std::nullopt : parse_position(rows.value(row, column));

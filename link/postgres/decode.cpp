@@ -225,7 +225,7 @@ bool carried(std::optional<std::string>& bytes, const ValueView& present, const 
   const ValueView value = rules(column, present);
   bytes.reset();
   if (value.kind == ValueClass::null) return true;
-  if (misfit_of(value, plan.types[column]) != Misfit::none) return false;
+  if (misfit_of_carried(plan, column, value) != Misfit::none) return false;
   append_raw(bytes.emplace(), value, plan.types[column]);
   return true;
 }

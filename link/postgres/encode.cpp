@@ -196,6 +196,8 @@ std::string_view to_string(Misfit misfit) {
       return "it is NULL, and the column on the target is NOT NULL";
     case Misfit::not_in_target:
       return "the column on the target cannot hold it as it is";
+    case Misfit::not_converted:
+      return "the column's rule cannot convert it";
   }
   return "?";
 }
@@ -214,6 +216,16 @@ Misfit misfit_of(const ValueView& value, ColumnType type) {
   if (value.kind == ValueClass::real && std::isnan(value.real)) return Misfit::wrong_class;
   if (type == ColumnType::numeric && !fits_numeric(value)) return Misfit::whole_real;
   return Misfit::none;
+}
+
+Misfit misfit_of_carried(const TablePlan& plan, std::size_t column, const ValueView& value) {
+  const Misfit misfit = misfit_of(value, plan.types[column]);
+  if (misfit != Misfit::none || !plan.existing || column >= plan.rules.columns.size())
+    return misfit;
+  const Cast cast = plan.rules.columns[column].cast;
+  return cast == Cast::none || misfit_of(value, type_of(cast)) == Misfit::none
+             ? Misfit::none
+             : Misfit::not_converted;
 }
 
 bool valid_utf8(std::string_view text) {

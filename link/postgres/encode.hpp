@@ -27,7 +27,8 @@ enum class Misfit {
   not_json,
   other_spelling,  ///< see ColumnSpelling; not found by misfit_of()
   null_refused,    ///< NULL in a NOT NULL column of a table that was there; neither
-  not_in_target    ///< misfit_of_target() says why; neither
+  not_in_target,   ///< misfit_of_target() says why; neither
+  not_converted    ///< by the column's rule; found by misfit_of_carried()
 };
 
 [[nodiscard]] std::string_view to_string(Misfit misfit);
@@ -38,6 +39,12 @@ enum class Misfit {
 /// written), timestamptz (zone 0 written), uuid and json the texts of model/spelling; NULL fits
 /// every column. Anything else is a misfit: nothing is converted.
 [[nodiscard]] Misfit misfit_of(const ValueView& value, ColumnType type);
+
+/// The same for a column of a plan, of a value that its rule has been through. In a table that was
+/// there a column may be wider than the rule's type: what the rule could not convert does not go
+/// into it all the same.
+[[nodiscard]] Misfit misfit_of_carried(const TablePlan& plan, std::size_t column,
+                                       const ValueView& value);
 
 /// True for well-formed UTF-8 as PostgreSQL means it (no surrogates, no overlong forms, at most
 /// U+10FFFF).

@@ -18,7 +18,7 @@ constexpr char kSafe[] =
 
 Misfit misfit_in(const TablePlan& plan, std::size_t column, const ValueView& value) {
   const ColumnType type = plan.types[column];
-  const Misfit misfit = misfit_of(value, type);
+  const Misfit misfit = misfit_of_carried(plan, column, value);
   if (misfit == Misfit::none && plan.existing) {
     const ExistingColumn& there = plan.existing->columns[column];
     if (value.kind == ValueClass::null && there.not_null) return Misfit::null_refused;
@@ -50,13 +50,53 @@ std::string reason_of(const TablePlan& plan, std::size_t column, const ValueView
     return fmt::format("{}: the column on the target is {}", misfit_of_target(value, there.holds),
                        there.type);
   }
+  if (misfit == Misfit::not_converted)
+    return fmt::format("it is {}, which the rule {} cannot convert", to_string(value.kind),
+                       describe(plan.rules.columns[column]));
   if (misfit != Misfit::wrong_class) return std::string(to_string(misfit));
   return fmt::format("it is {}, the column was decided to be {}", to_string(value.kind),
                      to_string(plan.types[column]));
 }
 
+// Why a column whose owner chose text for values that do not fit cannot become it for this one.
+std::string_view obstacle_to_text(const TablePlan& plan, std::size_t column,
+                                  const ValueView& value) {
+  if (plan.existing) return "the table was on the target before";
+  if (plan.is_key(column)) return "it is in the key";
+  if (plan.is_converted(column)) return "a rule converts its values";
+  if (!plan.shape.columns[column].computed_as.empty()) return "PostgreSQL computes it";
+  if (value.kind == ValueClass::blob) return "the value is a blob";
+  std::string scratch;
+  ColumnRule as_text;
+  as_text.cast = Cast::text;
+  if (misfit_of(apply_rule(as_text, value, scratch), ColumnType::text) != Misfit::none)
+    return "the value is none that text can hold";
+  return {};
+}
+
+[[noreturn]] void throw_becomes_text(const TablePlan& plan, const EntryView& entry,
+                                     std::size_t column, const ValueView& value,
+                                     const std::string& why) {
+  const std::string& name = plan.shape.columns[column].name;
+  throw Error({.code = "LS-D421",
+               .exit = ExitCode::stopped,
+               .what = fmt::format("{}.{} becomes text, by its on_bad_value: row {}, value {} does "
+                                   "not fit",
+                                   plan.name(), name, described_key(plan, entry), describe(value)),
+               .why = why,
+               .data = kSafe,
+               .todo = "nothing; the table is read anew, with this column as text",
+               .retry = Retry::new_session,
+               .becomes_text = ColumnPlace{plan.id, name}});
+}
+
 [[noreturn]] void throw_misfit(const TablePlan& plan, const EntryView& entry, std::size_t column,
-                               const ValueView& value, const std::string& why) {
+                               const ValueView& value, std::string why) {
+  if (plan.on_bad_value_of(column) == OnBadValue::text) {
+    const std::string_view obstacle = obstacle_to_text(plan, column, value);
+    if (obstacle.empty()) throw_becomes_text(plan, entry, column, value, why);
+    why += fmt::format("; its on_bad_value is text, but {}", obstacle);
+  }
   throw Error(
       {.code = "LS-D401",
        .exit = ExitCode::stopped,
@@ -111,6 +151,11 @@ std::optional<BadValue> check_entry(const TablePlan& plan, const EntryView& entr
   if (values.next() || values.malformed()) throw_count(plan);
   if (!bad) check_size(plan, entry);  // a row that waits is on no page
   return bad;
+}
+
+std::string why_unfit(const TablePlan& plan, std::size_t column, const ValueView& value) {
+  const Misfit misfit = misfit_in(plan, column, value);
+  return misfit == Misfit::none ? std::string() : reason_of(plan, column, value, misfit);
 }
 
 bool key_fits(const TablePlan& plan, const EntryView& absent) {

@@ -21,8 +21,14 @@ struct BadValue {
 /// first of them: the row has to wait there. Throws LS-D401 naming table, key and column if one of
 /// the columns does not, LS-D412 if a key is NULL, LS-D413 if a key or row is larger than
 /// PostgreSQL can keep, LS-W501 if the entry has another number of values than it should. Nothing
-/// is ever converted.
+/// is ever converted. Throws LS-D421 if such a column's owner lets it become text, and the value
+/// has a text of its own: capture is to be asked for that, and the batch read again.
 [[nodiscard]] std::optional<BadValue> check_entry(const TablePlan& plan, const EntryView& entry);
+
+/// Why a value, which its column's rule has been through, cannot be in that column; empty: it can.
+/// For a plan that has its types.
+[[nodiscard]] std::string why_unfit(const TablePlan& plan, std::size_t column,
+                                    const ValueView& value);
 
 /// False if the target cannot have a row with the key of this absent entry, because a key value is
 /// NULL or does not fit its column: such a row was written and deleted again, and there is nothing

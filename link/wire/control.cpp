@@ -85,6 +85,10 @@ std::string encode_hello(const Hello& hello) {
   if (hello.target) json["target"] = to_string(*hello.target);
   if (hello.accept_target) json["accept_target"] = "yes";
   if (hello.seen) json["seen"] = to_string(*hello.seen);
+  if (hello.becomes_text)
+    json["becomes_text"] = {{"table", hello.becomes_text->table},
+                            {"column", exact_text(hello.becomes_text->column)},
+                            {"type", std::string(to_string(hello.becomes_text->type))}};
   return dump_json(json);
 }
 
@@ -96,6 +100,12 @@ Hello decode_hello(std::string_view body) {
   if (from.has("target")) hello.target = target_member(from, "target");
   hello.accept_target = from.has("accept_target");
   if (from.has("seen")) hello.seen = position_member(from, "seen");
+  if (from.has("becomes_text")) {
+    const JsonReader wish = from.member("becomes_text");
+    const auto type = parse_column_type(wish.string("type"));
+    if (!type) throw_unfit("hello", "\"becomes_text\" has a type that is not known");
+    hello.becomes_text = TextWish{wish.table("table"), wish.exact_text("column"), *type};
+  }
   return hello;
 }
 

@@ -17,6 +17,14 @@
 
 namespace lockstep::wire {
 
+/// A column got a value that it cannot hold, and its owner lets it become text.
+struct TextWish {
+  std::uint32_t table = 0;
+  std::string column{};  ///< as SQLite stored it
+  ColumnType type{};     ///< that did not hold it: what apply knew it as
+  bool operator==(const TextWish&) const = default;
+};
+
 /// With an empty source_id apply asks who is there: it gets a welcome and says hello again.
 struct Hello {
   std::string migration;
@@ -27,6 +35,7 @@ struct Hello {
   /// While a copy is under way: the newest change of the source that chunks on the target were
   /// read after. The source must still have it, or it went back behind what was copied.
   std::optional<Position> seen = {};
+  std::optional<TextWish> becomes_text = {};
 };
 
 struct Welcome {

@@ -171,4 +171,16 @@ const Json& JsonReader::array() const {
   return json_;
 }
 
+Json texts_to_json(const std::vector<std::string>& texts) {
+  Json json = Json::array();
+  for (const std::string& text : texts) json.push_back(exact_text(text));
+  return json;
+}
+
+std::vector<std::string> texts_from_json(const JsonReader& from) {
+  std::vector<std::string> texts;
+  for (const Json& text : from.array()) texts.push_back(read_exact_text(from.body_of(), text));
+  return texts;
+}
+
 }  // namespace lockstep::wire

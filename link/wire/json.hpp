@@ -63,6 +63,11 @@ class JsonReader {
 /// An empty object if there are none.
 [[nodiscard]] Json rules_to_json(const TableRules& rules);
 [[nodiscard]] TableRules rules_from_json(const JsonReader& from, std::size_t columns);
+/// Of a plan that has its shape and its rules.
+[[nodiscard]] Json existing_to_json(const ExistingTarget& existing);
+[[nodiscard]] ExistingTarget existing_from_json(const JsonReader& from, const TablePlan& plan);
+[[nodiscard]] Json texts_to_json(const std::vector<std::string>& texts);
+[[nodiscard]] std::vector<std::string> texts_from_json(const JsonReader& from);
 [[nodiscard]] Json key_to_json(const std::vector<Value>& key);
 [[nodiscard]] std::vector<Value> key_from_json(std::string_view body_of, const Json& json);
 

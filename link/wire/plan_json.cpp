@@ -145,18 +145,6 @@ Index index_from_json(const JsonReader& from, std::size_t columns) {
   return index;
 }
 
-Json texts_to_json(const std::vector<std::string>& texts) {
-  Json json = Json::array();
-  for (const std::string& text : texts) json.push_back(exact_text(text));
-  return json;
-}
-
-std::vector<std::string> texts_from_json(const JsonReader& from) {
-  std::vector<std::string> texts;
-  for (const Json& text : from.array()) texts.push_back(read_exact_text(from.body_of(), text));
-  return texts;
-}
-
 Json reference_to_json(const ForeignKey& key) {
   return {{"columns", texts_to_json(key.columns)},
           {"parent", exact_text(key.parent)},
@@ -292,38 +280,6 @@ Value value_from_json(std::string_view body_of, const Json& json) {
   return value;
 }
 
-Json existing_to_json(const ExistingTarget& existing) {
-  Json columns = Json::array();
-  for (const ExistingColumn& column : existing.columns)
-    columns.push_back({{"type", column.type}, {"not_null", column.not_null}});
-  return {{"columns", std::move(columns)},       {"extra", texts_to_json(existing.extra)},
-          {"key", texts_to_json(existing.key)},  {"upserts", existing.upserts},
-          {"partitioned", existing.partitioned}, {"replaces_rows", existing.replaces_rows}};
-}
-
-ExistingTarget existing_from_json(const JsonReader& from, const TableShape& shape) {
-  ExistingTarget existing;
-  const Json& columns = from.member("columns").array();
-  if (columns.size() != shape.columns.size())
-    throw_unfit(from.body_of(), "\"existing\" has another number of columns");
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    const JsonReader column(from.body_of(), columns[i]);
-    ExistingColumn& added = existing.columns.emplace_back();
-    added.name = shape.columns[i].name;
-    added.type = column.string("type");
-    added.not_null = column.boolean("not_null");
-    const auto holds = parse_target_type(added.type);
-    if (!holds) throw_unfit(from.body_of(), "\"existing\" has a type that is not known");
-    added.holds = *holds;
-  }
-  existing.extra = texts_from_json(from.member("extra"));
-  existing.key = texts_from_json(from.member("key"));
-  existing.upserts = from.boolean("upserts");
-  existing.partitioned = from.boolean("partitioned");
-  existing.replaces_rows = from.boolean("replaces_rows");
-  return existing;
-}
-
 }  // namespace
 
 Json plan_to_json(const TablePlan& plan) {
@@ -348,7 +304,7 @@ TablePlan plan_from_json(std::string_view body_of, const Json& json) {
   plan.left_out = texts_from_json(from.member("left_out"));
   if (from.has("rules"))
     plan.rules = rules_from_json(from.member("rules"), plan.shape.columns.size());
-  if (from.has("existing")) plan.existing = existing_from_json(from.member("existing"), plan.shape);
+  if (from.has("existing")) plan.existing = existing_from_json(from.member("existing"), plan);
   return plan;
 }
 

@@ -121,6 +121,9 @@ TEST_CASE("hello comes back with and without a position") {
   CHECK(decode_hello(encode_hello({"shop", "uuid", at, target})).target == target);
   CHECK_FALSE(decode_hello(encode_hello({"shop", "uuid", at, target})).accept_target);
   CHECK(decode_hello(encode_hello({"shop", "uuid", at, target, true})).accept_target);
+  CHECK_FALSE(decode_hello(encode_hello({"shop", "uuid", at})).becomes_text);
+  const TextWish wish{7, "n\xff", ColumnType::date};
+  CHECK(decode_hello(encode_hello({"shop", "uuid", at, {}, false, {}, wish})).becomes_text == wish);
 }
 
 TEST_CASE("welcome brings every table plan") {
