@@ -24,7 +24,7 @@ ReverseVerifier::ReverseVerifier(VerifierTarget target, std::string path,
 
 void ReverseVerifier::begin(const std::vector<apply::LedgerTable>& tables) {
   plans_ = apply::plans_of(tables);
-  postgres_.tables(tables);
+  postgres_.tables(tables, {});  // dual writing ended with the cutover
   postgres_.reconnected();
   postgres_.mail().session_began();
 }
