@@ -377,7 +377,8 @@ Applied Applier::settle(CommitOutcome outcome, bool fell_back, std::int64_t conf
     LOCKSTEP_FAILPOINT("apply.committed");
     plan_change_.reset();
     quarantine_.committed();
-    return {end_.to, static_cast<std::uint64_t>(end_.to.seq - batch_.from.seq), entries_, fell_back,
+    return {end_.to,   static_cast<std::uint64_t>(end_.to.seq - batch_.from.seq),
+            entries_,  fell_back,
             conflicts, std::exchange(told_, {})};
   }
   throw Error(

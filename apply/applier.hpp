@@ -47,7 +47,7 @@ struct Applied {
   std::uint64_t entries = 0;
   bool fell_back =
       false;  ///< a unique conflict was met and the batch was done by delete and insert
-  std::int64_t conflicts = 0;  ///< rows that the application wrote otherwise on both sides
+  std::int64_t conflicts = 0;       ///< rows that the application wrote otherwise on both sides
   std::vector<std::string> told{};  ///< what a change of the plans took away, a sentence each
 };
 

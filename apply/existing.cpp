@@ -111,8 +111,8 @@ CatalogTable table_from(const Json& json) {
 std::string create_copy_sql(const std::string& schema, const TablePlan& plan) {
   std::vector<std::string> columns;
   for (std::size_t i = 0; i < plan.types.size(); ++i)
-    columns.push_back(fmt::format("{} {}", postgres::quoted(plan.target_column(i)),
-                                  to_string(plan.types[i])));
+    columns.push_back(
+        fmt::format("{} {}", postgres::quoted(plan.target_column(i)), to_string(plan.types[i])));
   return fmt::format("CREATE TABLE {} ({})", copy_table(schema, plan.id), fmt::join(columns, ", "));
 }
 
