@@ -331,9 +331,12 @@ std::string dual_conflicts_sql(const TablePlan& plan) {
       fmt::join(key, ", "), staging_name(plan), dual_look_name(plan), kConflict);
 }
 
+// Of the rows that were looked at, and are locked since: the application may have made one of the
+// same key after that, which nobody has judged.
 std::string dual_delete_sql(const std::string& schema, const TablePlan& plan, Conflicts conflicts) {
   return fmt::format(
-      "DELETE FROM {} AS t USING {} AS s, {} AS x WHERE {} AND x.at = s.ctid AND NOT x.present{}",
+      "DELETE FROM {} AS t USING {} AS s, {} AS x WHERE {} AND x.at = s.ctid AND x.theirs IS NOT "
+      "NULL AND NOT x.present{}",
       qualified(schema, plan.target_name()), staging_name(plan), dual_look_name(plan),
       same_key(plan, "t", "s"), to_be_written(conflicts));
 }
@@ -354,9 +357,11 @@ std::string dual_update_sql(const std::string& schema, const TablePlan& plan, Co
 }
 
 std::string dual_clear_sql(const std::string& schema, const TablePlan& plan, Conflicts conflicts) {
-  return fmt::format("DELETE FROM {} AS t USING {} AS s, {} AS x WHERE {} AND x.at = s.ctid{}",
-                     qualified(schema, plan.target_name()), staging_name(plan),
-                     dual_look_name(plan), same_key(plan, "t", "s"), to_be_written(conflicts));
+  return fmt::format(
+      "DELETE FROM {} AS t USING {} AS s, {} AS x WHERE {} AND x.at = s.ctid AND x.theirs IS NOT "
+      "NULL{}",
+      qualified(schema, plan.target_name()), staging_name(plan), dual_look_name(plan),
+      same_key(plan, "t", "s"), to_be_written(conflicts));
 }
 
 std::string dual_insert_sql(const std::string& schema, const TablePlan& plan, Conflicts conflicts) {

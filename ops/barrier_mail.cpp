@@ -36,6 +36,7 @@ void BarrierMail::session_began() {
 void BarrierMail::session_lost() {
   const std::lock_guard lock(mutex_);
   open_ = false;
+  requests_.clear();  // not for those who come next
   came_.notify_all();
 }
 
@@ -81,6 +82,7 @@ std::optional<std::uint64_t> BarrierMail::wait_for_session(const std::stop_token
 void BarrierMail::request(Kind kind, std::string body) {
   {
     const std::lock_guard lock(mutex_);
+    if (!open_) return;  // await() says that the session is over
     requests_.push_back({kind, std::move(body)});
   }
   bell_.ring();

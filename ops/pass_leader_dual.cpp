@@ -9,6 +9,7 @@
 #include "link/wire/control.hpp"
 #include "model/failpoint.hpp"
 #include "ops/pass_leader.hpp"
+#include "verify/range.hpp"
 #include "verify/source_rows.hpp"
 #include "verify/values.hpp"
 
@@ -84,7 +85,7 @@ void PassLeader::look_at_some(std::size_t table, const std::vector<verify::RowDi
   wire::BarrierWanted wanted;
   wanted.barrier = new_barrier(ahead_);
   wanted.table = records_[table].id;
-  wanted.shape = fingerprint(plan_of(table).shape);
+  wanted.shape = verify::compared_shape(plan_of(table));
   for (const verify::RowDifference& one : open) wanted.keys.push_back(one.key);
   parts_.mail.request(Kind::barrier_wanted, wire::encode_barrier_wanted(wanted));
   const Position position = await(wanted.barrier, Kind::barrier).position;

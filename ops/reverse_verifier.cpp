@@ -46,8 +46,10 @@ std::optional<switchover::ReverseRound> ReverseVerifier::turn(switchover::Revers
   try {
     return make_barrier(feed, *wanted);
   } catch (const Error& error) {
-    // If it is more than the pass's trouble, the next round comes upon it as well.
-    if (!ledger.alive()) throw;
+    // If it is more than the pass's trouble, the next round comes upon it as well. A barrier that
+    // has been handed over already is no longer there to be dropped.
+    const auto front = sqlite_.next();
+    if (!ledger.alive() || !front || front->barrier != wanted->barrier) throw;
     sqlite_.drop_next();
     postgres_.mail().answer({wanted->barrier, wire::Kind::barrier, {}, {}, error.facts()});
     return std::nullopt;

@@ -63,8 +63,8 @@ class DualShop {
         path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
     return path;
   }
-  void start(const std::string& dual, ProcessOptions options = {}) {
-    run_ = start_lockstep({"run", file_, dsn_, "--quiet", "--config", configure(dual)},
+  void start(const std::string& dual, ProcessOptions options = {}, const std::string& more = "") {
+    run_ = start_lockstep({"run", file_, dsn_, "--quiet", "--config", configure(dual, more)},
                           std::move(options));
   }
   void start_as_it_was() { run_ = start_lockstep({"run", file_, dsn_, "--quiet"}); }
@@ -386,7 +386,8 @@ TEST_CASE("rows between the two writes converge, and those that do not differ", 
   const std::string go_on = shop.in_folder("go on"), trace = shop.in_folder("trace");
   shop.start(R"({"orders": "source", "visits": "source"})",
              {.environment = {"LOCKSTEP_FAILPOINTS=dual.look_again=block:" + go_on + "@1",
-                              "LOCKSTEP_FAILPOINT_TRACE=" + trace}});
+                              "LOCKSTEP_FAILPOINT_TRACE=" + trace}},
+             R"(, "on_bad_value": "text")");  // it is part of what both sides have to agree on
   shop.caught_up();
   shop.begun("visits");
   const auto looks = [&] {
