@@ -64,7 +64,7 @@ class Names {
   std::set<std::string> taken_;
 };
 
-std::vector<std::string> key_names(const TablePlan& plan) {
+std::vector<std::string> quoted_key(const TablePlan& plan) {
   std::vector<std::string> names;
   for (const std::size_t column : plan.shape.key)
     names.push_back(postgres::quoted(plan.target_column(column)));
@@ -265,7 +265,7 @@ KeyStatements key_statements(const std::string& schema, const TablePlan& plan,
     if (each.existing) continue;  // has its own
     const std::string name = names.next(each.target_name(), "", "pkey");
     const std::string table = qualified(schema, each.target_name());
-    KeyStatements own{{index_statement(name, true, table, key_names(each))},
+    KeyStatements own{{index_statement(name, true, table, quoted_key(each))},
                       {constraint_sql(name, "PRIMARY KEY", table)},
                       {}};
     for (const Index& index : each.shape.indexes)

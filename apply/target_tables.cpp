@@ -136,7 +136,7 @@ void compare_columns(const TablePlan& plan, const TableSeen& seen,
   }
 }
 
-std::vector<std::string> key_names(const TablePlan& plan) {
+std::vector<std::string> expected_key(const TablePlan& plan) {
   if (plan.existing) return plan.existing->key;
   std::vector<std::string> names;
   for (const std::size_t column : plan.shape.key) names.push_back(plan.target_column(column));
@@ -161,7 +161,7 @@ std::vector<std::string> differences(const TablePlan& plan, bool indexed, const 
     return found;
   }
   compare_columns(plan, seen, found);
-  if ((indexed || plan.existing) && seen.key != key_names(plan))
+  if ((indexed || plan.existing) && seen.key != expected_key(plan))
     say("lost its primary key, or has another");
   for (const auto& [trigger, ordinary] : seen.triggers)
     // An ORM's own may stay where they do not fire for us; what we made nobody else writes to.
