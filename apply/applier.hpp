@@ -114,8 +114,12 @@ class Applier {
   [[nodiscard]] std::string advance() const {
     return advance_sql(options_.migration, options_.becomes_consistent, !options_.dual.empty());
   }
+  /// One for each text that advance() can be: what is prepared goes by its name.
   [[nodiscard]] std::string advance_name() const {
-    return options_.becomes_consistent ? "lockstep_advance_c" : "lockstep_advance";
+    std::string name = "lockstep_advance";
+    if (options_.becomes_consistent) name += "_c";
+    if (!options_.dual.empty()) name += "_d";
+    return name;
   }
   [[nodiscard]] Applied settle(postgres::CommitOutcome outcome, bool fell_back,
                                std::int64_t conflicts = 0);

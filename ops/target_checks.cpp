@@ -113,7 +113,6 @@ Error TargetWorker::asked_for_text(const Error& error) {
 }
 
 void TargetWorker::progressed() {
-  text_wishes_.clear();
   if (!blocked_) return;
   blocked_ = false;
   board_.stop_awaiting();

@@ -274,6 +274,7 @@ void TargetWorker::finish_batch(const Message& message) {
   if (applied.conflicts > 0) show_dual_writes();
   show_quarantine(applier_->quarantined());
   progressed();
+  text_wishes_.clear();  // not where a chunk came: it may hold the very value
   if (std::exchange(plans_change_, false)) {
     tables_ = apply::read_tables(*connection_, options_.migration);
     show_tables();

@@ -137,7 +137,7 @@ class TargetWorker {
   int own_backend_ = 0;  // of the connection before, which the server may still believe in
   bool silent_ = false;  // triggers and foreign keys of the target do not act in our sessions
   std::optional<wire::TextWish> text_wish_;  // said with the next hello that is answered
-  std::map<ColumnPlace, int> text_wishes_;   // since a batch or chunk was applied
+  std::map<ColumnPlace, int> text_wishes_;   // since a batch was applied
   bool blocked_ = false;  // the last failure was the server's answer: a new session is no progress
   SteadyTime checked_at_{};  // the tables
 };
