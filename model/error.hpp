@@ -9,7 +9,7 @@
 
 namespace lockstep {
 
-/// Process exit codes. They are a public contract: see README.md, "Exit codes".
+/// Process exit codes. They are a public contract: see GUIDE.md, "Exit codes".
 enum class ExitCode : int {
   done = 0,
   bug = 1,

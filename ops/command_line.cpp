@@ -88,6 +88,10 @@ void add_choice_of_target(CLI::App& command, Arguments& arguments) {
 
 using Run = std::function<ExitCode(Screen&)>;
 
+/// What most migrations go without.
+constexpr const char* kAdvanced[] = {"route", "quarantine", "ddl",   "schema", "config",
+                                     "roles", "capture",    "apply", "keys"};
+
 struct Commands {
   CLI::App app{"lockstep keeps a PostgreSQL database in lockstep with a live SQLite database.",
                "lockstep"};
@@ -350,33 +354,36 @@ int run_command_line(int argc, char** argv, Signals& signals) {
   commands.app.set_version_flag("--version", version_text());
   commands.app.require_subcommand(1);
   commands.app.footer(
-      "Examples:\n  lockstep run app.db postgresql://owner@db.internal/app\n  lockstep status "
-      "app.db\n"
-      "  lockstep remove app.db\n\nExit codes: 0 done, 2 usage, 3 precondition not met, 4 "
+      "Examples:\n  lockstep assess app.db postgresql://owner@db.internal/app\n"
+      "  lockstep run app.db postgresql://owner@db.internal/app\n  lockstep status app.db\n"
+      "  lockstep cutover app.db --dry-run\n\nExit codes: 0 done, 2 usage, 3 precondition not met, "
+      "4 "
       "different, 5 unreachable, "
       "6 timed out,\n7 stopped half-way (run again), 8 another lockstep is at work, 9 done, but "
       "rows "
       "are in quarantine,\n130/143 stopped by a signal");
+  // In the order in which --help lists them: the way of a migration, then the rest.
+  add_assess(commands);
   add_run(commands, signals);
-  add_capture_and_apply(commands, signals);
   add_status_and_wait(commands, signals);
   add_verify(commands);
-  add_assess(commands);
-  add_config(commands.app, commands.arguments.json, commands.chosen);
-  add_roles(commands.app, commands.arguments.json, commands.chosen);
-  add_schema(commands.app, commands.arguments.json, commands.chosen);
-  add_ddl(commands.app, commands.arguments.json, commands.chosen);
-  add_quarantine(commands.app, commands.arguments.json, commands.chosen);
   const auto sides = [&commands](CLI::App& one) { add_sides(one, commands.arguments); };
   add_switch(commands.app, commands.arguments, signals, sides, commands.chosen,
              commands.stops_by_itself);
   add_demo(commands);
+  add_quarantine(commands.app, commands.arguments.json, commands.chosen);
+  add_ddl(commands.app, commands.arguments.json, commands.chosen);
+  add_schema(commands.app, commands.arguments.json, commands.chosen);
+  add_config(commands.app, commands.arguments.json, commands.chosen);
+  add_roles(commands.app, commands.arguments.json, commands.chosen);
+  add_capture_and_apply(commands, signals);
   add_keys(commands.app, commands.arguments.keys, [&commands] {
     commands.arguments.json = commands.arguments.keys.json;
     commands.chosen = [&commands](Screen& screen) {
       return command_keys(commands.arguments.keys, screen);
     };
   });
+  for (const char* name : kAdvanced) commands.app.get_subcommand(name)->group("Advanced");
   try {
     commands.app.parse(argc, argv);
     hide_secrets(argc, argv);

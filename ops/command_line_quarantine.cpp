@@ -34,7 +34,6 @@ void add_quarantine(CLI::App& app, bool& json, std::function<ExitCode(Screen&)>&
   CLI::App* quarantine = app.add_subcommand(
       "quarantine", "rows that PostgreSQL cannot hold as they are, and that wait aside");
   quarantine->require_subcommand(1);
-  quarantine->group("Advanced");
   quarantine->footer(
       "Examples:\n  lockstep quarantine list app.db\n  lockstep quarantine retry app.db --table "
       "orders\n  lockstep quarantine skip app.db --row 3,7");

@@ -82,7 +82,7 @@ bool check_endpoint(const std::string& typed, Use use) {
   return true;
 }
 
-constexpr char kMakeKeys[] = "lockstep keys generate FILE makes a pair; README, \"Two hosts\"";
+constexpr char kMakeKeys[] = "lockstep keys generate FILE makes a pair; GUIDE.md, \"Two hosts\"";
 
 }  // namespace
 

@@ -5,7 +5,7 @@
 namespace lockstep::test {
 namespace {
 
-// As README.md and ops/SWITCHING.md have it.
+// As GUIDE.md and ops/SWITCHING.md have it.
 constexpr char kPosition[] =
     "SELECT (SELECT value FROM _lockstep_meta WHERE name = 'era') || '/' || seq || '/' || identity "
     "FROM _lockstep_changes ORDER BY seq DESC LIMIT 1";

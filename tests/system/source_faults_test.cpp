@@ -360,7 +360,7 @@ TEST_CASE("a transaction over two attached files is followed as it is in each", 
   CHECK(source.at_target("SELECT count(*) FROM a WHERE v = 'both'") == "10");
   source.stop();
   saw_fault("S31",
-            "GO: the followed file's part of the transaction, as one; documented in README.md");
+            "GO: the followed file's part of the transaction, as one; documented in GUIDE.md");
 }
 
 }  // namespace lockstep::test
