@@ -268,7 +268,7 @@ Applied Applier::finish_staging() {
   }
   LOCKSTEP_FAILPOINT("apply.pos_set");
   // As late as can be: it keeps readers of these tables out until the commit.
-  if (plan_change_) told_ = begin_plan_change(connection_, *plan_change_);
+  if (plan_change_) begin_change();
   const bool fell_back = staging_->merge(options_.keyed);
   if (options_.becomes_consistent)
     fill_existing(connection_, options_.schema, existing_plans(), options_.silent);
@@ -278,6 +278,13 @@ Applied Applier::finish_staging() {
   const std::int64_t conflicts = staging_->conflicts();
   staging_.reset();
   return settle(connection_.commit(), fell_back, conflicts);
+}
+
+void Applier::begin_change() {
+  told_ = begin_plan_change(connection_, *plan_change_);
+  if (options_.silent) return;
+  for (const auto* plans : {&plan_change_->plans, &plan_change_->added})
+    make_way_for_changed(connection_, options_.migration, options_.schema, *plans);
 }
 
 void Applier::run_advance(Pipeline& pipeline) {

@@ -110,6 +110,7 @@ class Applier {
   [[nodiscard]] postgres::Pipeline::Outcome run_small(bool delete_and_insert);
   void run_entry(postgres::Pipeline& pipeline, const StoredEntry& entry, char verb, bool key_only);
   void run_advance(postgres::Pipeline& pipeline);
+  void begin_change();
   [[nodiscard]] std::map<std::string, std::string> statements_for(bool delete_and_insert) const;
   [[nodiscard]] std::string advance() const {
     return advance_sql(options_.migration, options_.becomes_consistent, !options_.dual.empty());

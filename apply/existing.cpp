@@ -108,14 +108,6 @@ CatalogTable table_from(const Json& json) {
   return table;
 }
 
-std::string create_copy_sql(const std::string& schema, const TablePlan& plan) {
-  std::vector<std::string> columns;
-  for (std::size_t i = 0; i < plan.types.size(); ++i)
-    columns.push_back(
-        fmt::format("{} {}", postgres::quoted(plan.target_column(i)), to_string(plan.types[i])));
-  return fmt::format("CREATE TABLE {} ({})", copy_table(schema, plan.id), fmt::join(columns, ", "));
-}
-
 // Dropped and written down in one transaction. Partitions' own halves go with their parents'.
 constexpr char kForeignKeys[] = R"(
 SELECT o.oid::regclass::text, f.conname, pg_catalog.pg_get_constraintdef(f.oid), f.convalidated
@@ -162,6 +154,14 @@ std::string put_back(Connection& connection, const std::string& relation, const 
 
 }  // namespace
 
+std::string create_copy_sql(const std::string& schema, const TablePlan& plan) {
+  std::vector<std::string> columns;
+  for (std::size_t i = 0; i < plan.types.size(); ++i)
+    columns.push_back(
+        fmt::format("{} {}", postgres::quoted(plan.target_column(i)), to_string(plan.types[i])));
+  return fmt::format("CREATE TABLE {} ({})", copy_table(schema, plan.id), fmt::join(columns, ", "));
+}
+
 std::map<std::string, CatalogTable> read_catalog(Connection& connection,
                                                  const std::string& schema) {
   std::map<std::string, CatalogTable> tables;
@@ -172,6 +172,11 @@ std::map<std::string, CatalogTable> read_catalog(Connection& connection,
     tables.emplace(table.name, std::move(table));
   }
   return tables;
+}
+
+bool has_rows(Connection& connection, const std::string& schema, const std::string& table) {
+  return connection.exec(fmt::format("SELECT EXISTS (SELECT FROM {})", qualified(schema, table)))
+      .boolean(0, 0);
 }
 
 bool may_be_silent(Connection& connection) {
@@ -201,6 +206,15 @@ void make_way(Connection& connection, const std::string& migration, const std::s
   }
 }
 
+void make_way_for_changed(Connection& connection, const std::string& migration,
+                          const std::string& schema, const std::vector<TablePlan>& plans) {
+  for (const TablePlan& plan : plans)
+    if (plan.existing) {
+      ensure_foreign_key_ledger(connection);
+      set_foreign_keys_aside(connection, migration, qualified(schema, plan.target_name()));
+    }
+}
+
 void fill_existing(Connection& connection, const std::string& schema,
                    const std::vector<TablePlan>& plans, bool silent) {
   if (silent) connection.exec(kBeSilent);
@@ -210,7 +224,7 @@ void fill_existing(Connection& connection, const std::string& schema,
     connection.exec(fmt::format("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table));
     if (plan.existing->replaces_rows)
       connection.exec("DELETE FROM " + table);
-    else if (connection.exec(fmt::format("SELECT EXISTS (SELECT FROM {})", table)).boolean(0, 0))
+    else if (has_rows(connection, schema, plan.target_name()))
       throw Error({.code = "LS-T206",
                    .exit = ExitCode::stopped,
                    .what = fmt::format("{} has got rows since the copy began", table),

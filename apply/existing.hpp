@@ -12,10 +12,12 @@
 
 namespace lockstep::apply {
 
-/// Every relation of the schema that a table could collide with, by name. One round trip, and one
-/// for each table to see whether it has rows.
+/// Every relation of the schema that a table could collide with, by name. One round trip.
 [[nodiscard]] std::map<std::string, CatalogTable> read_catalog(postgres::Connection& connection,
                                                                const std::string& schema);
+
+[[nodiscard]] bool has_rows(postgres::Connection& connection, const std::string& schema,
+                            const std::string& table);
 
 /// True if this session may set session_replication_role, which keeps triggers and foreign keys
 /// quiet: a superuser, or GRANT SET ON PARAMETER (PostgreSQL 15). Not in a transaction.
@@ -28,6 +30,14 @@ inline constexpr char kBeSilent[] = "SET LOCAL session_replication_role = replic
 /// lockstep.ledger_foreign_keys.
 void make_way(postgres::Connection& connection, const std::string& migration,
               const std::string& schema, const std::vector<TablePlan>& plans, bool silent);
+
+/// The table in which the rows of `plan` wait for the copy to be consistent.
+[[nodiscard]] std::string create_copy_sql(const std::string& schema, const TablePlan& plan);
+
+/// Those of `plans` that were there before lockstep, of a session that is not silent: foreign keys
+/// that a migration of the application has made since. In the caller's transaction.
+void make_way_for_changed(postgres::Connection& connection, const std::string& migration,
+                          const std::string& schema, const std::vector<TablePlan>& plans);
 
 /// In the caller's transaction, which makes the copy consistent: from where the rows waited into
 /// the tables, whole. Throws LS-T206 if a table that was empty has rows meanwhile.

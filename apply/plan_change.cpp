@@ -7,6 +7,7 @@
 #include <set>
 
 #include "apply/defaults.hpp"
+#include "apply/existing.hpp"
 #include "apply/foreign_key_ledger.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/names.hpp"
@@ -115,9 +116,21 @@ void change_indexes(const std::string& schema, const KeyStatements& before,
   }
 }
 
+// A table that an ORM made is its to alter, and was: ops planned it as it is there now. Before the
+// copy is consistent its rows wait beside it, in a table that has to hold those of the new plan;
+// what waits there already comes again, for the table is read anew.
+void make_place(const std::string& schema, const TablePlan& plan, PlanChange& change) {
+  change.before.push_back("DROP TABLE IF EXISTS " + postgres::copy_table(schema, plan.id));
+  change.before.push_back(create_copy_sql(schema, plan));
+}
+
 void add_table(const std::string& schema, const TablePlan& plan,
                const std::vector<TablePlan>& plans, bool keyed, PlanChange& change) {
   change.added.push_back(plan);
+  if (plan.existing) {
+    if (!keyed) make_place(schema, plan, change);
+    return;
+  }
   change.before.push_back(create_table_sql(schema, plan));
   for (std::string& comment : comments_sql(schema, plan))
     change.before.push_back(std::move(comment));
@@ -162,7 +175,11 @@ PlanChange plan_change(const std::string& schema, const std::vector<LedgerTable>
     }
     if (wire::encode_plan(*was) == wire::encode_plan(plan)) continue;
     change.plans.push_back(plan);
-    if (was->existing) continue;  // never ours to alter: ops stops before it would have to be
+    if (plan.existing) {
+      if (!keyed && create_copy_sql(schema, *was) != create_copy_sql(schema, plan))
+        make_place(schema, plan, change);
+      continue;
+    }
     change_columns(schema, *was, plan, change);
     if (keyed)
       change_indexes(schema, key_statements(schema, *was, plans_before),

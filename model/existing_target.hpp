@@ -41,7 +41,6 @@ struct CatalogTable {
   bool unlogged = false, has_children = false, row_security = false;
   bool owned = false;     ///< our role may alter it
   bool writable = false;  ///< our role may read and write its rows
-  bool has_rows = false;
   std::vector<CatalogColumn> columns;
   std::vector<std::string> key;  ///< of the primary key, in order
   std::vector<std::vector<std::string>>

@@ -12,13 +12,22 @@ namespace {
 
 constexpr char kEndpoint[] = "inproc://lockstep";
 
+// On a connection of its own, for a moment: the other thread has that of the target.
+LookAtTarget looking_at(const postgres::Dsn& dsn, const std::string& schema) {
+  return [dsn, schema] {
+    return view_of(
+        std::make_shared<postgres::Connection>(postgres::Connection::open(dsn, "catalog")), schema);
+  };
+}
+
 }  // namespace
 
 Pipeline::Pipeline(Prepared prepared, Board& board, capture::PruneLimits prune) {
   SourceOptions source{.path = prepared.path,
                        .listen = {kEndpoint, std::nullopt},
                        .installed = prepared.installed,
-                       .prune = prune};
+                       .prune = prune,
+                       .look_at_target = looking_at(prepared.connection.dsn(), prepared.schema)};
   TargetOptions target{.dsn = prepared.connection.dsn(),
                        .connect = {kEndpoint, std::nullopt},
                        .migration = prepared.migration,

@@ -40,8 +40,9 @@ std::string chosen_schema(const RunRequest& request, const postgres::Dsn& dsn,
 
 // What the application did to its schema meanwhile. Most starts find nothing to do and write
 // nothing.
-void follow_changed_schema(const std::string& path, capture::Installed& installed, Screen& screen) {
-  for (const Note& note : follow_schema(path, installed, true)) screen.note(note);
+void follow_changed_schema(const std::string& path, capture::Installed& installed,
+                           const LookAtTarget& look, Screen& screen) {
+  for (const Note& note : follow_schema(path, installed, true, false, look)) screen.note(note);
 }
 
 // A choice of what to do with values is no rule about them: each start may make another one.
@@ -68,9 +69,9 @@ void follow_choices(const std::string& path, const BadValuePolicy& policy,
 
 // A table may wait for such a choice to be followed, and a column for its table.
 void follow_source(const std::string& path, const BadValuePolicy& policy,
-                   capture::Installed& installed, Screen& screen) {
+                   capture::Installed& installed, const LookAtTarget& look, Screen& screen) {
   follow_choices(path, policy, installed);
-  follow_changed_schema(path, installed, screen);
+  follow_changed_schema(path, installed, look, screen);
   follow_choices(path, policy, installed);
   std::vector<const TableShape*> shapes;
   for (const TablePlan& plan : installed.tables) shapes.push_back(&plan.shape);
@@ -187,7 +188,10 @@ Prepared prepare(const RunRequest& request, Attempt& attempt, Screen& screen) {
   check_together(installed, ledger, path);
   if (installed) {
     refuse_changed_choice(request.tables, request.exclude, schema, request.rules, *installed);
-    follow_source(path, request.on_bad_value, *installed, screen);
+    const LookAtTarget look = [&] {
+      return view_of({&connection, [](Connection*) {}}, schema);  // it outlives the start
+    };
+    follow_source(path, request.on_bad_value, *installed, look, screen);
   }
   refuse_other_migrations(connection, migration, schema);
 
@@ -232,7 +236,7 @@ PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
   if (installed) {
     refuse_changed_choice(request.tables, request.exclude, installed->target_schema, request.rules,
                           *installed);
-    follow_source(path, request.on_bad_value, *installed, screen);
+    follow_source(path, request.on_bad_value, *installed, {}, screen);
     return {path, std::move(*installed), {}};
   }
   Assessment assessment = assess_or_refuse(reading, choice_of(request), screen);

@@ -2,32 +2,78 @@
 
 #include <utility>
 
+#include "apply/existing.hpp"
 #include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
 #include "link/sqlite/shape.hpp"
 #include "model/bad_value.hpp"
 #include "snapshot/census.hpp"
+#include "snapshot/existing.hpp"
 
 namespace lockstep::ops {
+
+namespace {
+
+TableRules rules_now(const capture::Installed& installed, const TableShape& shape,
+                     const TablePlan* before) {
+  return with_fallbacks(installed.choice ? rules_of(installed.choice->rules, shape) : TableRules(),
+                        shape, before);
+}
+
+// What no value has to be read for.
+std::vector<std::string> problems_of(sqlite::Database& database, const TableShape& shape,
+                                     const TableRules& rules) {
+  std::vector<std::string> problems = snapshot::shape_problems(shape, rules);
+  for (std::string& problem : snapshot::rule_problems(shape, rules))
+    problems.push_back(std::move(problem));
+  std::vector<std::string> capture = capture::capture_problems(shape);
+  if (capture.empty()) capture = capture::lookup_problems(database, shape);
+  problems.insert(problems.end(), capture.begin(), capture.end());
+  return problems;
+}
+
+}  // namespace
+
+TargetView view_of(std::shared_ptr<postgres::Connection> connection, const std::string& schema) {
+  TargetView view{apply::read_catalog(*connection, schema), apply::may_be_silent(*connection)};
+  view.has_rows = [connection = std::move(connection), schema](const std::string& table) {
+    return apply::has_rows(*connection, schema, table);
+  };
+  return view;
+}
 
 snapshot::Planned plan_as_it_is(sqlite::Database& database, const TableShape& shape,
                                 std::uint32_t id, const TablePlan* before,
                                 const capture::Installed& installed) {
-  const TableRules rules = with_fallbacks(
-      installed.choice ? rules_of(installed.choice->rules, shape) : TableRules(), shape, before);
+  const TableRules rules = rules_now(installed, shape, before);
   snapshot::Planned planned;
-  planned.problems = snapshot::shape_problems(shape, rules);
-  for (std::string& problem : snapshot::rule_problems(shape, rules))
-    planned.problems.push_back(std::move(problem));
-  std::vector<std::string> capture = capture::capture_problems(shape);
-  if (capture.empty()) capture = capture::lookup_problems(database, shape);
-  planned.problems.insert(planned.problems.end(), capture.begin(), capture.end());
+  planned.problems = problems_of(database, shape, rules);
   if (!planned.problems.empty()) return planned;
   const TableCensus census = snapshot::take_census(
       database, shape, {}, [](std::uint64_t) {}, rules);
   planned = snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, shape.name),
                                  rules, choices_for({}, shape, before, installed.on_bad_value));
   planned.plan.personal = personal_for({}, shape, before);
+  return planned;
+}
+
+snapshot::Planned plan_into_existing(sqlite::Database& database, const TableShape& shape,
+                                     std::uint32_t id, const TablePlan* before,
+                                     const capture::Installed& installed, const CatalogTable& there,
+                                     bool silent) {
+  const TableRules rules = rules_now(installed, shape, before);
+  snapshot::Planned planned;
+  planned.problems = problems_of(database, shape, rules);
+  if (!planned.problems.empty()) return planned;
+  const TableCensus census = snapshot::take_census(
+      database, shape, {}, [](std::uint64_t) {}, rules,
+      snapshot::target_types(shape, there, rules));
+  planned = snapshot::plan_existing(id, shape, census, sqlite::read_sequence(database, shape.name),
+                                    there, silent, rules);
+  planned.plan.on_bad_value = choices_for({}, shape, before, installed.on_bad_value);
+  planned.plan.personal = personal_for({}, shape, before);
+  if (before != nullptr && before->existing)
+    planned.plan.existing->replaces_rows = before->existing->replaces_rows;
   return planned;
 }
 

@@ -2,9 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
 
 #include "capture/install.hpp"
+#include "link/postgres/connection.hpp"
 #include "link/sqlite/database.hpp"
+#include "model/existing_target.hpp"
 #include "snapshot/plan.hpp"
 
 namespace lockstep::ops {
@@ -14,5 +20,25 @@ namespace lockstep::ops {
 [[nodiscard]] snapshot::Planned plan_as_it_is(sqlite::Database& database, const TableShape& shape,
                                               std::uint32_t id, const TablePlan* before,
                                               const capture::Installed& installed);
+
+/// The target's tables as they are now, by their names there.
+struct TargetView {
+  std::map<std::string, CatalogTable> tables;
+  bool silent = false;  ///< lockstep's sessions there may set session_replication_role
+  std::function<bool(const std::string&)> has_rows{};  ///< of one of `tables`; while `tables` live
+};
+/// As seen through `connection`, which lives as long as the view.
+[[nodiscard]] TargetView view_of(std::shared_ptr<postgres::Connection> connection,
+                                 const std::string& schema);
+/// Looks; throws what the server says. Empty where nobody can: in `capture` alone, in `ddl`.
+using LookAtTarget = std::function<TargetView()>;
+
+/// The same of a table that an ORM made on the target (`there`): its types win where every value
+/// fits, what does not is among the problems (LS-T221).
+[[nodiscard]] snapshot::Planned plan_into_existing(sqlite::Database& database,
+                                                   const TableShape& shape, std::uint32_t id,
+                                                   const TablePlan* before,
+                                                   const capture::Installed& installed,
+                                                   const CatalogTable& there, bool silent);
 
 }  // namespace lockstep::ops

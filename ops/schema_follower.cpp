@@ -13,6 +13,7 @@
 #include "link/sqlite/sql_text.hpp"
 #include "model/shape_change.hpp"
 #include "ops/added_columns.hpp"
+#include "ops/existing_follower.hpp"
 #include "ops/names.hpp"
 #include "ops/replan.hpp"
 #include "snapshot/plan.hpp"
@@ -45,40 +46,6 @@ std::vector<std::string> unfollowed(Database& database, const capture::Installed
   return names;
 }
 
-std::string what_changed(const ShapeChange& change) {
-  std::vector<std::string> parts;
-  if (!change.added.empty())
-    parts.push_back(fmt::format("column {} was added", fmt::join(change.added, ", ")));
-  if (!change.dropped.empty())
-    parts.push_back(
-        fmt::format("column {} was dropped or renamed", fmt::join(change.dropped, ", ")));
-  if (change.same) parts.emplace_back("its triggers were lost and are back");
-  if (parts.empty()) parts.emplace_back("indexes or columns were declared otherwise");
-  return fmt::format("{}; the table is read anew", fmt::join(parts, ", "));
-}
-
-// The target's table is not lockstep's: what it would have to be altered for stops.
-void look_at_existing(const TablePlan& plan, const TableShape& now, const ShapeChange& change,
-                      SchemaMoves& moves) {
-  std::vector<std::string> names, before;
-  for (const Column& column : now.columns) names.push_back(column.name);
-  for (const Column& column : plan.shape.columns) before.push_back(column.name);
-  if (names != before) {
-    moves.asks.push_back(
-        {plan.name(),
-         fmt::format("table {}: its columns changed, and the table on the target was not made by "
-                     "lockstep: migrate it there too, then lockstep remove SOURCE TARGET, empty "
-                     "the table or --on-existing-row update, and run again",
-                     plan.name()),
-         true});
-    return;
-  }
-  TablePlan same = plan;
-  same.shape = now;
-  moves.step.changed.push_back(std::move(same));
-  moves.notes.push_back({"LS-S316", plan.name(), what_changed(change)});
-}
-
 // As shape_change() wants it. A plan made of `now` itself has plain columns, which hold any values.
 TableShape with_computed(const TableShape& before, TableShape now) {
   for (Column& column : now.columns)
@@ -89,7 +56,7 @@ TableShape with_computed(const TableShape& before, TableShape now) {
 }
 
 void look_at_table(Database& database, const capture::Installed& installed, const TablePlan& plan,
-                   bool accepted, SchemaMoves& moves) {
+                   bool accepted, TargetNow& target, SchemaMoves& moves) {
   const auto asks = [&](const std::string& what) {
     moves.asks.push_back({plan.name(), fmt::format("table {}: {}", plan.name(), what), true});
   };
@@ -108,7 +75,7 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
   if (!change.altered.empty()) return asks(fmt::format("{}", fmt::join(change.altered, "; ")));
   if (!change.can_be_followed() && !accepted)
     return asks(fmt::format("column {} was dropped or renamed", fmt::join(change.dropped, ", ")));
-  if (plan.existing) return look_at_existing(plan, now, change, moves);
+  if (plan.existing) return follow_existing(database, installed, plan, now, change, target, moves);
   snapshot::Planned planned = plan_as_it_is(database, now, plan.id, &plan, installed);
   if (!planned.problems.empty()) return asks(fmt::format("{}", fmt::join(planned.problems, "; ")));
   moves.step.changed.push_back(carry_decisions(plan, std::move(planned.plan)));
@@ -160,7 +127,7 @@ bool look_for_changes_in_place(Database& database, const capture::Installed& ins
 }
 
 void look_at_followed(Database& database, const capture::Installed& installed, bool accepted,
-                      SchemaMoves& moves) {
+                      TargetNow& target, SchemaMoves& moves) {
   std::set<std::string> drifted, there;
   for (const capture::Drift& each : capture::drift(database, installed.tables))
     drifted.insert(each.table);
@@ -181,7 +148,7 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
   for (const TablePlan& plan : installed.tables) {
     if (!drifted.contains(plan.name())) continue;
     if (there.contains(plan.name())) {
-      look_at_table(database, installed, plan, accepted, moves);
+      look_at_table(database, installed, plan, accepted, target, moves);
     } else if (accepted) {
       moves.step.dropped.push_back(plan.id);
       moves.notes.push_back({"LS-S316", plan.name(),
@@ -194,11 +161,16 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
   }
 }
 
-void look_at_new(Database& database, const capture::Installed& installed, SchemaMoves& moves) {
+void look_at_new(Database& database, const capture::Installed& installed, bool accepted,
+                 TargetNow& target, SchemaMoves& moves) {
   std::uint32_t id = capture::next_table_id(database);
   for (const std::string& name : unfollowed(database, installed)) {
-    snapshot::Planned planned =
-        plan_as_it_is(database, sqlite::read_shape(database, name), id, nullptr, installed);
+    const TableShape shape = sqlite::read_shape(database, name);
+    if (follow_into_existing(database, installed, shape, id, accepted, target, moves)) {
+      ++id;
+      continue;
+    }
+    snapshot::Planned planned = plan_as_it_is(database, shape, id, nullptr, installed);
     if (!planned.problems.empty()) {
       moves.notes.push_back({"LS-S315", name,
                              fmt::format("{} is a new table and is not followed: {}", name,
@@ -305,9 +277,9 @@ void put_in_place(const SchemaMoves& moves, Database& reading, capture::Installe
 }
 
 std::vector<Note> follow_freely(const std::string& path, capture::Installed& installed,
-                                bool new_tables, bool accepted) {
+                                bool new_tables, bool accepted, const LookAtTarget& look) {
   for (int attempt = 0; attempt < kTries; ++attempt) {
-    const SchemaMoves moves = look_at_schema(path, installed, new_tables, accepted);
+    const SchemaMoves moves = look_at_schema(path, installed, new_tables, accepted, look);
     if (moves.step.empty() && moves.asks.empty()) return moves.notes;
     if (!moves.asks.empty() && moves_on(path, moves.schema_version)) continue;
     {
@@ -331,24 +303,25 @@ std::vector<Note> follow_freely(const std::string& path, capture::Installed& ins
 }  // namespace
 
 SchemaMoves look_at_schema(const std::string& path, const capture::Installed& installed,
-                           bool new_tables, bool accepted) {
+                           bool new_tables, bool accepted, const LookAtTarget& look) {
   Database reading = Database::open(path, OpenMode::read_only);
   SchemaMoves moves;
   moves.schema_version = reading.pragma_int("schema_version");
-  look_at_followed(reading, installed, accepted, moves);
-  if (new_tables) look_at_new(reading, installed, moves);
+  TargetNow target(look);
+  look_at_followed(reading, installed, accepted, target, moves);
+  if (new_tables) look_at_new(reading, installed, accepted, target, moves);
   return moves;
 }
 
 std::vector<Note> follow_schema(const std::string& path, capture::Installed& installed,
-                                bool new_tables, bool accepted) {
+                                bool new_tables, bool accepted, const LookAtTarget& look) {
   const capture::SchemaHold hold = hold_of(path);
   if (hold == capture::SchemaHold::held && !accepted) {
     wait_for_the_end(path, installed);
     return {};
   }
-  std::vector<Note> notes =
-      follow_freely(path, installed, new_tables, accepted || hold == capture::SchemaHold::accepted);
+  std::vector<Note> notes = follow_freely(path, installed, new_tables,
+                                          accepted || hold == capture::SchemaHold::accepted, look);
   if (hold != capture::SchemaHold::none) set_hold(path, capture::SchemaHold::none);
   return notes;
 }

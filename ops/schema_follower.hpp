@@ -14,6 +14,7 @@
 #include "capture/take_over.hpp"
 #include "model/clock.hpp"
 #include "ops/board.hpp"
+#include "ops/replan.hpp"
 
 namespace lockstep::ops {
 
@@ -27,10 +28,11 @@ struct SchemaMoves {
 
 /// Reads shapes, and every value of tables that are new or have new columns (types come from
 /// evidence). `new_tables`: tables nobody follows yet are looked at as well. `accepted`: dropped
-/// columns and tables are followed too.
+/// columns and tables are followed too. `look` says what tables are like that an ORM made on the
+/// target; without it a change of their columns asks.
 [[nodiscard]] SchemaMoves look_at_schema(const std::string& path,
                                          const capture::Installed& installed, bool new_tables,
-                                         bool accepted);
+                                         bool accepted, const LookAtTarget& look = {});
 
 /// Makes the present schema the one that is followed; `installed` is up to date afterwards. Most
 /// calls find nothing to do and write nothing. Throws LS-S306 for what a person has to decide: all
@@ -39,7 +41,8 @@ struct SchemaMoves {
 /// it follows nothing: LS-S317 once something changed, which another try can mend. What was
 /// accepted ends the hold.
 std::vector<Note> follow_schema(const std::string& path, capture::Installed& installed,
-                                bool new_tables, bool accepted = false);
+                                bool new_tables, bool accepted = false,
+                                const LookAtTarget& look = {});
 
 /// Whether new tables have stood long enough to be followed: an ORM that rebuilds a table in
 /// several transactions makes one that is gone soon. One thread.

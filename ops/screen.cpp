@@ -142,7 +142,9 @@ void Screen::note(const Note& note) {
   json(nlohmann::json{
       {"type", "warning"}, {"code", note.code}, {"table", note.table}, {"what", note.what}}
            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-  this->note(fmt::format("note      {} {}", note.code, note.what));
+  const bool names_it = note.table.empty() || note.what.find(note.table) != std::string::npos;
+  this->note(
+      fmt::format("note      {} {}{}", note.code, names_it ? "" : note.table + ": ", note.what));
 }
 
 bool Screen::is_due() {

@@ -14,7 +14,8 @@ constexpr Milliseconds kJustNow{1};  // its commit was seen: the next write is n
 
 // Before anything is read: whatever the schema is now, triggers and plans belong to it afterwards.
 void SourceWorker::follow_source() {
-  for (const Note& note : follow_schema(options_.path, options_.installed, true))
+  for (const Note& note :
+       follow_schema(options_.path, options_.installed, true, false, options_.look_at_target))
     board_.schema_note(note);
 }
 

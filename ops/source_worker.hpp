@@ -38,6 +38,8 @@ struct SourceOptions {
       2;                          ///< more would only make batches smaller than they could be
   Milliseconds slow_poll{200};    ///< the net below inotify
   Milliseconds hot_poll_for{20};  ///< events come before the commit is visible
+  /// Nothing: nobody here knows the target, as in `capture` alone.
+  LookAtTarget look_at_target{};
   /// Apply is another process: what concerns its target alone costs it the session and not us, and
   /// the board learns of phases and positions from what it says.
   bool alone = false;

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "apply/target_tables.hpp"
+#include "link/wire/control.hpp"
 #include "ops/target_worker.hpp"
 
 namespace lockstep::ops {
@@ -14,6 +15,7 @@ namespace {
 
 constexpr Milliseconds kTablesEvery{5'000};  // one query to the catalog
 
+constexpr char kTablesDiffer[] = "LS-T214", kInMigration[] = "LS-T260";
 constexpr char kCheckViolation[] = "23514";  // a row without partition is that, too
 
 Error no_partition(const Error& cause) {
@@ -27,6 +29,17 @@ Error no_partition(const Error& cause) {
                 .retry = Retry::same_session});
 }
 
+// Between hold and accept nothing stops.
+Error in_migration(const Error& differing) {
+  return Error({.code = kInMigration,
+                .exit = ExitCode::precondition,
+                .what = "the target's tables have changed, and lockstep ddl hold is on",
+                .why = differing.facts().why,
+                .data = "nothing more is applied until then; changes wait in the source",
+                .todo = "after the migration: lockstep ddl accept SOURCE",
+                .retry = Retry::new_session});
+}
+
 // The server's refusals that tables of another making explain.
 bool may_be_the_tables(const Error& error) {
   constexpr std::array kCodes{"LS-T204", "LS-T210", "LS-T211"};
@@ -35,9 +48,33 @@ bool may_be_the_tables(const Error& error) {
 
 }  // namespace
 
+// What an ORM made it may alter: whether the source has planned such a table anew, against what is
+// there now, its welcome says. The ledger follows with the next batch.
+std::vector<apply::LedgerTable> TargetWorker::settled_tables() const {
+  std::vector<apply::LedgerTable> tables = tables_;
+  std::erase_if(tables, [&](const apply::LedgerTable& table) {
+    if (!table.plan.existing) return false;
+    return !greeted_ || std::none_of(plans_.begin(), plans_.end(), [&](const TablePlan& plan) {
+      return plan.id == table.plan.id && wire::encode_plan(plan) == wire::encode_plan(table.plan);
+    });
+  });
+  return tables;
+}
+
 void TargetWorker::check_tables() {
-  apply::check_target_tables(*connection_, options_.migration, options_.schema, tables_, silent_);
+  try {
+    apply::check_target_tables(*connection_, options_.migration, options_.schema, settled_tables(),
+                               silent_);
+  } catch (const Error& error) {
+    if (error.code() != kTablesDiffer || !is_held()) throw;
+    throw in_migration(error);
+  }
   checked_at_ = steady_now();
+}
+
+bool TargetWorker::is_held() {
+  const auto guard = apply::look_at_guard(*connection_, options_.migration, options_.schema);
+  return guard && guard->held;
 }
 
 void TargetWorker::check_tables_if_due() {
@@ -82,7 +119,7 @@ Error TargetWorker::explained(const Error& error) {
     if (may_be_the_tables(error)) check_tables();
     if (error.foreign() == kCheckViolation && may_lack_a_partition()) return no_partition(error);
   } catch (const Error& found) {
-    if (found.code() == "LS-T214") return found;
+    if (found.code() == kTablesDiffer || found.code() == kInMigration) return found;
   }
   return error;
 }

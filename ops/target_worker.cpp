@@ -89,9 +89,12 @@ void TargetWorker::cancel() {
 }
 
 void TargetWorker::work(const std::stop_token& stop) {
+  greeted_ = false;
   connect();
   greet(stop);
   if (stop.stop_requested()) return;
+  greeted_ = true;
+  check_tables();
   if (ledger_.phase == Phase::snapshot) copy(stop);
   if (stop.stop_requested()) return;
   follow(stop);

@@ -102,7 +102,9 @@ class TargetWorker {
   void show_dual_writes();
   [[nodiscard]] Error tried_enough(const Error& error);
   void check_connection();
+  [[nodiscard]] std::vector<apply::LedgerTable> settled_tables() const;
   void check_tables();
+  [[nodiscard]] bool is_held();
   void check_tables_if_due();
   void begin_guard();
   void keep_guard();
@@ -127,6 +129,7 @@ class TargetWorker {
   std::optional<Session> session_;
   apply::LedgerRow ledger_;
   std::vector<apply::LedgerTable> tables_;
+  bool greeted_ = false;          // in this session
   std::vector<TablePlan> plans_;  // the source's, as its welcome said; the ledger follows
   bool plans_change_ = false;     // with the next batch
   std::unique_ptr<apply::Applier> applier_;

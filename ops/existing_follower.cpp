@@ -1,0 +1,113 @@
+#include "ops/existing_follower.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <utility>
+#include <vector>
+
+namespace lockstep::ops {
+
+namespace {
+
+void ask(SchemaMoves& moves, const std::string& table, const std::string& what) {
+  moves.asks.push_back({table, fmt::format("table {}: {}", table, what), true});
+}
+
+std::vector<std::string> column_names(const TableShape& shape) {
+  std::vector<std::string> names;
+  for (const Column& column : shape.columns) names.push_back(column.name);
+  return names;
+}
+
+// The plan in force, where nobody can say what the target is like now.
+void follow_unseen(const TablePlan& before, const TableShape& now, const ShapeChange& change,
+                   SchemaMoves& moves) {
+  if (column_names(now) != column_names(before.shape))
+    return ask(moves, before.name(),
+               "its columns changed, and the table on the target was not made by lockstep: migrate "
+               "it there too, then lockstep run plans it anew");
+  TablePlan same = before;
+  same.shape = now;
+  moves.step.changed.push_back(std::move(same));
+  moves.notes.push_back({"LS-S316", before.name(), what_changed(change)});
+}
+
+void note_warnings(const snapshot::Planned& planned, const std::string& table, SchemaMoves& moves) {
+  for (const snapshot::Warning& warning : planned.warnings)
+    moves.notes.push_back({warning.code, table, warning.what});
+}
+
+std::string not_there(const snapshot::Planned& planned) {
+  return fmt::format(
+      "the table on the target was not made by lockstep, and does not hold it as it is now: {}; "
+      "migrate it there too, then lockstep run",
+      fmt::join(planned.problems, "; "));
+}
+
+}  // namespace
+
+const TargetView& TargetNow::view() {
+  if (!view_) view_ = look_ ? look_() : TargetView();
+  return *view_;
+}
+
+const CatalogTable* TargetNow::table(const std::string& name) {
+  const auto found = view().tables.find(name);
+  return found == view().tables.end() ? nullptr : &found->second;
+}
+
+void follow_existing(sqlite::Database& database, const capture::Installed& installed,
+                     const TablePlan& before, const TableShape& now, const ShapeChange& change,
+                     TargetNow& target, SchemaMoves& moves) {
+  if (!target.can_look()) return follow_unseen(before, now, change, moves);
+  const CatalogTable* there = target.table(before.target_name());
+  if (there == nullptr)
+    return ask(moves, before.name(), "it changed, and the target has no such table any more");
+  snapshot::Planned planned =
+      plan_into_existing(database, now, before.id, &before, installed, *there, target.silent());
+  if (!planned.problems.empty()) return ask(moves, before.name(), not_there(planned));
+  moves.notes.push_back({"LS-S316", before.name(), what_changed(change)});
+  note_warnings(planned, before.name(), moves);
+  moves.step.changed.push_back(std::move(planned.plan));
+}
+
+bool follow_into_existing(sqlite::Database& database, const capture::Installed& installed,
+                          const TableShape& shape, std::uint32_t id, bool accepted,
+                          TargetNow& target, SchemaMoves& moves) {
+  const TableRules rules =
+      installed.choice ? rules_of(installed.choice->rules, shape) : TableRules();
+  const CatalogTable* there = target.table(rules.rename.empty() ? shape.name : rules.rename);
+  if (there == nullptr) return false;
+  snapshot::Planned planned =
+      plan_into_existing(database, shape, id, nullptr, installed, *there, target.silent());
+  if (!planned.problems.empty()) {
+    ask(moves, shape.name, not_there(planned));
+  } else if (const bool filled = target.has_rows(there->name); filled && !accepted) {
+    ask(moves, shape.name,
+        "it is new, and the table of its name on the target has rows: empty that one, or lockstep "
+        "ddl accept, and they give way to the source's");
+  } else {
+    moves.notes.push_back(
+        {"LS-S316", shape.name,
+         fmt::format("{} is a new table; it is followed into the one that is on the target{}",
+                     shape.name, filled ? ", whose rows give way to the source's" : "")});
+    note_warnings(planned, shape.name, moves);
+    moves.step.added.push_back(std::move(planned.plan));
+  }
+  return true;
+}
+
+std::string what_changed(const ShapeChange& change) {
+  std::vector<std::string> parts;
+  if (!change.added.empty())
+    parts.push_back(fmt::format("column {} was added", fmt::join(change.added, ", ")));
+  if (!change.dropped.empty())
+    parts.push_back(
+        fmt::format("column {} was dropped or renamed", fmt::join(change.dropped, ", ")));
+  if (change.same) parts.emplace_back("its triggers were lost and are back");
+  if (parts.empty()) parts.emplace_back("indexes or columns were declared otherwise");
+  return fmt::format("{}; the table is read anew", fmt::join(parts, ", "));
+}
+
+}  // namespace lockstep::ops
