@@ -253,10 +253,12 @@ class Reader {
   const Variable& variable_;
 };
 
-// nlohmann's own text begins with its name for the error and tells the byte.
-std::string without_prefix(const std::string& what) {
+// nlohmann's own text begins with its name for the error and tells the byte. What it read last is
+// no part of ours: it may be the first half of a password.
+std::string own_words(const std::string& what) {
   const std::size_t colon = what.find(": ");
-  return colon == std::string::npos ? what : what.substr(colon + 2);
+  const std::string words = colon == std::string::npos ? what : what.substr(colon + 2);
+  return words.substr(0, words.find("; last read"));
 }
 
 std::optional<json> parse(std::string_view text, std::vector<Problem>& problems) {
@@ -271,7 +273,7 @@ std::optional<json> parse(std::string_view text, std::vector<Problem>& problems)
     problems.push_back({"", 1, "this is nested too deeply", ""});
   } catch (const json::parse_error& error) {
     problems.push_back({"", line_of(text, error.byte == 0 ? 0 : error.byte - 1),
-                        "this is no JSON: " + without_prefix(error.what()),
+                        "this is no JSON: " + own_words(error.what()),
                         "only // and /* */ comments are allowed beside JSON; no comma after the "
                         "last member"});
   }

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <fstream>
 
 #include "apply/existing.hpp"
 #include "link/sqlite/statement.hpp"
@@ -9,6 +8,7 @@
 #include "ops/existing_rows.hpp"
 #include "ops/names.hpp"
 #include "ops/orphans.hpp"
+#include "ops/output_file.hpp"
 #include "ops/report.hpp"
 
 namespace lockstep::ops {
@@ -71,24 +71,13 @@ void look_at_target(const AssessRequest& request, const postgres::Dsn& dsn,
   }
 }
 
-void write_page(const std::string& path, const std::string& page) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << page;
-  file.close();
-  if (file) return;
-  throw Error({.code = "LS-C132",
-               .exit = ExitCode::usage,
-               .what = fmt::format("the page cannot be written to {}", path),
-               .data = "nothing else was touched",
-               .todo = "check the path given with --html"});
-}
-
 }  // namespace
 
 ExitCode command_assess(const AssessRequest& request, Screen& screen) {
   std::optional<postgres::Dsn> dsn;
   if (!request.target.empty()) dsn = postgres::parse_dsn(request.target);
   const std::string path = source_path(request.source);
+  check_output(request.html, "--html", path);
   Report report;
   report.source = path;
   report.sample = request.choice.sample;
@@ -112,7 +101,7 @@ ExitCode command_assess(const AssessRequest& request, Screen& screen) {
   screen.text(report_text(report, request.columns));
   screen.json(report_json(report));
   if (!request.html.empty()) {
-    write_page(request.html, report_html(report));
+    write_output(request.html, "--html", path, report_html(report));
     screen.note("wrote     " + request.html);
   }
   return blockers_in(report) == 0 ? ExitCode::done : ExitCode::precondition;

@@ -5,10 +5,13 @@
 #include <thread>
 #include <utility>
 
+#include "link/wire/ipc_path.hpp"
+#include "model/error.hpp"
 #include "ops/commands.hpp"
 #include "ops/endpoint.hpp"
 #include "ops/follow.hpp"
 #include "ops/names.hpp"
+#include "ops/source_files.hpp"
 #include "ops/source_worker.hpp"
 #include "ops/workers.hpp"
 
@@ -41,15 +44,39 @@ Ending serve(const PreparedSource& prepared, const ListenAt& listen, Board& boar
   return watch(false, board, &lock, screen, signals);
 }
 
+// A socket in the place of -journal or -wal would be the application's problem.
+void refuse_files_of_source(const ListenAt& listen, const std::string& path) {
+  const std::string socket = wire::ipc_path(listen.endpoint);
+  if (socket.empty()) return;
+  for (const std::string& made : {socket, wire::ipc_lock_path(socket)})
+    if (const auto file = named_among(made, files_of_source(path)))
+      throw Error({.code = "LS-C126",
+                   .exit = ExitCode::usage,
+                   .what = fmt::format("--listen {} is where a file of the source belongs",
+                                       listen.endpoint),
+                   .why = fmt::format("{} is {}", made, *file),
+                   .data = "nothing was touched",
+                   .todo = "give another path, as ipc:///run/lockstep/shop.sock"});
+}
+
+// Before the first trigger; the worker listens for good. The one who comes in between is refused
+// too.
+void try_to_listen(const ListenAt& listen) {
+  const std::string socket = wire::ipc_path(listen.endpoint);
+  if (!socket.empty()) const wire::IpcListener trial(socket);
+}
+
 }  // namespace
 
 ExitCode command_capture(const CaptureRequest& request, Screen& screen, Signals& signals) {
   const ListenAt listen = listen_at(request.endpoint);
   const std::string& endpoint = listen.endpoint;
   const std::string path = source_path(request.source);
+  refuse_files_of_source(listen, path);
   sqlite::LockFile lock = take_source(path, screen);
   try {
     publish(lock, starting_status(path), screen);
+    try_to_listen(listen);
     const PreparedSource prepared = [&] {
       const Signals::Through through;
       return prepare_source(request, screen);

@@ -61,7 +61,7 @@ class Shown {
     json value = standard;
     std::string origin = "default";
     if (set != nullptr && *set != '\0') {
-      value = name == "target.dsn" ? postgres::redacted(set, {}) : std::string(set);
+      value = postgres::redacted(set, {});
       origin = fmt::format("environment {}", variable);
     } else if (line != loaded_.lines.end()) {
       value = from_file;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "link/postgres/dsn.hpp"
 #include "ops/commands.hpp"
 #include "ops/demo_script.hpp"
 #include "ops/hardening.hpp"
@@ -19,7 +20,8 @@ ExitCode command_demo(const std::vector<std::string>& arguments) {
   if (::readlink("/proc/self/exe", self.data(), self.size() - 1) > 0)
     ::setenv("LOCKSTEP_BINARY", self.data(), 1);
   std::vector<std::string> words{"bash", "-c", kDemoScript, "lockstep demo"};
-  words.insert(words.end(), arguments.begin(), arguments.end());
+  // It repeats what it does not know.
+  for (const std::string& argument : arguments) words.push_back(postgres::redacted(argument, {}));
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

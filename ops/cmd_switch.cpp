@@ -149,12 +149,25 @@ std::map<std::string, std::string> variables_for(const SwitchRequest& request,
           {"LOCKSTEP_WRITERS", request.direction == Direction::forward ? "postgres" : "sqlite"}};
 }
 
+const char* before_folder(Direction direction) {
+  return direction == Direction::forward ? "pre-cutover.d" : "pre-rollback.d";
+}
+
+const char* after_folder(Direction direction) {
+  return direction == Direction::forward ? "post-switch.d" : "post-rollback.d";
+}
+
+// Those that run when the writers have moved, too: then it is late to refuse them.
+void look_at_hooks(const SwitchRequest& request) {
+  if (request.hooks.empty()) return;
+  for (const char* folder : {before_folder(request.direction), after_folder(request.direction)})
+    refuse_foreign_hooks(request.hooks, folder);
+}
+
 void ask_hooks(const SwitchRequest& request, const switchover::SwitchPlace& place) {
   if (request.hooks.empty()) return;
-  const std::string folder =
-      request.hooks +
-      (request.direction == Direction::forward ? "/pre-cutover.d" : "/pre-rollback.d");
-  for (const HookRun& run : run_hooks(folder, variables_for(request, place), true))
+  for (const HookRun& run : run_hooks(request.hooks, before_folder(request.direction),
+                                      variables_for(request, place), true))
     if (run.exit_code != 0)
       throw Error({.code = "LS-X620",
                    .exit = ExitCode::precondition,
@@ -181,11 +194,14 @@ void tell_the_world(Coordinator& coordinator, const SwitchRequest& request,
   if (request.hooks.empty()) return;
   auto variables = variables_for(request, place);
   if (switched.pause_ms) variables["LOCKSTEP_PAUSE_MS"] = fmt::format("{:.0f}", *switched.pause_ms);
-  const std::string folder =
-      request.hooks +
-      (switched.direction == Direction::forward ? "/post-switch.d" : "/post-rollback.d");
-  for (const HookRun& run : run_hooks(folder, variables, false))
-    screen.result(fmt::format("hook      {}   exit {}", run.program, run.exit_code));
+  // The writers have moved: whatever a hook says or is, that stays.
+  try {
+    for (const HookRun& run :
+         run_hooks(request.hooks, after_folder(switched.direction), variables, false))
+      screen.result(fmt::format("hook      {}   exit {}", run.program, run.exit_code));
+  } catch (const Error& error) {
+    screen.error(error.facts());
+  }
 }
 
 // The loser may be fenced by now: whoever may write depends on an answer that only the gainer has.
@@ -273,6 +289,7 @@ ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& s
     print_switched(screen, request.direction, gainer(before, request.direction).attempt, {});
     return ExitCode::done;
   }
+  look_at_hooks(request);
   if (request.when_ready && !wait_for_gates(coordinator, request, screen, signals))
     return ExitCode::interrupted;
   screen.end_progress();

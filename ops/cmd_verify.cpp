@@ -13,6 +13,7 @@
 #include "ops/live_pass.hpp"
 #include "ops/names.hpp"
 #include "ops/observe.hpp"
+#include "ops/output_file.hpp"
 #include "ops/repair.hpp"
 #include "ops/reverse_repair.hpp"
 #include "ops/schema_checks.hpp"
@@ -236,6 +237,8 @@ ExitCode verify_running(const std::string& path, const std::string& migration,
 
 ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
   const std::string path = source_path(request.source);
+  check_output(request.html, "--html", path);
+  check_output(request.junit, "--junit", path);
   sqlite::Database source = sqlite::Database::open(path, sqlite::OpenMode::read_only);
   const capture::Installed installed = capture::require_installed(source);
   postgres::Connection target =

@@ -55,21 +55,35 @@ std::string create_role(const std::string& name, const std::string& attributes) 
   return fmt::format("DO {};\n", literal(block));
 }
 
+constexpr char kMighty[] =
+    "(r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls)";
+// PostgreSQL's own roles that reach past the grants below; older servers lack the last ones.
+constexpr char kPredefined[] =
+    "'pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files', "
+    "'pg_execute_server_program', 'pg_signal_backend', 'pg_create_subscription', 'pg_maintain'";
+
+// A membership counts however long its chain is, and whether or not it is inherited: SET ROLE is
+// enough. The database's owner may grant himself what he likes in it.
 std::string refuse_more(const RoleNames& roles) {
   const std::vector<std::string> ours{literal(roles.owner), literal(roles.apply),
                                       literal(roles.verify)};
+  const std::string all = fmt::format("{}, {}", fmt::join(ours, ", "), literal(roles.app));
   const std::string block = fmt::format(
-      "BEGIN IF EXISTS (SELECT FROM pg_roles WHERE (rolname IN ({0}, {1}) AND (rolsuper OR "
-      "rolcreatedb OR "
-      "rolcreaterole OR rolreplication OR rolbypassrls)) OR (rolname = {2} AND rolcanlogin)) OR "
-      "EXISTS (SELECT FROM "
-      "pg_auth_members AS m JOIN pg_roles AS r ON r.oid = m.roleid JOIN pg_roles AS u ON u.oid = "
-      "m.member "
-      "WHERE (r.rolname IN ({0}) AND u.rolname IN ({0}, {1})) OR u.rolname IN ({0})) THEN "
-      "RAISE EXCEPTION {3}; END IF; END",
-      fmt::join(ours, ", "), literal(roles.app), literal(roles.owner),
-      literal("a role of lockstep, or the application's, can do more than it should: see its "
-              "attributes and memberships"));
+      "DECLARE more text; BEGIN SELECT string_agg(what, '; ' ORDER BY what) INTO more FROM ("
+      "SELECT format('%I has SUPERUSER, CREATEDB, CREATEROLE, REPLICATION or BYPASSRLS', "
+      "r.rolname) AS what FROM pg_roles AS r WHERE r.rolname IN ({0}) AND {1} "
+      "UNION ALL SELECT format('%I can log in', r.rolname) FROM pg_roles AS r WHERE r.rolname = "
+      "{2} AND r.rolcanlogin "
+      "UNION ALL SELECT format('%I is a member of %I', u.rolname, r.rolname) FROM pg_roles AS u "
+      "JOIN pg_roles AS r ON r.oid <> u.oid AND pg_has_role(u.oid, r.oid, 'MEMBER') WHERE "
+      "u.rolname IN ({0}) AND NOT u.rolsuper AND r.rolname <> 'pg_database_owner' AND (u.rolname "
+      "IN ({3}) OR r.rolname IN ({3}, {4}) OR {1}) "
+      "UNION ALL SELECT format('%I owns the database', u.rolname) FROM pg_roles AS u JOIN "
+      "pg_database AS d ON pg_has_role(u.oid, d.datdba, 'MEMBER') WHERE d.datname = "
+      "current_database() AND u.rolname IN ({0}) AND u.rolname <> {2} AND NOT u.rolsuper"
+      ") AS found; IF more IS NOT NULL THEN RAISE EXCEPTION 'a role of lockstep, or the "
+      "application''s, can do more than it should: %', more; END IF; END",
+      all, kMighty, literal(roles.owner), fmt::join(ours, ", "), kPredefined);
   return fmt::format("DO {};\n", literal(block));
 }
 

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "link/postgres/dsn.hpp"
 #include "ops/printable.hpp"
 
 namespace lockstep::ops {
@@ -70,6 +71,11 @@ void write(std::FILE* stream, std::string_view text) {
   std::fflush(stream);
 }
 
+// A connection string in a wrong place comes back in many a message: here is the one way out.
+std::string without_secrets(std::string_view text) {
+  return postgres::redacted(text, {});
+}
+
 }  // namespace
 
 std::string repainted(std::size_t before, const std::vector<std::string>& lines) {
@@ -80,9 +86,11 @@ std::string repainted(std::size_t before, const std::vector<std::string>& lines)
 }
 
 std::string error_text(const ErrorFacts& facts) {
-  std::string text = fmt::format("error[{}]: {}", facts.code, printable(facts.what));
+  std::string text =
+      fmt::format("error[{}]: {}", facts.code, printable(without_secrets(facts.what)));
   const auto line = [&](std::string_view label, const std::string& value) {
-    if (!value.empty()) text += fmt::format("\n  {:<6} {}", label, printable(value));
+    if (!value.empty())
+      text += fmt::format("\n  {:<6} {}", label, printable(without_secrets(value)));
   };
   line("why", facts.why);
   line("data", facts.data);
@@ -91,10 +99,13 @@ std::string error_text(const ErrorFacts& facts) {
 }
 
 std::string error_json(const ErrorFacts& facts) {
-  const nlohmann::json object{
-      {"type", "error"},       {"code", facts.code}, {"exit_code", static_cast<int>(facts.exit)},
-      {"message", facts.what}, {"why", facts.why},   {"data", facts.data},
-      {"hint", facts.todo}};
+  const nlohmann::json object{{"type", "error"},
+                              {"code", facts.code},
+                              {"exit_code", static_cast<int>(facts.exit)},
+                              {"message", without_secrets(facts.what)},
+                              {"why", without_secrets(facts.why)},
+                              {"data", without_secrets(facts.data)},
+                              {"hint", without_secrets(facts.todo)}};
   return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -135,12 +146,14 @@ void Screen::note(std::string_view line) {
   if (in_json() || !is_new(line)) return;
   if (painted_ > 0) write(stderr, repainted(painted_, {""}));
   painted_ = 0;
-  write(stderr, fmt::format("{}\n", printable(line)));
+  write(stderr, fmt::format("{}\n", printable(without_secrets(line))));
 }
 
 void Screen::note(const Note& note) {
-  json(nlohmann::json{
-      {"type", "warning"}, {"code", note.code}, {"table", note.table}, {"what", note.what}}
+  json(nlohmann::json{{"type", "warning"},
+                      {"code", note.code},
+                      {"table", note.table},
+                      {"what", without_secrets(note.what)}}
            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   const bool names_it = note.table.empty() || note.what.find(note.table) != std::string::npos;
   this->note(

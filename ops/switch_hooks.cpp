@@ -1,6 +1,8 @@
 #include "ops/switch_hooks.hpp"
 
+#include <fmt/format.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -8,6 +10,8 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+
+#include "model/error.hpp"
 
 extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX says so
 
@@ -51,19 +55,48 @@ int spawn_and_wait(const std::vector<std::string>& arguments,
   return WIFEXITED(status) ? WEXITSTATUS(status) : kNotRun + WTERMSIG(status);
 }
 
-}  // namespace
+/// As for a configuration file: its owner and root may write, nobody else.
+void refuse_if_others_write(const std::string& path) {
+  struct stat about {};
+  if (::stat(path.c_str(), &about) != 0) return;
+  const bool foreign = about.st_uid != ::geteuid() && about.st_uid != 0;
+  if (!foreign && (about.st_mode & (S_IWGRP | S_IWOTH)) == 0) return;
+  throw Error(
+      {.code = "LS-X660",
+       .exit = ExitCode::precondition,
+       .what = fmt::format("others could have written the hook {}", path),
+       .why = foreign ? fmt::format("it belongs to user {}", about.st_uid)
+                      : fmt::format("its mode is {:04o}", about.st_mode & 07777U),
+       .data = "no hook of its folder was run",
+       .todo = fmt::format("look at it, then chown it to yourself and chmod go-w {}", path)});
+}
 
-std::vector<HookRun> run_hooks(const std::string& folder,
-                               const std::map<std::string, std::string>& variables,
-                               bool stop_at_failure) {
+/// By name; every executable file.
+std::vector<std::string> programs_in(const std::string& folder) {
   std::vector<std::string> programs;
   std::error_code missing;
   for (const auto& entry : std::filesystem::directory_iterator(folder, missing))
     if (entry.is_regular_file() && ::access(entry.path().c_str(), X_OK) == 0)
       programs.push_back(entry.path());
   std::sort(programs.begin(), programs.end());
+  return programs;
+}
+
+}  // namespace
+
+void refuse_foreign_hooks(const std::string& hooks, const std::string& name) {
+  const std::string folder = hooks + "/" + name;
+  refuse_if_others_write(hooks);
+  refuse_if_others_write(folder);
+  for (const std::string& program : programs_in(folder)) refuse_if_others_write(program);
+}
+
+std::vector<HookRun> run_hooks(const std::string& hooks, const std::string& name,
+                               const std::map<std::string, std::string>& variables,
+                               bool stop_at_failure) {
+  refuse_foreign_hooks(hooks, name);
   std::vector<HookRun> runs;
-  for (const std::string& program : programs) {
+  for (const std::string& program : programs_in(hooks + "/" + name)) {
     runs.push_back({program, spawn_and_wait({program}, variables)});
     if (stop_at_failure && runs.back().exit_code != 0) break;
   }

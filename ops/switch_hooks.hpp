@@ -13,9 +13,15 @@ struct HookRun {
   int exit_code = 0;  ///< 128 and more: it was ended by a signal, or could not be started
 };
 
-/// Runs what is in `folder` (nothing if there is no such folder) with these variables beside our
-/// own environment; its output goes to stderr. Stops at the first that fails, if `stop_at_failure`.
-std::vector<HookRun> run_hooks(const std::string& folder,
+/// Throws Error LS-X660 (exit 3) if `hooks`, its folder `name` or a program in it could have been
+/// written by others than our user and root: it would run with our rights. Nothing if there is
+/// none.
+void refuse_foreign_hooks(const std::string& hooks, const std::string& name);
+
+/// Runs what is in the folder `name` of `hooks` (nothing if there is none) with these variables
+/// beside our own environment; its output goes to stderr. Stops at the first that fails, if
+/// `stop_at_failure`. Throws as refuse_foreign_hooks(), before the first of them.
+std::vector<HookRun> run_hooks(const std::string& hooks, const std::string& name,
                                const std::map<std::string, std::string>& variables,
                                bool stop_at_failure);
 

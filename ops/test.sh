@@ -20,10 +20,22 @@ failed=0
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
-# A small program with the release's flags stands for all of them.
+# How the release's lockstep would be made, file by file (to make it takes minutes); what comes of the same flags is looked at in a small
+# program. And both checks refuse the lockstep that is there, which has failpoints.
 check_release_flags() {
   ops/build.sh release lockstep-prices
+  ops/check_release.py build/release
   ops/check_binary.sh build/release/tests/tools/lockstep-prices
+  refuses_failpoints ops/check_release.py build/dev
+  refuses_failpoints ops/check_binary.sh build/dev/lockstep
+}
+
+# refuses_failpoints CHECK...: it fails, and names them.
+refuses_failpoints() {
+  if "$@" >"$logs/refused" 2>&1 || ! grep -q failpoints "$logs/refused"; then
+    echo "$*: a build with failpoints is not refused" >&2
+    return 1
+  fi
 }
 
 finish() {

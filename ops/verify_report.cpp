@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "model/clock.hpp"
+#include "ops/names.hpp"
+#include "ops/output_file.hpp"
 
 namespace lockstep::ops {
 
@@ -67,17 +68,10 @@ std::string equal_sentence(const VerifyResult& result) {
                      converged);
 }
 
-void write_file(const std::string& path, const std::string& content, const char* flag,
-                Screen& screen) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << content;
-  file.close();
-  if (!file)
-    throw Error({.code = "LS-C132",
-                 .exit = ExitCode::usage,
-                 .what = fmt::format("the result cannot be written to {}", path),
-                 .data = "both sides were compared, and nothing else was touched",
-                 .todo = fmt::format("check the path given with {}", flag)});
+void write_page(const std::string& path, const char* flag, const VerifyRequest& request,
+                const std::string& content, Screen& screen) {
+  if (path.empty()) return;
+  write_output(path, flag, source_path(request.source), content);
   screen.note("wrote     " + path);
 }
 
@@ -241,8 +235,8 @@ ExitCode conclude(VerifyTotals totals, const VerifyRequest& request, Screen& scr
     if (finding.code != "LS-V501" || finding.waiver || !finding.not_waived.empty())
       print(finding, screen);
   screen.result(result.sentence);
-  if (!request.html.empty()) write_file(request.html, verify_html(result), "--html", screen);
-  if (!request.junit.empty()) write_file(request.junit, verify_junit(result), "--junit", screen);
+  write_page(request.html, "--html", request, verify_html(result), screen);
+  write_page(request.junit, "--junit", request, verify_junit(result), screen);
   const auto code = static_cast<int>(result.exit);
   screen.json(
       dumped({{"type", "summary"},

@@ -96,12 +96,20 @@ std::string without_assignments(std::string_view text) {
   return out;
 }
 
+/// Behind the next "://" at or after `from`, which a JSON pointer spells ":~1~1"; kNone: no more.
+std::size_t authority_at(std::string_view text, std::size_t from) {
+  std::size_t first = kNone;
+  for (const std::string_view sign : {"://", ":~1~1"})
+    if (const std::size_t at = text.find(sign, from); at != kNone)
+      first = std::min(first, at + sign.size());
+  return first;
+}
+
 /// ://user:secret@: up to the last '@' of the word, for the secret may hold one.
 std::string without_user_info(std::string_view text) {
   std::string out;
   std::size_t copied = 0;
-  for (std::size_t at = text.find("://"); at != kNone; at = text.find("://", at)) {
-    at += 3;
+  for (std::size_t at = authority_at(text, 0); at != kNone; at = authority_at(text, at)) {
     const std::size_t word_end = std::min(text.find_first_of(kBlanks, at), text.size());
     const std::size_t last = text.substr(0, word_end).rfind('@');
     const std::size_t colon = text.find(':', at);

@@ -16,6 +16,7 @@
 #include <memory>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "model/error.hpp"
 
@@ -52,7 +53,7 @@ constexpr std::array<std::string_view, 4> kPublished{
 class File {
  public:
   File(const std::string& path, int flags, mode_t mode = 0)
-      : fd_(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, mode)) {}
+      : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
   ~File() {
     if (fd_ >= 0) ::close(fd_);
   }
@@ -68,7 +69,7 @@ class File {
 class Content {
  public:
   Content(const std::string& path, mode_t forbidden) {
-    const File file(path, O_RDONLY | O_NONBLOCK);  // a pipe would be waited for
+    const File file(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);  // a pipe would be waited for
     if (file.fd() < 0 && errno == ELOOP) refuse_rights(path, "it is a symbolic link");
     if (file.fd() < 0) refuse_content(path, std::strerror(errno));
     struct stat facts {};
@@ -133,24 +134,62 @@ std::vector<std::string_view> keys_in(const Content& content, std::string_view t
   return keys;
 }
 
-void write_file(const std::string& path, std::string_view text, mode_t mode) {
-  const File file(path, O_WRONLY | O_CREAT | O_EXCL, mode);
-  if (file.fd() < 0 && errno == EEXIST)
-    throw Error({.code = "LS-C125",
-                 .exit = ExitCode::precondition,
-                 .what = fmt::format("{} exists already", path),
-                 .why = "a key that is in use is never written over",
-                 .data = "nothing was changed",
-                 .todo = "give another name"});
-  const auto written = file.fd() < 0 ? -1 : ::write(file.fd(), text.data(), text.size());
-  if (written != static_cast<ssize_t>(text.size()) || ::fsync(file.fd()) != 0)
-    refuse_content(path, std::strerror(errno));
+[[noreturn]] void refuse_writing(const std::string& path, int number) {
+  throw Error({.code = "LS-C122",
+               .exit = ExitCode::usage,
+               .what = fmt::format("{} cannot be written", path),
+               .why = std::strerror(number),
+               .data = "no key was made, and nothing of it is left",
+               .todo =
+                   "the folder has to exist, with room on its disk, and this user has to be able "
+                   "to write there"});
 }
 
+/// 0, or the errno of what went wrong.
+int put_whole(const File& file, std::string_view text, mode_t mode) {
+  if (::fchmod(file.fd(), mode) != 0) return errno;  // whatever the umask
+  while (!text.empty()) {
+    const ssize_t written = ::write(file.fd(), text.data(), text.size());
+    if (written < 0 && errno != EINTR) return errno;
+    if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return ::fsync(file.fd()) == 0 ? 0 : errno;
+}
+
+/// A file that goes again unless it is kept.
+class NewFile {
+ public:
+  NewFile(std::string path, std::string_view text, mode_t mode) : path_(std::move(path)) {
+    const File file(path_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+    if (file.fd() < 0 && errno == EEXIST)
+      throw Error({.code = "LS-C125",
+                   .exit = ExitCode::precondition,
+                   .what = fmt::format("{} exists already", path_),
+                   .why = "a key that is in use is never written over",
+                   .data = "nothing was changed",
+                   .todo = "give another name"});
+    if (file.fd() < 0) refuse_writing(path_, errno);
+    if (const int failed = put_whole(file, text, mode); failed != 0) {
+      ::unlink(path_.c_str());
+      refuse_writing(path_, failed);
+    }
+  }
+  ~NewFile() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+  void keep() { path_.clear(); }
+
+ private:
+  std::string path_;
+};
+
+// The folder itself may be reached through a link.
 void sync_folder_of(const std::string& path) {
   const std::string folder = std::filesystem::absolute(path).parent_path();
   const File file(folder, O_RDONLY | O_DIRECTORY);
-  if (file.fd() < 0 || ::fsync(file.fd()) != 0) refuse_content(folder, std::strerror(errno));
+  if (file.fd() < 0 || ::fsync(file.fd()) != 0) refuse_writing(folder, errno);
 }
 
 }  // namespace
@@ -171,25 +210,22 @@ std::string generate_keys(const std::string& path) {
   std::string public_key(z85.data());
   const std::string name = std::filesystem::path(path).filename();
   // The public half first: a secret without it would be of no use to anybody.
-  write_file(path + ".pub",
-             fmt::format("# lockstep public key, fingerprint {}\npublic {} {}\n",
-                         fingerprint(public_key), public_key, name),
-             S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
-  try {
-    std::array<char, 128> text{};
-    const auto end = fmt::format_to_n(text.data(), text.size(),
-                                      "# lockstep secret key, fingerprint {}\nsecret {}\n",
-                                      fingerprint(public_key), secret.data());
-    const auto erase = [](std::array<char, 128>* bytes) {
-      sodium_memzero(bytes->data(), bytes->size());
-    };
-    const std::unique_ptr<std::array<char, 128>, decltype(erase)> erased(&text, erase);
-    write_file(path, {text.data(), end.size}, S_IRUSR | S_IWUSR);
-  } catch (...) {
-    ::unlink((path + ".pub").c_str());
-    throw;
-  }
+  NewFile public_file(path + ".pub",
+                      fmt::format("# lockstep public key, fingerprint {}\npublic {} {}\n",
+                                  fingerprint(public_key), public_key, name),
+                      S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
+  std::array<char, 128> text{};
+  const auto end = fmt::format_to_n(text.data(), text.size(),
+                                    "# lockstep secret key, fingerprint {}\nsecret {}\n",
+                                    fingerprint(public_key), secret.data());
+  const auto erase = [](std::array<char, 128>* bytes) {
+    sodium_memzero(bytes->data(), bytes->size());
+  };
+  const std::unique_ptr<std::array<char, 128>, decltype(erase)> erased(&text, erase);
+  NewFile secret_file(path, {text.data(), end.size}, S_IRUSR | S_IWUSR);
   sync_folder_of(path);
+  secret_file.keep();
+  public_file.keep();
   return public_key;
 }
 

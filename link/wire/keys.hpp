@@ -42,8 +42,9 @@ struct ClientKeys {
   std::string server_key_file;
 };
 
-/// Makes a pair: `path` with the secret, 0600, and `path`.pub; both are on disk when it returns the
-/// public key (Z85). Throws LS-C125 if one of the files exists, LS-C122 if they cannot be written.
+/// Makes a pair: `path` with the secret, 0600, and `path`.pub, 0644; both are on disk when it
+/// returns the public key (Z85). Throws LS-C125 if one of the files exists, LS-C122 if they cannot
+/// be written; then neither of them is left.
 std::string generate_keys(const std::string& path);
 
 /// Fills `secret` from a secret file and returns its public key (Z85). Throws LS-C122 (not there,

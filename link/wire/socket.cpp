@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <limits>
@@ -12,6 +10,7 @@
 #include "link/wire/context_impl.hpp"
 #include "link/wire/curve.hpp"
 #include "link/wire/doorkeeper.hpp"
+#include "link/wire/ipc_path.hpp"
 #include "link/wire/message.hpp"
 #include "model/error.hpp"
 
@@ -100,17 +99,11 @@ Woken wait_for(zmq::socket_t& socket, std::span<const int> descriptors,
   return woken;
 }
 
-/// The socket file of an ipc endpoint is made for our own user.
-class PrivateFiles {
- public:
-  PrivateFiles() : before_(::umask(S_IRWXG | S_IRWXO)) {}
-  ~PrivateFiles() { ::umask(before_); }
-  PrivateFiles(const PrivateFiles&) = delete;
-  PrivateFiles& operator=(const PrivateFiles&) = delete;
-
- private:
-  mode_t before_;
-};
+/// Where a message came from; of ipc the user who listened there. Empty if libzmq does not know.
+std::string_view peer_of(zmq::message_t& part) {
+  const char* const peer = zmq_msg_gets(part.handle(), "Peer-Address");
+  return peer == nullptr ? std::string_view() : std::string_view(peer);
+}
 
 zmq::socket_t make_socket(zmq::context_t& context, zmq::socket_type type) {
   try {
@@ -127,6 +120,7 @@ Context::~Context() = default;
 
 struct Router::Impl {
   std::unique_ptr<Doorkeeper> doorkeeper;  // before the socket, and outlives it
+  std::optional<IpcListener> ipc;          // likewise: libzmq closes its descriptor
   zmq::socket_t socket;
   std::uint64_t dropped = 0;
 };
@@ -145,10 +139,11 @@ Router::Router(Context& context, const std::string& endpoint, const std::optiona
     socket.set(zmq::sockopt::rcvhwm, kRequestQueueMessagesMax);
     std::string public_key;
     if (keys) public_key = listen_with_curve(socket, *keys);
-    {
-      const PrivateFiles ours;
-      socket.bind(endpoint);
+    if (const std::string path = ipc_path(endpoint); !path.empty()) {
+      impl_->ipc.emplace(path);
+      socket.set(zmq::sockopt::use_fd, impl_->ipc->release());
     }
+    socket.bind(endpoint);
     if (!keys) return;
     prove_strangers_are_refused(context, socket.get(zmq::sockopt::last_endpoint), public_key);
     impl_->doorkeeper->forget_refusals();
@@ -200,18 +195,21 @@ Woken Router::wait(std::span<const int> descriptors, std::chrono::milliseconds p
 struct Dealer::Impl {
   zmq::context_t& context;
   std::string endpoint;
+  std::string path;  // of ipc, else empty
   std::optional<ClientKeys> keys;
   zmq::socket_t socket;
 };
 
 Dealer::Dealer(Context& context, const std::string& endpoint, const std::optional<ClientKeys>& keys)
-    : impl_(std::make_unique<Impl>(Impl{context.impl().zmq, endpoint, keys, {}})) {
+    : impl_(std::make_unique<Impl>(
+          Impl{context.impl().zmq, endpoint, ipc_path(endpoint), keys, {}})) {
   reopen();
 }
 
 Dealer::~Dealer() = default;
 
 void Dealer::reopen() {
+  if (!impl_->path.empty()) refuse_foreign_listener(impl_->path);
   zmq::socket_t socket = make_socket(impl_->context, zmq::socket_type::dealer);
   try {
     set_common(socket);
@@ -240,6 +238,8 @@ bool Dealer::send(const std::string& frame) {
 std::optional<std::string> Dealer::receive() {
   zmq::message_t part;
   if (!receive_part(impl_->socket, part)) return std::nullopt;
+  // libzmq connects again by itself, whoever listens there by then: each message is looked at.
+  if (!impl_->path.empty()) refuse_foreign_peer(impl_->path, peer_of(part));
   return receive_only_frame(impl_->socket, part);
 }
 

@@ -60,10 +60,12 @@ struct Refusals {
 /// threads.
 class Router {
  public:
-  /// An ipc endpoint can be connected to by our own user only. With `keys` (needed for tcp) CURVE
-  /// is on, and before this returns a client with a fresh key has been refused over the very
-  /// endpoint. Throws LS-W510 (cannot listen), LS-W512 (no CURVE here, or the stranger was not
-  /// refused), LS-C122 to C124 (key files).
+  /// An ipc endpoint can be connected to by our own user only, and what is at its path stays unless
+  /// it is a dead socket of ours (link/wire/ipc_path.hpp). With `keys` (needed for tcp) CURVE is
+  /// on, and before this returns a client with a fresh key has been refused over the very endpoint.
+  /// Throws LS-W510 (cannot listen), LS-W512 (no CURVE here, or the stranger was not refused),
+  /// LS-W516 and W517 (something else is at the path, somebody listens there), LS-C122 to C124 (key
+  /// files).
   Router(Context& context, const std::string& endpoint,
          const std::optional<ServerKeys>& keys = std::nullopt);
   ~Router();
@@ -90,7 +92,8 @@ class Router {
 /// The applying end: connects, asks. DEALER with LINGER 0, MAXMSGSIZE set, never in two threads.
 class Dealer {
  public:
-  /// With `keys` CURVE is on, and no other server than the one named there is talked to.
+  /// With `keys` CURVE is on, and no other server than the one named there is talked to. Over ipc
+  /// the socket is our user's or root's, else LS-W518.
   Dealer(Context& context, const std::string& endpoint,
          const std::optional<ClientKeys>& keys = std::nullopt);
   ~Dealer();
@@ -103,7 +106,8 @@ class Dealer {
   void reopen();
   /// False if the queue is full or, over tcp, nobody is connected. Never blocks.
   [[nodiscard]] bool send(const std::string& frame);
-  /// Never blocks. A multipart message is dropped as the Router does.
+  /// Never blocks. A multipart message is dropped as the Router does. Throws LS-W518 if over ipc
+  /// another user's process answers.
   [[nodiscard]] std::optional<std::string> receive();
   [[nodiscard]] Woken wait(std::span<const int> descriptors, std::chrono::milliseconds patience);
 

@@ -108,6 +108,61 @@ TEST_CASE("limits, gates and hooks come from the configuration, and flags go bef
   CHECK(shop.sqlite_role() == "primary");
 }
 
+TEST_CASE("hooks that others could have written are not run, and what hooks get", "[system]") {
+  Shop shop("hooks");
+  const TempDir folder;
+  namespace fs = std::filesystem;
+  const std::string hooks = folder.file("hooks"), seen = folder.file("seen");
+  const std::string before = hooks + "/pre-cutover.d", after = hooks + "/post-switch.d";
+  for (const std::string& each : {hooks, before, after}) {
+    fs::create_directory(each);
+    REQUIRE(::chmod(each.c_str(), 0755) == 0);
+  }
+  const std::string script =
+      fmt::format("#!/bin/sh\nenv | grep ^LOCKSTEP_ | sort > {}.$(basename $0)\n", seen);
+  write_file(before + "/ask", script, 0755);
+  write_file(after + "/10-tell", script + "exit 7\n", 0755);
+  write_file(after + "/20-more", script, 0755);
+  const auto cutover = [&] {
+    return lockstep({"cutover", shop.file(), "--verify-max-age", "0", "--max-pause", "5s",
+                     "--confirm", "shop", "--when-ready", "--hooks", hooks});
+  };
+  const auto refused = [&](const std::string& path) {
+    const Outcome outcome = cutover();
+    INFO(path << ": " << everything(outcome));
+    CHECK(outcome.status == ExitStatus{.code = 3});
+    CHECK_THAT(outcome.error_output, Catch::Contains("LS-X660") && Catch::Contains(path));
+    CHECK(shop.sqlite_role() == "primary");
+  };
+  for (const std::string& path : {hooks, before, after, before + "/ask", after + "/20-more"})
+    for (const mode_t wrong : {0775U, 0757U}) {
+      REQUIRE(::chmod(path.c_str(), wrong) == 0);
+      refused(path);
+      REQUIRE(::chmod(path.c_str(), 0755) == 0);
+    }
+  if (::geteuid() == 0) {
+    REQUIRE(::chown((after + "/10-tell").c_str(), 12'345, 12'345) == 0);
+    refused(after + "/10-tell");
+    REQUIRE(::chown((after + "/10-tell").c_str(), 0, 0) == 0);
+  }
+  CHECK_FALSE(fs::exists(seen + ".ask"));
+
+  // A hook behind the switch may fail: the switch stays, the next one runs.
+  const Outcome moved = cutover();
+  require_code(moved, 0);
+  CHECK_THAT(moved.output,
+             Catch::Contains("10-tell   exit 7") && Catch::Contains("20-more   exit 0"));
+  CHECK(shop.sqlite_role() != "primary");
+  const std::string asked = contents(seen + ".ask");
+  CHECK_THAT(asked, Catch::Contains("LOCKSTEP_MIGRATION=shop\n") &&
+                        Catch::Contains("LOCKSTEP_SOURCE_FILE=" + shop.file() + "\n") &&
+                        Catch::Contains("LOCKSTEP_TARGET_SHOWN=") &&
+                        Catch::Contains("LOCKSTEP_DIRECTION=cutover\n") &&
+                        Catch::Contains("LOCKSTEP_WRITERS=postgres\n"));
+  CHECK_THAT(asked, !Catch::Contains("LOCKSTEP_PAUSE_MS"));
+  CHECK_THAT(contents(seen + ".20-more"), Catch::Contains("LOCKSTEP_PAUSE_MS="));
+}
+
 TEST_CASE("an older SQLite file has no backlog below nothing", "[system]") {
   Shop shop("older");
   shop.stop_following();

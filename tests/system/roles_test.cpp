@@ -191,18 +191,50 @@ TEST_CASE("with the printed roles the whole job is done, and nobody can do more 
 
 TEST_CASE("a role that can do more than it should is refused by the printed SQL", "[system]") {
   server().create_database("more");
-  const Outcome printed = lockstep(
-      {"roles", "--database", "more", "--app-role", "other_app", "--apply-role", "big_apply"});
+  const Outcome printed =
+      lockstep({"roles", "--database", "more", "--app-role", "other_app", "--owner-role",
+                "big_owner", "--apply-role", "big_apply", "--verify-role", "big_verify"});
   require_code(printed, 0);
-  server().query("CREATE ROLE big_apply LOGIN CREATEDB");
-  CHECK_THROWS_WITH(query(server().dsn("more"), printed.output),
-                    Catch::Contains("can do more than it should"));
+  const std::string dsn = server().dsn("more");
+  const auto refused = [&](const std::string& before, const std::string& why,
+                           const std::string& after) {
+    INFO(before);
+    query(dsn, before);
+    CHECK_THROWS_WITH(query(dsn, printed.output),
+                      Catch::Contains("can do more than it should: " + why));
+    query(dsn, after);
+  };
+  refused("CREATE ROLE big_apply LOGIN CREATEDB", "big_apply has SUPERUSER, CREATEDB",
+          "DROP ROLE big_apply");
   CHECK(server().value("SELECT count(*) FROM pg_roles WHERE rolname = 'other_app'") == "0");
-  server().query(
-      "DROP ROLE big_apply; CREATE ROLE big_apply LOGIN; CREATE ROLE other_app LOGIN; GRANT "
-      "big_apply TO other_app");
-  CHECK_THROWS_WITH(query(server().dsn("more"), printed.output),
-                    Catch::Contains("can do more than it should"));
+  query(dsn,
+        "CREATE ROLE big_apply LOGIN; CREATE ROLE other_app LOGIN NOINHERIT; CREATE ROLE "
+        "big_owner; CREATE ROLE big_verify LOGIN; CREATE ROLE team; CREATE ROLE mighty "
+        "CREATEROLE");
+  refused("ALTER ROLE big_owner LOGIN", "big_owner can log in", "ALTER ROLE big_owner NOLOGIN");
+  // Directly, through a group, and through what a group is a member of.
+  for (const char* what : {"big_apply", "big_owner", "big_verify", "mighty", "pg_read_all_data",
+                           "pg_write_all_data", "pg_read_server_files", "pg_write_server_files",
+                           "pg_execute_server_program", "pg_signal_backend"}) {
+    refused(fmt::format("GRANT {} TO other_app", what),
+            fmt::format("other_app is a member of {}", what),
+            fmt::format("REVOKE {} FROM other_app", what));
+    refused(fmt::format("GRANT {} TO team; GRANT team TO other_app", what),
+            fmt::format("other_app is a member of {}", what),
+            fmt::format("REVOKE {} FROM team; REVOKE team FROM other_app", what));
+  }
+  refused("GRANT big_verify TO team; GRANT team TO big_apply",
+          "big_apply is a member of big_verify; big_apply is a member of team",
+          "REVOKE big_verify FROM team; REVOKE team FROM big_apply");
+  for (const char* who : {"big_apply", "big_verify", "other_app"})
+    refused(fmt::format("ALTER DATABASE more OWNER TO {}", who),
+            fmt::format("{} owns the database", who), "ALTER DATABASE more OWNER TO postgres");
+  refused("GRANT team TO other_app; ALTER DATABASE more OWNER TO team",
+          "other_app owns the database",
+          "ALTER DATABASE more OWNER TO postgres; REVOKE team FROM other_app");
+  // What is harmless passes, and so does the owner of both schemas as the database's.
+  query(dsn, "GRANT pg_monitor, team TO other_app; ALTER DATABASE more OWNER TO big_owner");
+  query(dsn, printed.output);
 }
 
 TEST_CASE("hostile functions, operators, tables and role settings do not reach lockstep",

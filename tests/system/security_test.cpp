@@ -376,6 +376,7 @@ TEST_CASE("a password in the connection string is seen by the server's login alo
         {"wait", file, target, "--for", "caught-up"},
         {"run", file, target, target},
         {"status", file, "--schema", target},
+        {"cutover", file, target, "--verify-max-age", "0", "--confirm", target},
         {"run", file, "host=absent password=" + std::string(kCanary), "dbname=x"}});
   apply->signal(SIGTERM);
   capture->signal(SIGTERM);

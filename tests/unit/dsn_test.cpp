@@ -259,6 +259,7 @@ TEST_CASE("foreign texts are shown without anything that looks like a password")
            "sslpassword=\"" + kCanary + "\"",
            R"({"password": ")" + kCanary + R"(", "x": 1})",
            "postgresql://u:" + kCanary + "@h/d?x=1",
+           "/a JSON pointer/postgresql:~1~1u:" + kCanary + "@h~1d",
            "two: a://u:x@h and b://v:" + kCanary + "/@" + kCanary + "@h end",
            "?password=x&" + kCanary,
        }) {

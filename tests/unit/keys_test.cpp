@@ -1,6 +1,7 @@
 // Key files: what is made, and what is refused.
 #include "link/wire/keys.hpp"
 
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -60,6 +61,52 @@ TEST_CASE("a pair of key files: the secret is ours alone, the public half is its
   CHECK(read_allowed_keys(folder.path().string()).size() == 2);
   CHECK(refusal_of([&] { generate_keys(path); }) == "LS-C125");
   CHECK(read_public_key(path + ".pub") == made);
+}
+
+TEST_CASE("a pair is made through a link to its folder, and its modes are those it has to have") {
+  const test::TempDir folder;
+  fs::create_directory(folder.file("real"));
+  fs::create_directory_symlink(folder.file("real"), folder.file("link"));
+  const mode_t before = ::umask(077);
+  const std::string made = generate_keys(folder.file("link/pair"));
+  ::umask(before);
+  CHECK(read_public_key(folder.file("real/pair.pub")) == made);
+  struct stat facts {};
+  REQUIRE(::stat(folder.file("real/pair.pub").c_str(), &facts) == 0);
+  CHECK((facts.st_mode & 07777U) == 0644U);
+  REQUIRE(::stat(folder.file("real/pair").c_str(), &facts) == 0);
+  CHECK((facts.st_mode & 07777U) == 0600U);
+}
+
+TEST_CASE("of a pair that cannot be written nothing is left") {
+  const test::TempDir folder;
+  const std::string path = folder.file("pair");
+  struct sigaction ignore {
+  }, before_signal{};
+  ignore.sa_handler = SIG_IGN;
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  REQUIRE(::sigaction(SIGXFSZ, &ignore, &before_signal) == 0);
+  const auto refusal_with_room = [&](rlim_t bytes) {
+    const rlimit limit{bytes, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    std::string code = refusal_of([&] { generate_keys(path); });
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+    return code;
+  };
+  // Nothing can be written, or the public half in part.
+  for (const rlim_t bytes : {rlim_t{0}, rlim_t{50}}) {
+    CHECK(refusal_with_room(bytes) == "LS-C122");
+    CHECK(fs::is_empty(folder.path()));
+  }
+  REQUIRE(::sigaction(SIGXFSZ, &before_signal, nullptr) == 0);
+  CHECK(refusal_of([&] { generate_keys(folder.file("none/pair")); }) == "LS-C122");
+  put(path, "mine");
+  CHECK(refusal_of([&] { generate_keys(path); }) == "LS-C125");
+  CHECK(fs::file_size(path) == 4);
+  CHECK_FALSE(fs::exists(path + ".pub"));
+  fs::remove(path);
+  generate_keys(path);  // and the next try is in nobody's way
 }
 
 TEST_CASE(
