@@ -118,7 +118,7 @@ void change_indexes(const std::string& schema, const KeyStatements& before,
 void add_table(const std::string& schema, const TablePlan& plan,
                const std::vector<TablePlan>& plans, bool keyed, PlanChange& change) {
   change.added.push_back(plan);
-  change.before.push_back(create_table_sql(schema, plan));
+  change.before.push_back(create_table_sql(schema, plan, plans));
   for (std::string& comment : comments_sql(schema, plan))
     change.before.push_back(std::move(comment));
   if (!keyed) return;
