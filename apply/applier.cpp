@@ -175,7 +175,9 @@ void Applier::hold(const TablePlan& table, const EntryView& entry, const postgre
 
 void Applier::put(const TablePlan& table, const EntryView& entry) {
   // What is there has to be looked at first: one way of doing that is enough.
-  if (!staging_ && find_dual(options_.dual, table.id) != nullptr) start_staging();
+  if (!staging_ && (find_dual(options_.dual, table.id) != nullptr ||
+                    entry.values.size() > options_.limits.small_bytes_max))
+    start_staging();
   if (staging_) {
     staging_->put(table, entry, slice_);
     return;

@@ -298,6 +298,7 @@ void begin_snapshot(Connection& connection, const LedgerRow& row, const Position
                     const std::vector<TableToCopy>& tables) {
   const bool silent = may_be_silent(connection);
   std::vector<TablePlan> plans;
+  for (const TableToCopy& table : tables) plans.push_back(table.plan);
   in_transaction(connection, [&] {
     const Result moved = connection.query(
         "UPDATE lockstep.ledger SET phase = 'snapshot', era = $2::uuid, seq = $3::bigint, identity "
@@ -311,7 +312,7 @@ void begin_snapshot(Connection& connection, const LedgerRow& row, const Position
       connection.exec(fmt::format("CREATE SCHEMA {}", postgres::quoted(row.target_schema)));
     for (const auto& [plan, split_points] : tables) {
       if (!plan.existing) {
-        connection.exec(create_table_sql(row.target_schema, plan));
+        connection.exec(create_table_sql(row.target_schema, plan, plans));
         for (const std::string& comment : comments_sql(row.target_schema, plan))
           connection.exec(comment);
       }
@@ -320,7 +321,6 @@ void begin_snapshot(Connection& connection, const LedgerRow& row, const Position
           "$3, $4)",
           {row.migration, std::to_string(plan.id), plan.target_name(), wire::encode_plan(plan)});
       enter_parts(connection, row.migration, plan.id, split_points);
-      plans.push_back(plan);
     }
     make_way(connection, row.migration, row.target_schema, plans, silent);
   });

@@ -131,7 +131,7 @@ void add_table(const std::string& schema, const TablePlan& plan,
     if (!keyed) make_place(schema, plan, change);
     return;
   }
-  change.before.push_back(create_table_sql(schema, plan));
+  change.before.push_back(create_table_sql(schema, plan, plans));
   for (std::string& comment : comments_sql(schema, plan))
     change.before.push_back(std::move(comment));
   if (!keyed) return;

@@ -28,8 +28,13 @@ void append_integer(std::string& out, std::uint32_t value) {
   put_u32(out, value);
 }
 
-void append_present(std::string& out, const TablePlan& plan, ValueCursor values) {
-  for (const ColumnType type : plan.types) postgres::append_field(out, *values.next(), type);
+// Value by value: a row of large ones is not put together once more.
+void send_if_full(postgres::CopyIn& copy, std::string& lump, std::size_t lump_bytes) {
+  constexpr std::size_t kKeptBytes = 1u << 20;
+  if (lump.size() < lump_bytes) return;
+  copy.put(lump);
+  if (lump.capacity() > kKeptBytes) std::string().swap(lump);
+  lump.clear();
 }
 
 void append_absent(std::string& out, const TablePlan& plan, ValueCursor values) {
@@ -56,11 +61,15 @@ void Staging::put(const TablePlan& plan, const EntryView& entry, std::uint32_t s
   postgres::append_tuple_head(lump_, plan.types.size() + 2);
   append_boolean(lump_, entry.present);
   append_integer(lump_, slice);
-  if (entry.present)
-    append_present(lump_, plan, ValueCursor(entry.values));
-  else
-    append_absent(lump_, plan, ValueCursor(entry.values));
-  if (lump_.size() >= lump_bytes_) flush();
+  ValueCursor values(entry.values);
+  if (!entry.present) {
+    append_absent(lump_, plan, values);
+    return send_if_full(*copy_, lump_, lump_bytes_);
+  }
+  for (const ColumnType type : plan.types) {
+    postgres::append_field(lump_, *values.next(), type);
+    send_if_full(*copy_, lump_, lump_bytes_);
+  }
 }
 
 void Staging::reset(const TablePlan& plan) {

@@ -10,8 +10,10 @@
 namespace lockstep::apply {
 
 /// CREATE TABLE with NOT NULL, identity and defaults, without key and indexes: rows that never
-/// existed together can meet in the copy
-[[nodiscard]] std::string create_table_sql(const std::string& schema, const TablePlan& plan);
+/// existed together can meet in the copy. The identity's sequence gets a name that nothing of
+/// `plans` has: tables, indexes and sequences share a namespace.
+[[nodiscard]] std::string create_table_sql(const std::string& schema, const TablePlan& plan,
+                                           const std::vector<TablePlan>& plans = {});
 
 /// The value of a column that a rule adds, as a literal without a type: it becomes what the column
 /// is that it goes into.

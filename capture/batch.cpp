@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "capture/tail.hpp"
+#include "link/sqlite/row_bytes.hpp"
 #include "model/failpoint.hpp"
 
 namespace lockstep::capture {
@@ -237,8 +238,11 @@ void BatchReader::read_resets(const Deadline& deadline) {
       const std::size_t before = entries.size();
       EntryWriter entry(entries);
       entry.begin(plan.id, true);
-      for (int column = 0; column < columns; ++column)
-        entry.put(carried(static_cast<std::size_t>(column), row.value(column)));
+      for (int column = 0; column < columns; ++column) {
+        const ValueView value = row.value(column);
+        sqlite::make_room(entries, row, column, value.bytes.size());
+        entry.put(carried(static_cast<std::size_t>(column), value));
+      }
       entry.end();
       ++entries_;
       return entries.size() - before;
@@ -272,8 +276,11 @@ void BatchReader::append_entry(std::string& out, const Rounds::Key& key) {
   EntryWriter entry(out);
   entry.begin(plan.id, present);
   if (present) {
-    for (int column = 0; column < row.columns(); ++column)
-      entry.put(carried(static_cast<std::size_t>(column), row.value(column)));
+    for (int column = 0; column < row.columns(); ++column) {
+      const ValueView value = row.value(column);
+      sqlite::make_room(out, row, column, value.bytes.size());
+      entry.put(carried(static_cast<std::size_t>(column), value));
+    }
   } else {
     for (std::size_t i = 0; i < values.size(); ++i)
       entry.put(carried(plan.shape.key[i], values[i]));

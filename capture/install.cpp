@@ -7,7 +7,9 @@
 
 #include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
+#include "link/sqlite/own_objects.hpp"
 #include "link/sqlite/shape.hpp"
+#include "link/sqlite/sql_text.hpp"
 #include "link/sqlite/statement.hpp"
 #include "link/wire/control.hpp"
 #include "model/bad_value.hpp"
@@ -17,6 +19,7 @@ namespace lockstep::capture {
 namespace {
 
 using sqlite::Database;
+using sqlite::Own;
 using sqlite::Statement;
 using sqlite::Transaction;
 
@@ -100,7 +103,7 @@ Position end_position(Database& database, const Era& era, std::string_view order
 }  // namespace
 
 std::optional<Installed> read_installed(Database& database) {
-  if (!table_exists(database, kMetaTable)) return std::nullopt;
+  if (!sqlite::has_own_table(database, kMetaTable)) return std::nullopt;
   const std::string format = meta(database, "format");
   if (format != std::to_string(kSourceFormat))
     throw Error(
@@ -193,18 +196,20 @@ std::size_t remove(Database& database, Fence fence) {
   database.exec("PRAGMA synchronous=EXTRA");
   Transaction transaction(database, Transaction::Mode::immediate);
   std::vector<std::string> drops;
+  const bool ours_are_there = sqlite::has_own_table(database, kMetaTable);
   {
     // Triggers first: with the change table gone, every write of the application would fail.
-    Statement ours(
-        database,
-        "SELECT type, name FROM main.sqlite_master WHERE type IN ('trigger', 'table') AND name "
-        "LIKE '\\_lockstep\\_%' ESCAPE '\\' ORDER BY type DESC, name");
-    while (ours.step()) {
-      const std::string name = ours.text(1);
-      const bool of_fence = name.starts_with("_lockstep_fence_") || name == "_lockstep_switch" ||
-                            name == "_lockstep_refused";
-      if (of_fence && fence == Fence::stays) continue;
-      drops.push_back(fmt::format("DROP {} {}", ours.text(0), sqlite::quoted(name)));
+    Statement named(database,
+                    "SELECT type, name, coalesce(sql, '') FROM main.sqlite_master WHERE type IN "
+                    "('trigger', 'table') AND name LIKE '\\_lockstep\\_%' ESCAPE '\\' ORDER BY "
+                    "type DESC, name");
+    while (named.step()) {
+      const std::string name = named.text(1);
+      Own own = sqlite::own_object(named.text(0), name, named.text(2));
+      // One of ours that somebody gave another text.
+      if (ours_are_there && named.text(0) == "trigger") own = sqlite::own_trigger_name(name);
+      if (own == Own::no || (own == Own::fence && fence == Fence::stays)) continue;
+      drops.push_back(fmt::format("DROP {} {}", named.text(0), sqlite::quoted(name)));
     }
   }
   for (const std::string& drop : drops) database.exec(drop);
@@ -239,6 +244,7 @@ std::vector<Drift> drift(Database& database, const std::vector<TablePlan>& table
   Statement trigger(
       database,
       "SELECT sql FROM main.sqlite_master WHERE type = 'trigger' AND name = ? AND tbl_name = ?");
+  const std::vector<HidingTrigger> hiding = newer_hiding_triggers(database);
   for (const TablePlan& plan : tables) {
     if (!table_exists(database, plan.name())) {
       found.push_back({plan.name(), fmt::format("table {} is gone", plan.name()), true});
@@ -258,6 +264,9 @@ std::vector<Drift> drift(Database& database, const std::vector<TablePlan>& table
             {plan.name(),
              fmt::format("trigger {} of table {} was changed", expected.name, plan.name()), false});
     }
+    for (const HidingTrigger& each : hiding)
+      if (sqlite::same_name(each.table, plan.name()))
+        found.push_back({plan.name(), hides(each), false});
   }
   return found;
 }

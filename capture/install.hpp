@@ -61,8 +61,9 @@ void install(sqlite::Database& database, const Installed& what);
 /// `database` is read_write.
 void keep_choices(sqlite::Database& database, const Installed& what);
 
-/// Takes every trigger and table of ours out in one IMMEDIATE transaction, triggers first. Returns
-/// how many objects went; 0 if there were none. Needs nothing but the file.
+/// Takes every trigger and table of ours out in one IMMEDIATE transaction, triggers first; what the
+/// application gave such a name stays. Returns how many objects went; 0 if there were none. Needs
+/// nothing but the file.
 enum class Fence {
   goes,   ///< the application may write here again
   stays,  ///< it went to PostgreSQL for good: only what captures changes goes
@@ -75,8 +76,9 @@ struct Drift {
   std::string what;      ///< one sentence
   bool altered = false;  ///< the table itself is gone or has another shape; else only triggers
 };
-/// Triggers that are missing or read differently than they should, and tables whose shape changed,
-/// table by table. Call inside the read transaction whose changes are about to be used.
+/// Triggers that are missing, read differently than they should or fire behind one that hides
+/// changes from them, and tables whose shape changed, table by table. Call inside the read
+/// transaction whose changes are about to be used.
 [[nodiscard]] std::vector<Drift> drift(sqlite::Database& database,
                                        const std::vector<TablePlan>& tables);
 

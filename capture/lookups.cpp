@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "capture/triggers.hpp"
+#include "link/sqlite/own_objects.hpp"
 #include "link/sqlite/sql_text.hpp"
 #include "link/sqlite/statement.hpp"
 
@@ -77,13 +78,38 @@ std::vector<std::string> lookup_problems(sqlite::Database& database, const Table
 
 std::vector<std::string> hiding_triggers(sqlite::Database& database, const std::string& table) {
   std::vector<std::string> found;
-  sqlite::Statement triggers(
-      database,
-      "SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE "
-      "NOCASE AND name NOT LIKE '\\_lockstep\\_%' ESCAPE '\\' ORDER BY name");
+  sqlite::Statement triggers(database,
+                             "SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger' AND "
+                             "tbl_name = ? COLLATE NOCASE ORDER BY name");
   triggers.bind(1, std::string_view(table));
   while (triggers.step())
     if (hides_changes(triggers.text(1))) found.push_back(triggers.text(0));
+  return found;
+}
+
+std::string hides(const HidingTrigger& trigger) {
+  return fmt::format(
+      "trigger {} of table {} says RAISE(IGNORE) after a change and was made after lockstep's, so "
+      "it may have hidden changes from them",
+      trigger.trigger, trigger.table);
+}
+
+std::vector<HidingTrigger> newer_hiding_triggers(sqlite::Database& database) {
+  std::vector<HidingTrigger> found;
+  std::vector<std::string> ours;  // tables that have triggers of ours, as far as was read
+  sqlite::Statement triggers(database,
+                             "SELECT tbl_name, name, sql FROM main.sqlite_master WHERE type = "
+                             "'trigger' ORDER BY rowid");
+  while (triggers.step()) {
+    const std::string table = triggers.text(0);
+    const auto same = [&](const std::string& other) { return sqlite::same_name(other, table); };
+    const bool after_ours = std::any_of(ours.begin(), ours.end(), same);
+    if (sqlite::own_trigger_name(triggers.text(1)) == sqlite::Own::capture) {
+      if (!after_ours) ours.push_back(table);
+    } else if (after_ours && hides_changes(triggers.text(2))) {
+      found.push_back({table, triggers.text(1)});
+    }
+  }
   return found;
 }
 

@@ -20,4 +20,13 @@ namespace lockstep::capture {
 [[nodiscard]] std::vector<std::string> hiding_triggers(sqlite::Database& database,
                                                        const std::string& table);
 
+struct HidingTrigger {
+  std::string table, trigger;
+};
+/// Those that were made after our triggers on their table, and so fire before them (SQLite runs the
+/// newest first): since then changes may have gone unlogged.
+[[nodiscard]] std::vector<HidingTrigger> newer_hiding_triggers(sqlite::Database& database);
+/// In one clause. Pure.
+[[nodiscard]] std::string hides(const HidingTrigger& trigger);
+
 }  // namespace lockstep::capture

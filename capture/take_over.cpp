@@ -4,8 +4,11 @@
 
 #include <algorithm>
 
+#include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
+#include "link/sqlite/own_objects.hpp"
 #include "link/sqlite/shape.hpp"
+#include "link/sqlite/sql_text.hpp"
 #include "link/sqlite/statement.hpp"
 #include "link/wire/control.hpp"
 
@@ -28,7 +31,9 @@ std::vector<std::string> trigger_names(Database& database, std::uint32_t id) {
                    "SELECT name FROM main.sqlite_master WHERE type = 'trigger' AND name LIKE ? "
                    "ESCAPE '\\'");
     ours.bind(1, std::string_view(fmt::format("\\_lockstep\\_{}\\_%", id)));
-    while (ours.step()) names.emplace_back(ours.text(0));
+    while (ours.step())
+      if (sqlite::own_trigger_name(ours.text(0)) == sqlite::Own::capture)
+        names.emplace_back(ours.text(0));
   }
   return names;
 }
@@ -63,7 +68,9 @@ void drop_broken_probes(Database& database, const TablePlan& plan) {
     broken.bind(1, std::string_view(fmt::format("\\_lockstep\\_{}\\_%", plan.id)))
         .bind(2, std::string_view(plan.name()))
         .bind(3, std::string_view(" FROM " + sqlite::quoted(plan.name()) + " "));
-    while (broken.step()) names.emplace_back(broken.text(0));
+    while (broken.step())
+      if (sqlite::own_trigger_name(broken.text(0)) == sqlite::Own::capture)
+        names.emplace_back(broken.text(0));
   }
   for (const std::string& name : names) database.exec("DROP TRIGGER " + sqlite::quoted(name));
 }
@@ -154,6 +161,10 @@ void keep_logging(Database& database, const TablePlan& plan) {
     complete = complete && there.step();
   }
   there.reset();
+  const std::vector<HidingTrigger> hiding = newer_hiding_triggers(database);
+  complete = complete && std::none_of(hiding.begin(), hiding.end(), [&](const HidingTrigger& each) {
+               return sqlite::same_name(each.table, plan.name());
+             });
   if (complete) return;
   TablePlan present = plan;
   present.shape = now;

@@ -123,9 +123,17 @@ std::optional<ValueView> ValueCursor::next() {
 }
 
 void EntryReader::feed(std::string_view fragment) {
-  buffer_.erase(0, at_);
+  constexpr std::size_t kKeptBytes = std::size_t{4} << 20;
+  if (at_ > 0 && buffer_.capacity() > kKeptBytes)
+    buffer_ = std::string(buffer_, at_);  // a large row was in it
+  else
+    buffer_.erase(0, at_);
   at_ = 0;
   buffer_.append(fragment);
+  // The fragments of a large row come one by one, into room that was made at once.
+  if (buffer_.size() < kEntryPrefixBytes) return;
+  const std::size_t length = get_u32(buffer_.data());
+  if (length <= kEntryBytesMax) buffer_.reserve(kEntryPrefixBytes + length);
 }
 
 std::optional<EntryView> EntryReader::next() {

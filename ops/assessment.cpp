@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -13,6 +14,7 @@
 #include "apply/target_schema.hpp"
 #include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
+#include "link/sqlite/own_objects.hpp"
 #include "link/sqlite/scan.hpp"
 #include "link/sqlite/shape.hpp"
 #include "link/sqlite/sql_text.hpp"
@@ -22,6 +24,7 @@
 #include "ops/findings.hpp"
 #include "ops/names.hpp"
 #include "ops/rule_checks.hpp"
+#include "ops/virtual_tables.hpp"
 #include "snapshot/census.hpp"
 #include "snapshot/existing.hpp"
 #include "snapshot/plan.hpp"
@@ -67,17 +70,6 @@ void refuse_utf16(sqlite::Database& database) {
 // Litestream's own bookkeeping: it belongs to the file, not to the application.
 bool belongs_to_the_file(const std::string& table) {
   return matches_any(table, {"_litestream_*"});
-}
-
-// SQLite tells shadow tables by their names: the virtual table's, an underscore, and a word.
-std::string skipped_virtual(const std::string& name, const std::vector<sqlite::TableName>& all) {
-  const auto shadows = std::count_if(all.begin(), all.end(), [&](const sqlite::TableName& other) {
-    return other.kind == sqlite::TableKind::shadow && other.name.size() > name.size() &&
-           sqlite::same_name(other.name.substr(0, name.size() + 1), name + "_");
-  });
-  return fmt::format(
-      "{}: a virtual table{}; PostgreSQL needs an index of its own for that", name,
-      shadows > 0 ? fmt::format(", with the {} tables it keeps its data in", shadows) : "");
 }
 
 std::vector<std::string> names_of(sqlite::Database& database, std::string_view type) {
@@ -147,13 +139,15 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const T
   facts.shape_problems = snapshot::shape_problems(shape, facts.rules);
   facts.rule_problems = snapshot::rule_problems(shape, facts.rules);
   facts.capture_problems = capture::capture_problems(shape);
-  const std::string unreadable = reading_problem(database, shape);
+  // Without a key only if its columns take all names of the rowid, and that is a capture problem.
+  const bool has_order = !shape.key.empty();
+  const std::string unreadable = has_order ? reading_problem(database, shape) : std::string();
   if (!unreadable.empty())
     facts.capture_problems.push_back(unreadable);
   else if (facts.capture_problems.empty())
     facts.capture_problems = capture::lookup_problems(database, shape);
   snapshot::Planned planned;
-  if (unreadable.empty()) {
+  if (has_order && unreadable.empty()) {
     facts.on_bad_value = choices_for(choice.on_bad_value, shape, nullptr, OnBadValue::stop);
     const CatalogTable* there =
         table_there(choice, facts.rules.rename.empty() ? shape.name : facts.rules.rename);
@@ -254,6 +248,7 @@ void refuse_unknown_columns(const BadValuePolicy& policy,
 
 Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen& screen) {
   refuse_utf16(database);
+  sqlite::refuse_names_like_ours(database);
   Assessment assessment;
   std::vector<std::vector<std::size_t>> undecided;
   CensusStore store(database);
@@ -263,6 +258,7 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
   assessment.frameworks = frameworks_of(all);
   assessment.views = names_of(database, "view");
   assessment.triggers = names_of(database, "trigger");
+  const std::map<std::string, std::string> shadows = maybe_shadows(database, all);
   for (const sqlite::TableName& table : all) {
     if (matches_any(table.name, choice.exclude)) continue;
     if (!choice.tables.empty() && !matches_any(table.name, choice.tables)) continue;
@@ -284,6 +280,12 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
       if (facts.carried)
         assessment.warnings.push_back(
             {table.name, std::move(warning.code), std::move(warning.what)});
+    if (const auto shadow = shadows.find(table.name); facts.carried && shadow != shadows.end())
+      assessment.warnings.push_back(
+          {table.name, "LS-A115",
+           fmt::format("virtual table {}, of a module that only the application has, may keep its "
+                       "data here; it is followed like any other table, unless --exclude names it",
+                       shadow->second)});
     if (!facts.carried) {
       assessment.refusals.push_back({table.name, std::move(planned.problems)});
       continue;

@@ -144,7 +144,7 @@ ExitCode command_apply(const ApplyRequest& request, Screen& screen, Signals& sig
                             : ending.signal  ? "stopped"
                                              : "stopped by an error",
                             status.phase, grouped(status.rows_copied),
-                            grouped(status.changes_applied), grouped(status.backlog)));
+                            grouped(status.changes_applied), backlog_number(status)));
   if (const std::string waiting = quarantine_text(status); !waiting.empty())
     screen.result(fmt::format("absent    {}: lockstep quarantine list TARGET", waiting));
   screen.result(

@@ -1,12 +1,14 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "apply/existing.hpp"
 #include "apply/guard.hpp"
 #include "apply/ledger.hpp"
 #include "capture/install.hpp"
 #include "link/sqlite/lock_file.hpp"
+#include "link/sqlite/own_objects.hpp"
 #include "ops/census_store.hpp"
 #include "ops/commands.hpp"
 #include "ops/migration_lock.hpp"
@@ -161,7 +163,11 @@ ExitCode command_remove(const RemoveRequest& request, Screen& screen) {
             ? fmt::format("source    {}: nothing of lockstep was there", path)
             : fmt::format("source    {}: {} triggers and tables taken out; not one is left", path,
                           removed));
-    screen.json(fmt::format(R"({{"type":"removed","objects":{}}})", removed));
+    const std::vector<std::string> stays = sqlite::objects_named_like_ours(database);
+    for (const std::string& each : stays)
+      screen.result(fmt::format("stays     {}: not lockstep's", each));
+    const nlohmann::json object = {{"type", "removed"}, {"objects", removed}, {"stays", stays}};
+    screen.json(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   } catch (...) {
     lock.remove();
     throw;

@@ -53,7 +53,7 @@ void print_summary(const Status& status, const Ending& ending, ExitCode code, Sc
                                                 : "stopped by an error";
   screen.result(fmt::format("{}: {} ({}): {} rows copied, {} changes applied, backlog {}{}",
                             status.migration, why, status.phase, grouped(status.rows_copied),
-                            grouped(status.changes_applied), grouped(status.backlog),
+                            grouped(status.changes_applied), backlog_number(status),
                             status.lag_p50_ms ? fmt::format(", lag p50 {:.1f} ms p99 {:.1f} ms",
                                                             *status.lag_p50_ms, *status.lag_p99_ms)
                                               : std::string()));

@@ -40,7 +40,7 @@ std::string tables_sql(const std::string& schema, const std::vector<TablePlan>& 
   for (const TablePlan& plan : plans) {
     sql += "\n";
     for (const std::string& rule : rules_told(plan)) sql += comment(rule);
-    sql += apply::create_table_sql(schema, plan) + ";\n";
+    sql += apply::create_table_sql(schema, plan, plans) + ";\n";
     for (const std::string& statement : apply::comments_sql(schema, plan)) sql += statement + ";\n";
     for (const std::string& sentence : plan.left_out) sql += comment(sentence);
   }

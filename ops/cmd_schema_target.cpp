@@ -103,7 +103,7 @@ std::vector<std::string> statements_for(const std::string& schema,
   std::vector<std::string> statements, keys, foreign;
   for (const TablePlan& plan : plans) {
     if (plan.existing) continue;
-    statements.push_back(apply::create_table_sql(schema, plan));
+    statements.push_back(apply::create_table_sql(schema, plan, plans));
     for (std::string& comment : apply::comments_sql(schema, plan))
       statements.push_back(std::move(comment));
     const apply::KeyStatements made = apply::key_statements(schema, plan, plans);

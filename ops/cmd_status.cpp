@@ -106,7 +106,8 @@ void print_tables(const Status& status, Screen& screen) {
   const bool back = status.phase == "reverse";
   const bool follows = status.phase == "streaming" || back;
   // lockstep capture does not know how far apply is.
-  const bool known = status.phase != "capturing" && status.phase != "serving";
+  const bool known = status.phase != "capturing" && status.phase != "serving" &&
+                     status.phase != "waiting for apply";
   const bool counted =  // by apply, which is another process then
       !back && !status.target.starts_with("tcp://") && !status.target.starts_with("ipc://");
   for (const TableProgress& table : status.tables) {
@@ -193,10 +194,10 @@ void print_status(const Observed& observed, Screen& screen) {
   screen.result(fmt::format("  captured   {}", text_of(object, "captured")));
   screen.result(fmt::format("  applied    {}", text_of(object, "applied")));
   screen.result(fmt::format("  acked      {}", text_of(object, "acked")));
+  const auto backlog = count_of(object, "backlog_changes");
   screen.result(fmt::format("  backlog    {}   lag {} ms   p50 {}   p99 {}",
-                            backlog_text(count_of(object, "backlog_changes").value_or(0)),
-                            text_of(object, "lag_ms"), text_of(object, "lag_p50_ms"),
-                            text_of(object, "lag_p99_ms")));
+                            backlog ? backlog_text(*backlog) : "-", text_of(object, "lag_ms"),
+                            text_of(object, "lag_p50_ms"), text_of(object, "lag_p99_ms")));
   Status waiting;
   waiting.quarantined = count_of(object, "quarantined");
   waiting.skipped = count_of(object, "skipped");

@@ -178,6 +178,7 @@ Prepared prepare(const RunRequest& request, Attempt& attempt, Screen& screen) {
   for (const std::string& note : dsn.notes) screen.note("note      " + note);
   const std::string schema = chosen_schema(request, dsn, installed);
   const std::string migration = installed ? installed->migration : migration_name(path);
+  if (!installed) refuse_own_schema(schema);
 
   Connection connection = Connection::open(dsn, "apply");
   attempt.connected = true;
@@ -262,6 +263,7 @@ PreparedTarget prepare_target(const ApplyRequest& request, const wire::Welcome& 
                              : ledger                ? ledger->target_schema
                              : !dsn.schema.empty()   ? dsn.schema
                                                      : "public";
+  if (!ledger) refuse_own_schema(schema);
   lock_migration(connection, schema, attempt);
   capture::Installed installed{.source_id = welcome.source_id,
                                .era = welcome.first.era,

@@ -319,7 +319,7 @@ std::string progress_line(const Status& status) {
   } else {
     if (status.phase == "catchup") parts.emplace_back("awaiting what changed during the copy");
     parts.push_back(fmt::format("{} changes applied", grouped(status.changes_applied)));
-    parts.push_back(fmt::format("backlog {}", grouped(status.backlog)));
+    parts.push_back(fmt::format("backlog {}", backlog_number(status)));
     if (status.lag_ms) parts.push_back("lag " + shown_lag(*status.lag_ms));
     parts.push_back(verified_text(status, wall_now_us()));
   }
@@ -348,6 +348,14 @@ std::vector<std::string> progress_block(const Status& status, const Canvas& canv
 
 std::string cut(std::string_view text, const Canvas& canvas) {
   return cut_and_measured(text, canvas).text;
+}
+
+bool is_backlog_known(const Status& status) {
+  return status.backlog != 0 || (status.captured && status.applied);
+}
+
+std::string backlog_number(const Status& status) {
+  return is_backlog_known(status) ? grouped(status.backlog) : "-";
 }
 
 std::string backlog_text(std::int64_t changes) {

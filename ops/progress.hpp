@@ -90,6 +90,11 @@ struct Canvas {
 /// the terminal is not UTF-8.
 [[nodiscard]] std::string cut(std::string_view text, const Canvas& canvas);
 
+/// False where the source was not looked at, or nobody said what is applied: then 0 means nothing.
+[[nodiscard]] bool is_backlog_known(const Status& status);
+/// How many changes wait, or "-" where that is not known.
+[[nodiscard]] std::string backlog_number(const Status& status);
+
 /// "12 changes"; below 0 that SQLite lacks what was applied.
 [[nodiscard]] std::string backlog_text(std::int64_t changes);
 

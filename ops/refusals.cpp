@@ -29,6 +29,17 @@ using postgres::Connection;
 
 }  // namespace
 
+void refuse_own_schema(const std::string& schema) {
+  if (schema != "lockstep") return;
+  throw Error({.code = "LS-C106",
+               .exit = ExitCode::usage,
+               .what = "the tables cannot go into schema lockstep",
+               .why = "lockstep keeps its own there, and a table called ledger or quarantine would "
+                      "meet it",
+               .data = "nothing was touched",
+               .todo = "another --schema; public is what it takes without one"});
+}
+
 // A second migration into the same schema would meet the first one's tables sooner or later.
 void refuse_other_migrations(Connection& connection, const std::string& migration,
                              const std::string& schema) {

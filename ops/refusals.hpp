@@ -14,6 +14,8 @@
 
 namespace lockstep::ops {
 
+/// LS-C106: the schema is the one that has lockstep's own tables.
+void refuse_own_schema(const std::string& schema);
 /// LS-R710: the schema belongs to another migration, whose tables this one would meet.
 void refuse_other_migrations(postgres::Connection& connection, const std::string& migration,
                              const std::string& schema);

@@ -8,7 +8,9 @@
 #include <thread>
 #include <utility>
 
+#include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
+#include "link/sqlite/own_objects.hpp"
 #include "link/sqlite/shape.hpp"
 #include "link/sqlite/sql_text.hpp"
 #include "model/shape_change.hpp"
@@ -46,6 +48,19 @@ std::vector<std::string> unfollowed(Database& database, const capture::Installed
   return names;
 }
 
+// True if it is that and no more that happened to the triggers.
+bool tell_of_hiding(Database& database, const TablePlan& plan, SchemaMoves& moves) {
+  bool told = false;
+  for (const capture::HidingTrigger& each : capture::newer_hiding_triggers(database)) {
+    if (!sqlite::same_name(each.table, plan.name())) continue;
+    told = true;
+    moves.notes.push_back(
+        {"LS-S304", plan.name(),
+         capture::hides(each) + "; lockstep's are the newest again, and the table is read anew"});
+  }
+  return told;
+}
+
 // As shape_change() wants it. A plan made of `now` itself has plain columns, which hold any values.
 TableShape with_computed(const TableShape& before, TableShape now) {
   for (Column& column : now.columns)
@@ -69,7 +84,8 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
       same.shape.foreign_keys = now.foreign_keys;
     }
     moves.step.changed.push_back(std::move(same));
-    moves.notes.push_back({"LS-S306", plan.name(), what_changed(change)});
+    if (!tell_of_hiding(database, plan, moves))
+      moves.notes.push_back({"LS-S306", plan.name(), what_changed(change)});
     return;
   }
   if (!change.altered.empty()) return asks(fmt::format("{}", fmt::join(change.altered, "; ")));
@@ -165,6 +181,13 @@ void look_at_new(Database& database, const capture::Installed& installed, bool a
                  TargetNow& target, SchemaMoves& moves) {
   std::uint32_t id = capture::next_table_id(database);
   for (const std::string& name : unfollowed(database, installed)) {
+    if (sqlite::is_named_like_ours(name)) {
+      moves.notes.push_back(
+          {"LS-S315", name,
+           name + " is a new table and is not followed: names that begin with _lockstep_ are kept "
+                  "for what lockstep makes; under another name it is followed"});
+      continue;
+    }
     const TableShape shape = sqlite::read_shape(database, name);
     if (follow_into_existing(database, installed, shape, id, accepted, target, moves)) {
       ++id;

@@ -24,6 +24,7 @@ void SourceWorker::start_session(const std::string& peer, const Message& message
   session_->peer = peer;
   session_->id = message.session;
   session_->received = 1;
+  heard_ = steady_now();
   session_->credit.grant({.bytes = 1, .messages = 1});  // for the welcome itself
   if (!hello.source_id.empty() && (hello.source_id != options_.installed.source_id ||
                                    hello.migration != options_.installed.migration))
@@ -45,7 +46,10 @@ void SourceWorker::start_session(const std::string& peer, const Message& message
   session_->seen = hello.seen;
   if (!hello.becomes_text) text_refused_.reset();
   if (hello.becomes_text) hear_text_wish(*hello.becomes_text);
-  if (options_.alone) board_.phase("serving", false);
+  if (options_.alone) {
+    board_.phase("serving", false);
+    board_.stop_awaiting();
+  }
   enqueue(Kind::welcome, wire::encode_welcome(welcome()));
 }
 

@@ -8,7 +8,9 @@ namespace lockstep::ops {
 
 namespace {
 constexpr Milliseconds kSchemaEvery{100};
-constexpr Milliseconds kRests{50};   // an application that has not committed for so long
+constexpr Milliseconds kRests{50};           // an application that has not committed for so long
+constexpr Milliseconds kApplySilent{5'000};  // it says something each second unless it is busy
+constexpr Milliseconds kApplyLookEvery{1'000};
 constexpr Milliseconds kJustNow{1};  // its commit was seen: the next write is not due yet
 }  // namespace
 
@@ -69,6 +71,27 @@ void SourceWorker::look_at_schema() {
                .data = "they are read as a whole",
                .todo = "nothing; lockstep follows them",
                .retry = Retry::new_session});
+}
+
+// Who is alone looks at the source itself while nobody asks for changes: they wait all the same.
+void SourceWorker::look_for_apply() {
+  const SteadyTime now = steady_now();
+  // Else nothing moves the next poll, and waiting for a session would be a loop of a millisecond.
+  if (!session_ && now >= next_slow_poll_) next_slow_poll_ = now + options_.slow_poll;
+  if (!options_.alone || !tail_ || now < next_apply_look_) return;
+  next_apply_look_ = now + kApplyLookEvery;
+  if (session_ && now - heard_ <= kApplySilent) {
+    if (std::exchange(apply_awaited_, false)) board_.stop_awaiting();
+    return;
+  }
+  apply_awaited_ = true;
+  if (!session_) board_.phase("waiting for apply", false);
+  board_.await("LS-S337", session_
+                              ? "lockstep apply is not heard: it is busy, or gone"
+                              : "no lockstep apply is connected; changes are logged, and wait");
+  const Position newest = tail_->newest();
+  see_commit(newest);
+  board_.captured(newest);
 }
 
 void SourceWorker::look_after_source() {

@@ -107,6 +107,7 @@ void SourceWorker::serve(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     board_.source_reports();
     look_after_source();
+    look_for_apply();
     tell_waiting_barrier();
     const bool busy = produce();
     const std::array descriptors{watch_.fd(), stop_bell_.descriptor(), verifier_.descriptor()};
@@ -175,6 +176,7 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
       static_cast<void>(router_.send(peer, encode(Message{Kind::bye, message.session, 0, {}})));
     return;
   }
+  heard_ = steady_now();
   if (message.number != session_->received++)
     throw lost_message("apply", message.number, session_->received - 1);
   switch (message.kind) {

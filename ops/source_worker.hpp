@@ -84,6 +84,7 @@ class SourceWorker {
   void follow_source();
   void take_up_doubt(capture::SchemaWatch& watch);
   void look_at_schema();
+  void look_for_apply();
   [[nodiscard]] Position see_newest(sqlite::Database& reading);
   void see_commit(const Position& newest);
   [[nodiscard]] Milliseconds patience(bool busy) const;
@@ -130,7 +131,9 @@ class SourceWorker {
   std::int64_t rowids_known_ = -1;  // recorded in the source
   SteadyTime hot_until_{};
   SteadyTime next_slow_poll_{};
-  SteadyTime next_schema_look_{};
+  SteadyTime next_schema_look_{}, next_apply_look_{};
+  SteadyTime heard_{};  // when apply said something last
+  bool apply_awaited_ = false;
   bool poll_now_ = true;
   std::optional<wire::TextWish> text_wish_;  // to be granted when the source is opened next
   std::optional<Error> text_refused_;        // for the next that asks

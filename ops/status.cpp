@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "model/clock.hpp"
+#include "ops/progress.hpp"
 
 namespace lockstep::ops {
 
@@ -150,7 +151,7 @@ std::string status_json(const Status& status, std::string_view type) {
       {"captured", position(status.captured)},
       {"applied", position(status.applied)},
       {"acked", position(status.acked)},
-      {"backlog_changes", status.backlog},
+      {"backlog_changes", is_backlog_known(status) ? json(status.backlog) : json()},
       {"schema_settled", count(status.schema_settled)},
       {"lag_ms", number(status.lag_ms)},
       {"lag_p50_ms", number(status.lag_p50_ms)},

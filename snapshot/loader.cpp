@@ -19,6 +19,7 @@ namespace lockstep::snapshot {
 namespace {
 
 constexpr std::size_t kLumpBytes = 128u << 10;
+constexpr std::size_t kKeptBytes = 1u << 20;  // of a lump that had a large value
 
 std::string copy_sql(const std::string& schema, const TablePlan& table) {
   std::vector<std::string> columns;
@@ -89,10 +90,12 @@ void Loader::take(const EntryView& entry) {
     const auto value = values.next();
     if (table_.shape.columns[i].computed_as.empty())
       postgres::append_field(lump_, *value, table_.types[i]);
+    // Value by value: a row of large ones is not put together once more.
+    if (lump_.size() < kLumpBytes) continue;
+    copy_->put(lump_);
+    if (lump_.capacity() > kKeptBytes) std::string().swap(lump_);
+    lump_.clear();
   }
-  if (lump_.size() < kLumpBytes) return;
-  copy_->put(lump_);
-  lump_.clear();
 }
 
 void Loader::hold(const EntryView& entry, const postgres::BadValue& bad) {

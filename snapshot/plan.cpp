@@ -19,6 +19,8 @@ namespace {
 
 using postgres::kIndexedBytesMax;
 
+constexpr std::size_t kIndexColumnsMax = 32;  // INDEX_MAX_KEYS, which servers are built with
+
 std::uint64_t indexed_bytes(const std::vector<std::size_t>& columns, const TableShape& shape,
                             const TableCensus& census) {
   std::uint64_t bytes = 0;
@@ -42,6 +44,9 @@ std::vector<std::size_t> stored_columns(const Index& index, const TableShape& sh
 
 // Why PostgreSQL cannot have the same index, its meaning aside; empty: it can.
 std::string index_obstacle(const Index& index, const TableShape& shape, const TableCensus& census) {
+  if (index.terms.size() > kIndexColumnsMax)
+    return fmt::format("it has {} columns; PostgreSQL stops at {}", index.terms.size(),
+                       kIndexColumnsMax);
   const std::uint64_t bytes = indexed_bytes(stored_columns(index, shape), shape, census);
   if (bytes > kIndexedBytesMax) return fmt::format("its longest entry has {} bytes", bytes);
   return {};
@@ -136,6 +141,9 @@ std::vector<std::string> shape_problems(const TableShape& shape, const TableRule
   if (shape.columns.size() > postgres::kColumnsMax)
     problems.push_back(fmt::format("it has {} columns; PostgreSQL stops at {}",
                                    shape.columns.size(), postgres::kColumnsMax));
+  if (shape.key.size() > kIndexColumnsMax)
+    problems.push_back(fmt::format("its key has {} columns; PostgreSQL stops at {}",
+                                   shape.key.size(), kIndexColumnsMax));
   std::set<std::string> names;
   const auto look = [&](const std::string& column, const std::string& name) {
     if (const std::string problem = postgres::column_name_problem(name); !problem.empty())

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "link/sqlite/row_bytes.hpp"
 #include "model/failpoint.hpp"
 #include "model/row_stream.hpp"
 
@@ -74,8 +75,11 @@ bool Reader::read(Part& part, std::string& entries) {
     const std::size_t before = entries.size();
     EntryWriter entry(entries);
     entry.begin(part.plan->id, true);
-    for (int column = 0; column < columns; ++column)
-      entry.put(carried(static_cast<std::size_t>(column), row.value(column)));
+    for (int column = 0; column < columns; ++column) {
+      const ValueView value = row.value(column);
+      sqlite::make_room(entries, row, column, value.bytes.size());
+      entry.put(carried(static_cast<std::size_t>(column), value));
+    }
     entry.end();
     return entries.size() - before;
   };

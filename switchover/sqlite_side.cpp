@@ -5,6 +5,8 @@
 #include <map>
 
 #include "capture/install.hpp"
+#include "link/sqlite/own_objects.hpp"
+#include "link/sqlite/shape.hpp"
 #include "link/sqlite/statement.hpp"
 #include "model/failpoint.hpp"
 #include "switchover/fence_sql.hpp"
@@ -18,9 +20,7 @@ using sqlite::Statement;
 using sqlite::Transaction;
 
 bool has_row(Database& database) {
-  Statement table(database, "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?");
-  table.bind(1, std::string_view(kSwitchTable));
-  return table.step();
+  return sqlite::has_own_table(database, kSwitchTable);
 }
 
 // What a power loss took back would be believed by the other side (D6): EXTRA, for FULL lets a hot
@@ -54,12 +54,10 @@ struct Fenceable {
 // FTS and its like keep their rows in shadow tables, which only they themselves write to.
 Fenceable fenceable(Database& database) {
   Fenceable found;
-  Statement rows(database,
-                 "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type IN "
-                 "('table', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT "
-                 "LIKE '\\_lockstep\\_%' ESCAPE '\\' ORDER BY name");
-  while (rows.step())
-    (rows.text(1) == "table" ? found.tables : found.virtual_tables).push_back(rows.text(0));
+  for (const sqlite::TableName& table : sqlite::list_tables(database)) {
+    if (table.kind == sqlite::TableKind::ordinary) found.tables.push_back(table.name);
+    if (table.kind == sqlite::TableKind::virtual_table) found.virtual_tables.push_back(table.name);
+  }
   return found;
 }
 

@@ -8,6 +8,7 @@
 #include <cctype>
 
 #include "link/sqlite/expression.hpp"
+#include "link/sqlite/own_objects.hpp"
 #include "link/sqlite/sql_text.hpp"
 #include "link/sqlite/statement.hpp"
 
@@ -190,10 +191,12 @@ std::vector<TableName> list_tables(Database& database) {
   std::vector<TableName> tables;
   Statement list(
       database,
-      "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type <> 'view' "
-      "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_lockstep\\_%' "
-      "ESCAPE '\\' ORDER BY name");
+      "SELECT l.name, l.type, CASE WHEN l.name LIKE '\\_lockstep\\_%' ESCAPE '\\' THEN (SELECT "
+      "sql FROM main.sqlite_master AS m WHERE m.type = 'table' AND m.name = l.name) END FROM "
+      "pragma_table_list AS l WHERE l.schema = 'main' AND l.type <> 'view' AND l.name NOT LIKE "
+      "'sqlite\\_%' ESCAPE '\\' ORDER BY l.name");
   while (list.step()) {
+    if (own_object("table", list.text(0), list.text(2)) != Own::no) continue;
     const std::string kind = list.text(1);
     tables.push_back({list.text(0), kind == "virtual"  ? TableKind::virtual_table
                                     : kind == "shadow" ? TableKind::shadow

@@ -16,7 +16,7 @@ struct TableName {
   TableKind kind = TableKind::ordinary;
 };
 
-/// The application's tables in name order: no sqlite_*, no _lockstep_*, no views.
+/// The application's tables in name order: no sqlite_*, none of ours (own_objects), no views.
 [[nodiscard]] std::vector<TableName> list_tables(Database& database);
 
 /// Call inside a read transaction if other reads must agree with it. A table without a key gets its

@@ -1,11 +1,12 @@
 // What SQLite is asked before anything is installed: whether our connection can run the look-ups
-// and probes at all, and whether each is a search.
+// and probes at all, and whether each is a search. And which triggers and tables are ours.
 #include "capture/lookups.hpp"
 
 #include <catch2/catch.hpp>
 #include <memory>
 #include <string>
 
+#include "link/sqlite/own_objects.hpp"
 #include "tests/support/captured_source.hpp"
 
 namespace lockstep::test {
@@ -46,6 +47,25 @@ std::string problems(const std::string& sql) {
   std::string all;
   for (const std::string& problem : found) all += problem + ";";
   return all;
+}
+
+template <class Action>
+std::string code_of(Action&& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return "none";
+}
+
+std::string master(Application& app) {
+  std::string text;
+  for (const auto& row :
+       app.query("SELECT rowid, type, name, tbl_name, rootpage, sql FROM sqlite_master "
+                 "ORDER BY rowid"))
+    for (const auto& cell : row) text += cell.value_or("NULL") + "|";
+  return text;
 }
 
 }  // namespace
@@ -117,6 +137,33 @@ TEST_CASE("AFTER triggers that hide changes are named, others are not") {
   CHECK(capture::hiding_triggers(database, "T") == std::vector<std::string>{"hides"});
 }
 
+TEST_CASE("a trigger that hides changes and is newer than ours is a drift, an older one is none") {
+  const std::string hides = " AFTER INSERT ON T BEGIN SELECT RAISE(IGNORE); END";
+  CapturedSource source(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY); CREATE TABLE o(id INTEGER PRIMARY "
+      "KEY); CREATE TRIGGER older" +
+      hides);
+  source.install();
+  sqlite::Database database = sqlite::Database::open(source.path(), sqlite::OpenMode::read_write);
+  CHECK(capture::drift(database, source.plans()).empty());
+  source.app().exec(
+      "CREATE TRIGGER harmless AFTER INSERT ON t BEGIN SELECT 1; END; CREATE TRIGGER "
+      "before BEFORE INSERT ON t BEGIN SELECT RAISE(IGNORE); END");
+  CHECK(capture::drift(database, source.plans()).empty());
+  source.app().exec("CREATE TRIGGER newer" + hides);
+  const std::vector<capture::Drift> found = capture::drift(database, source.plans());
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].table == "t");
+  CHECK_FALSE(found[0].altered);
+  CHECK_THAT(found[0].what, Contains("newer"));
+  // Ours are made anew, and so the newest.
+  CHECK(capture::reinstall_triggers(database, source.plans()) == std::vector<std::string>{"t"});
+  CHECK(capture::drift(database, source.plans()).empty());
+  source.reopen();
+  source.app().exec("INSERT INTO t VALUES (1)");
+  CHECK(source.follow() == "");
+}
+
 TEST_CASE("a schema with JSON in indexes and generated columns can be opened and followed") {
   CapturedSource source(
       "CREATE TABLE t(id INTEGER PRIMARY KEY, doc, x AS (doc ->> '$.x') STORED UNIQUE);"
@@ -124,6 +171,39 @@ TEST_CASE("a schema with JSON in indexes and generated columns can be opened and
   source.install();
   source.app().exec("INSERT OR REPLACE INTO t(id, doc) VALUES (9, '{\"x\": 1, \"y\": [2]}')");
   CHECK(source.follow() == "");
+}
+
+TEST_CASE("remove takes nothing of the application's, whatever it is called") {
+  const std::string own =
+      "CREATE TABLE t(id INTEGER PRIMARY KEY); CREATE TABLE _lockstep_mine(v);"
+      "CREATE TABLE _LOCKSTEP_Other(v); CREATE TABLE _lockstep_meta(name TEXT, value TEXT);"
+      "CREATE TABLE _lockstep_switch(role);"
+      "CREATE TRIGGER _lockstep_audit AFTER INSERT ON t BEGIN SELECT 1; END;"
+      "CREATE TRIGGER _lockstep_1_insert AFTER INSERT ON t BEGIN SELECT 1; END;"
+      "CREATE TRIGGER _lockstep_fence_INSERT_t AFTER INSERT ON t BEGIN SELECT 1; END";
+  CapturedSource source(own);
+  const std::string before = master(source.app());
+  sqlite::Database database = sqlite::Database::open(source.path(), sqlite::OpenMode::read_write);
+  CHECK(capture::remove(database) == 0);
+  CHECK(master(source.app()) == before);
+  CHECK_FALSE(capture::read_installed(database).has_value());
+  CHECK(code_of([&] { sqlite::refuse_names_like_ours(database); }) == "LS-S336");
+}
+
+TEST_CASE("remove takes ours and leaves what the application made since, whatever it is called") {
+  CapturedSource source(
+      "CREATE TABLE orders(id INTEGER PRIMARY KEY, ref TEXT UNIQUE); CREATE TABLE tags(name TEXT "
+      "PRIMARY KEY)");
+  source.install();
+  source.app().exec(
+      "CREATE TABLE _lockstep_mine(v); CREATE TRIGGER _lockstep_1_audit AFTER INSERT ON tags BEGIN "
+      "INSERT INTO _lockstep_mine VALUES (1); END; DROP TRIGGER _lockstep_1_delete; CREATE TRIGGER "
+      "_lockstep_1_delete AFTER DELETE ON orders BEGIN SELECT 1; END");
+  sqlite::Database database = sqlite::Database::open(source.path(), sqlite::OpenMode::read_write);
+  CHECK(capture::remove(database) > 3);
+  CHECK(source.app().value("SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_master "
+                           "WHERE name LIKE '%lockstep%' ORDER BY 1)") ==
+        "_lockstep_1_audit _lockstep_mine");
 }
 
 }  // namespace lockstep::test

@@ -79,6 +79,52 @@ TEST_CASE("capture and apply in two processes go on whichever of them is killed"
   CHECK_FALSE(std::filesystem::exists(both.file() + "-lockstep"));
 }
 
+TEST_CASE("a capture whose apply is gone says so, and counts what waits") {
+  const bool killed = GENERATE(true, false);
+  Apart both(killed ? "alone_killed" : "alone_ended");
+  both.start_capture();
+  const auto status = [&] {
+    const Outcome outcome = lockstep({"status", both.file(), "--json"});
+    require_code(outcome, 0);
+    return nlohmann::json::parse(outcome.output);
+  };
+  REQUIRE(wait_until([&] { return lockstep({"status", both.file()}).status.code == 0; }, 20s));
+  // Nobody came yet: how much waits is not known, and not nothing.
+  nlohmann::json seen;
+  REQUIRE(wait_until([&] { return (seen = status())["phase"] == "waiting for apply"; }, 20s, 50ms));
+  CHECK(seen["backlog_changes"].is_null());
+  CHECK_THAT(lockstep({"status", both.file()}).output, Catch::Contains("backlog    -"));
+  both.start_apply();
+  both.caught_up();
+  both.write("UPDATE accounts SET balance = 1 WHERE id = 1");
+  both.caught_up();
+  REQUIRE(wait_until([&] { return status()["awaited"].is_null(); }, 20s, 50ms));
+
+  if (killed)
+    both.apply().kill_hard();
+  else
+    both.apply().signal(SIGTERM);
+  static_cast<void>(both.apply().wait_or_throw(20s));
+  both.write("UPDATE ohlcv_data SET volume = volume + 1 WHERE id <= 50");
+  const std::string newest = sqlite(both.file(), "SELECT max(seq) FROM _lockstep_changes").at(0);
+  REQUIRE(wait_until(
+      [&] {
+        seen = status();
+        return seen["awaited"].is_object() &&
+               seen["captured"].get<std::string>().find("/" + newest + "/") != std::string::npos;
+      },
+      20s, 50ms));
+  INFO(seen.dump());
+  CHECK(seen["awaited"]["code"] == "LS-S337");
+  CHECK(seen["awaited"]["since"].get<std::string>().size() == 20);
+  CHECK(seen["backlog_changes"].get<int>() >= 50);
+  if (!killed) CHECK(seen["phase"] == "waiting for apply");
+  both.start_apply();
+  both.caught_up();
+  REQUIRE(wait_until([&] { return status()["awaited"].is_null(); }, 20s, 50ms));
+  CHECK(status()["backlog_changes"] == 0);
+}
+
 TEST_CASE("an apply whose ledger belongs to another source is refused and costs capture nothing") {
   Apart both("mismatch");
   both.start_capture();

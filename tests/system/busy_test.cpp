@@ -8,16 +8,16 @@
 namespace lockstep::test {
 namespace {
 
-/// SQLITE_BUSY in 100,000 transactions of one writer: what is promised, and what holds today on a
-/// machine full of other tests, where an application can look as if it rested.
-constexpr std::int64_t kBusyMax = 1;
-constexpr std::int64_t kBusyMaxToday = 20;
-constexpr std::int64_t kBusyAllowed = kBusyMaxToday;
-static_assert(kBusyAllowed >= kBusyMax);
+/// SQLITE_BUSY in 100,000 transactions of one writer: what is promised, judged at full size. A
+/// machine full of other tests, where an application can look as if it rested, is given more.
+std::int64_t busy_allowed() {
+  return full_size() ? 1 : 20;
+}
 
-/// Of the 99th percentile of a transaction's time. The goal is 20 ms; a shared machine with two
-/// cores is given more.
-constexpr double kStallMaxMs = 100;
+/// What the 99th percentile of a transaction's time may grow by.
+double stall_max_ms() {
+  return full_size() ? 20 : 100;
+}
 
 PostgresServer& server() {
   static PostgresServer running{{"fsync=off"}};
@@ -84,9 +84,9 @@ TEST_CASE("in WAL mode a deferred transaction meets no SQLITE_BUSY because of lo
   const Figures figures = measure("busy_wal", "wal", transactions, 600, "normal");
   CHECK(figures.alone["busy"] == 0);
   CHECK(figures.followed["transactions"] == transactions);
-  CHECK(figures.followed["busy"].get<std::int64_t>() <= transactions * kBusyAllowed / 100'000);
+  CHECK(figures.followed["busy"].get<std::int64_t>() <= transactions * busy_allowed() / 100'000);
   CHECK(figures.pruned > 0);  // without a write of ours nothing was shown
-  CHECK(stall(figures) <= kStallMaxMs);
+  CHECK(stall(figures) <= stall_max_ms());
 }
 
 TEST_CASE("in rollback-journal mode the application waits a little, and meets no error",
@@ -96,7 +96,7 @@ TEST_CASE("in rollback-journal mode the application waits a little, and meets no
   CHECK(figures.alone["busy"] == 0);
   CHECK(figures.followed["transactions"] == transactions);
   CHECK(figures.followed["busy"] == 0);
-  CHECK(stall(figures) <= kStallMaxMs);
+  CHECK(stall(figures) <= stall_max_ms());
 }
 
 TEST_CASE("lockstep-busy counts what another writer does to it", "[system]") {

@@ -120,6 +120,87 @@ TEST_CASE("a table without a key is warned of, followed, and counts on after the
   require_code(lockstep({"verify", file, dsn}), 0);
 }
 
+TEST_CASE("a table whose columns take all names of the rowid is refused, with rows and without",
+          "[system]") {
+  const TempDir folder;
+  const bool rows = GENERATE(false, true);
+  const std::string file = folder.file("rowid.db");
+  const std::string dsn = server().create_database(rows ? "rowids_taken" : "rowids_taken_empty");
+  sqlite(file, "CREATE TABLE t(rowid, oid, _rowid_); CREATE TABLE u(id INTEGER PRIMARY KEY)");
+  if (rows) sqlite(file, "INSERT INTO t VALUES (1, 2, 3)");
+  for (const auto& command : {std::vector<std::string>{"assess", file}, {"run", file, dsn}}) {
+    const Outcome outcome = lockstep(command);
+    require_code(outcome, 3);
+    CHECK(has(everything(outcome), "its columns take all names of the rowid"));
+  }
+  require_code(lockstep({"schema", "generate", file, "--exclude", "t"}), 0);
+  require_code(lockstep({"run", file, dsn, "--exclude", "t", "--until", "caught-up"}), 0);
+}
+
+TEST_CASE("tables of a module that lockstep's SQLite does not know are named", "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("module.db");
+  sqlite(
+      file,
+      "CREATE TABLE docs_chunks(id INTEGER PRIMARY KEY); CREATE TABLE other(id INTEGER PRIMARY "
+      "KEY); CREATE VIRTUAL TABLE words USING fts5(x); CREATE TABLE words_mine(id INTEGER PRIMARY "
+      "KEY); PRAGMA writable_schema = ON; INSERT INTO sqlite_master(type, name, tbl_name, "
+      "rootpage, sql) VALUES ('table', 'docs', 'docs', 0, 'CREATE VIRTUAL TABLE docs USING "
+      "vec0(v float[3])')");
+  const Outcome assessed = lockstep({"assess", file});
+  require_code(assessed, 0);
+  CHECK(has(assessed.output, "LS-A115"));
+  CHECK(has(assessed.output, "virtual table docs, of a module that only the application has"));
+  CHECK_FALSE(has(assessed.output, "virtual table words, of a module"));
+  CHECK_FALSE(has(lockstep({"assess", file, "--exclude", "docs_chunks"}).output, "LS-A115"));
+}
+
+TEST_CASE("a key too wide for PostgreSQL, and a schema of lockstep's own, are refused up front",
+          "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("wide.db"), dsn = server().create_database("wide_key");
+  std::vector<std::string> columns;
+  for (int i = 0; i < 33; ++i) columns.push_back("c" + std::to_string(i));
+  const std::string list = joined(columns, ", ");
+  sqlite(file, "CREATE TABLE wide(" + list + ", PRIMARY KEY (" + list +
+                   ")) WITHOUT ROWID;"
+                   "CREATE TABLE ledger(id INTEGER PRIMARY KEY, " +
+                   list + ", UNIQUE (" + list +
+                   "));"
+                   "INSERT INTO ledger(id, c0) VALUES (1, 2)");
+  const auto before = sqlite_schema(file);
+  const Outcome refused = lockstep({"run", file, dsn});
+  require_code(refused, 3);
+  CHECK(has(refused.output, "its key has 33 columns; PostgreSQL stops at 32"));
+  const Outcome own = lockstep({"run", file, dsn, "--exclude", "wide", "--schema", "lockstep"});
+  require_code(own, 2);
+  CHECK(has(own.error_output, "LS-C106"));
+  CHECK_FALSE(schema_exists("wide_key"));
+  CHECK(sqlite_schema(file) == before);
+  const Outcome done = lockstep({"run", file, dsn, "--exclude", "wide", "--until", "caught-up"});
+  require_code(done, 0);
+  CHECK(has(done.output, "it has 33 columns; PostgreSQL stops at 32"));
+  require_equal(file, dsn, {"--tables", "ledger"});
+}
+
+TEST_CASE("tables and indexes may be called as PostgreSQL would call their sequences and keys",
+          "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("named.db"), dsn = server().create_database("named");
+  sqlite(
+      file,
+      "CREATE TABLE users(id INTEGER PRIMARY KEY AUTOINCREMENT, v); INSERT INTO users VALUES (7, "
+      "'a'); CREATE TABLE users_id_seq(id INTEGER PRIMARY KEY); INSERT INTO users_id_seq VALUES "
+      "(3); CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE INDEX a_id_seq ON a(v); CREATE TABLE "
+      "users_pkey(k TEXT PRIMARY KEY); CREATE TABLE users_id_seq1(k TEXT PRIMARY KEY)");
+  require_code(lockstep({"run", file, dsn, "--until", "caught-up"}), 0);
+  require_equal(file, dsn);
+  CHECK(server().value("SELECT nextval(pg_get_serial_sequence('users', 'id'))", "named") == "8");
+  const std::string sql = lockstep({"schema", "generate", file}).output;
+  server().create_database("generated");
+  server().query(sql, "generated");
+}
+
 TEST_CASE("a UTF-16 database is refused: SQLite would change lone surrogates on the way",
           "[system]") {
   const TempDir folder;

@@ -19,9 +19,9 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t kMiB = 1'048'576;
 /// What lockstep may need at most, whatever the size of tables, transactions and backlogs: this and
-/// three times the largest value.
+/// three times the largest row.
 constexpr std::int64_t kRssBase = 128 * kMiB;
-constexpr std::int64_t kRssPerValue = 3;
+constexpr std::int64_t kRssPerByte = 3;
 
 PostgresServer& server() {
   static PostgresServer running{{"fsync=off", "max_wal_size=2GB"}};
@@ -74,14 +74,14 @@ class Case {
     return took;
   }
 
-  void finish(const std::string& what, std::int64_t largest_value = 0) {
+  void finish(const std::string& what, std::int64_t largest_row = 0) {
     require_caught_up(*following_, file_, kPatience);
     const StateReader::Report seen = reader_->finish();
     CHECK(seen.first_violation == "");
     CHECK(seen.looks > 0);
     CHECK(seen.states > 1);
     stop();
-    const std::int64_t bound = kRssBase + kRssPerValue * largest_value;
+    const std::int64_t bound = kRssBase + kRssPerByte * largest_row;
     fmt::print(stderr, "figure: sizes: {}{}; peak RSS {} MiB (bound {}), {} looks at {} states\n",
                what, times_, peak_ / kMiB, bound / kMiB, seen.looks, seen.states);
     CHECK(peak_ <= bound);
@@ -259,6 +259,35 @@ TEST_CASE("one value of a hundred MiB is copied and followed", "[system][soak]")
         "BEGIN; UPDATE huge SET b = randomblob({0}); UPDATE total SET bytes = {0}; COMMIT", bytes));
   });
   huge.finish(fmt::format("one value of {} MiB", bytes / kMiB), bytes);
+}
+
+TEST_CASE("one row of several large values is copied and followed", "[system][soak]") {
+  constexpr std::int64_t kValues = 6;
+  const std::int64_t bytes = sized(30, 20) * kMiB;  // of each
+  Case wide{"wide_row",
+            "SELECT CASE WHEN octet_length(w.a) + octet_length(w.f) = c.bytes THEN '' ELSE 'of "
+            "another moment' END FROM wide AS w, total AS c"};
+  const auto values = [](std::int64_t each) {
+    std::string list;
+    for (const char* name : {"a", "b", "c", "d", "e", "f"})
+      list += fmt::format("{}{} = randomblob({})", list.empty() ? "" : ", ", name, each);
+    return list;
+  };
+  wide.application().exec(
+      "CREATE TABLE wide(id INTEGER PRIMARY KEY, a BLOB, b BLOB, c BLOB, d BLOB, e BLOB, f BLOB);"
+      "INSERT INTO wide(id) VALUES (1); CREATE TABLE total(id INTEGER PRIMARY KEY, bytes "
+      "INTEGER);" +
+      fmt::format("UPDATE wide SET {}; INSERT INTO total VALUES (1, {})", values(bytes - 1),
+                  2 * (bytes - 1)));
+  wide.timed("copy", [&] { wide.follow(); });
+  wide.timed("following a change", [&] {
+    wide.application().exec(
+        fmt::format("BEGIN; UPDATE wide SET {}; UPDATE total SET bytes = {}; "
+                    "COMMIT",
+                    values(bytes), 2 * bytes));
+  });
+  wide.finish(fmt::format("one row of {} values of {} MiB", kValues, bytes / kMiB),
+              kValues * bytes);
 }
 
 }  // namespace lockstep::test

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
 #include <sstream>
 #include <thread>
 
@@ -24,6 +25,11 @@ constexpr int kTransactions = 400;  ///< of each writer
 /// Of 100 transactions. The writers meet SQLITE_BUSY among themselves, because some begin by
 /// reading; what lockstep adds to that is measured by busy_test.
 constexpr int kBusyMax = 20;
+
+/// Tables with a column of several storage classes: followed as literals.
+const std::vector<std::string> kLiteral{"kv", "pk_text"};
+constexpr char kLiteralConfig[] =
+    R"({"version": 1, "columns": {"kv.v": {"type": "literal"}, "pk_text.v": {"type": "literal"}}})";
 
 constexpr char kComplaint[] =
     "concat((SELECT 'the balances add up to ' || coalesce(sum(balance), 0) || '; ' FROM acct "
@@ -115,7 +121,9 @@ class Torture {
                               round.before ? "b" : "")),
         file_(folder_.file("torture.db")),
         dsn_(server().create_database(database_)),
-        tables_(listed(kTorture)) {
+        config_(folder_.file("literal.json")),
+        tables_(listed(kTorture) + "," + listed(kLiteral)) {
+    std::ofstream(config_) << kLiteralConfig;
     sqlite(file_, contents(LOCKSTEP_SOURCE_DIR "/tests/data/torture_public.sql"));
     sqlite(file_, fmt::format("PRAGMA journal_mode = {}", round.journal));
   }
@@ -144,7 +152,7 @@ class Torture {
     tally_.states += seen.states;
     following_->signal(SIGTERM);
     CHECK(following_->wait_or_throw(20s) == ExitStatus{.code = 143});
-    require_equal(file_, dsn_, {"--tables", tables_});
+    require_equal(file_, dsn_, {"--tables", tables_, "--config", config_});
     require_code(lockstep({"verify", file_, dsn_}), 0);
     CHECK(sqlite(file_, "PRAGMA integrity_check") == std::vector<std::string>{"ok"});
     server().query(fmt::format("DROP DATABASE \"{}\" WITH (FORCE)", database_));
@@ -157,7 +165,9 @@ class Torture {
     return sqlite(file_, "SELECT count(*) || ' ' || ifnull(max(id), 0) FROM ledger_a").front();
   }
 
-  void follow() { following_ = start_lockstep({"run", file_, dsn_, "--tables", tables_}); }
+  void follow() {
+    following_ = start_lockstep({"run", file_, dsn_, "--tables", tables_, "--config", config_});
+  }
 
   void start_workload() {
     const std::string command = fmt::format(
@@ -202,7 +212,7 @@ class Torture {
   Round round_;
   Tally& tally_;
   TempDir folder_;
-  std::string database_, file_, dsn_, tables_;
+  std::string database_, file_, dsn_, config_, tables_;
   std::unique_ptr<Process> following_, workload_;
   std::unique_ptr<Rebuilder> rebuilder_;
 };

@@ -111,6 +111,24 @@ TEST_CASE("a key that PostgreSQL cannot index is refused, an index is left out")
              Contains("unique index sqlite_autoindex_t_2: its longest entry has 10008 bytes"));
 }
 
+TEST_CASE("a key of more than 32 columns is refused, an index of so many is left out") {
+  std::string columns, names;
+  for (int i = 0; i < 33; ++i) {
+    columns += fmt::format("c{} INT NOT NULL, ", i);
+    names += fmt::format("{}c{}", i == 0 ? "" : ", ", i);
+  }
+  const test::TempDir folder;
+  test::Application app(folder.file("a"));
+  app.exec("CREATE TABLE t(" + columns + "PRIMARY KEY (" + names + "))");
+  sqlite::Database database = sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_only);
+  CHECK(snapshot::shape_problems(sqlite::read_shape(database, "t"), {}) ==
+        std::vector<std::string>{"its key has 33 columns; PostgreSQL stops at 32"});
+  CHECK(left_out("CREATE TABLE t(id INTEGER PRIMARY KEY, " + columns + "UNIQUE (" + names +
+                 ")); CREATE INDEX i ON t(" + names + ")") ==
+        "plain index i: it has 33 columns; PostgreSQL stops at 32; unique index "
+        "sqlite_autoindex_t_1: it has 33 columns; PostgreSQL stops at 32");
+}
+
 TEST_CASE("an index of many numerics is measured by what they take on PostgreSQL") {
   const auto table = [](int bytes) {
     std::string columns;

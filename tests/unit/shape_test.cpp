@@ -211,14 +211,16 @@ TEST_CASE("the application's tables are listed by kind, ours and SQLite's are no
   app.exec(
       "CREATE TABLE b(id INTEGER PRIMARY KEY AUTOINCREMENT); CREATE TABLE a(x); CREATE VIEW v AS "
       "SELECT 1;"
-      "CREATE VIRTUAL TABLE f USING fts5(x); CREATE TABLE _lockstep_changes(x); CREATE TABLE "
-      "lockstep(x);"
+      "CREATE VIRTUAL TABLE f USING fts5(x); CREATE TABLE _lockstep_changes (seq INTEGER "
+      "PRIMARY KEY, identity INTEGER); CREATE TABLE _lockstep_meta(x); CREATE TABLE lockstep(x);"
       "INSERT INTO b VALUES (41); DELETE FROM b");
   sqlite::Database database = sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_only);
   std::string text;
   for (const sqlite::TableName& table : sqlite::list_tables(database))
     text += table.name + ":" + std::to_string(static_cast<int>(table.kind)) + " ";
-  CHECK(text == "a:0 b:0 f:1 f_config:2 f_content:2 f_data:2 f_docsize:2 f_idx:2 lockstep:0 ");
+  CHECK(text ==
+        "_lockstep_meta:0 a:0 b:0 f:1 f_config:2 f_content:2 f_data:2 f_docsize:2 f_idx:2 "
+        "lockstep:0 ");
   CHECK(sqlite::read_sequence(database, "b") == 41);
   CHECK(sqlite::read_sequence(database, "a") == 0);
   CHECK_THROWS_AS(sqlite::read_shape(database, "gone"), Error);

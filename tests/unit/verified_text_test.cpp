@@ -49,7 +49,7 @@ TEST_CASE("a following lockstep shows it in its line") {
   status.phase = "streaming";
   status.tables = {table("mismatch", 5, 1)};
   CHECK(progress_line(status) ==
-        "shop  streaming  0 changes applied  backlog 0  1 table DIFFERENT");
+        "shop  streaming  0 changes applied  backlog -  1 table DIFFERENT");
 }
 
 TEST_CASE("of one table") {

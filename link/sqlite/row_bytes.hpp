@@ -1,0 +1,16 @@
+// Room for a row of large values, in one piece and at once: a string that grows by doubling has two
+// copies of what it holds for a moment, and up to twice the memory afterwards.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "link/sqlite/statement.hpp"
+
+namespace lockstep::sqlite {
+
+/// Before the large value of `column` is appended to `out`: reserves what it and the columns behind
+/// it take. Does nothing for a small value.
+void make_room(std::string& out, const Statement& row, int column, std::size_t value_bytes);
+
+}  // namespace lockstep::sqlite
