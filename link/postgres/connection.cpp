@@ -46,6 +46,7 @@ FROM (VALUES ('lock_timeout', '0'),
              ('standard_conforming_strings', 'on'), ('bytea_output', 'hex'),
              ('extra_float_digits', '1'), ('DateStyle', 'ISO, YMD'), ('IntervalStyle', 'postgres'),
              ('TimeZone', 'UTC'), ('transform_null_equals', 'off'), ('synchronous_commit', 'on'),
+             ('quote_all_identifiers', 'off'),
              ('client_connection_check_interval', '10s')) AS w(name, value)
 JOIN pg_catalog.pg_settings AS s USING (name)
 WHERE (name <> 'synchronous_commit' OR s.setting IN ('off', 'local'))
