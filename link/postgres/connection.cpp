@@ -38,7 +38,7 @@ constexpr const char* kSessionSettings =
     R"(SET statement_timeout = 0; SET search_path = pg_catalog, pg_temp; SET lockstep.guard = off;
 SET lockstep.applier = on;
 SELECT pg_catalog.set_config(s.name, w.value, false)
-FROM (VALUES ('lock_timeout', '0'),
+FROM (VALUES ('lock_timeout', '0'), ('quote_all_identifiers', 'off'),
              ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0'),
              ('transaction_timeout', '0'), ('default_transaction_isolation', 'read committed'),
              ('default_transaction_read_only', 'off'), ('default_transaction_deferrable', 'off'),
@@ -46,7 +46,6 @@ FROM (VALUES ('lock_timeout', '0'),
              ('standard_conforming_strings', 'on'), ('bytea_output', 'hex'),
              ('extra_float_digits', '1'), ('DateStyle', 'ISO, YMD'), ('IntervalStyle', 'postgres'),
              ('TimeZone', 'UTC'), ('transform_null_equals', 'off'), ('synchronous_commit', 'on'),
-             ('quote_all_identifiers', 'off'),
              ('client_connection_check_interval', '10s')) AS w(name, value)
 JOIN pg_catalog.pg_settings AS s USING (name)
 WHERE (name <> 'synchronous_commit' OR s.setting IN ('off', 'local'))
