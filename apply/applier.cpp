@@ -6,10 +6,12 @@
 #include <cmath>
 #include <utility>
 
+#include "apply/batch_parameters.hpp"
 #include "apply/existing.hpp"
 #include "apply/ledger.hpp"
 #include "apply/merge.hpp"
-#include "link/postgres/encode.hpp"
+#include "apply/refused_row.hpp"
+#include "apply/row_counts.hpp"
 #include "link/postgres/entry_check.hpp"
 #include "model/failpoint.hpp"
 
@@ -17,87 +19,11 @@ namespace lockstep::apply {
 
 namespace {
 
-using postgres::BinaryParameter;
 using postgres::CommitOutcome;
 using postgres::Pipeline;
 
 constexpr char kUniqueViolation[] = "23505";
-
-// The bytes of several parameters in one buffer; views are made when the buffer no longer moves.
-class Parameters {
- public:
-  void add(const ValueView& value, ColumnType type) {
-    if (value.kind == ValueClass::null) {
-      ends_.push_back(kNull);
-      return;
-    }
-    postgres::append_raw(bytes_, value, type);
-    ends_.push_back(bytes_.size());
-  }
-  void add_raw(std::string_view bytes) {
-    bytes_.append(bytes);
-    ends_.push_back(bytes_.size());
-  }
-  void add(std::int64_t number) {
-    put_u64(bytes_, static_cast<std::uint64_t>(number));
-    ends_.push_back(bytes_.size());
-  }
-  /// Differs where any value does.
-  [[nodiscard]] std::string joined() const {
-    std::string text = bytes_;
-    for (const std::size_t end : ends_) put_u64(text, end);
-    return text;
-  }
-  [[nodiscard]] const std::vector<BinaryParameter>& views() {
-    views_.clear();
-    std::size_t at = 0;
-    for (const std::size_t end : ends_) {
-      if (end == kNull) {
-        views_.emplace_back(std::nullopt);
-        continue;
-      }
-      views_.emplace_back(std::string_view(bytes_).substr(at, end - at));
-      at = end;
-    }
-    return views_;
-  }
-
- private:
-  static constexpr std::size_t kNull = static_cast<std::size_t>(-1);
-  std::string bytes_;
-  std::vector<std::size_t> ends_;
-  std::vector<BinaryParameter> views_;
-};
-
-std::string_view era_bytes(const Era& era) {
-  return {reinterpret_cast<const char*>(era.bytes.data()), era.bytes.size()};
-}
-
-Parameters advance_parameters(const wire::BatchBegin& batch, const wire::BatchEnd& end) {
-  Parameters parameters;
-  parameters.add_raw(era_bytes(end.to.era));
-  parameters.add(end.to.seq);
-  parameters.add(end.to.identity);
-  parameters.add(end.to.seq - batch.from.seq);
-  parameters.add(end.wall_us);
-  parameters.add_raw(era_bytes(batch.from.era));
-  parameters.add(batch.from.seq);
-  parameters.add(batch.from.identity);
-  return parameters;
-}
-
-[[noreturn]] void throw_position_moved(const wire::BatchBegin& batch) {
-  throw Error(
-      {.code = "LS-R705",
-       .exit = ExitCode::busy,
-       .what = "the target is not where this batch starts",
-       .why = fmt::format("the ledger no longer says {}: another applier is at work, or this batch "
-                          "came twice",
-                          to_string(batch.from)),
-       .data = "the batch was refused as a whole (compare-and-set)",
-       .todo = "nothing; lockstep reads the ledger and goes on from there",
-       .retry = Retry::new_session});
-}
+constexpr char kMeddlingName[] = "lockstep_meddling";
 
 }  // namespace
 
@@ -108,8 +34,11 @@ Applier::Applier(postgres::Connection& connection, const std::vector<TablePlan>&
       quarantine_(connection_, options_.migration) {
   for (const TablePlan& table : tables) tables_.emplace(table.id, table);
   // A session that ended may have left the connection, and on it statements and staging of the same
-  // names, for tables of another shape.
-  connection_.exec("DEALLOCATE ALL; DISCARD TEMP");
+  // names, for tables of another shape. What is prepared here needs one plan for all values: left
+  // to itself the server plans the look for meddling anew each time, which takes longer than the
+  // look.
+  connection_.exec("DEALLOCATE ALL; DISCARD TEMP; SET plan_cache_mode = force_generic_plan");
+  find_tables();
 }
 
 Applier::~Applier() {
@@ -126,6 +55,25 @@ const TablePlan& Applier::plan(std::uint32_t table) const {
                .why = "the target's ledger has no such table",
                .data = "nothing of the batch was applied",
                .todo = "source and target belong to different migrations: check both paths"});
+}
+
+void Applier::find_tables() {
+  std::vector<std::string> names;
+  for (const auto& [id, plan] : tables_) names.push_back(plan.target_name());
+  const std::vector<postgres::Relation> found =
+      postgres::find_relations(connection_, options_.schema, names);
+  std::size_t next = 0;
+  for (const auto& [id, plan] : tables_) relations_[id] = found[next++];
+}
+
+// Of a small batch those that it has rows of.
+std::vector<postgres::Relation> Applier::written() const {
+  std::map<std::uint32_t, postgres::Relation> touched;
+  if (staging_) touched = relations_;
+  for (const StoredEntry& entry : stored_) touched.insert(*relations_.find(entry.table));
+  std::vector<postgres::Relation> relations;
+  for (const auto& [id, relation] : touched) relations.push_back(relation);
+  return relations;
 }
 
 std::vector<TablePlan> Applier::existing_plans() const {
@@ -271,12 +219,20 @@ Applied Applier::finish_staging() {
   LOCKSTEP_FAILPOINT("apply.pos_set");
   // As late as can be: it keeps readers of these tables out until the commit.
   if (plan_change_) begin_change();
-  const bool fell_back = staging_->merge(options_.keyed);
+  bool fell_back = false;
+  try {
+    fell_back = staging_->merge(options_.keyed);
+  } catch (const Error& error) {  // rows that are missing are no riddle where something is there
+    if (error.code() == kOtherRows)
+      postgres::check_unmeddled(connection_, options_.schema, written(), options_.silent);
+    throw;
+  }
   if (options_.becomes_consistent)
     fill_existing(connection_, options_.schema, existing_plans(), options_.silent);
   if (plan_change_) end_plan_change(connection_, options_.migration, *plan_change_);
   quarantine_.finish(end_.to);
   LOCKSTEP_FAILPOINT("apply.rows_done");
+  postgres::check_unmeddled(connection_, options_.schema, written(), options_.silent);
   const std::int64_t conflicts = staging_->conflicts();
   staging_.reset();
   return settle(connection_.commit(), fell_back, conflicts);
@@ -284,9 +240,10 @@ Applied Applier::finish_staging() {
 
 void Applier::begin_change() {
   told_ = begin_plan_change(connection_, *plan_change_);
-  if (options_.silent) return;
-  for (const auto* plans : {&plan_change_->plans, &plan_change_->added})
-    make_way_for_changed(connection_, options_.migration, options_.schema, *plans);
+  if (!options_.silent)
+    for (const auto* plans : {&plan_change_->plans, &plan_change_->added})
+      make_way_for_changed(connection_, options_.migration, options_.schema, *plans);
+  find_tables();
 }
 
 void Applier::run_advance(Pipeline& pipeline) {
@@ -295,7 +252,8 @@ void Applier::run_advance(Pipeline& pipeline) {
 }
 
 std::map<std::string, std::string> Applier::statements_for(bool delete_and_insert) const {
-  std::map<std::string, std::string> statements{{advance_name(), advance()}};
+  std::map<std::string, std::string> statements{
+      {advance_name(), advance()}, {kMeddlingName, postgres::meddling_sql(options_.silent)}};
   for (const StoredEntry& entry : stored_) {
     const TablePlan& table = plan(entry.table);
     const bool replaced = delete_and_insert || !is_upserted(table);
@@ -335,6 +293,18 @@ void Applier::run_entry(Pipeline& pipeline, const StoredEntry& entry, char verb,
   pipeline.run(fmt::format("lockstep_{}{}", verb, table.id), parameters.views());
 }
 
+// What statement number `at` of `sent` met, or the one behind them, which looks for meddling. One
+// before the first has a number beyond all.
+Error Applier::placed(const Error& error, std::size_t at,
+                      const std::vector<const StoredEntry*>& sent) const {
+  if (at == sent.size() && error.foreign() == postgres::kMeddled) return postgres::meddled(error);
+  if (at >= sent.size()) return error;
+  const StoredEntry& entry = *sent[at];
+  return about_row(
+      error, plan(entry.table),
+      {entry.table, entry.present, std::string_view(bytes_).substr(entry.offset, entry.length)});
+}
+
 // The position moves first: the row lock makes two appliers take turns, and the loser fails before
 // it has done anything.
 Pipeline::Outcome Applier::run_small(bool delete_and_insert) {
@@ -349,17 +319,35 @@ Pipeline::Outcome Applier::run_small(bool delete_and_insert) {
   LOCKSTEP_FAILPOINT("apply.begun");
   run_advance(pipeline);
   LOCKSTEP_FAILPOINT("apply.pos_set");
-  for (const StoredEntry& entry : stored_)
-    if (replaced(entry) || !entry.present) run_entry(pipeline, entry, 'd', true);
+  const std::size_t first = statements.size() + (options_.silent ? 3 : 2);
+  std::vector<const StoredEntry*> sent;  // one for each statement from the first on
+  for (const StoredEntry& entry : stored_) {
+    if (!replaced(entry) && entry.present) continue;
+    run_entry(pipeline, entry, 'd', true);
+    sent.push_back(&entry);
+  }
   LOCKSTEP_FAILPOINT("apply.half_rows");
-  for (const StoredEntry& entry : stored_)
-    if (entry.present) run_entry(pipeline, entry, replaced(entry) ? 'i' : 'u', false);
+  std::vector<std::size_t> counted;  // statements that say 1 if they did what they are for
+  for (const StoredEntry& entry : stored_) {
+    if (!entry.present) continue;
+    run_entry(pipeline, entry, replaced(entry) ? 'i' : 'u', false);
+    if (replaced(entry) || upsert_counts(plan(entry.table))) counted.push_back(first + sent.size());
+    sent.push_back(&entry);
+  }
   LOCKSTEP_FAILPOINT("apply.rows_done");
+  const postgres::MeddlingParameters meddling(options_.schema, written());
+  pipeline.run(kMeddlingName, meddling.views());
   pipeline.commit();
   Pipeline::Outcome outcome = pipeline.finish();
+  if (outcome.error) outcome.error = placed(*outcome.error, outcome.failed_statement - first, sent);
   std::size_t index = 0;
   for (const auto& [name, sql] : statements)
     if (!outcome.error || index++ < outcome.failed_statement) prepared_.insert(name);
+  if (outcome.commit != CommitOutcome::committed) return outcome;
+  std::int64_t written = 0;
+  for (const std::size_t statement : counted) written += outcome.affected[statement];
+  if (const auto rows = static_cast<std::int64_t>(counted.size()); written != rows)
+    throw other_rows_written("", rows, written, Kept::batch);
   return outcome;
 }
 
@@ -370,6 +358,10 @@ Applied Applier::finish_small() {
   if (outcome.error && outcome.error->foreign() == kUniqueViolation) {
     // Two rows of this batch exchanged a unique value: no order of upserts can do that.
     connection_.abort();
+    // What was planned while a rule DO INSTEAD NOTHING stood there does nothing for ever, and locks
+    // nothing: what the batch is judged by must have been planned in its own transaction.
+    connection_.exec("DEALLOCATE ALL");
+    prepared_.clear();
     fell_back = true;
     outcome = run_small(true);
   }

@@ -17,6 +17,7 @@
 #include "apply/recent_keys.hpp"
 #include "apply/staging.hpp"
 #include "link/postgres/connection.hpp"
+#include "link/postgres/meddling.hpp"
 #include "link/wire/control.hpp"
 #include "model/row_stream.hpp"
 #include "model/shape.hpp"
@@ -57,7 +58,9 @@ struct Applied {
 /// Feed it one batch: begin(), then entries(), next_slice() and reset() as they come, end(). Only
 /// end() commits; destroying the applier or starting another batch before that leaves nothing on
 /// the target. Throws Error: LS-D401 (a value that its column cannot hold; nothing of the batch is
-/// applied), LS-R705 (the position moved under us: another applier), or what the server said.
+/// applied), LS-R705 (the position moved under us: another applier), LS-T255 (somebody's trigger or
+/// rule was in the way), LS-T256 (the server wrote other rows than were sent), or what the server
+/// said.
 /// Retry::new_session after anything in doubt. One thread; the connection is the applier's alone
 /// meanwhile.
 class Applier {
@@ -105,12 +108,16 @@ class Applier {
   void put(const TablePlan& table, const EntryView& entry);
   void start_staging();
   void keep_latest();
+  void find_tables();
+  [[nodiscard]] std::vector<postgres::Relation> written() const;
   [[nodiscard]] Applied finish_small();
   [[nodiscard]] Applied finish_staging();
   [[nodiscard]] postgres::Pipeline::Outcome run_small(bool delete_and_insert);
   void run_entry(postgres::Pipeline& pipeline, const StoredEntry& entry, char verb, bool key_only);
   void run_advance(postgres::Pipeline& pipeline);
   void begin_change();
+  [[nodiscard]] Error placed(const Error& error, std::size_t at,
+                             const std::vector<const StoredEntry*>& sent) const;
   [[nodiscard]] std::map<std::string, std::string> statements_for(bool delete_and_insert) const;
   [[nodiscard]] std::string advance() const {
     return advance_sql(options_.migration, options_.becomes_consistent, !options_.dual.empty());
@@ -128,6 +135,7 @@ class Applier {
   postgres::Connection& connection_;
   std::map<std::uint32_t, TablePlan> tables_;
   ApplierOptions options_;
+  std::map<std::uint32_t, postgres::Relation> relations_;
   EntryReader reader_;
   wire::BatchBegin batch_;
   wire::BatchEnd end_;

@@ -169,6 +169,10 @@ bool is_upserted(const TablePlan& plan) {
   return !plan.existing || plan.existing->upserts;
 }
 
+bool upsert_counts(const TablePlan& plan) {
+  return !on_conflict(plan).ends_with("NOTHING");
+}
+
 std::string insert_row_sql(const std::string& schema, const TablePlan& plan) {
   std::vector<std::string> parameters;
   for (std::size_t i = 0; i < plan.types.size(); ++i)
@@ -218,6 +222,10 @@ std::string keep_latest_sql(const TablePlan& plan) {
       "DELETE FROM {0} AS s USING (SELECT {1}, max({2}) AS latest FROM {0} GROUP BY {1} HAVING "
       "count(*) > 1) AS d WHERE {3} AND s.{2} < d.latest",
       staging_name(plan), key, slice_name(plan), same_key(plan, "s", "d"));
+}
+
+std::string count_present_sql(const TablePlan& plan) {
+  return fmt::format("SELECT count(*) FROM {} WHERE {}", staging_name(plan), present_name(plan));
 }
 
 std::string merge_delete_absent_sql(const std::string& schema, const TablePlan& plan) {

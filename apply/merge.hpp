@@ -18,6 +18,9 @@ enum class Into { table, copy };
 /// partition anew, too.
 [[nodiscard]] bool is_upserted(const TablePlan& plan);
 
+/// True if an upsert always says that it wrote the row: not where nothing but a key is there.
+[[nodiscard]] bool upsert_counts(const TablePlan& plan);
+
 /// INSERT of one row: every column a parameter, in shape order.
 [[nodiscard]] std::string insert_row_sql(const std::string& schema, const TablePlan& plan);
 /// The same, updating the row that has the key already.
@@ -32,6 +35,8 @@ enum class Into { table, copy };
 [[nodiscard]] std::string copy_staging_sql(const TablePlan& plan);
 /// Of a key that was read in several slices, only what the last one found stays in staging.
 [[nodiscard]] std::string keep_latest_sql(const TablePlan& plan);
+/// How many rows of staging are present.
+[[nodiscard]] std::string count_present_sql(const TablePlan& plan);
 
 /// Staging to target when the target has its key: absent keys are deleted, present rows upserted.
 [[nodiscard]] std::string merge_delete_absent_sql(const std::string& schema, const TablePlan& plan);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "apply/dual_merge.hpp"
+#include "apply/row_counts.hpp"
 #include "link/postgres/encode.hpp"
 #include "link/postgres/names.hpp"
 #include "model/failpoint.hpp"
@@ -149,11 +150,19 @@ void Staging::merge_upsert() {
       conflicts_ +=
           merge_dual(connection_, schema_, *plan, *dual, is_whole(plan), DualWay::in_place);
     else if (!is_upserted(*plan))
-      connection_.exec(merge_insert_sql(schema_, *plan));
-    else
+      write_present(*plan, merge_insert_sql(schema_, *plan));
+    else if (is_whole(plan) || !upsert_counts(*plan))
       connection_.exec(is_whole(plan) ? merge_upsert_changed_sql(schema_, *plan)
                                       : merge_upsert_sql(schema_, *plan));
+    else
+      write_present(*plan, merge_upsert_sql(schema_, *plan));
   }
+}
+
+void Staging::write_present(const TablePlan& plan, const std::string& sql) {
+  const std::int64_t sent = connection_.exec(count_present_sql(plan)).integer(0, 0);
+  const std::int64_t written = connection_.exec(sql).affected();
+  if (written != sent) throw other_rows_written(plan.target_name(), sent, written, Kept::nothing);
 }
 
 void Staging::merge_replace(Into into) {
@@ -166,7 +175,7 @@ void Staging::merge_replace(Into into) {
     if (const DualTable* dual = find_dual(dual_, plan->id))
       conflicts_ += merge_dual(connection_, schema_, *plan, *dual, is_whole(plan), DualWay::anew);
     else
-      connection_.exec(merge_insert_sql(schema_, *plan, into));
+      write_present(*plan, merge_insert_sql(schema_, *plan, into));
   }
 }
 

@@ -35,7 +35,7 @@ class Staging {
 
   /// Staging to target. With keys on the target: delete what is absent, upsert the rest; if that
   /// meets a unique conflict (two rows that swapped a value), everything again by delete and
-  /// insert. Returns whether that was so.
+  /// insert. Returns whether that was so. Throws LS-T256 if the server wrote other rows than these.
   [[nodiscard]] bool merge(bool keyed);
   /// That merge() met.
   [[nodiscard]] std::int64_t conflicts() const { return conflicts_; }
@@ -46,6 +46,7 @@ class Staging {
   void flush();
   void merge_upsert();
   void merge_replace(Into into);
+  void write_present(const TablePlan& plan, const std::string& sql);
   [[nodiscard]] bool is_whole(const TablePlan* plan) const;
 
   postgres::Connection& connection_;

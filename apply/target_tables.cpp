@@ -40,7 +40,8 @@ CROSS JOIN LATERAL pg_catalog.unnest(p.conkey) WITH ORDINALITY AS k(attnum, plac
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = o.oid AND a.attnum = k.attnum
 UNION ALL
 SELECT o.name, 'g', g.tgname::text, g.tgenabled = 'O', false, false, 0
-FROM ours AS o JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = o.oid
+FROM ours AS o JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = o.oid OR o.relkind = 'p'
+  AND g.tgrelid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree(o.oid) AS p)
 WHERE NOT g.tgisinternal AND g.tgenabled <> 'D'
   AND NOT (g.tgname IN ('_lockstep_guard', '_lockstep_fence', '_lockstep_log', '_lockstep_log_truncate')
     AND EXISTS (SELECT FROM pg_catalog.pg_proc AS p

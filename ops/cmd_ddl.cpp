@@ -4,10 +4,12 @@
 #include <nlohmann/json.hpp>
 
 #include "capture/install.hpp"
+#include "capture/left_out.hpp"
 #include "capture/take_over.hpp"
 #include "link/sqlite/lock_file.hpp"
 #include "ops/commands.hpp"
 #include "ops/guard_hold.hpp"
+#include "ops/left_out.hpp"
 #include "ops/names.hpp"
 #include "ops/schema_follower.hpp"
 
@@ -59,6 +61,27 @@ void say(Screen& screen, const char* verdict, const Note& note) {
                   .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
+// Tables that nobody follows and that are not about to be, in the eyes of `moves`.
+std::vector<std::string> left_behind(const std::string& path, const SchemaMoves& moves) {
+  std::vector<std::string> names = left_out_of(path).not_followed;
+  for (const TablePlan& added : moves.step.added) std::erase(names, added.name());
+  return names;
+}
+
+// What cannot be followed is left out by choice from now on.
+bool accept_left_behind(const std::string& path, const capture::Installed& installed,
+                        Screen& screen) {
+  const std::vector<std::string> names =
+      left_behind(path, look_at_schema(path, installed, true, false));
+  if (names.empty()) return false;
+  sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_write);
+  capture::accept_left_out(database, names);
+  for (const std::string& name : names)
+    say(screen, "left out",
+        {"LS-S315", name, "it stays on SQLite by choice, and is not asked about again"});
+  return true;
+}
+
 }  // namespace
 
 ExitCode command_ddl_status(const DdlRequest& request, Screen& screen) {
@@ -67,12 +90,24 @@ ExitCode command_ddl_status(const DdlRequest& request, Screen& screen) {
   if (hold_in(path) == capture::SchemaHold::held)
     screen.result(fmt::format("held      nothing of this is followed before lockstep ddl accept {}",
                               shell_word(path)));
-  for (const Note& note : moves.notes)
+  std::vector<std::string> unexplained = left_behind(path, moves);
+  const bool behind = !unexplained.empty();
+  for (const Note& note : moves.notes) {
     say(screen, note.code == "LS-S315" ? "left out" : "follows", note);
+    std::erase(unexplained, note.table);
+  }
+  for (const std::string& name : unexplained)
+    say(screen, "left out", {"LS-S315", name, "it is not followed, and nobody left it out"});
   for (const capture::Drift& each : moves.asks)
     say(screen, "asks", {"LS-S306", each.table, each.what});
-  if (moves.notes.empty() && moves.asks.empty()) screen.result("the schema is as it is followed");
-  return moves.asks.empty() ? ExitCode::done : ExitCode::precondition;
+  if (moves.notes.empty() && moves.asks.empty() && !behind)
+    screen.result("the schema is as it is followed");
+  if (behind)
+    screen.result(
+        fmt::format("accept    lockstep ddl accept {} leaves them out by choice; a cutover "
+                    "waits for that",
+                    shell_word(path)));
+  return moves.asks.empty() && !behind ? ExitCode::done : ExitCode::precondition;
 }
 
 ExitCode command_ddl_accept(const DdlRequest& request, Screen& screen) {
@@ -80,9 +115,11 @@ ExitCode command_ddl_accept(const DdlRequest& request, Screen& screen) {
   capture::Installed installed = installed_in(path);
   if (!request.target.empty() || hold_in(path) == capture::SchemaHold::held)
     hold_target_guard(installed, request.target, false, screen);
+  const bool accepted = accept_left_behind(path, installed, screen);
   const std::optional<sqlite::LockFile> lock = sqlite::LockFile::take(path);
   if (!lock && hold_in(path) != capture::SchemaHold::none)
     return accept_while_running(path, installed, screen);
+  if (!lock && accepted) return ExitCode::done;
   if (!lock)
     throw Error({.code = "LS-R701",
                  .exit = ExitCode::busy,

@@ -5,6 +5,7 @@
 
 #include "ops/commands.hpp"
 #include "ops/follow.hpp"
+#include "ops/left_out.hpp"
 #include "ops/names.hpp"
 #include "ops/observe.hpp"
 #include "ops/verified_text.hpp"
@@ -180,9 +181,27 @@ void print_guard(const json& guard, Screen& screen) {
   screen.result(line);
 }
 
+// Behind what was published, and read now: a table that was made since is seen without a lockstep.
+std::string with_left_out(const std::string& published, const LeftOut& out) {
+  if (!published.ends_with('}')) return published;
+  const json members{{"not_followed", out.not_followed}, {"by_choice", out.by_choice}};
+  return fmt::format("{},\"left_out\":{}}}", published.substr(0, published.size() - 1),
+                     members.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+void print_left_out(const LeftOut& out, const std::string& source, Screen& screen) {
+  if (!out.not_followed.empty())
+    screen.result(fmt::format("  left out   {} (not followed: lockstep ddl status {})",
+                              listed(out.not_followed), shell_word(source)));
+  if (!out.by_choice.empty())
+    screen.result(fmt::format("  left out   {} (by choice)", listed(out.by_choice)));
+}
+
 void print_status(const Observed& observed, Screen& screen) {
-  screen.json(observed.json);
   const json object = json::parse(observed.json);
+  const std::string source = text_of(object, "source");
+  const LeftOut left_out = left_out_of(source);
+  screen.json(with_left_out(observed.json, left_out));
   screen.result(fmt::format(
       "{}  {}{}  {}", text_of(object, "migration"), text_of(object, "phase"),
       observed.consistent ? "  consistent" : "",
@@ -208,6 +227,7 @@ void print_status(const Observed& observed, Screen& screen) {
   print_verifying(object, screen);
   print_writers(object, screen);
   print_guard(object.value("guard", json()), screen);
+  print_left_out(left_out, source, screen);
   const json& awaited = object["awaited"];
   if (awaited.is_object())
     screen.result(fmt::format("  waiting    since {}: {}", text_of(awaited, "since"),

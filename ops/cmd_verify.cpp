@@ -10,6 +10,7 @@
 #include "apply/ledger.hpp"
 #include "capture/install.hpp"
 #include "ops/commands.hpp"
+#include "ops/left_out.hpp"
 #include "ops/live_pass.hpp"
 #include "ops/names.hpp"
 #include "ops/observe.hpp"
@@ -239,6 +240,9 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
   const std::string path = source_path(request.source);
   check_output(request.html, "--html", path);
   check_output(request.junit, "--junit", path);
+  if (const LeftOut out = left_out_of(path); !out.not_followed.empty())
+    screen.result(
+        fmt::format("not compared, for they are not followed: {}", listed(out.not_followed)));
   sqlite::Database source = sqlite::Database::open(path, sqlite::OpenMode::read_only);
   const capture::Installed installed = capture::require_installed(source);
   postgres::Connection target =

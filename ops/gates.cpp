@@ -11,6 +11,7 @@
 #include "apply/ledger.hpp"
 #include "link/postgres/names.hpp"
 #include "link/sqlite/statement.hpp"
+#include "ops/left_out.hpp"
 #include "ops/names.hpp"
 #include "ops/observe.hpp"
 #include "ops/printable.hpp"
@@ -65,6 +66,7 @@ class Gates {
       verified();
       rows_aside();
       schema();
+      left_out();
       tables();
     } else {
       reverse_lag();
@@ -169,6 +171,16 @@ class Gates {
     const bool followed = schema_is_followed(coordinator_.place().path);
     add({"schema", followed, followed ? "as it is followed" : "changed, or triggers are missing",
          "", "lockstep ddl status SOURCE"});
+  }
+
+  void left_out() {
+    const LeftOut out = left_out_of(coordinator_.place().path);
+    std::string found =
+        out.not_followed.empty() ? "none" : "not followed: " + listed(out.not_followed);
+    if (!out.by_choice.empty()) found += "; not moved, by choice: " + listed(out.by_choice);
+    add({"left out", out.not_followed.empty(), std::move(found), "none but by choice",
+         "lockstep ddl status SOURCE says why; lockstep ddl accept SOURCE, or run --exclude, moves "
+         "the writers without them"});
   }
 
   void tables() {

@@ -10,12 +10,14 @@
 #include "apply/existing.hpp"
 #include "apply/ledger.hpp"
 #include "apply/target_schema.hpp"
+#include "capture/left_out.hpp"
 #include "capture/take_over.hpp"
 #include "link/postgres/identity.hpp"
 #include "link/postgres/names.hpp"
 #include "ops/assessment.hpp"
 #include "ops/census_store.hpp"
 #include "ops/existing_rows.hpp"
+#include "ops/left_out.hpp"
 #include "ops/migration_lock.hpp"
 #include "ops/names.hpp"
 #include "ops/refusals.hpp"
@@ -65,6 +67,17 @@ void follow_choices(const std::string& path, const BadValuePolicy& policy,
   if (!differs) return;
   Database writing = Database::open(path, OpenMode::read_write);
   capture::keep_choices(writing, installed);
+}
+
+// Of tables that were made since, an --exclude of now says that they may stay behind.
+void exclude_more(const std::string& path, const std::vector<std::string>& exclude,
+                  const capture::Installed& installed) {
+  Database reading = Database::open(path, OpenMode::read_only);
+  std::vector<std::string> names = left_out_of(reading, installed).not_followed;
+  std::erase_if(names, [&](const std::string& name) { return !matches_any(name, exclude); });
+  if (names.empty()) return;
+  Database writing = Database::open(path, OpenMode::read_write);
+  capture::accept_left_out(writing, names);
 }
 
 // A table may wait for such a choice to be followed, and a column for its table.
@@ -189,6 +202,7 @@ Prepared prepare(const RunRequest& request, Attempt& attempt, Screen& screen) {
   check_together(installed, ledger, path);
   if (installed) {
     refuse_changed_choice(request.tables, request.exclude, schema, request.rules, *installed);
+    exclude_more(path, request.exclude, *installed);
     const LookAtTarget look = [&] {
       return view_of({&connection, [](Connection*) {}}, schema);  // it outlives the start
     };
@@ -237,6 +251,7 @@ PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
   if (installed) {
     refuse_changed_choice(request.tables, request.exclude, installed->target_schema, request.rules,
                           *installed);
+    exclude_more(path, request.exclude, *installed);
     follow_source(path, request.on_bad_value, *installed, {}, screen);
     return {path, std::move(*installed), {}};
   }

@@ -149,12 +149,15 @@ void check_together(const std::optional<capture::Installed>& installed,
                     const std::optional<apply::LedgerRow>& ledger, const std::string& path) {
   if (installed && !ledger)
     throw_state(
-        "LS-R707", fmt::format("{} is already followed into another target", path),
+        "LS-R707", fmt::format("{} is followed already, and this target has no ledger of it", path),
         installed->target.empty()
             ? std::string("lockstep capture installed its triggers, for a lockstep apply elsewhere")
-            : fmt::format("its triggers belong to {} (schema {})", installed->target,
-                          installed->target_schema),
-        fmt::format("go on with that target, or take lockstep out first: lockstep remove {}",
+            : fmt::format("its triggers belong to {} (schema {}): another target; or this one, "
+                          "whose schema lockstep was dropped",
+                          installed->target, installed->target_schema),
+        fmt::format("if that is another target, go on with it. If it is this one, nobody knows any "
+                    "more what its tables hold: lockstep remove {}, drop the copied tables there, "
+                    "then run again",
                     path));
   if (!installed && ledger && ledger->phase != Phase::installing)
     throw_state(

@@ -16,7 +16,7 @@
 #include "model/shape_change.hpp"
 #include "ops/added_columns.hpp"
 #include "ops/existing_follower.hpp"
-#include "ops/names.hpp"
+#include "ops/left_out.hpp"
 #include "ops/replan.hpp"
 #include "snapshot/plan.hpp"
 
@@ -32,19 +32,9 @@ constexpr Milliseconds kStands{1'000};
 
 // Tables nobody follows and nobody left out.
 std::vector<std::string> unfollowed(Database& database, const capture::Installed& installed) {
-  std::vector<std::string> names;
-  if (!installed.choice) return names;
-  const auto& [tables, exclude, rules] = *installed.choice;
-  for (const sqlite::TableName& table : sqlite::list_tables(database)) {
-    if (table.kind != sqlite::TableKind::ordinary) continue;
-    if (matches_any(table.name, exclude) || matches_any(table.name, {"_litestream_*"})) continue;
-    if (!tables.empty() && !matches_any(table.name, tables)) continue;
-    if (is_rebuild_in_progress(table.name)) continue;
-    const bool followed = std::any_of(
-        installed.tables.begin(), installed.tables.end(),
-        [&](const TablePlan& plan) { return sqlite::same_name(plan.name(), table.name); });
-    if (!followed) names.push_back(table.name);
-  }
+  if (!installed.choice) return {};
+  std::vector<std::string> names = left_out_of(database, installed).not_followed;
+  std::erase_if(names, is_rebuild_in_progress);
   return names;
 }
 

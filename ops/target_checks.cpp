@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "apply/refused_row.hpp"
 #include "apply/target_tables.hpp"
 #include "link/wire/control.hpp"
 #include "ops/target_worker.hpp"
@@ -42,7 +43,7 @@ Error in_migration(const Error& differing) {
 
 // The server's refusals that tables of another making explain.
 bool may_be_the_tables(const Error& error) {
-  constexpr std::array kCodes{"LS-T204", "LS-T210", "LS-T211"};
+  constexpr std::array kCodes{"LS-T204", "LS-T210", "LS-T211", "LS-T255"};
   return std::find(kCodes.begin(), kCodes.end(), error.code()) != kCodes.end();
 }
 
@@ -108,7 +109,9 @@ void TargetWorker::keep_guard() {
 }
 
 // A server's answer says which statement failed; a person wants to know who did what.
-Error TargetWorker::explained(const Error& error) {
+Error TargetWorker::explained(const Error& refusal) {
+  const bool personal = std::any_of(plans_.begin(), plans_.end(), apply::has_personal_data);
+  const Error error = personal ? apply::without_values(refusal) : refusal;
   blocked_ = false;
   if (!connection_ || !connection_->alive()) return error;
   blocked_ = error.code().starts_with("LS-T");
@@ -116,6 +119,7 @@ Error TargetWorker::explained(const Error& error) {
     connection_->abort();
     if (error.foreign() == "55P03")
       return apply::locked_out(*connection_, options_.migration, options_.schema, error);
+    if (error.code() == "LS-T256") verifier_.ask_for_all(*connection_);
     if (may_be_the_tables(error)) check_tables();
     if (error.foreign() == kCheckViolation && may_lack_a_partition()) return no_partition(error);
   } catch (const Error& found) {

@@ -304,6 +304,7 @@ void TargetWorker::note_idle(const Position& position) {
     // Nothing changed since P0: the copy is the state at P0.
     apply::move_phase(*connection_, options_.migration, Phase::catchup, Phase::indexing, true, [&] {
       apply::fill_existing(*connection_, options_.schema, apply::plans_of(tables_), silent_);
+      check_tables();  // no batch comes that would have looked
     });
     ledger_.phase = Phase::indexing;
     return;

@@ -108,7 +108,7 @@ class TargetWorker {
   void check_tables_if_due();
   void begin_guard();
   void keep_guard();
-  [[nodiscard]] Error explained(const Error& error);
+  [[nodiscard]] Error explained(const Error& refusal);
   [[nodiscard]] bool may_lack_a_partition() const;
   void progressed();
   [[nodiscard]] Error asked_for_text(const Error& error);

@@ -55,7 +55,8 @@ Loader::Loader(postgres::Connection& connection, std::string migration, std::str
       cursor_(std::move(cursor)),
       written_(static_cast<std::size_t>(
           std::count_if(table.shape.columns.begin(), table.shape.columns.end(),
-                        [](const Column& column) { return column.computed_as.empty(); }))) {}
+                        [](const Column& column) { return column.computed_as.empty(); }))),
+      relation_(postgres::find_relations(connection_, schema_, {table.target_name()})) {}
 
 Loader::~Loader() {
   copy_.reset();
@@ -130,6 +131,8 @@ void Loader::chunk_end(const wire::ChunkEnd& end) {
   if (!reader_.at_boundary() || rows_ != end.rows)
     throw_not_whole(table_, fmt::format("{} rows came, {} were announced", rows_, end.rows));
   write_held();
+  // Where rows wait beside a table of an ORM's making, nobody else has anything to do.
+  if (!table_.existing) postgres::check_unmeddled(connection_, schema_, relation_, false);
   check(copied_ == static_cast<std::int64_t>(rows_ - held_rows_),
         "the server counted the rows that were sent");
   if (held_rows_ > 0) postgres::settle_held_rows(connection_, migration_, end.as_of);

@@ -11,6 +11,7 @@
 #include "link/postgres/connection.hpp"
 #include "link/postgres/copy.hpp"
 #include "link/postgres/entry_check.hpp"
+#include "link/postgres/meddling.hpp"
 #include "link/wire/control.hpp"
 #include "model/held_row.hpp"
 #include "model/row_stream.hpp"
@@ -21,8 +22,9 @@ namespace lockstep::snapshot {
 /// The loading of one part of a table. rows() any number of times, then chunk_end(), which commits.
 /// Destroyed in between it leaves nothing of the chunk. Throws Error: LS-D401 (a value its column
 /// cannot hold, and its column's plan says to stop; else the row goes into the quarantine in the
-/// transaction of its chunk), LS-R706 (the cursor moved under us: another loader), or what the
-/// server said; Retry::new_session after anything in doubt. One thread.
+/// transaction of its chunk), LS-R706 (the cursor moved under us: another loader), LS-T255
+/// (somebody's trigger was in the way), or what the server said; Retry::new_session after anything
+/// in doubt. One thread.
 class Loader {
  public:
   /// `part` is the ledger's number of the part, `cursor` its cursor there (wire::encode_key; empty:
@@ -54,6 +56,7 @@ class Loader {
   std::uint32_t part_;
   std::string cursor_;
   std::size_t written_;  // columns: all but those that PostgreSQL computes
+  std::vector<postgres::Relation> relation_;
   EntryReader reader_;
   std::unique_ptr<postgres::CopyIn> copy_;
   std::string lump_;

@@ -38,7 +38,7 @@ constexpr const char* kSessionSettings =
     R"(SET statement_timeout = 0; SET search_path = pg_catalog, pg_temp; SET lockstep.guard = off;
 SET lockstep.applier = on;
 SELECT pg_catalog.set_config(s.name, w.value, false)
-FROM (VALUES ('lock_timeout', '0'),
+FROM (VALUES ('lock_timeout', '0'), ('quote_all_identifiers', 'off'),
              ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0'),
              ('transaction_timeout', '0'), ('default_transaction_isolation', 'read committed'),
              ('default_transaction_read_only', 'off'), ('default_transaction_deferrable', 'off'),

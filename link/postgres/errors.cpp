@@ -124,12 +124,15 @@ std::string_view field(const pg_result* result, int code) {
 
 Error connect_error(const Dsn& dsn, std::string_view libpq_text, bool refused_for_password) {
   const std::string sqlstate = sqlstate_in(libpq_text);
-  ErrorFacts facts = facts_of(sqlstate, sqlstate.empty());
+  // ALLOW_CONNECTIONS false: somebody works on the database, and will open it again.
+  const bool closed = sqlstate == "55000";
+  ErrorFacts facts = facts_of(sqlstate, sqlstate.empty() || closed);
   facts.what = fmt::format("cannot connect to PostgreSQL at {}", dsn.shown());
   facts.why = redacted(one_line(libpq_text), dsn);
   if (facts.code == "LS-T201") {
     facts.what = fmt::format("cannot reach PostgreSQL at {}", dsn.shown());
-    facts.why += reach_hint(libpq_text);
+    facts.why += closed ? " (ALTER DATABASE ... ALLOW_CONNECTIONS true opens it)"
+                        : reach_hint(libpq_text);
     facts.data = "safe: capture continues into the change table";
     facts.todo =
         "start the server or correct the address; a running lockstep tries again by itself";

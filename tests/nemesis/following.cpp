@@ -117,13 +117,22 @@ void Following::end() {
   }
 }
 
-// A line "name" is a hit; "name action" says what was done there.
+// A line "name" says that it was passed; "name action" what was done there.
 std::map<std::string, int> Following::hits() const {
   std::map<std::string, int> hits;
   std::ifstream file(folder_ + "/trace");
   for (std::string line; std::getline(file, line);)
     if (line.find(' ') == std::string::npos) ++hits[line];
   return hits;
+}
+
+std::map<std::string, int> Following::strikes() const {
+  std::map<std::string, int> strikes;
+  std::ifstream file(folder_ + "/trace");
+  for (std::string line; std::getline(file, line);)
+    if (const std::size_t end = line.find(' '); end != std::string::npos)
+      ++strikes[line.substr(0, end)];
+  return strikes;
 }
 
 std::string Following::words() const {

@@ -35,7 +35,8 @@ class Following {
 
   /// Ends by reason.
   [[nodiscard]] const std::map<std::string, int>& ends() const { return ends_; }
-  [[nodiscard]] std::map<std::string, int> hits() const;
+  [[nodiscard]] std::map<std::string, int> hits() const;  ///< failpoints that were passed
+  [[nodiscard]] std::map<std::string, int> strikes() const;
   /// What all processes have said last.
   [[nodiscard]] std::string words() const;
 

@@ -115,6 +115,7 @@ class Run {
 
   void notes() {
     report_.hits = following_->hits();
+    report_.strikes = following_->strikes();
     report_.ends = following_->ends();
   }
 

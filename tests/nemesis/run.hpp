@@ -19,9 +19,10 @@ struct RunReport {
   Verdict verdict;
   std::string
       trouble;  ///< what broke the run itself, or an end that no fault explains; empty if nothing
-  std::map<std::string, int> hits;  ///< by failpoint
-  std::map<std::string, int> ends;  ///< of lockstep's processes before the healing, by reason
-  double heal_seconds = 0;          ///< from the last fault until both sides were equal
+  std::map<std::string, int> hits;     ///< by failpoint: how often it was passed
+  std::map<std::string, int> strikes;  ///< how often something was done there
+  std::map<std::string, int> ends;     ///< of lockstep's processes before the healing, by reason
+  double heal_seconds = 0;             ///< from the last fault until both sides were equal
   [[nodiscard]] bool clean() const { return trouble.empty() && verdict.clean(); }
 };
 

@@ -155,7 +155,8 @@ TEST_CASE("what a DBA set for a database does not reach lockstep") {
         "default_transaction_read_only = on", "default_transaction_deferrable = on",
         "search_path = pg_temp", "client_encoding = 'LATIN1'", "DateStyle = 'SQL, DMY'",
         "TimeZone = 'Asia/Kathmandu'", "bytea_output = 'escape'", "extra_float_digits = -15",
-        "standard_conforming_strings = off", "synchronous_commit = off", "row_security = on"})
+        "quote_all_identifiers = on", "standard_conforming_strings = off",
+        "synchronous_commit = off", "row_security = on"})
     server().query(fmt::format("ALTER DATABASE odd SET {}", setting));
   Followed both("odd", dsn);
   both.write("INSERT INTO b VALUES ('é\\'' ', 5)");
@@ -182,6 +183,19 @@ TEST_CASE("what a DBA set for a database does not reach lockstep") {
   saw_fault("A8", "GO: sessions have settings of their own");
   saw_fault("A9", "GO: sessions are read committed; 40001 would be a retry");
   saw_fault("A38", "GO: sessions have settings of their own, values go in binary");
+}
+
+TEST_CASE("a database that is closed to connections for a while is waited for") {
+  Followed both("closed", server().create_database("closed"));
+  both.start_and_catch_up();
+  server().query("ALTER DATABASE closed ALLOW_CONNECTIONS false");
+  server().query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'closed'");
+  both.write_some();
+  const auto awaited = both.awaits("LS-T201");
+  CHECK_THAT(awaited["what"].get<std::string>(), Catch::Contains("cannot reach PostgreSQL"));
+  server().query("ALTER DATABASE closed ALLOW_CONNECTIONS true");
+  both.caught_up();
+  both.stop();
 }
 
 TEST_CASE("a server that was set read-only is waited for; at the start it is said at once") {
@@ -240,7 +254,7 @@ TEST_CASE("a target whose disk is full is waited for until there is room") {
   const std::string mount_point = folder.file("small");
   REQUIRE(::mkdir(mount_point.c_str(), 0700) == 0);
   if (::geteuid() != 0 || ::mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=12m") != 0) {
-    WARN("skipped: a small file system cannot be mounted here (needs root)");
+    skipped_fault("A11", "a small file system cannot be mounted here (needs root)");
     return;
   }
   struct Unmount {
@@ -299,7 +313,7 @@ TEST_CASE("a database that is not UTF-8 is refused; settings that lose commits a
 TEST_CASE("a pooler is refused by name, whatever its pool mode") {
   const std::string mode = GENERATE(as<std::string>{}, "transaction", "session");
   if (::access("/usr/sbin/pgbouncer", X_OK) != 0) {
-    WARN("skipped: pgbouncer is not installed");
+    skipped_fault("A25", "pgbouncer is not installed");
     return;
   }
   const std::string name = "pooled_" + mode;

@@ -70,12 +70,14 @@ std::unique_ptr<Process> start_in(const std::string& space, std::vector<std::str
 
 TEST_CASE("capture and apply on two hosts") {
   if (::geteuid() != 0 || ::access("/usr/sbin/ip", X_OK) != 0) {
-    WARN("SKIP: network namespaces need root and iproute2");
+    for (const char* fault : {"T4", "T10"})
+      skipped_fault(fault, "network namespaces need root and iproute2");
     return;
   }
   const Cable cable;
   if (!cable.laid()) {
-    WARN("SKIP: this system makes no network namespaces");
+    for (const char* fault : {"T4", "T10"})
+      skipped_fault(fault, "this system makes no network namespaces");
     return;
   }
   PostgresServer server;
