@@ -88,7 +88,7 @@ TEST_CASE("a migration of both sides between hold and accept is followed", "[sys
   CHECK(shop.foreign_keys().empty());
   require_code(lockstep({"ddl", "hold", shop.file()}), 0);
   if (target_first) shop.there(kMigration);
-  shop.here(std::string(kSourceMigration) + kRows);
+  shop.here(fmt::format("{}{}", kSourceMigration, kRows));
   if (!target_first) shop.there(kMigration);
   const bool accepted_while_running = GENERATE(true, false);
   if (!accepted_while_running) {
@@ -156,7 +156,7 @@ TEST_CASE("a migration of both sides during the copy is in what becomes consiste
   shop.run().signal(SIGKILL);
   CHECK(shop.run().wait_or_throw(20s) == ExitStatus{.signal = SIGKILL});
   shop.there(kMigration);
-  shop.here(std::string(kSourceMigration) + kRows);
+  shop.here(fmt::format("{}{}", kSourceMigration, kRows));
   shop.start();
   shop.moved();
 }
