@@ -27,24 +27,6 @@ using sqlite::OpenMode;
 constexpr int kTries = 20;  // against an application that alters its schema all the while
 constexpr Milliseconds kStands{1'000};
 
-// Tables nobody follows and nobody left out.
-std::vector<std::string> unfollowed(Database& database, const capture::Installed& installed) {
-  std::vector<std::string> names;
-  if (!installed.choice) return names;
-  const auto& [tables, exclude, rules] = *installed.choice;
-  for (const sqlite::TableName& table : sqlite::list_tables(database)) {
-    if (table.kind != sqlite::TableKind::ordinary) continue;
-    if (matches_any(table.name, exclude) || matches_any(table.name, {"_litestream_*"})) continue;
-    if (!tables.empty() && !matches_any(table.name, tables)) continue;
-    if (is_rebuild_in_progress(table.name)) continue;
-    const bool followed = std::any_of(
-        installed.tables.begin(), installed.tables.end(),
-        [&](const TablePlan& plan) { return sqlite::same_name(plan.name(), table.name); });
-    if (!followed) names.push_back(table.name);
-  }
-  return names;
-}
-
 std::string what_changed(const ShapeChange& change) {
   std::vector<std::string> parts;
   if (!change.added.empty())
@@ -79,22 +61,13 @@ void look_at_existing(const TablePlan& plan, const TableShape& now, const ShapeC
   moves.notes.push_back({"LS-S316", plan.name(), what_changed(change)});
 }
 
-// As shape_change() wants it. A plan made of `now` itself has plain columns, which hold any values.
-TableShape with_computed(const TableShape& before, TableShape now) {
-  for (Column& column : now.columns)
-    if (const auto was = before.column_named(column.name);
-        was && !before.columns[*was].computed_as.empty())
-      column.computed_as = sqlite::generated_expression(now.sql, column.name);
-  return now;
-}
-
 void look_at_table(Database& database, const capture::Installed& installed, const TablePlan& plan,
                    bool accepted, SchemaMoves& moves) {
   const auto asks = [&](const std::string& what) {
     moves.asks.push_back({plan.name(), fmt::format("table {}: {}", plan.name(), what), true});
   };
   const TableShape now = sqlite::read_shape(database, plan.name());
-  const ShapeChange change = shape_change(plan.shape, with_computed(plan.shape, now));
+  const ShapeChange change = shape_change(plan.shape, present_shape(database, plan.shape));
   if (change.same) {
     TablePlan same = plan;
     if (!plan.existing) {  // PostgreSQL's are made anew if they differ
@@ -135,7 +108,7 @@ bool look_for_changes_in_place(Database& database, const capture::Installed& ins
   std::size_t statements = 0;
   for (const TablePlan& plan : installed.tables) {
     if (!drifted.contains(plan.name())) continue;
-    TableShape now = with_computed(plan.shape, sqlite::read_shape(database, plan.name()));
+    TableShape now = present_shape(database, plan.shape);
     const auto between = statements_between(plan.shape, now);
     if (!between) return false;
     statements += *between;
@@ -196,7 +169,7 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
 
 void look_at_new(Database& database, const capture::Installed& installed, SchemaMoves& moves) {
   std::uint32_t id = capture::next_table_id(database);
-  for (const std::string& name : unfollowed(database, installed)) {
+  for (const std::string& name : unfollowed_tables(database, installed)) {
     snapshot::Planned planned =
         plan_as_it_is(database, sqlite::read_shape(database, name), id, nullptr, installed);
     if (!planned.problems.empty()) {
@@ -264,7 +237,7 @@ void wait_for_the_end(const std::string& path, const capture::Installed& install
   {
     Database reading = Database::open(path, OpenMode::read_only);
     found = capture::drift(reading, installed.tables);
-    unknown = unfollowed(reading, installed).size();
+    unknown = unfollowed_tables(reading, installed).size();
   }
   if (found.empty() && unknown == 0) return;
   Database writing = Database::open(path, OpenMode::read_write);
@@ -330,6 +303,34 @@ std::vector<Note> follow_freely(const std::string& path, capture::Installed& ins
 
 }  // namespace
 
+std::vector<std::string> unfollowed_tables(Database& database,
+                                           const capture::Installed& installed) {
+  std::vector<std::string> names;
+  if (!installed.choice) return names;
+  const auto& [tables, exclude, rules] = *installed.choice;
+  for (const sqlite::TableName& table : sqlite::list_tables(database)) {
+    if (table.kind != sqlite::TableKind::ordinary) continue;
+    if (matches_any(table.name, exclude) || matches_any(table.name, {"_litestream_*"})) continue;
+    if (!tables.empty() && !matches_any(table.name, tables)) continue;
+    if (is_rebuild_in_progress(table.name)) continue;
+    const bool followed = std::any_of(
+        installed.tables.begin(), installed.tables.end(),
+        [&](const TablePlan& plan) { return sqlite::same_name(plan.name(), table.name); });
+    if (!followed) names.push_back(table.name);
+  }
+  return names;
+}
+
+TableShape present_shape(Database& database, const TableShape& before) {
+  TableShape now = sqlite::read_shape(database, before.name);
+  // A plan made of it has plain columns, which hold any values.
+  for (Column& column : now.columns)
+    if (const auto was = before.column_named(column.name);
+        was && !before.columns[*was].computed_as.empty())
+      column.computed_as = sqlite::generated_expression(now.sql, column.name);
+  return now;
+}
+
 SchemaMoves look_at_schema(const std::string& path, const capture::Installed& installed,
                            bool new_tables, bool accepted) {
   Database reading = Database::open(path, OpenMode::read_only);
@@ -357,7 +358,7 @@ bool NewTables::due(std::int64_t schema_version, const capture::Installed& insta
   const SteadyTime now = steady_now();
   if (schema_version != schema_version_) {
     Database reading = Database::open(path_, OpenMode::read_only);
-    const std::vector<std::string> names = unfollowed(reading, installed);
+    const std::vector<std::string> names = unfollowed_tables(reading, installed);
     std::map<std::string, SteadyTime> since;
     for (const std::string& name : names) {
       const auto before = since_.find(name);

@@ -9,7 +9,9 @@
 #include "link/postgres/shared_snapshot.hpp"
 #include "link/wire/control.hpp"
 #include "model/failpoint.hpp"
+#include "ops/verified_text.hpp"
 #include "verify/query_record.hpp"
+#include "verify/range_sql.hpp"
 
 namespace lockstep::ops {
 
@@ -30,9 +32,7 @@ Error elsewhere(const Position& barrier, const std::string& target) {
 
 TableVerified state_of(const verify::TableResult& result) {
   TableVerified state;
-  state.state = !result.problem.empty() ? "unsupported"
-                : result.different > 0  ? "mismatch"
-                                        : "clean";
+  state.state = verified_state(result.problem, static_cast<std::uint64_t>(result.different));
   state.rows = result.rows;
   state.different = result.different;
   state.problem = result.problem;
@@ -254,6 +254,7 @@ void TargetVerifier::open_connections() {
   const auto fresh = [&](std::optional<postgres::Connection>& connection) {
     if (connection && connection->alive()) return connection->abort();
     postgres::Connection opened = postgres::Connection::open(target_.dsn, "verify");
+    verify::read_rows_themselves(opened);
     const std::lock_guard lock(mutex_);
     connection.reset();
     connection.emplace(std::move(opened));
