@@ -65,6 +65,20 @@ void require_own(const apply::LedgerRow& ledger, const capture::Installed& insta
                             ledger.source_id, installed.source_id));
 }
 
+bool was_cut_over(postgres::Connection& target, const std::string& migration) {
+  // A ledger that never met a cutover may lack the column.
+  return target
+      .query(
+          "SELECT EXISTS (SELECT FROM lockstep.ledger AS l WHERE l.migration = $1 AND "
+          "to_jsonb(l) ->> 'reverse_era' IS NOT NULL)",
+          {migration})
+      .boolean(0, 0);
+}
+
+void forget_constants(TablePlan& plan, bool cut_over) {
+  if (cut_over || (plan.existing && plan.existing->replaces_rows)) plan.rules.added.clear();
+}
+
 apply::LedgerRow own_ledger(sqlite::Database& source, postgres::Connection& target,
                             const capture::Installed& installed) {
   apply::LedgerRow ledger = ledger_of(target, installed.migration);

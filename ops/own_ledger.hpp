@@ -28,6 +28,13 @@ void require_own(postgres::Connection& target, const capture::Installed& install
 void require_own(const apply::LedgerRow& ledger, const capture::Installed& installed,
                  const postgres::Dsn& target);
 
+/// True once there was a cutover: the application may have written to columns that rules add.
+[[nodiscard]] bool was_cut_over(postgres::Connection& target, const std::string& migration);
+
+/// Takes the added columns out of a plan where rows may rightly have other values than the rule's:
+/// after a cutover, and where rows were there before the copy, which an update leaves as they were.
+void forget_constants(TablePlan& plan, bool cut_over);
+
 /// The migration's ledger on the target. LS-R712 if the target knows none, LS-V531 if it is that of
 /// another source, or of another era of this one.
 [[nodiscard]] apply::LedgerRow own_ledger(sqlite::Database& source, postgres::Connection& target,

@@ -24,10 +24,7 @@ ReverseVerifier::ReverseVerifier(VerifierTarget target, std::string path,
 
 void ReverseVerifier::begin(const std::vector<apply::LedgerTable>& tables) {
   plans_ = apply::plans_of(tables);
-  std::vector<apply::LedgerTable> compared = tables;
-  // The application writes to these columns now, and SQLite has none of them.
-  for (apply::LedgerTable& table : compared) table.plan.rules.added.clear();
-  postgres_.tables(compared, {});  // dual writing ended with the cutover
+  postgres_.tables(tables, {});  // dual writing ended with the cutover
   postgres_.reconnected();
   postgres_.mail().session_began();
 }

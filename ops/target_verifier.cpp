@@ -9,6 +9,7 @@
 #include "link/postgres/shared_snapshot.hpp"
 #include "link/wire/control.hpp"
 #include "model/failpoint.hpp"
+#include "ops/own_ledger.hpp"
 #include "ops/verified_text.hpp"
 #include "verify/query_record.hpp"
 #include "verify/range_sql.hpp"
@@ -200,6 +201,8 @@ void TargetVerifier::lead(const verify::Pass& pass, const std::stop_token& stop)
     dual = dual_;
   }
   open_connections();
+  const bool cut_over = was_cut_over(*connections_.ledger, target_.migration);
+  for (TablePlan& plan : plans) forget_constants(plan, cut_over);
   PassLeader leader(
       {.target = target_,
        .mail = mail_,

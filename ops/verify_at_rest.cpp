@@ -9,6 +9,7 @@
 
 #include "apply/quarantine.hpp"
 #include "ops/names.hpp"
+#include "ops/own_ledger.hpp"
 #include "ops/pass_leader.hpp"
 #include "ops/schema_checks.hpp"
 #include "ops/verify_queries.hpp"
@@ -87,13 +88,13 @@ void compare_tables(const Rested& sides, const std::vector<apply::LedgerTable>& 
   print_head(totals.flow, screen);
   verify::read_rows_themselves(sides.target);
   SchemaNow schema = look_at_schema_now(sides.source, installed, request.tables);
+  const bool cut_over = was_cut_over(sides.target, sides.ledger.migration);
   auto waiting = quarantined_keys(sides.target, sides.ledger.migration);
   for (const apply::LedgerTable& table : tables) {
     if (!request.tables.empty() && !matches_any(table.plan.name(), request.tables)) continue;
     if (schema.not_comparable.contains(table.plan.name())) continue;
     TablePlan plan = table.plan;
-    // After a cutover the application writes to these columns, and SQLite has none of them.
-    if (totals.flow == Flow::reverse) plan.rules.added.clear();
+    forget_constants(plan, cut_over);
     const SteadyTime begun = steady_now();
     std::string problem;
     TableLine line =
