@@ -13,6 +13,7 @@
 #include "ops/commands.hpp"
 #include "ops/migration_lock.hpp"
 #include "ops/names.hpp"
+#include "ops/own_ledger.hpp"
 #include "ops/route.hpp"
 #include "switchover/coordinator.hpp"
 #include "switchover/postgres_side.hpp"
@@ -23,7 +24,8 @@ namespace lockstep::ops {
 
 namespace {
 
-void remove_from_target(const std::string& text, const std::string& migration, Screen& screen) {
+void remove_from_target(const std::string& text, const std::string& migration,
+                        const std::optional<capture::Installed>& installed, Screen& screen) {
   const postgres::Dsn dsn = postgres::parse_dsn(text);
   postgres::Connection connection = postgres::Connection::open(dsn, "remove");
   const auto ledger = apply::read_ledger(connection, migration, apply::RowLock::none);
@@ -32,6 +34,7 @@ void remove_from_target(const std::string& text, const std::string& migration, S
         fmt::format("target    {}: nothing of migration {} is there", dsn.shown(), migration));
     return;
   }
+  if (installed) require_own(*ledger, *installed, dsn);
   take_migration_lock(connection, ledger->target_schema);
   switchover::remove_reverse_log(connection, migration, ledger->target_schema);
   switchover::remove_fence(connection, ledger->target_schema);
@@ -123,7 +126,7 @@ ExitCode command_complete(const CompleteRequest& request, Screen& screen) {
                                        shell_word(installed->migration))});
     // The target first: if it cannot be reached, the command can be repeated as it was.
     remove_from_target(request.target.empty() ? installed->target : request.target,
-                       installed->migration, screen);
+                       installed->migration, installed, screen);
     const std::size_t removed = capture::remove(database, capture::Fence::stays);
     screen.result(
         fmt::format("source    {}: {} triggers and tables taken out; it stays fenced, and "
@@ -149,7 +152,7 @@ ExitCode command_remove(const RemoveRequest& request, Screen& screen) {
     if (installed) migration = installed->migration;
     // The target first: if it cannot be reached, the command can be repeated as it was.
     if (!request.target.empty())
-      remove_from_target(request.target, migration, screen);
+      remove_from_target(request.target, migration, installed, screen);
     else if (installed)
       screen.result(
           fmt::format("target    not touched: ledger and guard stay; lockstep remove {} TARGET",

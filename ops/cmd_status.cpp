@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -128,7 +129,18 @@ void print_tables(const Status& status, Screen& screen) {
   }
 }
 
-void print_verified(const json& verified, Screen& screen) {
+// Of the newest word about each table; else, as an older lockstep has it, of the last comparison.
+void print_verified(const json& verified, const Status& status, Screen& screen) {
+  if (const std::string text = verified_text(status, wall_now_us()); !text.empty()) {
+    const bool different =
+        std::any_of(status.tables.begin(), status.tables.end(),
+                    [](const TableProgress& table) { return table.verified.state == "mismatch"; });
+    constexpr std::string_view kVerb = "verified ";
+    screen.result(fmt::format("  verified   {}{}",
+                              text.starts_with(kVerb) ? text.substr(kVerb.size()) : text,
+                              different ? ": lockstep verify --repair" : ""));
+    return;
+  }
   if (!verified.is_object()) return;
   const auto different = count_of(verified, "different").value_or(0);
   screen.result(fmt::format(
@@ -223,7 +235,7 @@ void print_status(const Observed& observed, Screen& screen) {
   if (const std::string text = quarantine_text(waiting); !text.empty())
     screen.result(fmt::format("  absent     {}: lockstep quarantine list {}", text,
                               shell_word(text_of(object, "source"))));
-  print_verified(object.value("verified", json()), screen);
+  print_verified(object.value("verified", json()), status_of(object), screen);
   print_verifying(object, screen);
   print_writers(object, screen);
   print_guard(object.value("guard", json()), screen);

@@ -13,6 +13,7 @@
 #include "ops/commands.hpp"
 #include "ops/gates.hpp"
 #include "ops/names.hpp"
+#include "ops/own_ledger.hpp"
 #include "ops/route.hpp"
 #include "ops/switch_hooks.hpp"
 #include "switchover/sqlite_side.hpp"
@@ -39,6 +40,13 @@ switchover::SwitchPlace place_of(const SwitchRequest& request) {
   const capture::Installed installed = capture::require_installed(database);
   const std::string target = request.target.empty() ? installed.target : request.target;
   return {path, postgres::parse_dsn(target), installed.migration, installed.target_schema};
+}
+
+// Another source's writers are not moved because its migration has the same name.
+void require_own_target(Coordinator& coordinator) {
+  sqlite::Database database =
+      sqlite::Database::open(coordinator.place().path, sqlite::OpenMode::read_only);
+  require_own(coordinator.postgres(), capture::require_installed(database));
 }
 
 const char* goes_to(Direction direction) {
@@ -280,6 +288,7 @@ ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& s
     screen.result(fmt::format("{}  {:<10} {}", clock_text(), step, what));
     screen.json(json{{"type", "step"}, {"step", step}, {"what", what}}.dump());
   });
+  require_own_target(coordinator);
   if (!request.dry_run) finish_earlier(coordinator, request, screen);
   const switchover::Sides before = coordinator.look();
   const bool done_already = gainer(before, request.direction).role == switchover::Role::primary;

@@ -5,16 +5,18 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "apply/ledger.hpp"
 #include "capture/install.hpp"
+#include "ops/command_line_arguments.hpp"
 #include "ops/commands.hpp"
-#include "ops/left_out.hpp"
 #include "ops/live_pass.hpp"
 #include "ops/names.hpp"
 #include "ops/observe.hpp"
 #include "ops/output_file.hpp"
+#include "ops/own_ledger.hpp"
 #include "ops/repair.hpp"
 #include "ops/reverse_repair.hpp"
 #include "ops/schema_checks.hpp"
@@ -22,6 +24,8 @@
 #include "ops/verify_at_rest.hpp"
 #include "ops/verify_queries.hpp"
 #include "ops/verify_report.hpp"
+#include "ops/verify_request.hpp"
+#include "ops/verify_schema.hpp"
 #include "ops/wait_marks.hpp"
 #include "switchover/sqlite_side.hpp"
 
@@ -47,41 +51,35 @@ namespace {
                .todo = fmt::format("lockstep run SOURCE TARGET beside it, or leave {} out", flag)});
 }
 
-struct PassSummary {
-  std::vector<verify::TableRecord> records;
-  std::string positions;  ///< at which it was compared; empty: at none
+// What its records come to; lines without examples.
+VerifyTotals totals_of(postgres::Connection& target, const verify::Pass& pass) {
   VerifyTotals totals;
-};
+  for (const verify::TableRecord& record : verify::read_records(target, pass.id))
+    totals.add(line_of(record, {}));
+  return totals;
+}
 
-PassSummary summary_of(postgres::Connection& target, const verify::Pass& pass) {
-  PassSummary summary;
-  summary.records = verify::read_records(target, pass.id);
-  std::optional<Position> oldest, newest;
-  for (const verify::TableRecord& record : summary.records) {
-    if (record.oldest && (!oldest || record.oldest->seq < oldest->seq)) oldest = record.oldest;
-    if (record.newest && (!newest || record.newest->seq > newest->seq)) newest = record.newest;
-    summary.totals.add(line_of(record, {}));
-  }
-  if (oldest && newest)
-    summary.positions = *oldest == *newest
-                            ? fmt::format("compared at {}", to_string(*oldest))
+// At which positions it was compared; empty: at none.
+std::string positions_text(const Compared& compared) {
+  const auto& [oldest, newest] = std::tie(compared.oldest, compared.newest);
+  if (!oldest || !newest) return {};
+  return *oldest == *newest ? fmt::format("compared at {}", to_string(*oldest))
                             : fmt::format("compared while it is written, from {} to {}",
                                           to_string(*oldest), to_string(*newest));
-  return summary;
 }
 
 // The report of a pass; what it found in all.
-VerifyTotals print_pass(postgres::Connection& target, const verify::Pass& pass, Screen& screen) {
-  const PassSummary summary = summary_of(target, pass);
-  if (!summary.positions.empty()) screen.result(summary.positions);
-  print_head(pass.flow, screen);
+VerifyTotals print_pass(postgres::Connection& target, const verify::Pass& pass,
+                        const Compared& compared, Screen& screen) {
   VerifyTotals totals;
   totals.flow = pass.flow;
-  for (const verify::TableRecord& record : summary.records) {
-    const TableLine line = line_of(record, verify::read_differences(target, pass.id, record.id));
-    print(line, screen);
-    totals.add(line);
-  }
+  totals.compared = compared;
+  totals.compared.pass = pass.id;
+  for (const verify::TableRecord& record : verify::read_records(target, pass.id))
+    totals.add(line_of(record, verify::read_differences(target, pass.id, record.id)));
+  if (const std::string text = positions_text(totals.compared); !text.empty()) screen.result(text);
+  print_head(pass.flow, screen);
+  for (const TableLine& line : totals.tables) print(line, screen);
   if (pass.request.sample > 0)
     screen.result(
         fmt::format("a sample of about {} rows of each table: of the rest it says nothing",
@@ -108,7 +106,6 @@ bool is_applied(postgres::Connection& target, const std::string& migration,
 
 bool may_repair(const VerifyRequest& request, std::uint64_t rows, Flow flow) {
   if (request.yes) return true;
-  if (::isatty(STDIN_FILENO) != 1) return false;
   std::cerr << fmt::format("write these {} rows of {} anew from {}? [y/N] ", rows,
                            flow == Flow::forward ? "the target" : "SQLite",
                            flow == Flow::forward ? "the source" : "PostgreSQL")
@@ -180,34 +177,35 @@ void add_checks(const std::string& path, const std::string& migration, postgres:
 // Pass after pass at lockstep's own pace, one line for each, until one finds a difference.
 ExitCode verify_for_ever(const std::string& path, const std::string& migration,
                          postgres::Connection& target, const VerifyRequest& request,
-                         Screen& screen) {
+                         const Compared& compared, Screen& screen) {
   while (true) {
     const verify::Pass pass = run_live_pass(
         path, target, migration,
         {.tables = request.tables, .sample = request.sample, .continuous = true}, screen);
-    const PassSummary summary = summary_of(target, pass);
-    if (summary.totals.different > 0)
-      return conclude(print_pass(target, pass, screen), request, screen);
+    const VerifyTotals totals = totals_of(target, pass);
+    if (pass.state != verify::PassState::equal)
+      return conclude(print_pass(target, pass, compared, screen), request, screen);
+    const std::string positions = positions_text(totals.compared);
     screen.result(fmt::format("{}  equal: {} rows of {} tables{}{}", rfc3339(wall_now_us()),
-                              grouped(static_cast<std::int64_t>(summary.totals.rows)),
-                              summary.records.size(), summary.positions.empty() ? "" : ", ",
-                              summary.positions));
+                              grouped(static_cast<std::int64_t>(totals.rows)), totals.tables.size(),
+                              positions.empty() ? "" : ", ", positions));
     screen.json(nlohmann::json{{"type", "pass"},
                                {"pass", pass.id},
                                {"state", verify::to_string(pass.state)},
-                               {"rows", summary.totals.rows},
-                               {"tables", summary.records.size()},
-                               {"quarantined", summary.totals.quarantined}}
+                               {"rows", totals.rows},
+                               {"tables", totals.tables.size()},
+                               {"quarantined", totals.quarantined}}
                     .dump());
   }
 }
 
 ExitCode verify_running(const std::string& path, const std::string& migration,
                         postgres::Connection& target, const VerifyRequest& request,
-                        const std::optional<Position>& since, Flow flow, Screen& screen) {
-  static_cast<void>(ledger_of(target, migration));
+                        const std::optional<Position>& since, Flow flow, const Compared& compared,
+                        Screen& screen) {
   VerifyTotals totals;
   totals.flow = flow;
+  totals.compared = compared;
   if (request.counts) {
     add_checks(path, migration, target, request, totals, screen);
     return conclude(std::move(totals), request, screen);
@@ -215,7 +213,7 @@ ExitCode verify_running(const std::string& path, const std::string& migration,
   const verify::PassRequest wanted{
       .tables = request.tables, .sample = request.sample, .since = since};
   verify::Pass pass = run_live_pass(path, target, migration, wanted, screen);
-  totals = print_pass(target, pass, screen);
+  totals = print_pass(target, pass, compared, screen);
   std::uint64_t before = 0;
   for (int repairs = 0; request.repair && totals.different > 0; ++repairs) {
     const bool more =
@@ -228,44 +226,54 @@ ExitCode verify_running(const std::string& path, const std::string& migration,
     else
       repair_back(migration, target, pass.id, repairs > 0, screen);
     pass = run_live_pass(path, target, migration, wanted, screen);
-    totals = print_pass(target, pass, screen);
+    totals = print_pass(target, pass, compared, screen);
   }
   add_checks(path, migration, target, request, totals, screen);
   return conclude(std::move(totals), request, screen);
 }
 
+// As status and cutover find it: the install wrote it down, without its password.
+const std::string& target_for(const VerifyRequest& request, const capture::Installed& installed) {
+  if (!request.target.empty()) return request.target;
+  if (!installed.target.empty()) return installed.target;
+  throw_usage("TARGET is missing: the source is captured by a process of its own, which knows none",
+              "give the PostgreSQL database, or set LOCKSTEP_TARGET; see --help");
+}
+
 }  // namespace
 
 ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
+  require_answerable(request, ::isatty(STDIN_FILENO) == 1);
   const std::string path = source_path(request.source);
   check_output(request.html, "--html", path);
   check_output(request.junit, "--junit", path);
-  if (const LeftOut out = left_out_of(path); !out.not_followed.empty())
-    screen.result(
-        fmt::format("not compared, for they are not followed: {}", listed(out.not_followed)));
   sqlite::Database source = sqlite::Database::open(path, sqlite::OpenMode::read_only);
   const capture::Installed installed = capture::require_installed(source);
   postgres::Connection target =
-      postgres::Connection::open(postgres::parse_dsn(request.target), "verify");
+      postgres::Connection::open(postgres::parse_dsn(target_for(request, installed)), "verify");
+  static_cast<void>(own_ledger(source, target, installed));
+  require_tables(request.tables, apply::plans_of(apply::read_tables(target, installed.migration)));
   const bool back = switchover::read_sqlite_side(source).role == switchover::Role::replica;
   if (back && !request.since.empty()) throw_since_is_forward();
+  const Compared compared{
+      .source = path, .target = target.dsn().shown(), .left_out = left_out(source, installed)};
   const auto since = since_position(source, installed.era, request.since);
   if (observe(path).running) {
     if (request.continuous)
-      return verify_for_ever(path, installed.migration, target, request, screen);
+      return verify_for_ever(path, installed.migration, target, request, compared, screen);
     // What has been written by now is to be among it.
     if (since &&
         !is_applied(target, installed.migration, capture::newest_position(source, installed.era)))
-      throw_nobody_follows();
+      throw_nobody_follows(path);
     return verify_running(path, installed.migration, target, request, since,
-                          back ? Flow::reverse : Flow::forward, screen);
+                          back ? Flow::reverse : Flow::forward, compared, screen);
   }
   if (request.repair) throw_repair_needs_a_follower();
   if (request.continuous) throw_needs_a_follower("--continuous");
   if (request.sample > 0) throw_needs_a_follower("--sample");
   if (since) throw_needs_a_follower("--since");
-  return back ? verify_at_round(source, target, installed, request, screen)
-              : verify_at_rest(source, target, installed, request, screen);
+  return back ? verify_at_round(source, target, installed, request, compared, screen)
+              : verify_at_rest(source, target, installed, request, compared, screen);
 }
 
 }  // namespace lockstep::ops

@@ -5,6 +5,7 @@
 #include "ops/commands.hpp"
 #include "ops/names.hpp"
 #include "ops/observe.hpp"
+#include "ops/own_ledger.hpp"
 #include "ops/wait_marks.hpp"
 #include "switchover/sqlite_side.hpp"
 
@@ -129,13 +130,20 @@ class Waiting {
     return there;
   }
 
+  void connect() {
+    postgres::Connection target = postgres::Connection::open(postgres::parse_dsn(place_->target),
+                                                             "wait", Milliseconds{5'000});
+    sqlite::Database source =
+        sqlite::Database::open(place_->path, sqlite::OpenMode::read_only, Milliseconds{1'000});
+    if (const auto installed = capture::read_installed(source)) require_own(target, *installed);
+    target_.emplace(std::move(target));
+  }
+
   // PostgreSQL may be away for a while: that is not the end of waiting.
   template <class Ask>
   std::optional<Reached> on_target(Ask ask) {
     try {
-      if (!target_)
-        target_.emplace(postgres::Connection::open(postgres::parse_dsn(place_->target), "wait",
-                                                   Milliseconds{5'000}));
+      if (!target_) connect();
       std::optional<Reached> reached = ask(*target_);
       problem_.clear();
       return reached;

@@ -247,19 +247,12 @@ void add_verify(Commands& commands) {
   verify->add_flag("--repair", arguments.verify.repair,
                    "show what differs, ask, write those rows of the target anew, compare again");
   verify->add_flag("--yes", arguments.verify.yes, "repair without asking");
-  verify
-      ->add_option("--sample", arguments.verify.sample,
-                   "about N rows of each table, at random places and the newest: quick, no proof")
-      ->type_name("N");
-  verify->add_flag("--continuous", arguments.verify.continuous,
-                   "pass after pass, at the pace of lockstep's configuration, until one finds a "
-                   "difference");
   add_check_flags(*verify, arguments.verify);
   verify->callback([&commands] {
     commands.chosen = [&](Screen& screen) {
       VerifyRequest request = commands.arguments.verify;
       request.source = source_of(commands.arguments);
-      request.target = needed_target_of(commands.arguments);
+      request.target = target_of(commands.arguments);
       request.tables = chosen(commands.arguments.tables, {});
       request.validators = commands.arguments.settings.validators;
       request.waivers = commands.arguments.settings.waivers;

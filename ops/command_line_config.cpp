@@ -84,26 +84,51 @@ void add_config(CLI::App& app, bool& json, std::function<ExitCode(Screen&)>& cho
   add("schema", "print the JSON Schema, for editors", ConfigRequest::What::schema);
 }
 
+// Nothing that was typed is ignored: what does not go together is refused.
 void add_check_flags(CLI::App& verify, VerifyRequest& request) {
+  CLI::Option* repair = verify.get_option("--repair");
+  CLI::Option* sample =
+      verify
+          .add_option(
+              "--sample", request.sample,
+              "about N rows of each table, at random places and the newest: quick, no proof")
+          ->type_name("N")
+          ->check([](const std::string& text) {
+            const bool good = !text.empty() && text.size() < 19 &&
+                              text.find_first_not_of("0123456789") == std::string::npos &&
+                              text.find_first_not_of('0') != std::string::npos;
+            return good ? std::string() : text + " is no number of rows";
+          });
+  CLI::Option* continuous =
+      verify
+          .add_flag("--continuous", request.continuous,
+                    "pass after pass, at the pace of lockstep's configuration, until one finds a "
+                    "difference")
+          ->excludes(repair);
   CLI::Option* counts =
       verify.add_flag("--counts", request.counts, "only how many rows each table has: quick")
-          ->excludes(verify.get_option("--repair"));
+          ->excludes(repair)
+          ->excludes(sample)
+          ->excludes(continuous);
   verify
       .add_flag("--checks", request.checks,
                 "also NULLs, smallest and largest of each column, keys, foreign keys, indexes, "
                 "sequences")
-      ->excludes(counts);
+      ->excludes(counts)
+      ->excludes(continuous);
   verify
       .add_option("--since", request.since,
                   "only rows that were written since this position, as status prints it")
       ->type_name("POSITION")
       ->excludes(counts)
-      ->excludes(verify.get_option("--sample"))
-      ->excludes(verify.get_option("--continuous"));
+      ->excludes(sample)
+      ->excludes(continuous);
   verify.add_option("--html", request.html, "write the result as one HTML page, too")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->excludes(continuous);
   verify.add_option("--junit", request.junit, "write the result as JUnit XML, for CI, too")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->excludes(continuous);
 }
 
 void add_assess_flags(CLI::App& assess, AssessRequest& request) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "apply/ledger.hpp"
+#include "capture/install.hpp"
 #include "link/postgres/names.hpp"
 #include "link/sqlite/statement.hpp"
 #include "ops/left_out.hpp"
@@ -16,6 +17,7 @@
 #include "ops/observe.hpp"
 #include "ops/printable.hpp"
 #include "ops/progress.hpp"
+#include "ops/proven.hpp"
 #include "ops/switch_hooks.hpp"
 #include "ops/wait_marks.hpp"
 #include "switchover/fence_sql.hpp"
@@ -116,14 +118,14 @@ class Gates {
 
   void verified() {
     if (limits_.verify_max_age.count() == 0) return;
-    std::string found = "never compared";
-    bool clean = false;
-    const auto last = verify::last_result(coordinator_.postgres(), coordinator_.place().migration);
-    if (last) {
-      clean = is_clean(*last);
-      found = described(*last);
-    }
-    add({"compared", clean, found, clean_text(), "lockstep verify SOURCE TARGET"});
+    sqlite::Database source =
+        sqlite::Database::open(coordinator_.place().path, sqlite::OpenMode::read_only);
+    const capture::Installed installed = capture::require_installed(source);
+    const Proven now =
+        proven(verify::table_results(coordinator_.postgres(), coordinator_.place().migration,
+                                     {Flow::forward, to_string(installed.era)}),
+               installed.tables, limits_.verify_max_age);
+    add({"compared", now.clean, now.found, clean_text(), "lockstep verify SOURCE TARGET"});
   }
 
   // SQLite has every change, or the gates of lag are shut. What it got wrong only a comparison

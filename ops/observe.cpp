@@ -12,6 +12,7 @@
 #include "ops/board.hpp"
 #include "ops/endpoint.hpp"
 #include "ops/names.hpp"
+#include "ops/own_ledger.hpp"
 
 namespace lockstep::ops {
 
@@ -129,6 +130,7 @@ Observed observe_source(const std::string& path, Milliseconds stalled_after) {
         postgres::Connection::open(dsn, "status", Milliseconds{3'000});
     const auto ledger = apply::read_ledger(connection, installed->migration, apply::RowLock::none);
     if (!ledger) return finish(std::move(status), "the target has no ledger of this migration");
+    require_own(*ledger, *installed, dsn);
     add_ledger(status, connection, *ledger);
   } catch (const Error& error) {
     return finish(std::move(status), error.what());

@@ -1,15 +1,18 @@
 #include "ops/pass_leader.hpp"
 
 #include <fmt/format.h>
-#include <fnmatch.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <utility>
 
 #include "apply/quarantine.hpp"
 #include "link/wire/control.hpp"
 #include "model/failpoint.hpp"
+#include "ops/names.hpp"
+#include "ops/verified_text.hpp"
+#include "ops/verify_request.hpp"
 #include "verify/values.hpp"
 
 namespace lockstep::ops {
@@ -18,14 +21,7 @@ using wire::Kind;
 
 namespace {
 
-constexpr std::size_t kShownPerTable = 5;
 constexpr std::uint64_t kFoundKeptPerTable = 10'000;  // by key; all are counted
-
-bool selected(const std::vector<std::string>& globs, const std::string& table) {
-  return globs.empty() || std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) {
-           return ::fnmatch(glob.c_str(), table.c_str(), 0) == 0;
-         });
-}
 
 void widen(verify::TableRecord& record, const Position& position) {
   if (!record.oldest || position.seq < record.oldest->seq) record.oldest = position;
@@ -33,6 +29,12 @@ void widen(verify::TableRecord& record, const Position& position) {
 }
 
 }  // namespace
+
+bool is_of_one_table(const Error& error) {
+  constexpr std::array kCodes{"LS-V508", "LS-V509", "LS-T204", "LS-T211", "LS-S329"};
+  return error.retry() == Retry::never &&
+         std::find(kCodes.begin(), kCodes.end(), error.code()) != kCodes.end();
+}
 
 PassLeader::PassLeader(LeaderParts parts, verify::Pass pass, std::vector<TablePlan> plans,
                        const verify::PaceLimits& pace, std::stop_token stop)
@@ -45,6 +47,7 @@ PassLeader::PassLeader(LeaderParts parts, verify::Pass pass, std::vector<TablePl
 bool PassLeader::run() {
   verify::forget_old_passes(ledger(), parts_.target.migration);
   verify::take_over(ledger(), pass_.id, parts_.target.history.flow);
+  require_tables(pass_.request.tables, plans_);
   make_records();
   verify::move_pass(ledger(), pass_.id, verify::PassState::running, "");
   LOCKSTEP_FAILPOINT("verify.taken_up");
@@ -60,7 +63,8 @@ void PassLeader::make_records() {
     known.emplace(record.id, std::move(record));
   records_.clear();
   for (const TablePlan& plan : plans_) {
-    if (!selected(pass_.request.tables, plan.name())) continue;
+    const auto& globs = pass_.request.tables;
+    if (!globs.empty() && !matches_any(plan.name(), globs)) continue;
     verify::TableRecord record;
     record.id = plan.id;
     record.name = plan.name();
@@ -94,7 +98,7 @@ bool PassLeader::compare_tables() {
   while (range) {
     parts_.between_ranges(ahead_);
     try {
-      const SteadyTime begun = steady_now();
+      const SteadyTime begun = begun_ = steady_now();
       at_ = range->table;
       range->position = await(range->barrier, Kind::barrier).position;
       const wire::Digests digests = wire::decode_digests(await(range->barrier, Kind::digests).body);
@@ -112,7 +116,8 @@ bool PassLeader::compare_tables() {
       }
       range = std::move(following);
     } catch (const Error& error) {
-      if (error.code() != "LS-V508") throw;
+      if (!is_of_one_table(error)) throw;
+      drop_ahead(range->barrier);
       give_up(range->table, error);
       range = first_range(range->table + 1);
       if (range) ask(*range, ahead_);
@@ -125,6 +130,17 @@ bool PassLeader::rest_after(std::uint64_t rows, SteadyTime begun) {
   parts_.rest(verify::rest_after(pace_, rows,
                                  std::chrono::duration_cast<Milliseconds>(steady_now() - begun)));
   return !stop_.stop_requested() && !parts_.give_way();
+}
+
+void PassLeader::drop_ahead(std::uint64_t compared) {
+  if (ahead_ == 0 || ahead_ == compared) return;
+  const std::uint64_t barrier = std::exchange(ahead_, 0);
+  try {
+    static_cast<void>(await(barrier, Kind::barrier));
+    static_cast<void>(await(barrier, Kind::digests));
+  } catch (const Error& error) {
+    if (!is_of_one_table(error)) throw;
+  }
 }
 
 void PassLeader::give_up(std::size_t table, const Error& error) {
@@ -157,10 +173,9 @@ void PassLeader::show_state(std::size_t table) {
   parts_.board.verifying(std::move(verifying));
   if (proves_no_table()) return;
   TableVerified state;
-  state.state = !record.problem.empty()  ? "unsupported"
-                : record.different() > 0 ? "mismatch"
-                : record.done            ? "clean"
-                                         : "running";
+  state.state = record.problem.empty() && record.different() == 0 && !record.done
+                    ? "running"
+                    : verified_state(record.problem, record.different());
   state.rows = static_cast<std::int64_t>(record.source_rows);
   state.different = static_cast<std::int64_t>(record.different());
   state.problem = record.problem;
@@ -262,6 +277,7 @@ void PassLeader::judge(const Range& range, const std::vector<verify::Block>& blo
     if (all.size() > room) all.resize(room);
     found = show(range.table, all);
   }
+  record.ms += std::chrono::duration_cast<Milliseconds>(steady_now() - begun_).count();
   keep(std::move(record), found, range.table);
 }
 
@@ -304,53 +320,6 @@ std::vector<verify::RowDifference> PassLeader::narrow(const Range& range,
       found.push_back(std::move(one));
   }
   return found;
-}
-
-// At a barrier of its own: the views at which they were found are closed.
-std::vector<verify::DifferenceRecord> PassLeader::show(
-    std::size_t table, const std::vector<verify::RowDifference>& found) {
-  std::vector<verify::DifferenceRecord> records;
-  for (const verify::RowDifference& one : found)
-    records.push_back({records_[table].id, one.kind, one.key, ""});
-  const std::uint64_t known = records_[table].different();
-  const std::size_t wanted = known >= kShownPerTable ? 0 : kShownPerTable - known;
-  if (wanted == 0 || found.empty()) return records;
-  wire::BarrierWanted barrier;
-  barrier.barrier = new_barrier(ahead_);
-  barrier.table = records_[table].id;
-  barrier.shape = verify::compared_shape(plan_of(table));
-  for (std::size_t i = 0; i < std::min(wanted, found.size()); ++i)
-    barrier.keys.push_back(found[i].key);
-  parts_.mail.request(Kind::barrier_wanted, wire::encode_barrier_wanted(barrier));
-  static_cast<void>(await(barrier.barrier, Kind::barrier));
-  const wire::ShownRows rows =
-      wire::decode_shown_rows(await(barrier.barrier, Kind::shown_rows).body);
-  postgres::Connection& view = view_of(barrier.barrier);
-  for (std::size_t i = 0; i < std::min(rows.rows.size(), barrier.keys.size()); ++i)
-    records[i].shown = shown(table, found[i], rows.rows[i], view);
-  view.exec("ROLLBACK");
-  return records;
-}
-
-std::string PassLeader::shown(std::size_t table, const verify::RowDifference& difference,
-                              const wire::ShownRow& source, postgres::Connection& view) const {
-  const TablePlan& plan = plan_of(table);
-  const verify::Key key = verify::parse_key_bytes(difference.key);
-  const std::string name = verify::describe_key(plan, key);
-  const auto target = verify::read_target_row(view, parts_.target.schema, plan, key);
-  const SideNames names = side_names(parts_.target.history.flow);
-  if (!source.there && !target && !goes_back())
-    return name + ": in quarantine, but not on the source";
-  if (source.there && !target) return fmt::format("{}: on {} only", name, names.sqlite);
-  if (!source.there && target) return fmt::format("{}: on {} only", name, names.postgres);
-  if (source.there && target)
-    for (std::size_t i = 0; i < std::min(target->size(), source.values.size()); ++i)
-      if (verify::value_hash((*target)[i]) != source.values[i].hash)
-        return fmt::format("{}: {} is {} on {} and {} on {}", name, plan.shape.columns[i].name,
-                           source.values[i].text, names.sqlite,
-                           verify::shown_value(plan, i, (*target)[i].view()), names.postgres);
-  return fmt::format("{}: {} when it was compared; written since, and equal now", name,
-                     to_string(difference.kind));
 }
 
 }  // namespace lockstep::ops

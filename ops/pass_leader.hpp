@@ -55,6 +55,9 @@ struct LeaderParts {
   std::function<void(std::uint64_t beside)> between_ranges;
 };
 
+/// What a side refuses for one table says nothing of the others.
+[[nodiscard]] bool is_of_one_table(const Error& error);
+
 /// One thread.
 class PassLeader {
  public:
@@ -100,6 +103,8 @@ class PassLeader {
   void ask(Range& range, std::uint64_t beside);
   /// False: it gives way instead.
   [[nodiscard]] bool rest_after(std::uint64_t rows, SteadyTime begun);
+  /// Takes the answers of the range that was asked for while `compared` was: it is not wanted.
+  void drop_ahead(std::uint64_t compared);
   /// What capture or the target cannot do for one table leaves the others to be compared.
   void give_up(std::size_t table, const Error& error);
   /// `last`: nothing of the table comes behind this range.
@@ -152,6 +157,7 @@ class PassLeader {
   std::uint64_t ahead_ = 0;  // the barrier that was asked for while the one before is compared
   std::vector<verify::TableRecord> records_;
   std::size_t at_ = 0;  // the table that is gone through
+  SteadyTime begun_{};  // the range that is compared
   // Of the table that is sampled: where its ranges begin.
   std::optional<std::size_t> sampled_;
   std::vector<std::optional<verify::Key>> starts_;

@@ -28,13 +28,14 @@ constexpr Milliseconds kFirstPause{50};
 constexpr std::size_t kLookedAtMax = 2'000;
 constexpr std::size_t kLookedAtOnce = 200;
 
-bool same_row(const wire::ShownRow& source, const std::optional<std::vector<Value>>& target) {
+bool same_row(const wire::ShownRow& source, const std::optional<verify::TargetRow>& target) {
   if (source.there != target.has_value()) return false;
   if (!target) return true;
-  if (target->size() != source.values.size()) return false;
-  for (std::size_t i = 0; i < target->size(); ++i)
-    if (verify::value_hash((*target)[i]) != source.values[i].hash) return false;
-  return true;
+  if (target->values.size() != source.values.size()) return false;
+  for (std::size_t i = 0; i < target->values.size(); ++i)
+    if (verify::value_hash(target->values[i]) != source.values[i].hash) return false;
+  return std::none_of(target->wrong.begin(), target->wrong.end(),
+                      [](const auto& each) { return each.has_value(); });
 }
 
 void pause_for(Milliseconds time, const std::stop_token& stop) {
@@ -51,7 +52,8 @@ void PassLeader::look_again(std::size_t table, const std::set<std::string>& keys
                             verify::TableRecord& record) {
   std::vector<verify::RowDifference> rest, open;
   for (verify::RowDifference& one : found) {
-    const bool again = keys.contains(one.key) && open.size() < kLookedAtMax;
+    const bool again = keys.contains(one.key) && open.size() < kLookedAtMax &&
+                       !verify::has_null(verify::parse_key_bytes(one.key));
     (again ? open : rest).push_back(std::move(one));
   }
   const TablePlan& plan = plan_of(table);

@@ -63,7 +63,12 @@ bool PassLeader::compare_touched() {
       continue;
     }
     at_ = table;
-    compare_keys(table, touched_keys(since, table));
+    try {
+      compare_keys(table, touched_keys(since, table));
+    } catch (const Error& error) {
+      if (!is_of_one_table(error)) throw;
+      give_up(table, error);
+    }
   }
   return compare_tables();
 }
@@ -105,6 +110,7 @@ void PassLeader::compare_keys(std::size_t table, const std::vector<TouchedKey>& 
 // From keys[from] on, as many as fit; returns the first that is left.
 std::size_t PassLeader::compare_some(std::size_t table, const std::vector<TouchedKey>& keys,
                                      std::size_t from) {
+  begun_ = steady_now();
   Range range{new_barrier(0), table, std::nullopt, std::nullopt, {}, 0};
   wire::BarrierWanted wanted;
   wanted.barrier = range.barrier;

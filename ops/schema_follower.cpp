@@ -30,14 +30,6 @@ using sqlite::OpenMode;
 constexpr int kTries = 20;  // against an application that alters its schema all the while
 constexpr Milliseconds kStands{1'000};
 
-// Tables nobody follows and nobody left out.
-std::vector<std::string> unfollowed(Database& database, const capture::Installed& installed) {
-  if (!installed.choice) return {};
-  std::vector<std::string> names = left_out_of(database, installed).not_followed;
-  std::erase_if(names, is_rebuild_in_progress);
-  return names;
-}
-
 // True if it is that and no more that happened to the triggers.
 bool tell_of_hiding(Database& database, const TablePlan& plan, SchemaMoves& moves) {
   bool told = false;
@@ -51,22 +43,13 @@ bool tell_of_hiding(Database& database, const TablePlan& plan, SchemaMoves& move
   return told;
 }
 
-// As shape_change() wants it. A plan made of `now` itself has plain columns, which hold any values.
-TableShape with_computed(const TableShape& before, TableShape now) {
-  for (Column& column : now.columns)
-    if (const auto was = before.column_named(column.name);
-        was && !before.columns[*was].computed_as.empty())
-      column.computed_as = sqlite::generated_expression(now.sql, column.name);
-  return now;
-}
-
 void look_at_table(Database& database, const capture::Installed& installed, const TablePlan& plan,
                    bool accepted, TargetNow& target, SchemaMoves& moves) {
   const auto asks = [&](const std::string& what) {
     moves.asks.push_back({plan.name(), fmt::format("table {}: {}", plan.name(), what), true});
   };
   const TableShape now = sqlite::read_shape(database, plan.name());
-  const ShapeChange change = shape_change(plan.shape, with_computed(plan.shape, now));
+  const ShapeChange change = shape_change(plan.shape, present_shape(database, plan.shape));
   if (change.same) {
     TablePlan same = plan;
     if (!plan.existing) {  // PostgreSQL's are made anew if they differ
@@ -108,7 +91,7 @@ bool look_for_changes_in_place(Database& database, const capture::Installed& ins
   std::size_t statements = 0;
   for (const TablePlan& plan : installed.tables) {
     if (!drifted.contains(plan.name())) continue;
-    TableShape now = with_computed(plan.shape, sqlite::read_shape(database, plan.name()));
+    TableShape now = present_shape(database, plan.shape);
     const auto between = statements_between(plan.shape, now);
     if (!between) return false;
     statements += *between;
@@ -170,7 +153,7 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
 void look_at_new(Database& database, const capture::Installed& installed, bool accepted,
                  TargetNow& target, SchemaMoves& moves) {
   std::uint32_t id = capture::next_table_id(database);
-  for (const std::string& name : unfollowed(database, installed)) {
+  for (const std::string& name : unfollowed_tables(database, installed)) {
     if (sqlite::is_named_like_ours(name)) {
       moves.notes.push_back(
           {"LS-S315", name,
@@ -249,7 +232,7 @@ void wait_for_the_end(const std::string& path, const capture::Installed& install
   {
     Database reading = Database::open(path, OpenMode::read_only);
     found = capture::drift(reading, installed.tables);
-    unknown = unfollowed(reading, installed).size();
+    unknown = unfollowed_tables(reading, installed).size();
   }
   if (found.empty() && unknown == 0) return;
   Database writing = Database::open(path, OpenMode::read_write);
@@ -315,6 +298,24 @@ std::vector<Note> follow_freely(const std::string& path, capture::Installed& ins
 
 }  // namespace
 
+std::vector<std::string> unfollowed_tables(Database& database,
+                                           const capture::Installed& installed) {
+  if (!installed.choice) return {};
+  std::vector<std::string> names = left_out_of(database, installed).not_followed;
+  std::erase_if(names, is_rebuild_in_progress);
+  return names;
+}
+
+TableShape present_shape(Database& database, const TableShape& before) {
+  TableShape now = sqlite::read_shape(database, before.name);
+  // A plan made of it has plain columns, which hold any values.
+  for (Column& column : now.columns)
+    if (const auto was = before.column_named(column.name);
+        was && !before.columns[*was].computed_as.empty())
+      column.computed_as = sqlite::generated_expression(now.sql, column.name);
+  return now;
+}
+
 SchemaMoves look_at_schema(const std::string& path, const capture::Installed& installed,
                            bool new_tables, bool accepted, const LookAtTarget& look) {
   Database reading = Database::open(path, OpenMode::read_only);
@@ -343,7 +344,7 @@ bool NewTables::due(std::int64_t schema_version, const capture::Installed& insta
   const SteadyTime now = steady_now();
   if (schema_version != schema_version_) {
     Database reading = Database::open(path_, OpenMode::read_only);
-    const std::vector<std::string> names = unfollowed(reading, installed);
+    const std::vector<std::string> names = unfollowed_tables(reading, installed);
     std::map<std::string, SteadyTime> since;
     for (const std::string& name : names) {
       const auto before = since_.find(name);

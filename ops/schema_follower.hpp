@@ -26,6 +26,12 @@ struct SchemaMoves {
   std::vector<capture::Drift> asks;  ///< what a person has to decide
 };
 
+/// Tables that nobody follows and nobody left out; none if an older lockstep installed it.
+[[nodiscard]] std::vector<std::string> unfollowed_tables(sqlite::Database& database,
+                                                         const capture::Installed& installed);
+/// The table's shape as it is now, as shape_change() wants it.
+[[nodiscard]] TableShape present_shape(sqlite::Database& database, const TableShape& before);
+
 /// Reads shapes, and every value of tables that are new or have new columns (types come from
 /// evidence). `new_tables`: tables nobody follows yet are looked at as well. `accepted`: dropped
 /// columns and tables are followed too. `look` says what tables are like that an ORM made on the

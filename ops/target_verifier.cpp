@@ -9,7 +9,10 @@
 #include "link/postgres/shared_snapshot.hpp"
 #include "link/wire/control.hpp"
 #include "model/failpoint.hpp"
+#include "ops/own_ledger.hpp"
+#include "ops/verified_text.hpp"
 #include "verify/query_record.hpp"
+#include "verify/range_sql.hpp"
 
 namespace lockstep::ops {
 
@@ -30,9 +33,7 @@ Error elsewhere(const Position& barrier, const std::string& target) {
 
 TableVerified state_of(const verify::TableResult& result) {
   TableVerified state;
-  state.state = !result.problem.empty() ? "unsupported"
-                : result.different > 0  ? "mismatch"
-                                        : "clean";
+  state.state = verified_state(result.problem, static_cast<std::uint64_t>(result.different));
   state.rows = result.rows;
   state.different = result.different;
   state.problem = result.problem;
@@ -200,6 +201,8 @@ void TargetVerifier::lead(const verify::Pass& pass, const std::stop_token& stop)
     dual = dual_;
   }
   open_connections();
+  const bool cut_over = was_cut_over(*connections_.ledger, target_.migration);
+  for (TablePlan& plan : plans) forget_constants(plan, cut_over);
   PassLeader leader(
       {.target = target_,
        .mail = mail_,
@@ -254,6 +257,7 @@ void TargetVerifier::open_connections() {
   const auto fresh = [&](std::optional<postgres::Connection>& connection) {
     if (connection && connection->alive()) return connection->abort();
     postgres::Connection opened = postgres::Connection::open(target_.dsn, "verify");
+    verify::read_rows_themselves(opened);
     const std::lock_guard lock(mutex_);
     connection.reset();
     connection.emplace(std::move(opened));

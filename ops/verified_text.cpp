@@ -51,6 +51,12 @@ std::string verified_text(const Status& status, std::int64_t now_us) {
   return text;
 }
 
+std::string verified_state(const std::string& problem, std::uint64_t different) {
+  if (problem.starts_with("LS-V508")) return "unsupported";
+  if (!problem.empty()) return "error";
+  return different > 0 ? "mismatch" : "clean";
+}
+
 std::string waiting_text(const Awaited& waits, std::int64_t now_us) {
   constexpr std::int64_t kLong = 1'000'000;
   if (now_us - waits.since_us < kLong) return {};

@@ -17,6 +17,9 @@ namespace lockstep::ops {
 /// compared.
 [[nodiscard]] std::string verified_text(const TableVerified& table, std::int64_t now_us);
 
+/// What a comparison of a table came to: clean, mismatch, unsupported (while it is written), error.
+[[nodiscard]] std::string verified_state(const std::string& problem, std::uint64_t different);
+
 /// "no view of the source for 12 s: why"; empty as long as it is no more than a second.
 [[nodiscard]] std::string waiting_text(const Awaited& waits, std::int64_t now_us);
 

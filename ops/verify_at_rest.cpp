@@ -9,13 +9,17 @@
 
 #include "apply/quarantine.hpp"
 #include "ops/names.hpp"
+#include "ops/own_ledger.hpp"
+#include "ops/pass_leader.hpp"
 #include "ops/schema_checks.hpp"
 #include "ops/verify_queries.hpp"
 #include "ops/verify_report.hpp"
+#include "ops/verify_schema.hpp"
 #include "switchover/reverse_errors.hpp"
 #include "switchover/reverse_feed.hpp"
 #include "switchover/sqlite_side.hpp"
 #include "verify/compare.hpp"
+#include "verify/range_sql.hpp"
 
 namespace lockstep::ops {
 
@@ -47,24 +51,68 @@ std::map<std::uint32_t, verify::QuarantinedKeys> quarantined_keys(postgres::Conn
   return keys;
 }
 
-void compare_tables(sqlite::Database& source, postgres::Connection& target, const LedgerRow& ledger,
-                    const std::vector<apply::LedgerTable>& tables, const VerifyRequest& request,
-                    VerifyTotals& totals, Screen& screen) {
-  print_head(totals.flow, screen);
-  auto waiting = quarantined_keys(target, ledger.migration);
-  for (const apply::LedgerTable& table : tables) {
-    if (!request.tables.empty() && !matches_any(table.plan.name(), request.tables)) continue;
-    const verify::Comparison result = verify::compare_table(
-        source, target, ledger.target_schema, table.plan,
+/// Both sides, each in a transaction of its own.
+struct Rested {
+  sqlite::Database& source;
+  postgres::Connection& target;
+  const LedgerRow& ledger;
+  std::optional<Position> at;
+};
+
+// What is wrong with one table leaves the others to be compared.
+verify::Comparison compare_one(const Rested& sides, const TablePlan& plan,
+                               verify::QuarantinedKeys waiting, Flow flow, std::string& problem,
+                               Screen& screen) {
+  sides.target.exec("SAVEPOINT lockstep_table");
+  try {
+    return verify::compare_table(
+        sides.source, sides.target, sides.ledger.target_schema, plan,
         [&](std::uint64_t seen) {
-          screen.progress(fmt::format("comparing {}: {} rows", table.plan.name(),
+          screen.progress(fmt::format("comparing {}: {} rows", plan.name(),
                                       grouped(static_cast<std::int64_t>(seen))));
         },
-        std::move(waiting[table.plan.id]), totals.flow);
-    const TableLine line = line_of(result);
+        std::move(waiting), flow);
+  } catch (const Error& error) {
+    if (!is_of_one_table(error) || !sides.target.alive()) throw;
+    problem = error.what();
+    sides.target.exec("ROLLBACK TO SAVEPOINT lockstep_table");
+    verify::Comparison none;
+    none.table = plan.name();
+    return none;
+  }
+}
+
+void compare_tables(const Rested& sides, const std::vector<apply::LedgerTable>& tables,
+                    const capture::Installed& installed, const VerifyRequest& request,
+                    VerifyTotals& totals, Screen& screen) {
+  print_head(totals.flow, screen);
+  verify::read_rows_themselves(sides.target);
+  SchemaNow schema = look_at_schema_now(sides.source, installed, request.tables);
+  const bool cut_over = was_cut_over(sides.target, sides.ledger.migration);
+  auto waiting = quarantined_keys(sides.target, sides.ledger.migration);
+  for (const apply::LedgerTable& table : tables) {
+    if (!request.tables.empty() && !matches_any(table.plan.name(), request.tables)) continue;
+    if (schema.not_comparable.contains(table.plan.name())) continue;
+    TablePlan plan = table.plan;
+    forget_constants(plan, cut_over);
+    const SteadyTime begun = steady_now();
+    std::string problem;
+    TableLine line =
+        line_of(compare_one(sides, plan, std::move(waiting[plan.id]), totals.flow, problem, screen),
+                sides.at);
+    line.problem = std::move(problem);
+    line.ms = std::chrono::duration_cast<Milliseconds>(steady_now() - begun).count();
     print(line, screen);
     totals.add(line);
   }
+  for (CheckFinding& finding : schema.findings) totals.findings.push_back(std::move(finding));
+}
+
+void check_schema_too(const Rested& sides, const std::vector<apply::LedgerTable>& tables,
+                      const VerifyRequest& request, VerifyTotals& totals) {
+  if (!request.checks) return;
+  for (CheckFinding& finding : check_schema(sides.target, sides.ledger, tables, request.tables))
+    totals.findings.push_back(std::move(finding));
 }
 
 }  // namespace
@@ -102,18 +150,20 @@ std::vector<apply::LedgerTable> marked_tables(postgres::Connection& target,
 
 ExitCode verify_at_rest(sqlite::Database& source, postgres::Connection& target,
                         const capture::Installed& installed, const VerifyRequest& request,
-                        Screen& screen) {
+                        const Compared& compared, Screen& screen) {
   const LedgerRow ledger = wait_for_rest(source, target, installed);
   screen.result(fmt::format("comparing at {}", to_string(*ledger.position)));
   VerifyTotals totals;
+  totals.compared = compared;
   {
     const sqlite::Transaction view(source, sqlite::Transaction::Mode::deferred);
     target.exec("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
     const auto tables = marked_tables(target, installed);
-    if (!request.counts) compare_tables(source, target, ledger, tables, request, totals, screen);
+    const Rested sides{source, target, ledger, ledger.position};
+    if (!request.counts) compare_tables(sides, tables, installed, request, totals, screen);
     totals.verdicts =
         ask_at_rest(source, target, ledger, apply::plans_of(tables), wanted_pairs(request, tables));
-    if (request.checks) totals.findings = check_schema(target, ledger, tables, request.tables);
+    check_schema_too(sides, tables, request, totals);
     target.abort();
   }
   const Position newest = capture::newest_position(source, installed.era);
@@ -126,7 +176,7 @@ ExitCode verify_at_rest(sqlite::Database& source, postgres::Connection& target,
 // round says so.
 ExitCode verify_at_round(sqlite::Database& sqlite, postgres::Connection& postgres,
                          const capture::Installed& installed, const VerifyRequest& request,
-                         Screen& screen) {
+                         const Compared& compared, Screen& screen) {
   constexpr int kTriesMax = 200;
   const LedgerRow ledger = ledger_of(postgres, installed.migration);
   const auto tables = marked_tables(postgres, installed);
@@ -141,14 +191,14 @@ ExitCode verify_at_round(sqlite::Database& sqlite, postgres::Connection& postgre
         screen.result(fmt::format("comparing at round {} of the way back", round.position.number));
         VerifyTotals totals;
         totals.flow = Flow::reverse;
-        if (!request.counts)
-          compare_tables(sqlite, postgres, ledger, tables, request, totals, screen);
+        totals.compared = compared;
+        const Rested sides{sqlite, postgres, ledger, switchover::as_position(round.position)};
+        if (!request.counts) compare_tables(sides, tables, installed, request, totals, screen);
         totals.verdicts =
             ask_at_rest(sqlite, postgres, ledger, plans, wanted_pairs(request, tables));
         for (verify::Verdict& verdict : totals.verdicts)
           verdict.position = switchover::as_position(round.position);
-        if (request.checks)
-          totals.findings = check_schema(postgres, ledger, tables, request.tables);
+        check_schema_too(sides, tables, request, totals);
         return conclude(std::move(totals), request, screen);
       }
     }

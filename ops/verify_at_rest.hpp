@@ -12,6 +12,7 @@
 #include "model/position.hpp"
 #include "ops/commands.hpp"
 #include "ops/screen.hpp"
+#include "ops/verify_report.hpp"
 
 namespace lockstep::ops {
 
@@ -26,12 +27,14 @@ namespace lockstep::ops {
 /// source moves meanwhile.
 [[nodiscard]] ExitCode verify_at_rest(sqlite::Database& source, postgres::Connection& target,
                                       const capture::Installed& installed,
-                                      const VerifyRequest& request, Screen& screen);
+                                      const VerifyRequest& request, const Compared& compared,
+                                      Screen& screen);
 /// After a cutover: at a round of the way back, which it makes itself. Whoever writes to PostgreSQL
 /// goes on. Throws what a round throws.
 [[nodiscard]] ExitCode verify_at_round(sqlite::Database& sqlite, postgres::Connection& postgres,
                                        const capture::Installed& installed,
-                                       const VerifyRequest& request, Screen& screen);
+                                       const VerifyRequest& request, const Compared& compared,
+                                       Screen& screen);
 
 /// LS-V502
 [[noreturn]] void throw_not_at_rest(const Position& source, const std::optional<Position>& target);

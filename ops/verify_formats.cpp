@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <utility>
+
 #include "ops/html.hpp"
 #include "ops/verify_report.hpp"
 
@@ -18,6 +20,28 @@ std::string waiver_text(const CheckFinding& finding) {
   if (!finding.waiver) return finding.not_waived.empty() ? "" : "not waived: " + finding.not_waived;
   return fmt::format("waived until {} by {}: {}", finding.waiver->until, finding.waiver->by,
                      finding.waiver->reason);
+}
+
+// Positions at which ranges were compared.
+std::string span_text(const std::optional<Position>& oldest,
+                      const std::optional<Position>& newest) {
+  if (!oldest || !newest) return {};
+  return *oldest == *newest ? to_string(*oldest)
+                            : fmt::format("{} to {}", to_string(*oldest), to_string(*newest));
+}
+
+// What was compared, with what, when and where, as names and values.
+std::vector<std::pair<std::string, std::string>> facts_of(const VerifyResult& result) {
+  const Compared& compared = result.totals.compared;
+  std::vector<std::pair<std::string, std::string>> facts{
+      {"source", compared.source},
+      {"target", compared.target},
+      {"ended", compared.at},
+      {"pass", compared.pass > 0 ? fmt::to_string(compared.pass) : "at rest"},
+      {"compared at", span_text(compared.oldest, compared.newest)}};
+  if (!compared.left_out.empty())
+    facts.emplace_back("not followed", fmt::format("{}", fmt::join(compared.left_out, ", ")));
+  return facts;
 }
 
 /// Test cases, counted as they come.
@@ -46,11 +70,18 @@ class Cases {
     for (const std::string& line : lines) more += (more.empty() ? "" : "\n") + escaped(line);
     text_ += fmt::format("<failure message=\"{}\">{}</failure></testcase>\n", what, more);
   }
-  [[nodiscard]] std::string suite() const {
+  [[nodiscard]] std::string suite(const VerifyResult& result) const {
+    std::string facts;
+    for (const auto& [name, value] : facts_of(result))
+      facts += fmt::format("<property name=\"{}\" value=\"{}\"/>\n", name, escaped(value));
+    const std::string& at = result.totals.compared.at;
     return fmt::format(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"lockstep verify\" "
-        "tests=\"{}\" failures=\"{}\" skipped=\"{}\" errors=\"0\">\n{}</testsuite>\n",
-        tests_, failures_, skipped_, text_);
+        "tests=\"{}\" failures=\"{}\" skipped=\"{}\" errors=\"0\"{}>\n<properties>\n{}</properties>"
+        "\n{}</testsuite>\n",
+        tests_, failures_, skipped_,
+        at.empty() ? "" : fmt::format(" timestamp=\"{}\"", at.substr(0, at.find('Z'))), facts,
+        text_);
   }
 
  private:
@@ -74,14 +105,14 @@ void html_tables(std::string& page, const std::vector<TableLine>& tables, Flow f
   page += "<h2>Tables</h2>\n<table>\n";
   const auto [source, target] = row_heads(flow);
   html_row(page,
-           {"table", source, target, "missing", "extra", "differ", "digests", "in quarantine",
-            "converged at", "examples"},
+           {"table", source, target, "missing", "extra", "differ", "digests", "compared at",
+            "in quarantine", "converged at", "examples", "not compared"},
            "th");
   for (const TableLine& line : tables)
-    html_row(page,
-             {line.table, count(line.source_rows), count(line.target_rows), count(line.missing),
-              count(line.extra), count(line.differ), line.digests, count(line.quarantined),
-              line.converged_at, fmt::format("{}", fmt::join(line.examples, " | "))});
+    html_row(page, {line.table, count(line.source_rows), count(line.target_rows),
+                    count(line.missing), count(line.extra), count(line.differ), line.digests(),
+                    span_text(line.oldest, line.newest), count(line.quarantined), line.converged_at,
+                    fmt::format("{}", fmt::join(line.examples, " | ")), line.problem});
   page += "</table>\n";
 }
 
@@ -89,7 +120,9 @@ void html_tables(std::string& page, const std::vector<TableLine>& tables, Flow f
 
 std::string verify_html(const VerifyResult& result) {
   std::string page = html_head("lockstep verify");
-  page += fmt::format("<p>{}</p>\n", escaped(result.sentence));
+  page += fmt::format("<p>{}</p>\n<table>\n", escaped(result.sentence));
+  for (const auto& [name, value] : facts_of(result)) html_row(page, {name, value}, "td");
+  page += "</table>\n";
   if (!result.totals.tables.empty()) html_tables(page, result.totals.tables, result.totals.flow);
   if (!result.totals.verdicts.empty()) {
     page += "<h2>Checks and validators</h2>\n<table>\n";
@@ -117,6 +150,7 @@ std::string verify_junit(const VerifyResult& result) {
   Cases cases;
   for (const TableLine& line : result.totals.tables) {
     const CheckFinding* finding = finding_for(result, "LS-V501", line.table);
+    if (finding == nullptr) finding = finding_for(result, "LS-V534", line.table);
     if (finding == nullptr)
       cases.passed("rows", line.table);
     else
@@ -131,9 +165,9 @@ std::string verify_junit(const VerifyResult& result) {
     }
   }
   for (const CheckFinding& finding : result.findings)
-    if (finding.code > "LS-V523")
+    if (finding.code > "LS-V523" && finding.code != "LS-V534")
       cases.found(to_string(finding.category), finding.code + " " + finding.table, finding);
-  return cases.suite();
+  return cases.suite(result);
 }
 
 }  // namespace lockstep::ops

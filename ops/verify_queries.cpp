@@ -51,7 +51,7 @@ std::vector<Verdict> ask_running(const std::string& path, postgres::Connection& 
                                  Screen& screen) {
   const Deadline deadline(kTakenUpWithin);
   while (!verify::query_records_exist(target)) {  // the one that follows makes the table
-    if (deadline.passed()) throw_nobody_follows();
+    if (deadline.passed()) throw_nobody_follows(path);
     std::this_thread::sleep_for(Milliseconds{50});
   }
   const std::int64_t id = verify::request_queries(target, migration, pairs);
@@ -61,7 +61,7 @@ std::vector<Verdict> ask_running(const std::string& path, postgres::Connection& 
     if (request->state == QueryRequest::State::answered) return std::move(request->verdicts);
     if (request->state == QueryRequest::State::failed) throw_failed(request->problem);
     const bool waits = request->state == QueryRequest::State::requested && deadline.passed();
-    if (waits || (look % 20 == 0 && !observe(path).running)) throw_nobody_follows();
+    if (waits || (look % 20 == 0 && !observe(path).running)) throw_nobody_follows(path);
     screen.progress("asking both sides");
     std::this_thread::sleep_for(Milliseconds{50});
   }

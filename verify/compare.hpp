@@ -19,10 +19,11 @@ namespace lockstep::verify {
 struct Comparison {
   std::string table;
   std::uint64_t source_rows = 0, target_rows = 0;
-  std::uint64_t missing = 0;          ///< on the source only
-  std::uint64_t extra = 0;            ///< on the target only
-  std::uint64_t differ = 0;           ///< same key, another value
-  std::uint64_t quarantined = 0;      ///< in SQLite, and absent from PostgreSQL as they should be
+  std::uint64_t missing = 0;      ///< on the source only
+  std::uint64_t extra = 0;        ///< on the target only
+  std::uint64_t differ = 0;       ///< same key, another value
+  std::uint64_t quarantined = 0;  ///< in SQLite, and absent from PostgreSQL as they should be
+  std::uint64_t source_digest = 0, target_digest = 0;  ///< sums of row hashes (README.md)
   std::vector<std::string> examples;  ///< the first few, with key, column and both values
 
   [[nodiscard]] bool equal() const { return missing + extra + differ == 0; }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <unordered_map>
 
@@ -20,6 +21,10 @@ bool is_number(const Value& value) {
   return value.kind == ValueClass::integer || value.kind == ValueClass::real;
 }
 
+bool is_nan(const Value& value) {
+  return value.kind == ValueClass::real && std::isnan(value.real);
+}
+
 // long double has every integer of 64 bits on the machines we build for.
 static_assert(std::numeric_limits<long double>::digits >= 64);
 std::weak_ordering number_order(const Value& a, const Value& b) {
@@ -27,6 +32,7 @@ std::weak_ordering number_order(const Value& a, const Value& b) {
     return value.kind == ValueClass::integer ? static_cast<long double>(value.integer)
                                              : static_cast<long double>(value.real);
   };
+  if (is_nan(a) || is_nan(b)) return is_nan(a) <=> is_nan(b);  // as PostgreSQL sorts it
   return number(a) < number(b)   ? std::weak_ordering::less
          : number(a) > number(b) ? std::weak_ordering::greater
                                  : std::weak_ordering::equivalent;
@@ -41,9 +47,7 @@ std::weak_ordering value_order(const Value& a, const Value& b) {
     case ValueClass::integer:
       return a.integer <=> b.integer;
     case ValueClass::real:
-      return a.real < b.real   ? std::weak_ordering::less
-             : a.real > b.real ? std::weak_ordering::greater
-                               : std::weak_ordering::equivalent;
+      return number_order(a, b);
     case ValueClass::text:
     case ValueClass::blob:
       // char_traits<char> compares as unsigned bytes.
@@ -102,6 +106,15 @@ std::weak_ordering key_order(const Key& a, const Key& b) {
   for (std::size_t i = 0; i < a.size() && i < b.size(); ++i)
     if (const auto order = value_order(a[i], b[i]); order != 0) return order;
   return a.size() <=> b.size();
+}
+
+bool has_null(const Key& key) {
+  return std::any_of(key.begin(), key.end(),
+                     [](const Value& value) { return value.kind == ValueClass::null; });
+}
+
+bool source_may_have(const Key& key) {
+  return !has_null(key) && std::none_of(key.begin(), key.end(), is_nan);
 }
 
 std::string key_bytes(const Key& key) {

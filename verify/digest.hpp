@@ -24,6 +24,10 @@ using Key = std::vector<Value>;
 /// byte by byte.
 [[nodiscard]] std::weak_ordering key_order(const Key& a, const Key& b);
 
+/// False for a key that no row of SQLite has: NULL is in it, or NaN.
+[[nodiscard]] bool source_may_have(const Key& key);
+[[nodiscard]] bool has_null(const Key& key);
+
 /// Keys as canonical bytes (values.hpp), and back. Throws Error LS-W504 if the bytes are no key.
 [[nodiscard]] std::string key_bytes(const Key& key);
 [[nodiscard]] Key parse_key_bytes(std::string_view bytes);

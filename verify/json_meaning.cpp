@@ -1,5 +1,8 @@
 #include "verify/json_meaning.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -41,6 +44,54 @@ std::string number_meaning(std::string_view text) {
   return (negative ? "-" : "") + digits + "e" + std::to_string(exponent);
 }
 
+// The library takes no number that a double has no room for (1e400), and jsonb does. So numbers go
+// through it as strings that begin with a character which jsonb cannot hold.
+constexpr std::string_view kNumberMark("\\u0000", 6);
+
+std::size_t end_of_string(std::string_view text, std::size_t at) {
+  for (++at; at < text.size() && text[at] != '"'; ++at)
+    if (text[at] == '\\') ++at;
+  return std::min(at + 1, text.size());
+}
+
+bool is_json_number(std::string_view text) {
+  std::size_t at = text.starts_with('-') ? 1 : 0;
+  const auto digits = [&] {
+    const std::size_t begin = at;
+    while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
+    return at > begin;
+  };
+  const std::size_t whole = at;
+  if (!digits() || (text[whole] == '0' && at > whole + 1)) return false;
+  if (at < text.size() && text[at] == '.' && (++at, !digits())) return false;
+  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
+    ++at;
+    if (at < text.size() && (text[at] == '+' || text[at] == '-')) ++at;
+    if (!digits()) return false;
+  }
+  return at == text.size();
+}
+
+std::string with_marked_numbers(std::string_view text) {
+  std::string marked;
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t end = at + 1;
+    if (text[at] == '"') {
+      end = end_of_string(text, at);
+    } else if (text[at] == '-' || (text[at] >= '0' && text[at] <= '9')) {
+      end = std::min(text.find_first_not_of("+-.0123456789eE", at), text.size());
+      if (const std::string_view number = text.substr(at, end - at); is_json_number(number)) {
+        marked += fmt::format("\"{}{}\"", kNumberMark, number);
+        at = end;
+        continue;
+      }
+    }
+    marked += text.substr(at, end - at);
+    at = end;
+  }
+  return marked;
+}
+
 // The library would make doubles of the numbers; its events still have their texts.
 class Meaning : public nlohmann::json_sax<Json> {
  public:
@@ -57,7 +108,10 @@ class Meaning : public nlohmann::json_sax<Json> {
   bool number_float(number_float_t /*value*/, const string_t& text) override {
     return put(number_meaning(text));
   }
-  bool string(string_t& value) override { return put(Json(value).dump()); }
+  bool string(string_t& value) override {
+    if (!value.empty() && value.front() == '\0') return put(number_meaning(value.substr(1)));
+    return put(Json(value).dump());
+  }
   bool binary(binary_t& /*value*/) override { return false; }
   bool start_object(std::size_t /*count*/) override { return open(true); }
   bool start_array(std::size_t /*count*/) override { return open(false); }
@@ -116,7 +170,7 @@ class Meaning : public nlohmann::json_sax<Json> {
 
 std::string json_meaning(std::string_view text) {
   Meaning meaning;
-  if (!Json::sax_parse(text, &meaning)) return std::string(text);
+  if (!Json::sax_parse(with_marked_numbers(text), &meaning)) return std::string(text);
   return meaning.take();
 }
 

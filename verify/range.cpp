@@ -28,12 +28,6 @@ Key key_of(const TablePlan& plan, const std::vector<Value>& row) {
   return key;
 }
 
-void read_fields(std::vector<Value>& row, const TablePlan& plan,
-                 const std::vector<std::optional<std::string_view>>& fields) {
-  check(fields.size() == row.size(), "the server sends the columns that were asked for");
-  for (std::size_t i = 0; i < row.size(); ++i) read_target(row[i], fields[i], plan, i);
-}
-
 // Keeps the memory that `out` has.
 void assign(Value& out, const ValueView& value) {
   out.kind = value.kind;
@@ -195,20 +189,30 @@ RangeRows read_target_range(postgres::Connection& target, const std::string& sch
   const std::optional<Key>& until = blocks.back().last;
   if (after) set_bound(target, plan, kAfter, *after);
   if (until) set_bound(target, plan, kUntil, *until);
-  postgres::CopyOut rows(target, target_range_sql(schema, plan, !after, !until));
+  const bool nulls = key_may_be_null(target, schema, plan);
   std::vector<std::optional<std::string_view>> fields;
   std::vector<Value> row(plan.types.size());
   std::string scratch;
   std::size_t block = 0;
-  while (rows.next(fields)) {
-    read_fields(row, plan, fields);
+  const auto add = [&] {
+    const WrongConstants wrong = read_target_fields(row, fields, plan);
     const Key key = key_of(plan, row);
     while (block + 1 < blocks.size() && blocks[block].last &&
            key_order(key, *blocks[block].last) > 0) {
       range.end_block();
       ++block;
     }
-    range.add(key, row_hash(row, scratch));
+    range.add(key, target_hash(row, wrong, scratch));
+  };
+  {
+    postgres::CopyOut rows(target, target_range_sql(schema, plan, !after, !until, nulls));
+    while (rows.next(fields)) add();
+  }
+  if (nulls && !until) {
+    while (range.blocks() + 1 < blocks.size()) range.end_block();
+    block = blocks.size() - 1;
+    postgres::CopyOut rows(target, target_null_keys_sql(schema, plan));
+    while (rows.next(fields)) add();
   }
   while (range.blocks() < blocks.size()) range.end_block();
   return range;
@@ -272,9 +276,9 @@ RangeRows read_target_keys(postgres::Connection& target, const std::string& sche
       set_keys(target, plan, std::vector<Key>(first, key));
       postgres::CopyOut rows(target, sql);
       while (rows.next(fields)) {
-        read_fields(row, plan, fields);
+        const WrongConstants wrong = read_target_fields(row, fields, plan);
         const Key found = key_of(plan, row);
-        if (asked.contains(key_bytes(found))) range.add(found, row_hash(row, scratch));
+        if (asked.contains(key_bytes(found))) range.add(found, target_hash(row, wrong, scratch));
       }
     }
     range.end_block();
@@ -312,7 +316,11 @@ std::vector<std::optional<std::vector<Value>>> read_source_rows(sqlite::Database
 std::vector<std::optional<Key>> source_keys(sqlite::Database& source, const TablePlan& plan,
                                             const std::vector<Key>& keys) {
   std::vector<std::optional<Key>> found(keys.begin(), keys.end());
-  if (!has_respelled_key(plan)) return found;
+  if (!has_respelled_key(plan)) {
+    for (auto& key : found)
+      if (!source_may_have(*key)) key.reset();
+    return found;
+  }
   if (has_converted_key(plan)) std::fill(found.begin(), found.end(), std::nullopt);
   std::map<std::string, std::size_t> wanted;
   for (std::size_t i = 0; i < keys.size(); ++i) wanted.emplace(key_bytes(keys[i]), i);
@@ -331,23 +339,21 @@ std::vector<std::optional<Key>> source_keys(sqlite::Database& source, const Tabl
   return found;
 }
 
-std::optional<std::vector<Value>> read_target_row(postgres::Connection& target,
-                                                  const std::string& schema, const TablePlan& plan,
-                                                  const Key& key) {
+std::optional<TargetRow> read_target_row(postgres::Connection& target, const std::string& schema,
+                                         const TablePlan& plan, const Key& key) {
   set_bound(target, plan, kUntil, key);
   postgres::CopyOut rows(
       target, fmt::format("COPY (SELECT {} FROM {} WHERE {} LIMIT 1) TO STDOUT (FORMAT binary)",
                           target_columns(plan), postgres::qualified(schema, plan.target_name()),
                           target_bound(plan, "=", kUntil)));
   std::vector<std::optional<std::string_view>> fields;
-  std::vector<Value> row(plan.types.size());
-  bool there = false;
+  std::optional<TargetRow> found;
   while (rows.next(fields)) {
-    read_fields(row, plan, fields);
-    there = true;
+    found.emplace();
+    found->values.resize(plan.types.size());
+    found->wrong = read_target_fields(found->values, fields, plan);
   }
-  if (!there) return std::nullopt;
-  return row;
+  return found;
 }
 
 }  // namespace lockstep::verify

@@ -11,6 +11,7 @@
 #include "model/clock.hpp"
 #include "model/shape.hpp"
 #include "verify/digest.hpp"
+#include "verify/values.hpp"
 
 namespace lockstep::verify {
 
@@ -66,9 +67,13 @@ struct SourceRange {
 [[nodiscard]] std::vector<std::optional<Key>> source_keys(sqlite::Database& source,
                                                           const TablePlan& plan,
                                                           const std::vector<Key>& keys);
-[[nodiscard]] std::optional<std::vector<Value>> read_target_row(postgres::Connection& target,
-                                                                const std::string& schema,
-                                                                const TablePlan& plan,
-                                                                const Key& key);
+struct TargetRow {
+  std::vector<Value> values;  ///< one per column of the plan
+  WrongConstants wrong;
+};
+/// `key` has no NULL.
+[[nodiscard]] std::optional<TargetRow> read_target_row(postgres::Connection& target,
+                                                       const std::string& schema,
+                                                       const TablePlan& plan, const Key& key);
 
 }  // namespace lockstep::verify

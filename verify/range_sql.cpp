@@ -65,6 +65,13 @@ std::string setting_value(std::string_view bound, std::size_t at) {
   return fmt::format("current_setting({})", postgres::literal(setting(bound, at)));
 }
 
+std::vector<std::string> key_nulls(const TablePlan& plan, std::string_view test) {
+  std::vector<std::string> terms;
+  for (const std::size_t column : plan.shape.key)
+    terms.push_back(fmt::format("{} {}", postgres::quoted(plan.target_column(column)), test));
+  return terms;
+}
+
 // What setting_text() wrote, as the column's type.
 std::string typed(ColumnType type, const std::string& text) {
   if (type == ColumnType::timestamp_ms)
@@ -72,13 +79,43 @@ std::string typed(ColumnType type, const std::string& text) {
   return fmt::format("{}::{}", text, to_string(type));
 }
 
+// As the rule has it, whatever the column's type makes of it.
+std::string constant_text(const AddedColumn& column) {
+  switch (column.value.kind) {
+    case ValueClass::real:
+      return fmt::format("{}", column.value.real);
+    case ValueClass::integer:
+      return fmt::to_string(column.value.integer);
+    case ValueClass::null:
+    case ValueClass::text:
+    case ValueClass::blob:
+      break;
+  }
+  return column.value.bytes;
+}
+
 }  // namespace
+
+std::string shown_constant(const TablePlan& plan, std::size_t added) {
+  const AddedColumn& column = plan.rules.added[added];
+  const std::string name = postgres::quoted(column.name);
+  const std::string type =
+      plan.existing ? plan.existing->added[added].type : std::string(to_string(column.type));
+  return fmt::format(
+      "CASE WHEN {0}::text IS NOT DISTINCT FROM ({1}::{2})::text THEN NULL ELSE "
+      "coalesce(quote_literal({0}::text), 'NULL') END",
+      name, postgres::literal(constant_text(column)), type);
+}
 
 // The rowid of a table and a column of BINARY collation need no COLLATE; for others it is what
 // makes the order that of the bytes.
 std::string source_key_term(const TablePlan& plan, std::size_t column) {
   const std::string name = sqlite::source_name(plan.shape, column);
   return plan.shape.columns[column].collation == "BINARY" ? name : name + " COLLATE BINARY";
+}
+
+void read_rows_themselves(postgres::Connection& target) {
+  target.exec("SET enable_indexonlyscan TO off");
 }
 
 std::string source_select(const TablePlan& plan) {
@@ -145,10 +182,12 @@ std::string target_keys_sql(const std::string& schema, const TablePlan& plan) {
 std::string target_columns(const TablePlan& plan) {
   std::vector<std::string> columns;
   for (std::size_t i = 0; i < plan.types.size(); ++i) columns.push_back(shown_column(plan, i));
+  for (std::size_t i = 0; i < plan.rules.added.size(); ++i)
+    columns.push_back(shown_constant(plan, i));
   return fmt::format("{}", fmt::join(columns, ", "));
 }
 
-// Row comparison: keys have no NULLs on PostgreSQL.
+// Row comparison: of keys without NULL.
 std::string target_bound(const TablePlan& plan, std::string_view comparison,
                          std::string_view bound) {
   std::vector<std::string> terms, bounds;
@@ -167,9 +206,33 @@ std::string source_range_sql(const TablePlan& plan, bool from_start) {
                      from_start ? "" : " WHERE " + source_bounds(plan), fmt::join(order, ", "));
 }
 
+bool key_may_be_null(postgres::Connection& target, const std::string& schema,
+                     const TablePlan& plan) {
+  std::vector<std::optional<std::string>> parameters{
+      postgres::qualified(schema, plan.target_name())};
+  std::vector<std::string> names;
+  for (const std::size_t column : plan.shape.key) {
+    parameters.emplace_back(plan.target_column(column));
+    names.push_back(fmt::format("${}", parameters.size()));
+  }
+  return target
+      .query(fmt::format("SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = $1::regclass "
+                         "AND attname IN ({}) AND NOT attnotnull)",
+                         fmt::join(names, ", ")),
+             parameters)
+      .boolean(0, 0);
+}
+
+std::string target_null_keys_sql(const std::string& schema, const TablePlan& plan) {
+  return fmt::format("COPY (SELECT {} FROM {} WHERE {}) TO STDOUT (FORMAT binary)",
+                     target_columns(plan), postgres::qualified(schema, plan.target_name()),
+                     fmt::join(key_nulls(plan, "IS NULL"), " OR "));
+}
+
 std::string target_range_sql(const std::string& schema, const TablePlan& plan, bool from_start,
-                             bool to_end) {
+                             bool to_end, bool without_nulls) {
   std::vector<std::string> order, bounds;
+  if (without_nulls) bounds = key_nulls(plan, "IS NOT NULL");
   for (const std::size_t column : plan.shape.key) order.push_back(target_key_term(plan, column));
   if (!from_start) bounds.push_back(target_bound(plan, ">", kAfter));
   if (!to_end) bounds.push_back(target_bound(plan, "<=", kUntil));

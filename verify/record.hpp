@@ -63,6 +63,7 @@ struct TableRecord {
   /// their range and were equal at a later one, and the newest of these.
   std::uint64_t converged = 0;
   std::optional<Position> converged_at{};
+  std::int64_t ms = 0;  ///< spent on its ranges
 
   [[nodiscard]] std::uint64_t different() const { return missing + extra + differ; }
 };
@@ -136,6 +137,7 @@ struct TableResult {
   std::optional<Position> newest;  ///< where
   std::int64_t converged = 0;      ///< as in TableRecord
   std::optional<Position> converged_at{};
+  Milliseconds age{0};  ///< since then
 };
 [[nodiscard]] std::vector<TableResult> table_results(postgres::Connection& connection,
                                                      const std::string& migration,

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/flow.hpp"
 #include "model/shape.hpp"
 #include "model/value.hpp"
 
@@ -40,12 +41,29 @@ void read_target(Value& out, const std::optional<std::string_view>& field, const
 /// own: what they hold comes back in those that it went in.
 [[nodiscard]] std::string shown_column(const TablePlan& plan, std::size_t column);
 
+/// What a row of the target has in the columns that rules add, one per AddedColumn: nothing where
+/// it is the rule's constant, else the value as text.
+using WrongConstants = std::vector<std::optional<std::string>>;
+
+/// SQL of such a column as WrongConstants has it.
+[[nodiscard]] std::string shown_constant(const TablePlan& plan, std::size_t added);
+
+/// A row of target_columns(): `row` has one value per column of the plan. Returns what the columns
+/// behind them have.
+[[nodiscard]] WrongConstants read_target_fields(
+    std::vector<Value>& row, const std::vector<std::optional<std::string_view>>& fields,
+    const TablePlan& plan);
+
 /// Appends the canonical bytes of a value (verify/README.md): two values are the same if and only
 /// if these are.
 void append_canonical(std::string& out, const ValueView& value);
 
 /// XXH3-64 of the canonical bytes of all values of a row. `scratch` keeps its memory.
 [[nodiscard]] std::uint64_t row_hash(const std::vector<Value>& row, std::string& scratch);
+
+/// The same of a row of the target: one whose constants are not the rules' equals no row.
+[[nodiscard]] std::uint64_t target_hash(const std::vector<Value>& row, const WrongConstants& wrong,
+                                        std::string& scratch);
 
 /// The same of one value.
 [[nodiscard]] std::uint64_t value_hash(const Value& value);
@@ -56,5 +74,13 @@ void append_canonical(std::string& out, const ValueView& value);
 /// A value of a column for people: described, or masked if it is personal data.
 [[nodiscard]] std::string shown_value(const TablePlan& plan, std::size_t column,
                                       const ValueView& value);
+
+/// "v is 1 on the source and 2 on the target"; of long values also where they part.
+[[nodiscard]] std::string both_values(const TablePlan& plan, std::size_t column,
+                                      const Value& sqlite, const Value& postgres,
+                                      const SideNames& names);
+/// "region is 'US' on the target, and 'EU' by its rule", one for each.
+[[nodiscard]] std::vector<std::string> wrong_constants(const TablePlan& plan,
+                                                       const WrongConstants& wrong);
 
 }  // namespace lockstep::verify

@@ -92,6 +92,15 @@ TEST_CASE("two JSON texts have one meaning if jsonb takes them for equal") {
   CHECK_FALSE(same("\"1\"", "1"));
   CHECK_FALSE(same("{}", "[]"));
   CHECK(same("-0", "0"));
+  // jsonb keeps numbers that no double has room for.
+  CHECK(same("[1e400, -2.5E-400]", "[10e399,-25e-401]"));
+  CHECK(same("1e3", "1000"));
+  CHECK(same("1" + std::string(400, '0'), "1e400"));
+  CHECK_FALSE(same("1e400", "1e401"));
+  CHECK_FALSE(same("\"1e400\"", "1e400"));
+  // What is no JSON stays as it is.
+  for (const char* text : {"01", "1.", "-", "1e", "+1", "[1 2]", "\"\\", "1e400x"})
+    CHECK(verify::json_meaning(text) == text);
 }
 
 }  // namespace lockstep

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <functional>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -102,6 +103,14 @@ TEST_CASE("keys are ordered as both sides read them") {
   CHECK((key_order({bytes(ValueClass::text, "a")}, {bytes(ValueClass::text, "\xc3\xa9")}) < 0));
   CHECK((key_order({bytes(ValueClass::text, "Z")}, {bytes(ValueClass::text, "a")}) < 0));
   CHECK((key_order({integer(1), integer(2)}, {integer(1), integer(3)}) < 0));
+  // As PostgreSQL sorts it, and no row of SQLite has it.
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK((key_order({real(nan)}, {real(std::numeric_limits<double>::infinity())}) > 0));
+  CHECK((key_order({integer(7)}, {real(nan)}) < 0));
+  CHECK((key_order({real(nan)}, {real(nan)}) == 0));
+  CHECK_FALSE(source_may_have({real(nan)}));
+  CHECK_FALSE(source_may_have({integer(1), Value()}));
+  CHECK(source_may_have({integer(1), real(0.5)}));
 }
 
 TEST_CASE("a block's digest counts every row, whatever their order, and rows twice") {

@@ -121,7 +121,8 @@ TEST_CASE("a waiver counts to its last day and for so many rows", "[unit]") {
 
 TEST_CASE("the exit code is that of what is not waived", "[unit]") {
   VerifyTotals totals;
-  TableLine line{"t", 10, 9, 1, 0, 0, 0, "", {"id=1: on the source only"}};
+  TableLine line{.table = "t", .source_rows = 10, .target_rows = 9, .missing = 1};
+  line.examples = {"id=1: on the source only"};
   totals.add(line);
   VerifyRequest request;
   CHECK(result_of(totals, request, "2026-06-01").exit == ExitCode::different);
@@ -138,6 +139,18 @@ TEST_CASE("the exit code is that of what is not waived", "[unit]") {
   CHECK(result_of(told, {}, "2026-06-01").exit == ExitCode::done);
   told.findings[0].severity = CheckSeverity::critical;
   CHECK(result_of(told, {}, "2026-06-01").sentence == "DIFFERENT: 1 check(s) do not hold");
+  // A table that was not compared is not equal, beside others that are and beside others that
+  // differ.
+  VerifyTotals broken;
+  TableLine bad{.table = "u", .problem = "LS-T211: gone"};
+  broken.add(bad);
+  CHECK(result_of(broken, {}, "2026-06-01").exit == ExitCode::stopped);
+  CHECK(result_of(broken, {}, "2026-06-01").sentence ==
+        "NOT PROVEN: 1 table(s) could not be compared");
+  broken.add(line);
+  CHECK(result_of(broken, {}, "2026-06-01").exit == ExitCode::different);
+  CHECK(result_of(broken, {}, "2026-06-01").sentence ==
+        "DIFFERENT: 1 rows; 1 table(s) could not be compared");
   // No answer is no equality.
   VerifyTotals silent;
   silent.verdicts = {Verdict{}};
@@ -147,7 +160,11 @@ TEST_CASE("the exit code is that of what is not waived", "[unit]") {
 TEST_CASE("names and values cannot break out of the page or the XML", "[unit]") {
   const std::string evil = "<script>alert(\"1\")</script>&'\x1b[31m]]>\xff";
   VerifyTotals totals;
-  totals.add({evil, 1, 1, 0, 0, 1, 0, "", {evil}});
+  TableLine line{.table = evil, .source_rows = 1, .target_rows = 1, .differ = 1};
+  line.examples = {evil};
+  line.problem = evil;
+  totals.add(line);
+  totals.compared = {.source = evil, .target = evil, .left_out = {evil}};
   Verdict verdict;
   verdict.name = verdict.source = verdict.target = verdict.what = evil;
   verdict.answered = true;

@@ -1,0 +1,101 @@
+#include "ops/own_ledger.hpp"
+
+#include <fmt/format.h>
+
+#include "ops/verify_at_rest.hpp"
+#include "ops/wait_marks.hpp"
+#include "switchover/sqlite_side.hpp"
+
+namespace lockstep::ops {
+
+using switchover::Role;
+
+namespace {
+
+[[noreturn]] void throw_another(const std::string& migration, const std::string& target,
+                                const std::string& why) {
+  throw Error({.code = "LS-V531",
+               .exit = ExitCode::busy,
+               .what = fmt::format("{} is not where this source is followed into: its migration {} "
+                                   "is of another source",
+                                   target, migration),
+               .why = why,
+               .data = "nothing was touched",
+               .todo = "check both: lockstep status SOURCE names the target that it knows"});
+}
+
+Role postgres_role(postgres::Connection& target, const std::string& migration) {
+  if (!target.exec("SELECT to_regclass('lockstep.switchover') IS NOT NULL").boolean(0, 0))
+    return Role::replica;
+  const postgres::Result row =
+      target.query("SELECT role FROM lockstep.switchover WHERE migration = $1", {migration});
+  if (row.rows() == 0) return Role::replica;
+  return switchover::parse_role(row.value(0, 0)).value_or(Role::replica);
+}
+
+std::string ledger_reverse_era(postgres::Connection& target, const std::string& migration) {
+  const auto round = newest_round(target, migration);
+  return round ? to_string(round->era) : std::string();
+}
+
+}  // namespace
+
+std::string at_odds(const Eras& eras) {
+  const bool forward = eras.sqlite == Role::primary && eras.postgres == Role::replica;
+  if (forward && !eras.ledger.empty() && eras.source != eras.ledger)
+    return fmt::format("the source's changes are of era {}, the ledger is at one of era {}",
+                       eras.source, eras.ledger);
+  const bool back = eras.sqlite == Role::replica && eras.postgres == Role::primary;
+  if (back && eras.sqlite_reverse != eras.ledger_reverse)
+    return fmt::format("SQLite follows era {} of the way back, PostgreSQL logs era {}",
+                       eras.sqlite_reverse, eras.ledger_reverse);
+  return {};
+}
+
+void require_own(postgres::Connection& target, const capture::Installed& installed) {
+  const auto ledger = apply::read_ledger(target, installed.migration, apply::RowLock::none);
+  if (ledger) require_own(*ledger, installed, target.dsn());
+}
+
+void require_own(const apply::LedgerRow& ledger, const capture::Installed& installed,
+                 const postgres::Dsn& target) {
+  if (ledger.source_id == installed.source_id) return;
+  throw_another(ledger.migration, target.shown(),
+                fmt::format("its ledger follows {} ({}), this source has the id {}", ledger.source,
+                            ledger.source_id, installed.source_id));
+}
+
+bool was_cut_over(postgres::Connection& target, const std::string& migration) {
+  // A ledger that never met a cutover may lack the column.
+  return target
+      .query(
+          "SELECT EXISTS (SELECT FROM lockstep.ledger AS l WHERE l.migration = $1 AND "
+          "to_jsonb(l) ->> 'reverse_era' IS NOT NULL)",
+          {migration})
+      .boolean(0, 0);
+}
+
+void forget_constants(TablePlan& plan, bool cut_over) {
+  if (cut_over || (plan.existing && plan.existing->replaces_rows)) plan.rules.added.clear();
+}
+
+apply::LedgerRow own_ledger(sqlite::Database& source, postgres::Connection& target,
+                            const capture::Installed& installed) {
+  apply::LedgerRow ledger = ledger_of(target, installed.migration);
+  const std::string& migration = installed.migration;
+  require_own(ledger, installed, target.dsn());
+  Eras eras;
+  eras.sqlite = switchover::read_sqlite_side(source).role;
+  eras.postgres = postgres_role(target, migration);
+  eras.source = to_string(installed.era);
+  if (ledger.position) eras.ledger = to_string(ledger.position->era);
+  if (eras.sqlite == Role::replica) {
+    if (const auto at = switchover::read_reverse_position(source)) eras.sqlite_reverse = at->era;
+    eras.ledger_reverse = ledger_reverse_era(target, migration);
+  }
+  if (const std::string why = at_odds(eras); !why.empty())
+    throw_another(migration, target.dsn().shown(), why);
+  return ledger;
+}
+
+}  // namespace lockstep::ops

@@ -1,0 +1,66 @@
+// What may be said of all tables when they were compared at different times.
+#include "ops/proven.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "ops/verify_request.hpp"
+
+namespace lockstep::ops {
+namespace {
+
+TablePlan plan(std::uint32_t id, const std::string& name) {
+  TablePlan one;
+  one.id = id;
+  one.shape.name = name;
+  return one;
+}
+
+verify::TableResult result(std::uint32_t id, std::int64_t different, Milliseconds age,
+                           const std::string& problem = "") {
+  verify::TableResult one;
+  one.id = id;
+  one.different = different;
+  one.age = age;
+  one.problem = problem;
+  return one;
+}
+
+constexpr Milliseconds kHour{3'600'000}, kSecond{1'000};
+
+}  // namespace
+
+TEST_CASE("all tables are proven by the oldest word, and not by fewer than all", "[unit]") {
+  const std::vector<TablePlan> followed{plan(1, "a"), plan(2, "b")};
+  CHECK(proven({result(1, 0, kSecond), result(2, 0, 5 * kSecond)}, followed, kHour).clean);
+  CHECK(proven({result(1, 0, kSecond), result(2, 0, 5 * kSecond)}, followed, kHour).found ==
+        "equal, 5 s ago");
+  CHECK_FALSE(proven({result(1, 0, kSecond), result(2, 0, 2 * kHour)}, followed, kHour).clean);
+  CHECK_FALSE(proven({}, followed, kHour).clean);
+  CHECK(proven({}, followed, kHour).found == "never compared");
+  const Proven some = proven({result(1, 0, kSecond)}, followed, kHour);
+  CHECK_FALSE(some.clean);
+  CHECK(some.found == "never compared: b");
+  const Proven wrong =
+      proven({result(1, 3, kSecond), result(2, 0, kSecond, "LS-T211: gone")}, followed, kHour);
+  CHECK_FALSE(wrong.clean);
+  CHECK(wrong.found == "different: a (3 rows); not compared: b");
+  // Of a table that is followed no longer nothing is asked.
+  CHECK(
+      proven({result(1, 0, kSecond), result(2, 0, kSecond), result(3, 9, kSecond)}, followed, kHour)
+          .clean);
+}
+
+TEST_CASE("globs that match nothing are named", "[unit]") {
+  CHECK(unmatched({}, {"a"}).empty());
+  CHECK(unmatched({"a*", "b"}, {"ab", "b"}).empty());
+  CHECK(unmatched({"A", "a*", "x", "?"}, {"ab", "[1]"}) == std::vector<std::string>{"A", "x", "?"});
+  CHECK(unmatched({"[1]"}, {"[1]"}).empty());  // a name is a name, whatever it looks like
+  VerifyRequest request;
+  request.repair = true;
+  CHECK_THROWS_AS(require_answerable(request, false), Error);
+  CHECK_NOTHROW(require_answerable(request, true));
+  request.yes = true;
+  CHECK_NOTHROW(require_answerable(request, false));
+}
+
+}  // namespace lockstep::ops
