@@ -15,4 +15,9 @@ namespace lockstep::ops {
                                               std::uint32_t id, const TablePlan* before,
                                               const capture::Installed& installed);
 
+/// Gives columns without values their types: those of `before`, or what is known from the tables
+/// that are followed (snapshot/undecided).
+void settle_beside(sqlite::Database& database, snapshot::Planned& planned, const TablePlan* before,
+                   const capture::Installed& installed);
+
 }  // namespace lockstep::ops
