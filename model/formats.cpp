@@ -112,13 +112,13 @@ void Formats::see(std::string_view text) {
 }
 
 void Formats::add(const Formats& other) {
-  for (const auto& [format, count] : other.found) {
+  for (const auto& more : other.found) {
     const auto same = std::find_if(found.begin(), found.end(),
-                                   [&](const auto& each) { return each.first == format; });
+                                   [&](const auto& each) { return each.first == more.first; });
     if (same == found.end())
-      found.emplace_back(format, count);
+      found.push_back(more);
     else
-      same->second += count;
+      same->second += more.second;
   }
 }
 

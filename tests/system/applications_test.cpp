@@ -81,10 +81,12 @@ std::map<std::string, std::string> announced(const std::string& file, const std:
   const Outcome outcome = lockstep({"assess", file, dsn, "--json"});
   require_code(outcome, 0);
   std::map<std::string, std::string> types;
-  for (const auto& table : nlohmann::json::parse(outcome.output)["tables"])
+  const nlohmann::json page = nlohmann::json::parse(outcome.output);
+  for (const auto& table : page["tables"])
     for (const auto& column : table["columns"])
       types[table["name"].get<std::string>() + "." + column["name"].get<std::string>()] =
           column["type"].get<std::string>();
+  REQUIRE_FALSE(types.empty());
   return types;
 }
 
