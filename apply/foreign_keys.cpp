@@ -125,7 +125,10 @@ std::string problem(const TablePlan& plan, const Columns& columns, const TablePl
   if (!are_unique(parent, referenced)) return "the parent's columns are not unique";
   for (std::size_t i = 0; i < columns.size(); ++i) {
     if (plan.types[columns[i]] != parent.types[referenced[i]])
-      return "the types differ on both sides";
+      return fmt::format("on PostgreSQL {} is {} and {}.{} is {}",
+                         plan.shape.columns[columns[i]].name, to_string(plan.types[columns[i]]),
+                         parent.name(), parent.shape.columns[referenced[i]].name,
+                         to_string(parent.types[referenced[i]]));
     if (plan.is_converted(columns[i]) != parent.is_converted(referenced[i]))
       return "a rule changes the values of one side";
     if (parent.shape.columns[referenced[i]].collation != "BINARY" &&

@@ -23,6 +23,13 @@ std::string upper_without_blanks(std::string_view text) {
   return result;
 }
 
+// Nil and max have no version; they say nothing of the other values.
+bool has_one_digit(const Uuid& uuid) {
+  return (uuid.bytes[0] == 0 || uuid.bytes[0] == '\xff') &&
+         std::all_of(uuid.bytes.begin(), uuid.bytes.end(),
+                     [&](char byte) { return byte == uuid.bytes[0]; });
+}
+
 // CHAR(32) holds digests as well: only what says that it is a UUID is one.
 bool names_its_version(const Uuid& uuid) {
   const auto nibble = [&](std::size_t byte) {
@@ -116,8 +123,12 @@ bool keeps(Promise promise, const ValueView& value, PromiseCensus& census) {
     case Promise::uuid:
     case Promise::uuid_text: {
       const auto uuid = parse_uuid(value.bytes);
-      return uuid && (promise == Promise::uuid || names_its_version(*uuid)) &&
-             spelled(uuid->spelling);
+      if (!uuid) return false;
+      if (promise == Promise::uuid_text && has_one_digit(*uuid)) {
+        census.spellings |= std::uint64_t{1} << uuid->spelling;
+        return true;
+      }
+      return (promise == Promise::uuid || names_its_version(*uuid)) && spelled(uuid->spelling);
     }
     case Promise::json:
       census.kept += 1;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/extremes.hpp"
+#include "model/formats.hpp"
 #include "model/promise.hpp"
 #include "model/shape.hpp"
 #include "model/value.hpp"
@@ -32,6 +33,7 @@ struct ColumnCensus {
   std::uint64_t target_misfits = 0;  ///< values that the column on the target cannot hold
   std::string target_misfit_example{};
   Extremes extremes{};
+  Formats formats{};
 };
 
 struct TableCensus {

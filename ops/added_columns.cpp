@@ -58,6 +58,7 @@ std::optional<TablePlan> widened_plan(sqlite::Database& database, const TablePla
       snapshot::plan_table(before.id, part, census, before.sequence, {},
                            choices_for({}, part, &before, installed.on_bad_value));
   if (!planned.problems.empty()) return std::nullopt;
+  settle_beside(database, planned, &before, installed);
   TablePlan plan = before;
   plan.shape = now;
   plan.spellings.resize(had);

@@ -22,13 +22,14 @@
 #include "model/clock.hpp"
 #include "ops/census_store.hpp"
 #include "ops/findings.hpp"
+#include "ops/frameworks.hpp"
 #include "ops/names.hpp"
 #include "ops/rule_checks.hpp"
+#include "ops/settled_types.hpp"
 #include "ops/virtual_tables.hpp"
 #include "snapshot/census.hpp"
 #include "snapshot/existing.hpp"
 #include "snapshot/plan.hpp"
-#include "snapshot/undecided.hpp"
 
 namespace lockstep::ops {
 
@@ -80,22 +81,6 @@ std::vector<std::string> names_of(sqlite::Database& database, std::string_view t
   std::vector<std::string> names;
   while (rows.step()) names.push_back(rows.text(0));
   return names;
-}
-
-// Frameworks are told by the tables in which they keep their own state.
-std::vector<std::string> frameworks_of(const std::vector<sqlite::TableName>& all) {
-  const auto has = [&](std::string_view name) {
-    return std::any_of(all.begin(), all.end(),
-                       [&](const sqlite::TableName& table) { return table.name == name; });
-  };
-  std::vector<std::string> found;
-  if (has("django_migrations") || has("django_content_type"))
-    found.emplace_back("Django (django_migrations, django_content_type)");
-  if (has("ar_internal_metadata"))
-    found.emplace_back("Rails (schema_migrations, ar_internal_metadata)");
-  if (has("alembic_version")) found.emplace_back("SQLAlchemy with Alembic (alembic_version)");
-  if (has("_prisma_migrations")) found.emplace_back("Prisma (_prisma_migrations)");
-  return found;
 }
 
 // A generated column by a function of the application's, for instance.
@@ -162,6 +147,9 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const T
                                                       facts.rules, facts.on_bad_value);
     planned.plan.on_bad_value = facts.on_bad_value;
     planned.plan.personal = personal_for(choice.on_bad_value, shape, nullptr);
+    for (const ExistingColumn& column :
+         there != nullptr ? planned.plan.existing->columns : std::vector<ExistingColumn>())
+      facts.types_there.push_back(column.type);
     facts.data_problems = planned.problems;
     facts.left_out = planned.plan.left_out;
   } else {
@@ -225,6 +213,9 @@ void check_expectations(const std::vector<config::ExpectedTable>& expect,
 // Generated columns wait for their final types.
 void tell_of_the_whole(const TableChoice& choice, Assessment& assessment) {
   for (TablePlan& plan : assessment.plans) {
+    if (!plan.existing)
+      for (std::string& sentence : apply::left_out(plan))
+        plan.left_out.push_back(std::move(sentence));
     for (std::string& sentence : apply::decide_computed(plan))
       plan.left_out.push_back(std::move(sentence));
     for (std::string& sentence : apply::foreign_keys_left_out(plan, assessment.plans))
@@ -255,7 +246,8 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
   const std::vector<sqlite::TableName> all = sqlite::list_tables(database);
   check_globs(all, choice.tables);
   check_globs(all, choice.exclude);
-  assessment.frameworks = frameworks_of(all);
+  const Frameworks frameworks = frameworks_of(all);
+  assessment.frameworks = sentences_of(frameworks);
   assessment.views = names_of(database, "view");
   assessment.triggers = names_of(database, "trigger");
   const std::map<std::string, std::string> shadows = maybe_shadows(database, all);
@@ -290,17 +282,13 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
       assessment.refusals.push_back({table.name, std::move(planned.problems)});
       continue;
     }
-    if (!planned.plan.existing)
-      for (std::string& sentence : apply::left_out(planned.plan))
-        planned.plan.left_out.push_back(std::move(sentence));
-    facts.left_out = planned.plan.left_out;
     assessment.plans.push_back(std::move(planned.plan));
     undecided.push_back(std::move(planned.undecided));
     assessment.rows.push_back(static_cast<std::int64_t>(facts.census.rows));
   }
   screen.end_progress();
   end_census(database, store, screen, assessment);
-  snapshot::settle_undecided(assessment.plans, undecided);
+  settle_types(assessment, undecided, customs_of(frameworks));
   tell_of_the_whole(choice, assessment);
   check_expectations(choice.expect, assessment);
   check_rules(choice, all, assessment);

@@ -40,6 +40,9 @@ struct TableFacts {
   std::vector<std::string> data_problems;     ///< values that PostgreSQL cannot hold
   std::vector<std::string> left_out;
   std::vector<OnBadValue> on_bad_value{};  ///< one per column; empty: stop
+  std::vector<ColumnType> types{};         ///< of its plan, one per column; empty: not carried
+  std::vector<std::string> types_there{};  ///< of the target's table, if there is one; "": none
+  std::map<std::size_t, std::string> reasons{};  ///< of types that its values did not decide
 };
 
 struct Assessment {

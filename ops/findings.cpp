@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "model/promise.hpp"
+#include "model/spelling.hpp"
+#include "ops/column_formats.hpp"
 #include "ops/names.hpp"
 #include "ops/progress.hpp"
 #include "snapshot/majority.hpp"
@@ -64,18 +67,20 @@ std::string dumped(const nlohmann::json& json) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-// The line that decides it, and that changes no value: text alone is exact as bytes, everything is
-// exact as literal. What changes values is named, and never proposed.
+// The line that decides it: a type that carries each value for what it means, where there is one;
+// else what changes no value: text alone is exact as bytes, everything is exact as literal. What
+// changes values is named, and never proposed.
 void propose_rule(const TableFacts& table, std::size_t column, Finding& finding) {
   const ColumnCensus& census = table.census.columns[column];
-  const bool text_only = count_of(census, ValueClass::text) > 0 && finding.code != "LS-A101" &&
-                         use_of(table.shape, column) == ColumnUse::plain;
-  const std::string place =
-      fmt::format("{}.{}", table.shape.name, table.shape.columns[column].name);
-  const std::string type = text_only ? "bytea" : "literal";
-  finding.decide_config = fmt::format(R"("columns": {{ {}: {{ "type": "{}" }} }})",
-                                      dumped(nlohmann::json(place)), type);
-  if (finding.code == "LS-A102" && text_only)
+  const bool plain = use_of(table.shape, column) == ColumnUse::plain;
+  const bool text_only = count_of(census, ValueClass::text) > 0 && finding.code != "LS-A101";
+  std::string type = text_only && plain ? "bytea" : "literal";
+  if (finding.code == "LS-A101" && may_be_converted(table.shape, column))
+    if (const std::string meaning = meaning_of(table.shape.columns[column], census);
+        !meaning.empty())
+      type = meaning;
+  finding.decide_config = type_line(table.shape, column, type);
+  if (finding.code == "LS-A102" && text_only && plain)
     finding.what += R"(; "nul": "strip" or "replace:X" would change them)";
 }
 
@@ -146,6 +151,35 @@ std::optional<Proposal> majority_proposal(const TableFacts& table, std::size_t c
   return Proposal{
       std::string(to_string(most->type)),
       fmt::format("as most values; {} go to quarantine ({})", most->odd, most->example)};
+}
+
+std::string spellings_of(const ColumnSpelling& spelling, ColumnType type) {
+  std::vector<std::string> names;
+  for (unsigned i = 0; i < lockstep::spellings_of(type); ++i)
+    if ((spelling.found >> i & 1) != 0) names.push_back(spelling_name(type, i));
+  return names.empty() ? "" : fmt::format(", spelled {}", fmt::join(names, ", "));
+}
+
+// By what the values have in common.
+std::string reason_of(const Column& column, const ColumnCensus& census, ColumnType type,
+                      const Usable& usable) {
+  std::string found;
+  for (const ValueClass kind : kClasses)
+    if (const std::uint64_t count = count_of(census, kind); count > 0)
+      found += fmt::format("{}{} {}", found.empty() ? "" : ", ",
+                           grouped(static_cast<std::int64_t>(count)), to_string(kind));
+  const std::string declared =
+      column.declared_type.empty() ? "nothing" : "\"" + column.declared_type + "\"";
+  if (found.empty()) return fmt::format("no value yet; declared {}", declared);
+  if (usable.type == type)
+    return fmt::format("declared {}, and every value is one: {}{}", declared, found,
+                       type == ColumnType::timestamp_ms
+                           ? std::string(", milliseconds since 1970 (UTC)")
+                           : spellings_of(usable.spelling, type));
+  if (!usable.why_not.empty()) return fmt::format("every value: {}. Not {}", found, usable.why_not);
+  if (type == ColumnType::numeric)
+    return fmt::format("{}; declared {}: numeric holds both exactly", found, declared);
+  return fmt::format("every value: {}", found);
 }
 
 // Once, however many tables have some.
@@ -230,28 +264,49 @@ std::vector<Finding> all_findings(const Assessment& assessment) {
   return findings;
 }
 
+std::string possible_type(const TableFacts& table, std::size_t column) {
+  if (!table.carried || column < table.types_there.size() || column >= table.types.size())
+    return {};
+  if (column < table.rules.columns.size() && table.rules.columns[column].changes_values())
+    return {};
+  const ColumnType type = table.types[column];
+  const Column& of = table.shape.columns[column];
+  if (type != ColumnType::text && type != ColumnType::bigint) return {};
+  // What a foreign key joins has one type on both sides.
+  for (const ForeignKey& key : table.shape.references)
+    if (std::find(key.columns.begin(), key.columns.end(), of.name) != key.columns.end()) return {};
+  if (!may_be_converted(table.shape, column)) return {};
+  const std::string meaning = meaning_of(of, table.census.columns[column]);
+  const bool moments = meaning.starts_with("epoch") || meaning.starts_with("timestamp");
+  return moments || meaning == "date" ? meaning : "";
+}
+
 Proposal proposal_for(const TableFacts& table, std::size_t column) {
   const Column& shape = table.shape.columns[column];
   const ColumnCensus& census = table.census.columns[column];
   std::string why;
-  if (column < table.rules.columns.size() && table.rules.columns[column].cast != Cast::none)
-    return {std::string(to_string(type_of(table.rules.columns[column].cast))),
-            "by its rule " + describe(table.rules.columns[column])};
-  const auto type = decide_type(shape, census, use_of(table.shape, column), why);
-  if (!type) return majority_proposal(table, column).value_or(Proposal{"", why});
-  std::string found;
-  for (const ValueClass kind : kClasses)
-    if (const std::uint64_t count = count_of(census, kind); count > 0)
-      found += fmt::format("{}{} {}", found.empty() ? "" : ", ",
-                           grouped(static_cast<std::int64_t>(count)), to_string(kind));
-  const std::string declared =
-      shape.declared_type.empty() ? "nothing" : "\"" + shape.declared_type + "\"";
-  if (found.empty())
-    return {std::string(to_string(*type)), fmt::format("no value yet; declared {}", declared)};
-  if (*type == ColumnType::numeric)
-    return {std::string(to_string(*type)),
-            fmt::format("{}; declared {}: numeric holds both exactly", found, declared)};
-  return {std::string(to_string(*type)), fmt::format("every value: {}", found)};
+  const bool cast =
+      column < table.rules.columns.size() && table.rules.columns[column].cast != Cast::none;
+  const std::string rule = cast ? "by its rule " + describe(table.rules.columns[column]) : "";
+  if (column < table.types_there.size()) {
+    const std::string& there = table.types_there[column];
+    if (there.empty()) return {"", "the table on the target has no column for it"};
+    if (census.target_misfits > 0)
+      return {"", fmt::format("{} on the target; {} value(s) do not fit: {}", there,
+                              census.target_misfits, census.target_misfit_example)};
+    return {there, cast ? rule + "; the column on the target has this type"
+                        : std::string("the column on the target has this type")};
+  }
+  if (cast) return {std::string(to_string(type_of(table.rules.columns[column].cast))), rule};
+  const auto of_class = decide_type(shape, census, use_of(table.shape, column), why);
+  if (!of_class) return majority_proposal(table, column).value_or(Proposal{"", why});
+  const Usable usable = usable_type(shape, census.promise, distinction_of(table.shape, column));
+  const ColumnType type =
+      column < table.types.size() ? table.types[column] : usable.type.value_or(*of_class);
+  const std::string name(to_string(type));
+  if (const auto known = table.reasons.find(column); known != table.reasons.end())
+    return {name, known->second};
+  return {name, reason_of(shape, census, type, usable)};
 }
 
 }  // namespace lockstep::ops

@@ -49,4 +49,8 @@ struct Proposal {
 };
 [[nodiscard]] Proposal proposal_for(const TableFacts& table, std::size_t column);
 
+/// The `type` of a rule by which a text or bigint column would get what its values mean:
+/// "timestamptz", "epoch-ms". Nothing has to be done. Empty: there is none.
+[[nodiscard]] std::string possible_type(const TableFacts& table, std::size_t column);
+
 }  // namespace lockstep::ops

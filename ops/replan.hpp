@@ -21,6 +21,11 @@ namespace lockstep::ops {
                                               std::uint32_t id, const TablePlan* before,
                                               const capture::Installed& installed);
 
+/// Gives columns without values their types: those of `before`, or what is known from the tables
+/// that are followed (snapshot/undecided).
+void settle_beside(sqlite::Database& database, snapshot::Planned& planned, const TablePlan* before,
+                   const capture::Installed& installed);
+
 /// The target's tables as they are now, by their names there.
 struct TargetView {
   std::map<std::string, CatalogTable> tables;

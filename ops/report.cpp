@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/column_formats.hpp"
 #include "ops/printable.hpp"
 #include "ops/progress.hpp"
 
@@ -55,6 +56,10 @@ void write_columns(std::string& page, const TableFacts& table, bool all) {
     line(page, fmt::format("      {} {} -> {}   {}{}{}", column.name, column.declared_type,
                            proposal.type.empty() ? "?" : proposal.type,
                            classes_of(table.census.columns[i]), range.empty() ? "" : "; ", range));
+    if (!all) continue;
+    if (const std::string formats = formats_text(column, table.census.columns[i]); !formats.empty())
+      line(page, "          formats: " + formats);
+    line(page, "          " + proposal.reason);
   }
 }
 
@@ -126,6 +131,24 @@ void write_findings(std::string& page, const Report& report, Severity severity,
   }
 }
 
+// No finding: the columns are carried exactly as they are.
+void write_possible_types(std::string& page, const Report& report) {
+  std::vector<std::string> lines;
+  for (const TableFacts& table : report.assessment.tables)
+    for (std::size_t i = 0; i < table.shape.columns.size(); ++i)
+      if (const std::string type = possible_type(table, i); !type.empty())
+        lines.push_back(fmt::format("  {}.{}: {}: {}", table.shape.name,
+                                    table.shape.columns[i].name,
+                                    formats_text(table.shape.columns[i], table.census.columns[i]),
+                                    type_line(table.shape, i, type)));
+  if (lines.empty()) return;
+  line(page, "");
+  line(page, fmt::format("Notes ({})   carried exactly as they are; such a line of the "
+                         "configuration gives the column the type of what it holds",
+                         lines.size()));
+  for (const std::string& each : lines) line(page, each);
+}
+
 }  // namespace
 
 std::size_t blockers_in(const Report& report) {
@@ -166,6 +189,13 @@ std::string classes_of(const ColumnCensus& census) {
       parts.push_back(
           fmt::format("{} {}", number(count), kind == ValueClass::null ? "NULL" : to_string(kind)));
   return parts.empty() ? "no row" : fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string formats_text(const Column& column, const ColumnCensus& census) {
+  std::vector<std::string> parts;
+  for (const auto& [name, count] : formats_of(column, census))
+    parts.push_back(fmt::format("{} {}", number(count), name));
+  return fmt::format("{}", fmt::join(parts, ", "));
 }
 
 std::string verdict_on(const Report& report, const std::string& table) {
@@ -213,6 +243,7 @@ std::string report_text(const Report& report, bool columns) {
                  "Decisions ({})   data exact; what PostgreSQL does not get. Nothing is to be done "
                  "if that is all right, else --exclude TABLE");
   write_findings(page, report, Severity::warning, "Warnings ({})");
+  write_possible_types(page, report);
   line(page, "");
   line(page, report.estimate ? "Estimate  " + estimate_text(*report.estimate)
              : report.target.empty()

@@ -42,6 +42,8 @@ struct Report {
 [[nodiscard]] std::string range_of(const ColumnCensus& census);
 /// "1,000 integer, 3 NULL"
 [[nodiscard]] std::string classes_of(const ColumnCensus& census);
+/// "3 YYYY-MM-DD, 1 json"
+[[nodiscard]] std::string formats_text(const Column& column, const ColumnCensus& census);
 /// "ok", "2 decisions", "BLOCKED LS-A101".
 [[nodiscard]] std::string verdict_on(const Report& report, const std::string& table);
 /// "copy 11-22 s at 71,400 rows/s …"; one sentence.

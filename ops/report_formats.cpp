@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "ops/column_formats.hpp"
 #include "ops/html.hpp"
 #include "ops/progress.hpp"
 #include "ops/report.hpp"
@@ -41,10 +42,17 @@ json column_json(const TableFacts& table, std::size_t i) {
   const ColumnCensus& census = table.census.columns[i];
   const Proposal proposal = proposal_for(table, i);
   const auto count = [&](ValueClass kind) { return census.count[static_cast<std::size_t>(kind)]; };
+  json formats = json::object();
+  for (const auto& [name, values] : formats_of(column, census)) formats[name] = values;
+  const std::string possible = possible_type(table, i);
   return {{"name", column.name},
           {"declared", column.declared_type},
           {"type", proposal.type.empty() ? json(nullptr) : json(proposal.type)},
           {"reason", proposal.reason},
+          {"formats", std::move(formats)},
+          {"possible_type", possible.empty() ? json(nullptr) : json(possible)},
+          {"possible_config",
+           possible.empty() ? json(nullptr) : json(type_line(table.shape, i, possible))},
           {"nulls", count(ValueClass::null)},
           {"integers", count(ValueClass::integer)},
           {"reals", count(ValueClass::real)},
@@ -111,12 +119,15 @@ void html_tables(std::string& page, const Report& report) {
   page += "</table>\n";
   for (const TableFacts& table : report.assessment.tables) {
     page += fmt::format("<h3>{}</h3>\n<table>\n", escaped(table.shape.name));
-    html_row(page, {"column", "declared", "PostgreSQL", "reason", "values", "range"}, "th");
+    html_row(page, {"column", "declared", "PostgreSQL", "reason", "values", "formats", "range"},
+             "th");
     for (std::size_t i = 0; i < table.shape.columns.size(); ++i) {
       const Proposal proposal = proposal_for(table, i);
       html_row(page, {table.shape.columns[i].name, table.shape.columns[i].declared_type,
                       proposal.type.empty() ? "none" : proposal.type, proposal.reason,
-                      classes_of(table.census.columns[i]), range_of(table.census.columns[i])});
+                      classes_of(table.census.columns[i]),
+                      formats_text(table.shape.columns[i], table.census.columns[i]),
+                      range_of(table.census.columns[i])});
     }
     page += "</table>\n";
   }

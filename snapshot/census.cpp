@@ -110,6 +110,7 @@ class Counter {
       return sizeof value.integer;
     column.bytes_max = std::max<std::uint64_t>(column.bytes_max, value.bytes.size());
     if (value.kind == ValueClass::text) {
+      column.formats.see(value.bytes);
       const postgres::Misfit misfit = postgres::misfit_of(value, ColumnType::text);
       if (misfit == postgres::Misfit::nul_in_text) ++column.nul_texts;
       if (misfit == postgres::Misfit::invalid_utf8) ++column.invalid_texts;
@@ -210,6 +211,7 @@ void add(TableCensus& sum, const TableCensus& part) {
       column.target_misfit_example = other.target_misfit_example;
     add(column.promise, other.promise);
     column.extremes.add(other.extremes);
+    column.formats.add(other.formats);
   }
 }
 

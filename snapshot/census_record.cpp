@@ -33,7 +33,7 @@ template <class Field>
 void visit(ColumnCensus& column, const Field& field) {
   auto& [count, example, nul_texts, invalid_texts, bad_text_example, whole_reals,
          whole_real_example, bytes_max, cast_misfits, cast_misfit_example, promise, target_misfits,
-         target_misfit_example, extremes] = column;
+         target_misfit_example, extremes, formats] = column;
   for (std::uint64_t& each : count) field(each);
   for (std::string& each : example) field(each);
   field(nul_texts), field(invalid_texts), field(bad_text_example);
@@ -42,6 +42,7 @@ void visit(ColumnCensus& column, const Field& field) {
   visit(promise, field);
   field(target_misfits), field(target_misfit_example);
   visit(extremes, field);
+  field(formats.found);
 }
 
 template <class Field>

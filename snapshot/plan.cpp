@@ -80,7 +80,7 @@ void add_type(Planned& planned, std::size_t column, ColumnType of_class,
   TablePlan& plan = planned.plan;
   const Promise promise = promise_of(plan.shape.columns[column]);
   const PromiseCensus& found = census.columns[column].promise;
-  if (promise != Promise::none && found.kept == 0 && !found.broken)
+  if (promise != Promise::none && found.kept == 0 && found.spellings == 0 && !found.broken)
     planned.undecided.push_back(column);
   const Usable usable =
       usable_type(plan.shape.columns[column], found, distinction_of(plan.shape, column));

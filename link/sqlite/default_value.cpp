@@ -37,4 +37,24 @@ std::optional<Value> value_by_default(const Column& column) {
   return older;
 }
 
+std::optional<Value> value_on_insert(const Column& column) {
+  Database database = Database::in_memory();
+  try {
+    Statement create(database,
+                     fmt::format("CREATE TABLE t(a, c {} DEFAULT ({}))", column.declared_type,
+                                 column.default_sql.empty() ? "NULL" : column.default_sql));
+    create.run();
+    Statement insert(database, "INSERT INTO t(a) VALUES (1)");
+    insert.run();
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+  const TableShape made = read_shape(database, "t");
+  if (made.columns.size() < 2 || made.columns[1].declared_type != column.declared_type)
+    return std::nullopt;
+  Statement row(database, "SELECT c FROM t");
+  check(row.step(), "the row is there");
+  return Value(row.value(0));
+}
+
 }  // namespace lockstep::sqlite

@@ -14,4 +14,9 @@ namespace lockstep::sqlite {
 /// column cannot be added with ALTER TABLE.
 [[nodiscard]] std::optional<Value> value_by_default(const Column& column);
 
+/// What a row gets that is inserted without naming the column; expressions (CURRENT_TIMESTAMP) give
+/// what they give now. Asked of a database in memory. Nothing if that does not know a function, or
+/// the declaration cannot stand in a table of its own.
+[[nodiscard]] std::optional<Value> value_on_insert(const Column& column);
+
 }  // namespace lockstep::sqlite

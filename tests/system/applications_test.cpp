@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "tests/system/world.hpp"
@@ -75,8 +76,23 @@ std::string type_on_target(const std::string& database, const std::string& colum
   return rows.empty() ? "no such column" : rows[0][0].value_or("NULL");
 }
 
+/// Of each column, as assess says it before anything is done.
+std::map<std::string, std::string> announced(const std::string& file, const std::string& dsn) {
+  const Outcome outcome = lockstep({"assess", file, dsn, "--json"});
+  require_code(outcome, 0);
+  std::map<std::string, std::string> types;
+  const nlohmann::json page = nlohmann::json::parse(outcome.output);
+  for (const auto& table : page["tables"])
+    for (const auto& column : table["columns"])
+      types[table["name"].get<std::string>() + "." + column["name"].get<std::string>()] =
+          column["type"].get<std::string>();
+  REQUIRE_FALSE(types.empty());
+  return types;
+}
+
 /// It is copied, written to as the application writes, followed, and equal.
 void follow(const Application& app, const std::string& file, const std::string& dsn) {
+  const std::map<std::string, std::string> promised = announced(file, dsn);
   const auto following = start_lockstep({"run", file, dsn});
   require_caught_up(*following, file);
   sqlite(file, app.following);
@@ -89,6 +105,10 @@ void follow(const Application& app, const std::string& file, const std::string& 
   CHECK(server().query("SELECT changes > 0 FROM lockstep.ledger", app.name)[0][0] == "t");
   for (const auto& [column, type] : app.types) {
     INFO(column);
+    CHECK(type_on_target(app.name, column) == type);
+  }
+  for (const auto& [column, type] : promised) {
+    INFO(column << " as assess said");
     CHECK(type_on_target(app.name, column) == type);
   }
 }

@@ -1,7 +1,7 @@
 -- app: Directus (headless CMS)
 -- orm: Knex, JavaScript
 -- result: refused LS-A101
--- remark: one datetime column holds milliseconds since 1970 (written by Knex) and texts (the column's DEFAULT): no type holds both. --exclude, or one spelling
+-- remark: one datetime column holds milliseconds since 1970 (written by Knex) and texts (the column's DEFAULT): refused until one line of the configuration says that both are moments ("type": "epoch-ms"; assess prints it)
 CREATE TABLE `directus_migrations` (`version` varchar(255) not null, `name` varchar(255) not null, `timestamp` datetime default CURRENT_TIMESTAMP, primary key (`version`));
 CREATE TABLE `directus_users` (`id` char(36) not null, `first_name` varchar(50), `email` varchar(128), `tags` json, `status` varchar(16) not null default 'active', `last_access` datetime, `email_notifications` boolean default '1', primary key (`id`));
 CREATE UNIQUE INDEX `directus_users_email_unique` on `directus_users` (`email`);
