@@ -64,11 +64,6 @@ void refuse_utf16(sqlite::Database& database) {
                        "the dump into a new file"});
 }
 
-// Litestream's own bookkeeping: it belongs to the file, not to the application.
-bool belongs_to_the_file(const std::string& table) {
-  return matches_any(table, {"_litestream_*"});
-}
-
 // SQLite tells shadow tables by their names: the virtual table's, an underscore, and a word.
 std::string skipped_virtual(const std::string& name, const std::vector<sqlite::TableName>& all) {
   const auto shadows = std::count_if(all.begin(), all.end(), [&](const sqlite::TableName& other) {
@@ -186,6 +181,22 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const T
   return planned;
 }
 
+// By its rowid, if its rows cannot be told apart on PostgreSQL by the index that would be its key.
+snapshot::Planned plan_either_way(sqlite::Database& database, std::uint32_t id,
+                                  const TableChoice& choice, Screen& screen, CensusStore& store,
+                                  TableFacts& facts) {
+  snapshot::Planned planned = plan_one(database, id, choice, screen, store, facts);
+  const auto other = sqlite::by_rowid(facts.shape);
+  if (facts.carried || !other) return planned;
+  TableFacts again;
+  again.shape = *other;
+  again.rules = rules_of(choice.rules, again.shape);
+  snapshot::Planned by_rowid = plan_one(database, id, choice, screen, store, again);
+  if (!again.carried) return planned;
+  facts = std::move(again);
+  return by_rowid;
+}
+
 void end_census(sqlite::Database& database, const CensusStore& store, Screen& screen,
                 Assessment& assessment) {
   store.keep(database);
@@ -266,8 +277,8 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
   for (const sqlite::TableName& table : all) {
     if (matches_any(table.name, choice.exclude)) continue;
     if (!choice.tables.empty() && !matches_any(table.name, choice.tables)) continue;
-    if (belongs_to_the_file(table.name)) {
-      assessment.skipped.push_back(fmt::format("{}: Litestream's own table", table.name));
+    if (const std::string_view why = left_alone(table.name, choice.tables); !why.empty()) {
+      assessment.skipped.push_back(fmt::format("{}: {}", table.name, why));
       continue;
     }
     if (table.kind == sqlite::TableKind::shadow) continue;  // counted with its virtual table
@@ -279,7 +290,7 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
     TableFacts& facts = assessment.tables.emplace_back();
     facts.shape = sqlite::read_shape(database, table.name);
     facts.rules = rules_of(choice.rules, facts.shape);
-    snapshot::Planned planned = plan_one(database, id, choice, screen, store, facts);
+    snapshot::Planned planned = plan_either_way(database, id, choice, screen, store, facts);
     for (snapshot::Warning& warning : planned.warnings)
       if (facts.carried)
         assessment.warnings.push_back(

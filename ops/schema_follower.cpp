@@ -34,7 +34,7 @@ std::vector<std::string> unfollowed(Database& database, const capture::Installed
   const auto& [tables, exclude, rules] = *installed.choice;
   for (const sqlite::TableName& table : sqlite::list_tables(database)) {
     if (table.kind != sqlite::TableKind::ordinary) continue;
-    if (matches_any(table.name, exclude) || matches_any(table.name, {"_litestream_*"})) continue;
+    if (matches_any(table.name, exclude) || !left_alone(table.name, tables).empty()) continue;
     if (!tables.empty() && !matches_any(table.name, tables)) continue;
     if (is_rebuild_in_progress(table.name)) continue;
     const bool followed = std::any_of(
@@ -93,7 +93,7 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
   const auto asks = [&](const std::string& what) {
     moves.asks.push_back({plan.name(), fmt::format("table {}: {}", plan.name(), what), true});
   };
-  const TableShape now = sqlite::read_shape(database, plan.name());
+  const TableShape now = sqlite::read_shape(database, plan.name(), &plan.shape);
   const ShapeChange change = shape_change(plan.shape, with_computed(plan.shape, now));
   if (change.same) {
     TablePlan same = plan;
@@ -108,7 +108,7 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
   if (!change.altered.empty()) return asks(fmt::format("{}", fmt::join(change.altered, "; ")));
   if (!change.can_be_followed() && !accepted)
     return asks(fmt::format("column {} was dropped or renamed", fmt::join(change.dropped, ", ")));
-  if (plan.existing) return look_at_existing(plan, now, change, moves);
+  if (plan.existing) return look_at_existing(plan, with_computed(plan.shape, now), change, moves);
   snapshot::Planned planned = plan_as_it_is(database, now, plan.id, &plan, installed);
   if (!planned.problems.empty()) return asks(fmt::format("{}", fmt::join(planned.problems, "; ")));
   moves.step.changed.push_back(carry_decisions(plan, std::move(planned.plan)));
@@ -135,7 +135,8 @@ bool look_for_changes_in_place(Database& database, const capture::Installed& ins
   std::size_t statements = 0;
   for (const TablePlan& plan : installed.tables) {
     if (!drifted.contains(plan.name())) continue;
-    TableShape now = with_computed(plan.shape, sqlite::read_shape(database, plan.name()));
+    TableShape now =
+        with_computed(plan.shape, sqlite::read_shape(database, plan.name(), &plan.shape));
     const auto between = statements_between(plan.shape, now);
     if (!between) return false;
     statements += *between;
@@ -197,8 +198,10 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
 void look_at_new(Database& database, const capture::Installed& installed, SchemaMoves& moves) {
   std::uint32_t id = capture::next_table_id(database);
   for (const std::string& name : unfollowed(database, installed)) {
-    snapshot::Planned planned =
-        plan_as_it_is(database, sqlite::read_shape(database, name), id, nullptr, installed);
+    const TableShape shape = sqlite::read_shape(database, name);
+    snapshot::Planned planned = plan_as_it_is(database, shape, id, nullptr, installed);
+    if (const auto other = sqlite::by_rowid(shape); other && !planned.problems.empty())
+      planned = plan_as_it_is(database, *other, id, nullptr, installed);
     if (!planned.problems.empty()) {
       moves.notes.push_back({"LS-S315", name,
                              fmt::format("{} is a new table and is not followed: {}", name,

@@ -8,6 +8,7 @@
 
 #include "model/error.hpp"
 #include "model/promise.hpp"
+#include "snapshot/distinction.hpp"
 
 namespace lockstep::snapshot {
 
@@ -45,6 +46,12 @@ void settle_undecided(std::vector<TablePlan>& plans,
       const Column& declared = plans[i].shape.columns[column];
       const auto found = seen.find(spoken(declared));
       if (found == seen.end() || found->second.types.size() != 1) continue;
+      if (plans[i].existing) {  // what is there decides all but how the application counts
+        if (*found->second.types.begin() != ColumnType::timestamp_ms) continue;
+        plans[i].types[column] = ColumnType::timestamp_ms;
+        plans[i].spellings[column] = {};
+        continue;
+      }
       // Elsewhere an empty fraction may be written: here nobody looked for one.
       const bool milliseconds = *found->second.types.begin() == ColumnType::timestamp_ms;
       const PromiseCensus borrowed{.kept = 1,
