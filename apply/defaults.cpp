@@ -248,8 +248,8 @@ std::string_view precision_of(std::string_view format) {
   constexpr std::string_view kDay = "%Y-%m-%d";
   if (!format.starts_with(kDay)) return {};
   format.remove_prefix(kDay.size());
-  if (format == " %H:%M:%S" || format == "T%H:%M:%S") return "second";
-  return format == " %H:%M:%f" || format == "T%H:%M:%f" ? "milliseconds" : std::string_view();
+  if (format == " %H:%M:%S" || format == "T%H:%M:%S") return "'second'";
+  return format == " %H:%M:%f" || format == "T%H:%M:%f" ? "'milliseconds'" : std::string_view();
 }
 
 std::optional<std::string> moment_sql(const Moment& moment, Affinity affinity, ColumnType type) {
@@ -268,9 +268,8 @@ std::optional<std::string> moment_sql(const Moment& moment, Affinity affinity, C
   // Into milliseconds SQLite would put a text; who counts them writes them itself.
   if (const std::string_view precision = precision_of(moment.format); !precision.empty()) {
     if (type == ColumnType::timestamp || type == ColumnType::timestamp_ms)
-      return fmt::format("date_trunc('{}', {} AT TIME ZONE 'UTC')", precision, kNow);
-    if (type == ColumnType::timestamptz)
-      return fmt::format("date_trunc('{}', {})", precision, kNow);
+      return fmt::format("date_trunc({}, {} AT TIME ZONE 'UTC')", precision, kNow);
+    if (type == ColumnType::timestamptz) return fmt::format("date_trunc({}, {})", precision, kNow);
   }
   const auto format = char_format(moment.format);
   if (!format || type != ColumnType::text) return std::nullopt;
