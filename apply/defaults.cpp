@@ -43,10 +43,20 @@ std::optional<Constant> integer_of(const std::string& text, bool negative) {
   return Constant{Class::integer, negative ? -value : value};
 }
 
-// At most 15 digits and no exponent: every reader makes the same double of it.
+// At most 15 digits, and an exponent up to 10^22: every reader makes the same double of it.
 std::optional<Constant> real_of(const std::string& text, bool negative) {
   constexpr std::size_t kExact = 16;  // with the point
-  if (text.find_first_of("eE") != std::string::npos || text.size() > kExact) return std::nullopt;
+  constexpr int kExactPower = 22;
+  const std::size_t e = std::min(text.find_first_of("eE"), text.size());
+  if (e > kExact) return std::nullopt;
+  if (e < text.size()) {
+    const char* first = text.data() + e + (text[e + 1] == '+' ? 2 : 1);
+    int power = 0;
+    const auto read = std::from_chars(first, text.data() + text.size(), power);
+    const auto point = text.substr(0, e).find('.');
+    const int behind = point == std::string::npos ? 0 : static_cast<int>(e - point) - 1;
+    if (read.ec != std::errc() || std::abs(power - behind) > kExactPower) return std::nullopt;
+  }
   return Constant{Class::real, 0, (negative ? "-" : "") + text};
 }
 
@@ -63,6 +73,7 @@ std::optional<Constant> constant_of(const Expression& from) {
     case Kind::blob:
       return Constant{Class::blob, 0, from.text};
     case Kind::name:
+      if (!from.qualifier.empty()) return std::nullopt;
       if (!from.double_quoted && sqlite::same_name(from.text, "true")) return Constant{{}, 1};
       if (!from.double_quoted && sqlite::same_name(from.text, "false")) return Constant{{}, 0};
       return Constant{Class::text, 0, from.text};
@@ -115,7 +126,8 @@ std::optional<Constant> converted(Constant value, Affinity affinity) {
       if (!number) return std::nullopt;
       value = *number;
     } else if (value.text.find_first_not_of(" \t\n\v\f\r+-.0123456789eE") == std::string::npos &&
-               value.text.find_first_of("0123456789") != std::string::npos) {
+               value.text.find_first_of("0123456789") != std::string::npos &&
+               !parse_day(value.text)) {  // no number has two signs inside
       return std::nullopt;
     }
   }
@@ -138,6 +150,15 @@ std::optional<Constant> converted(Constant value, Affinity affinity) {
   return value;
 }
 
+// A text that is spelled as the column's values are, and that PostgreSQL reads as they are read.
+bool means(std::string_view text, ColumnType type) {
+  if (type == ColumnType::date) return parse_day(text).has_value();
+  if (type == ColumnType::uuid) return parse_uuid(text).has_value();
+  if (type != ColumnType::timestamp && type != ColumnType::timestamptz) return false;
+  const auto instant = parse_instant(text);
+  return instant && (instant->zone == Zone::none) == (type == ColumnType::timestamp);
+}
+
 std::optional<std::string> constant_sql(const Constant& value, ColumnType type) {
   if (value.storage == Class::integer &&
       (type == ColumnType::bigint || type == ColumnType::numeric)) {
@@ -155,6 +176,8 @@ std::optional<std::string> constant_sql(const Constant& value, ColumnType type) 
     return postgres::literal(value.text);
   if (value.storage == Class::text && type == ColumnType::json && is_json(value.text))
     return postgres::literal(value.text) + "::json";
+  if (value.storage == Class::text && means(value.text, type))
+    return fmt::format("{}::{}", postgres::literal(value.text), to_string(type));
   if (value.storage == Class::blob && type == ColumnType::bytea)
     return postgres::literal("\\x" + value.text) + "::bytea";
   return std::nullopt;
@@ -215,6 +238,20 @@ std::optional<Moment> moment_of(const Expression& from) {
   return std::nullopt;
 }
 
+// Year to second, or to millisecond, in UTC: what it is cut to; empty: it is something else.
+std::string_view precision_of(std::string_view format) {
+  for (const std::string_view zone : {"Z", "+00:00", "+00"})
+    if (format.ends_with(zone)) {
+      format.remove_suffix(zone.size());
+      break;
+    }
+  constexpr std::string_view kDay = "%Y-%m-%d";
+  if (!format.starts_with(kDay)) return {};
+  format.remove_prefix(kDay.size());
+  if (format == " %H:%M:%S" || format == "T%H:%M:%S") return "'second'";
+  return format == " %H:%M:%f" || format == "T%H:%M:%f" ? "'milliseconds'" : std::string_view();
+}
+
 std::optional<std::string> moment_sql(const Moment& moment, Affinity affinity, ColumnType type) {
   if (moment.format == "%s") {
     const std::string seconds = fmt::format("floor(extract(epoch FROM {}))::bigint", kNow);
@@ -229,9 +266,11 @@ std::optional<std::string> moment_sql(const Moment& moment, Affinity affinity, C
   if (moment.format == "%Y-%m-%d" && type == ColumnType::date)
     return fmt::format("({} AT TIME ZONE 'UTC')::date", kNow);
   // Into milliseconds SQLite would put a text; who counts them writes them itself.
-  if (moment.format == "%Y-%m-%d %H:%M:%S" &&
-      (type == ColumnType::timestamp || type == ColumnType::timestamp_ms))
-    return fmt::format("date_trunc('second', {} AT TIME ZONE 'UTC')", kNow);
+  if (const std::string_view precision = precision_of(moment.format); !precision.empty()) {
+    if (type == ColumnType::timestamp || type == ColumnType::timestamp_ms)
+      return fmt::format("date_trunc({}, {} AT TIME ZONE 'UTC')", precision, kNow);
+    if (type == ColumnType::timestamptz) return fmt::format("date_trunc({}, {})", precision, kNow);
+  }
   const auto format = char_format(moment.format);
   if (!format || type != ColumnType::text) return std::nullopt;
   return fmt::format("to_char({} AT TIME ZONE 'UTC', {})", kNow, postgres::literal(*format));
@@ -248,7 +287,11 @@ Translation translate_default(const TablePlan& plan, std::size_t column) {
   if (!tree) return {{}, "it is not understood", {}};
   if (tree->kind == Kind::null) return {};
   if (const auto moment = moment_of(*tree)) {
-    const auto sql = moment_sql(*moment, of.affinity, plan.types[column]);
+    const bool counted =
+        column < plan.rules.columns.size() && plan.rules.columns[column].cast == Cast::epoch_s;
+    const auto sql = counted && moment->format == "%s"
+                         ? std::optional(fmt::format("date_trunc('second', {})", kNow))
+                         : moment_sql(*moment, of.affinity, plan.types[column]);
     if (sql) return {*sql, {}, {}};
     return {{}, fmt::format("the current time, into {}", to_string(plan.types[column])), {}};
   }

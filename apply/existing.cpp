@@ -34,6 +34,8 @@ SELECT c.relname, pg_catalog.json_build_object(
     AND pg_catalog.has_table_privilege(c.oid, 'DELETE'),
   'columns', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('name', a.attname,
       'type', pg_catalog.format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull,
+      'labels', (SELECT coalesce(pg_catalog.json_agg(e.enumlabel ORDER BY e.enumsortorder), '[]')
+        FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = a.atttypid),
       'generated', a.attgenerated <> '', 'has_default', a.atthasdef OR a.attidentity <> '',
       'folds', coalesce(NOT l.collisdeterministic, false)) ORDER BY a.attnum), '[]')
     FROM pg_catalog.pg_attribute AS a LEFT JOIN pg_catalog.pg_collation AS l
@@ -93,6 +95,7 @@ CatalogTable table_from(const Json& json) {
     column.generated = each.at("generated");
     column.has_default = each.at("has_default");
     column.folds = each.at("folds");
+    column.labels = each.at("labels").get<std::vector<std::string>>();
   }
   table.key = json.at("key").get<std::vector<std::string>>();
   table.unique_keys = json.at("unique_keys").get<std::vector<std::vector<std::string>>>();
@@ -177,6 +180,22 @@ std::map<std::string, CatalogTable> read_catalog(Connection& connection,
 bool has_rows(Connection& connection, const std::string& schema, const std::string& table) {
   return connection.exec(fmt::format("SELECT EXISTS (SELECT FROM {})", qualified(schema, table)))
       .boolean(0, 0);
+}
+
+void read_labels_anew(Connection& connection, std::vector<TablePlan>& plans) {
+  for (TablePlan& plan : plans) {
+    if (!plan.existing) continue;
+    for (ExistingColumn& column : plan.existing->columns) {
+      if (column.holds.kind != TargetKind::enumeration) continue;
+      const Result labels = connection.query(
+          "SELECT enumlabel FROM pg_catalog.pg_enum WHERE enumtypid = "
+          "pg_catalog.to_regtype($1) ORDER BY enumsortorder",
+          {column.type});
+      column.holds.labels.clear();
+      for (int row = 0; row < labels.rows(); ++row)
+        column.holds.labels.emplace_back(labels.value(row, 0));
+    }
+  }
 }
 
 bool may_be_silent(Connection& connection) {

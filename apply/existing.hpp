@@ -19,6 +19,10 @@ namespace lockstep::apply {
 [[nodiscard]] bool has_rows(postgres::Connection& connection, const std::string& schema,
                             const std::string& table);
 
+/// The labels that enum types have by now, in the plans' columns: ALTER TYPE .. ADD VALUE makes
+/// more values fit. One round trip for each such column.
+void read_labels_anew(postgres::Connection& connection, std::vector<TablePlan>& plans);
+
 /// True if this session may set session_replication_role, which keeps triggers and foreign keys
 /// quiet: a superuser, or GRANT SET ON PARAMETER (PostgreSQL 15). Not in a transaction.
 [[nodiscard]] bool may_be_silent(postgres::Connection& connection);

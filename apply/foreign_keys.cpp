@@ -57,7 +57,23 @@ std::string quoted_list(const TablePlan& plan, const Columns& columns) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+// As CONSTRAINT .. says, if the plan carries that and nothing else has it; else empty.
+std::string declared_key_name(const TablePlan& plan, const Columns& columns,
+                              std::set<std::string>& taken) {
+  for (const sqlite::KeyText& key : sqlite::read_keys(plan.shape.sql)) {
+    const auto written = columns_named(plan.shape, key.columns);
+    const auto& carried = plan.carried_indexes;
+    if (key.kind == sqlite::KeyText::Kind::foreign && written == columns &&
+        std::find(carried.begin(), carried.end(), key.name) != carried.end() &&
+        postgres::relation_name_problem(key.name).empty() && taken.insert(key.name).second)
+      return key.name;
+  }
+  return {};
+}
+
 std::string free_name(const TablePlan& plan, const Columns& columns, std::set<std::string>& taken) {
+  if (std::string declared = declared_key_name(plan, columns, taken); !declared.empty())
+    return declared;
   std::string stem = plan.target_name();
   for (const std::size_t column : columns) stem += "_" + plan.target_column(column);
   for (int attempt = 0;; ++attempt) {

@@ -39,6 +39,25 @@ std::string cut(const std::string& name, std::size_t bytes) {
   return name.substr(0, bytes);
 }
 
+bool is_same(const std::vector<std::string>& written, const TableShape& shape,
+             const std::vector<std::size_t>& columns) {
+  return std::equal(written.begin(), written.end(), columns.begin(), columns.end(),
+                    [&](const std::string& name, std::size_t column) {
+                      return sqlite::same_name(name, shape.columns[column].name);
+                    });
+}
+
+// As CONSTRAINT .. says, if the plan carries that; else empty.
+std::string declared_name(const TablePlan& plan, sqlite::KeyText::Kind kind,
+                          const std::vector<std::size_t>& columns) {
+  for (const sqlite::KeyText& key : sqlite::read_keys(plan.shape.sql))
+    if (key.kind == kind && is_same(key.columns, plan.shape, columns) &&
+        std::find(plan.carried_indexes.begin(), plan.carried_indexes.end(), key.name) !=
+            plan.carried_indexes.end())
+      return key.name;
+  return {};
+}
+
 // Gives out names that no table, no carried index and no constraint before has.
 class Names {
  public:
@@ -51,6 +70,14 @@ class Names {
   }
 
   [[nodiscard]] bool has(const std::string& name) const { return taken_.contains(name); }
+
+  // `wanted`, if PostgreSQL can have it and nothing else has.
+  std::string given(const std::string& wanted, const std::string& table, const std::string& middle,
+                    const std::string& end) {
+    if (postgres::relation_name_problem(wanted).empty() && taken_.insert(wanted).second)
+      return wanted;
+    return next(table, middle, end);
+  }
 
   std::string next(const std::string& table, const std::string& middle, const std::string& end) {
     for (int attempt = 0;; ++attempt) {
@@ -164,19 +191,26 @@ void add_index(KeyStatements& statements, const std::string& schema, const Table
   if (index.origin == IndexOrigin::primary_key && !is_looser_key(spelled, index)) return;
   if (!spelled.why.empty()) return;
   std::vector<std::string> terms = spelled.terms, columns;
+  std::vector<std::size_t> numbers;
   for (std::size_t i = 0; i < terms.size(); ++i) {
     const IndexTerm& term = index.terms[i];
     if (index.origin == IndexOrigin::created && term.descending) terms[i] += " DESC";
-    if (term.column) columns.push_back(plan.target_column(*term.column));
+    if (!term.column) continue;
+    columns.push_back(plan.target_column(*term.column));
+    numbers.push_back(*term.column);
   }
   const std::string table = qualified(schema, plan.target_name());
   const bool created = index.origin == IndexOrigin::created;
   const std::string name =
-      keeps_name(index) ? index.name
-                        : names.next(plan.target_name(), fmt::format("{}", fmt::join(columns, "_")),
-                                     created         ? "idx"
-                                     : spelled.plain ? "key"
-                                                     : "folded_key");
+      keeps_name(index)
+          ? index.name
+          : names.given(index.origin == IndexOrigin::unique_constraint
+                            ? declared_name(plan, sqlite::KeyText::Kind::unique, numbers)
+                            : std::string(),
+                        plan.target_name(), fmt::format("{}", fmt::join(columns, "_")),
+                        created         ? "idx"
+                        : spelled.plain ? "key"
+                                        : "folded_key");
   IndexStatement statement = index_statement(name, index.unique, table, terms);
   if (!spelled.where.empty()) statement.sql += " WHERE " + spelled.where;
   statements.indexes.push_back(std::move(statement));
@@ -267,6 +301,10 @@ std::vector<std::string> left_out(const TablePlan& plan) {
       say(fmt::format("{} index {}: not translated: {}", index.unique ? "unique" : "plain",
                       index.name, why));
   }
+  for (const sqlite::KeyText& key : sqlite::read_keys(plan.shape.sql))
+    if (const std::string why = postgres::relation_name_problem(key.name);
+        !key.name.empty() && !why.empty())
+      say(fmt::format("the name of constraint {}, which gets another: {}", key.name, why));
   for (const sqlite::CheckText& check : sqlite::read_checks(plan.shape.sql))
     if (const Translation one = translate_condition(plan, check.expression); one.sql.empty())
       say(fmt::format("CHECK ({}): not translated: {}", check.expression, one.why));
@@ -286,7 +324,9 @@ KeyStatements key_statements(const std::string& schema, const TablePlan& plan,
   // Every table's names are given out in the same order each time, so a rerun finds the same ones.
   for (const TablePlan& each : plans) {
     if (each.existing) continue;  // has its own
-    const std::string name = names.next(each.target_name(), "", "pkey");
+    const std::string name =
+        names.given(declared_name(each, sqlite::KeyText::Kind::primary, each.shape.key),
+                    each.target_name(), "", "pkey");
     const std::string table = qualified(schema, each.target_name());
     KeyStatements own{{index_statement(name, true, table, quoted_key(each))},
                       {constraint_sql(name, "PRIMARY KEY", table)},

@@ -172,7 +172,7 @@ class Translator {
 
   // Of a type that keeps only what a text means. Whether it is NULL does not hang on that.
   std::optional<std::string> spelled_column(const Expression& from) {
-    if (from.kind != Kind::name) return std::nullopt;
+    if (from.kind != Kind::name || !is_own(from)) return std::nullopt;
     const auto number = plan_.shape.column_named(from.text);
     if (!number || plan_.is_converted(*number)) return std::nullopt;
     static constexpr ColumnType kSpelled[] = {ColumnType::date,        ColumnType::timestamp,
@@ -185,6 +185,11 @@ class Translator {
     return postgres::quoted(plan_.target_column(*number));
   }
 
+  // Named without a table, or with this one.
+  [[nodiscard]] bool is_own(const Expression& name) const {
+    return name.qualifier.empty() || sqlite::same_name(name.qualifier, plan_.name());
+  }
+
   // Such a column takes nothing but JSON.
   std::optional<std::string> json_column(const Expression& from) {
     if (from.kind != Kind::name) return std::nullopt;
@@ -195,8 +200,10 @@ class Translator {
 
   Term named(const Expression& from) {
     const auto& columns = plan_.shape.columns;
-    for (std::size_t i = 0; i < columns.size(); ++i)
+    for (std::size_t i = 0; i < columns.size() && is_own(from); ++i)
       if (!columns[i].is_rowid && sqlite::same_name(columns[i].name, from.text)) return column(i);
+    if (!from.qualifier.empty())
+      throw Untranslated(fmt::format("it names {}.{}", from.qualifier, from.text));
     if (from.double_quoted)
       return literal_term(postgres::literal(from.text), TermKind::text, from.text);
     if (sqlite::same_name(from.text, "true")) return integer_literal("1", false);

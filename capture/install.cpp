@@ -250,7 +250,8 @@ std::vector<Drift> drift(Database& database, const std::vector<TablePlan>& table
       found.push_back({plan.name(), fmt::format("table {} is gone", plan.name()), true});
       continue;
     }
-    if (fingerprint(sqlite::read_shape(database, plan.name())) != fingerprint(plan.shape))
+    if (fingerprint(sqlite::read_shape(database, plan.name(), &plan.shape)) !=
+        fingerprint(plan.shape))
       found.push_back({plan.name(), fmt::format("table {} was altered", plan.name()), true});
     for (const Trigger& expected : triggers_for(plan.id, plan.shape)) {
       trigger.reset();

@@ -29,7 +29,7 @@ std::vector<const Index*> probed_indexes(const TableShape& shape) {
   std::vector<const Index*> probed;
   for (const Index& index : shape.indexes) {
     if (!index.unique) continue;
-    if (index.origin == IndexOrigin::primary_key && key_is_exact(shape)) continue;
+    if (&index == shape.key_index() && key_is_exact(shape)) continue;
     probed.push_back(&index);
   }
   return probed;
@@ -255,15 +255,9 @@ void add_index_problems(const TableShape& shape, const Index& index,
 
 }  // namespace
 
-const Index* primary_key_index(const TableShape& shape) {
-  for (const Index& index : shape.indexes)
-    if (index.origin == IndexOrigin::primary_key) return &index;
-  return nullptr;
-}
-
 bool key_is_exact(const TableShape& shape) {
   if (shape.rowid_alias || shape.keyed_by_rowid) return true;
-  const Index* index = primary_key_index(shape);
+  const Index* index = shape.key_index();
   if (index == nullptr) return false;
   return std::all_of(index->terms.begin(), index->terms.end(), [&](const IndexTerm& term) {
     if (!term.column) return false;

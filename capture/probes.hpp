@@ -41,7 +41,4 @@ struct Probe {
 /// there the key's own index has victims too.
 [[nodiscard]] bool key_is_exact(const TableShape& shape);
 
-/// The key's index; none for an INTEGER PRIMARY KEY and for a rowid.
-[[nodiscard]] const Index* primary_key_index(const TableShape& shape);
-
 }  // namespace lockstep::capture

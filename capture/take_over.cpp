@@ -145,7 +145,7 @@ void keep_logging(Database& database, const TablePlan& plan) {
     transaction.commit();
     return;
   }
-  const TableShape now = sqlite::read_shape(database, plan.name());
+  const TableShape now = sqlite::read_shape(database, plan.name(), &plan.shape);
   if (now.key.size() != plan.shape.key.size()) return;
   for (std::size_t i = 0; i < now.key.size(); ++i)
     if (now.columns[now.key[i]].name != plan.shape.columns[plan.shape.key[i]].name) return;

@@ -105,7 +105,7 @@ std::string lookup_sql(const TableShape& shape) {
   std::vector<std::string> columns, terms;
   for (std::size_t i = 0; i < shape.columns.size(); ++i)
     columns.push_back(sqlite::source_name(shape, i));
-  const Index* index = primary_key_index(shape);
+  const Index* index = shape.key_index();
   for (std::size_t i = 0; i < shape.key.size(); ++i) {
     const Column& column = shape.columns[shape.key[i]];
     std::string term = fmt::format("{} = ?{}", sqlite::source_name(shape, shape.key[i]), i + 1);

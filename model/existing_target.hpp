@@ -16,6 +16,13 @@ struct ExistingColumn {
   std::string type;  ///< as format_type() has it
   bool not_null = false;
   TargetType holds{};  ///< `type` parsed; meaningless for columns that lockstep does not write
+  std::vector<std::string> labels{};  ///< of an enum type, in their order
+
+  /// What it takes; nothing if lockstep cannot fill it exactly.
+  [[nodiscard]] std::optional<TargetType> target_type() const {
+    if (labels.empty()) return parse_target_type(type);
+    return TargetType{TargetKind::enumeration, 0, 0, labels};
+  }
 };
 
 /// What a plan keeps of the table that its rows go into. Lockstep neither creates nor alters it.

@@ -149,18 +149,6 @@ void add(PromiseCensus& sum, const PromiseCensus& other) {
   sum.empty_fractions += other.empty_fractions;
 }
 
-Distinction distinction_of(const TableShape& shape, std::size_t column) {
-  auto found = Distinction::none;
-  if (std::find(shape.key.begin(), shape.key.end(), column) != shape.key.end())
-    return Distinction::key;
-  for (const Index& index : shape.indexes)
-    for (const IndexTerm& term : index.terms)
-      // What an expression compares nobody knows.
-      if (!term.column || *term.column == column)
-        found = std::max(found, index.unique ? Distinction::unique : Distinction::indexed);
-  return found;
-}
-
 std::string_view obstacle(Promise promise, const PromiseCensus& census, Distinction distinction) {
   if (promise == Promise::json && distinction != Distinction::none)
     return "it is in an index, and json has no order";

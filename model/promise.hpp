@@ -50,8 +50,6 @@ enum class Distinction : std::uint8_t {
   key
 };
 
-[[nodiscard]] Distinction distinction_of(const TableShape& shape, std::size_t column);
-
 /// Why the values together cannot have the type that the promise is worth, though each of them
 /// keeps it (two spellings of one value in a unique index); empty: they can.
 [[nodiscard]] std::string_view obstacle(Promise promise, const PromiseCensus& census,

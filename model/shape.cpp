@@ -40,6 +40,24 @@ std::optional<std::size_t> TableShape::column_named(std::string_view column) con
   return std::nullopt;
 }
 
+const Index* TableShape::key_index() const {
+  for (const Index& index : indexes)
+    if (index.origin == IndexOrigin::primary_key) return &index;
+  if (rowid_alias || keyed_by_rowid) return nullptr;
+  for (const Index& index : indexes) {
+    if (!index.unique || index.partial) continue;
+    if (std::equal(index.terms.begin(), index.terms.end(), key.begin(), key.end(),
+                   [](const IndexTerm& term, std::size_t column) { return term.column == column; }))
+      return &index;
+  }
+  return nullptr;
+}
+
+bool TableShape::keyed_by_index() const {
+  const Index* index = key_index();
+  return index != nullptr && index->origin != IndexOrigin::primary_key;
+}
+
 ColumnSpelling TablePlan::spelling(std::size_t column) const {
   return column < spellings.size() ? spellings[column] : ColumnSpelling{};
 }

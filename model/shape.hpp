@@ -72,7 +72,7 @@ struct TableShape {
   std::vector<std::size_t> key;  ///< key columns in key order; empty: rows have no address
   std::optional<std::size_t> rowid_alias;  ///< the INTEGER PRIMARY KEY column, if there is one
   bool without_rowid = false;
-  bool keyed_by_rowid = false;  ///< no declared key: the key is the last column, the rowid
+  bool keyed_by_rowid = false;  ///< nothing else tells rows apart: the last column, the rowid, does
   bool autoincrement = false;
   std::string
       rowid_name;  ///< a name that reaches the rowid; empty: none (WITHOUT ROWID, all shadowed)
@@ -83,6 +83,11 @@ struct TableShape {
   std::string sql;                       ///< CREATE TABLE text
 
   [[nodiscard]] std::optional<std::size_t> column_named(std::string_view column) const;
+  /// That of the primary key, or the unique one that stands in for it; null where a rowid is the
+  /// key.
+  [[nodiscard]] const Index* key_index() const;
+  /// It has no primary key, and a unique index stands in for it.
+  [[nodiscard]] bool keyed_by_index() const;
 };
 
 /// 16 hex digits that change when columns, types, keys or indexes do.

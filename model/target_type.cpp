@@ -1,5 +1,7 @@
 #include "model/target_type.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -36,7 +38,9 @@ constexpr std::array kTypes{
     Named{"time without time zone", {TargetKind::time, kFractionDigitsMax}},
     Named{"uuid", {TargetKind::uuid}},
     Named{"json", {TargetKind::json}},
-    Named{"jsonb", {TargetKind::jsonb}}};
+    Named{"jsonb", {TargetKind::jsonb}},
+    Named{"inet", {TargetKind::inet}},
+    Named{"interval", {TargetKind::interval, kFractionDigitsMax}}};
 
 /// "(10,2)" into its numbers; a negative scale of numeric is a number too.
 bool parse_limits(std::string_view inside, TargetType& type) {
@@ -113,10 +117,35 @@ int fraction_digits(std::string_view text) {
   return digits;
 }
 
-/// HH:MM[:SS[.f to .ffffff]]: the part of an instant behind its day.
+/// HH:MM[:SS[.f to .ffffff]]: the part of an instant behind its day; or all of it, on the day that
+/// Rails gives to times.
 bool is_time(std::string_view text) {
+  constexpr std::string_view kRailsDay = "2000-01-01";
+  if (text.starts_with(kRailsDay)) {
+    const auto instant = parse_instant(text);
+    return instant && instant->zone == Zone::none;
+  }
   if (text.find_first_not_of("0123456789:.") != std::string_view::npos) return false;
   return parse_instant("2000-01-01 " + std::string(text)).has_value();
+}
+
+/// As the server spells it: in lower case, without leading zeros, the longest row of zeros as "::",
+/// and no prefix length if it is of one address.
+bool is_inet(std::string_view text) {
+  const int family = text.find(':') == std::string_view::npos ? AF_INET : AF_INET6;
+  const int bits = family == AF_INET ? 32 : 128;
+  const std::size_t slash = text.find('/');
+  const std::string address(text.substr(0, slash));
+  std::array<unsigned char, sizeof(in6_addr)> bytes{};
+  std::array<char, INET6_ADDRSTRLEN> spelled{};
+  if (inet_pton(family, address.c_str(), bytes.data()) != 1) return false;
+  if (inet_ntop(family, bytes.data(), spelled.data(), spelled.size()) == nullptr) return false;
+  if (address != spelled.data()) return false;
+  if (slash == std::string_view::npos) return true;
+  const std::string_view length = text.substr(slash + 1);
+  int prefix = 0;
+  const auto read = std::from_chars(length.data(), length.data() + length.size(), prefix);
+  return read.ec == std::errc{} && prefix >= 0 && prefix < bits && length == std::to_string(prefix);
 }
 
 /// What json takes and jsonb does not: U+0000, half a surrogate pair, numbers beyond numeric.
@@ -174,15 +203,31 @@ std::string_view meaning_misfit(std::string_view text, const TargetType& type) {
     case TargetKind::text:
     case TargetKind::character:
       return text_misfit(text, type);
+    case TargetKind::enumeration:
+      return std::find(type.labels.begin(), type.labels.end(), text) != type.labels.end()
+                 ? ""
+                 : "it is none of the type's labels";
+    case TargetKind::inet:
+      return is_inet(text) ? "" : "it is no address as PostgreSQL spells it";
     case TargetKind::integer:
     case TargetKind::double_precision:
     case TargetKind::real:
     case TargetKind::numeric:
     case TargetKind::bytea:
     case TargetKind::boolean:
+    case TargetKind::interval:
       break;
   }
   return "it is text";
+}
+
+/// Milliseconds since 1970, as Prisma and JavaScript count them.
+std::string_view milliseconds_misfit(std::int64_t number, int fraction_digits) {
+  if (!instant_of_milliseconds(number)) return "it is an integer, of a year outside of 1 to 9999";
+  const std::array<int, 4> powers{1'000, 100, 10, 1};
+  const auto digits = static_cast<std::size_t>(std::clamp(fraction_digits, 0, 3));
+  return number % powers[digits] == 0 ? ""
+                                      : "it is an integer with more milliseconds than the type";
 }
 
 std::string_view number_misfit(const ValueView& value, const TargetType& type) {
@@ -203,13 +248,19 @@ std::string_view number_misfit(const ValueView& value, const TargetType& type) {
                  : "it is not the same as a number of four bytes";
     case TargetKind::numeric:
       return numeric_misfit(value, type);
+    case TargetKind::timestamp:
+    case TargetKind::timestamptz:
+      return whole ? milliseconds_misfit(value.integer, type.limit) : "it is a real";
+    case TargetKind::interval:
+      if (whole && type.limit < kFractionDigitsMax) return "the type keeps no microseconds";
+      return whole ? "" : "it is a real";
     case TargetKind::text:
     case TargetKind::character:
     case TargetKind::bytea:
     case TargetKind::date:
-    case TargetKind::timestamp:
-    case TargetKind::timestamptz:
     case TargetKind::time:
+    case TargetKind::enumeration:
+    case TargetKind::inet:
     case TargetKind::uuid:
     case TargetKind::json:
     case TargetKind::jsonb:
@@ -241,6 +292,11 @@ std::optional<TargetType> parse_target_type(std::string_view text) {
     return found;
   }
   return std::nullopt;
+}
+
+bool needs_cast(TargetKind kind) {
+  return kind == TargetKind::time || kind == TargetKind::enumeration || kind == TargetKind::inet ||
+         kind == TargetKind::interval;
 }
 
 std::string_view misfit_of_target(const ValueView& value, const TargetType& type) {

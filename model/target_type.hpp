@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/value.hpp"
 
@@ -26,7 +27,10 @@ enum class TargetKind : std::uint8_t {
   time,
   uuid,
   json,
-  jsonb
+  jsonb,
+  enumeration,  ///< CREATE TYPE .. AS ENUM
+  inet,
+  interval  ///< of days and time: of integers that count microseconds, as Django has them
 };
 
 struct TargetType {
@@ -34,7 +38,8 @@ struct TargetType {
   /// integer: bits; numeric: digits in all (0: no limit); text and character: characters (0: no
   /// limit); timestamp, timestamptz and time: digits of the fraction.
   int limit = 0;
-  int scale = 0;  ///< numeric with a limit: digits behind the point
+  int scale = 0;                      ///< numeric with a limit: digits behind the point
+  std::vector<std::string> labels{};  ///< of an enumeration
   bool operator==(const TargetType&) const = default;
 };
 
@@ -42,9 +47,12 @@ struct TargetType {
 /// that lockstep cannot fill exactly.
 [[nodiscard]] std::optional<TargetType> parse_target_type(std::string_view text);
 
+/// The server has no comparison of it with the type that its values travel as: none for keys.
+[[nodiscard]] bool needs_cast(TargetKind kind);
+
 /// Why the value, which is not NULL, cannot be in such a column as it is; empty: it can. Texts are
-/// valid UTF-8 without NUL. An instant may have a zone or none: what all of a column's have in
-/// common is decided elsewhere.
+/// valid UTF-8 without NUL. An instant may have a zone or none, or be a number of milliseconds:
+/// what all of a column's have in common is decided elsewhere.
 [[nodiscard]] std::string_view misfit_of_target(const ValueView& value, const TargetType& type);
 
 }  // namespace lockstep

@@ -68,11 +68,6 @@ void refuse_utf16(sqlite::Database& database) {
                        "the dump into a new file"});
 }
 
-// Litestream's own bookkeeping: it belongs to the file, not to the application.
-bool belongs_to_the_file(const std::string& table) {
-  return matches_any(table, {"_litestream_*"});
-}
-
 std::vector<std::string> names_of(sqlite::Database& database, std::string_view type) {
   sqlite::Statement rows(database,
                          "SELECT name FROM sqlite_master WHERE type = ?1 AND name NOT LIKE "
@@ -168,6 +163,22 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const T
   return planned;
 }
 
+// By its rowid, if its rows cannot be told apart on PostgreSQL by the index that would be its key.
+snapshot::Planned plan_either_way(sqlite::Database& database, std::uint32_t id,
+                                  const TableChoice& choice, Screen& screen, CensusStore& store,
+                                  TableFacts& facts) {
+  snapshot::Planned planned = plan_one(database, id, choice, screen, store, facts);
+  const auto other = sqlite::by_rowid(facts.shape);
+  if (facts.carried || !other) return planned;
+  TableFacts again;
+  again.shape = *other;
+  again.rules = rules_of(choice.rules, again.shape);
+  snapshot::Planned by_rowid = plan_one(database, id, choice, screen, store, again);
+  if (!again.carried) return planned;
+  facts = std::move(again);
+  return by_rowid;
+}
+
 void end_census(sqlite::Database& database, const CensusStore& store, Screen& screen,
                 Assessment& assessment) {
   store.keep(database);
@@ -254,8 +265,8 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
   for (const sqlite::TableName& table : all) {
     if (matches_any(table.name, choice.exclude)) continue;
     if (!choice.tables.empty() && !matches_any(table.name, choice.tables)) continue;
-    if (belongs_to_the_file(table.name)) {
-      assessment.skipped.push_back(fmt::format("{}: Litestream's own table", table.name));
+    if (const std::string_view why = left_alone(table.name, choice.tables); !why.empty()) {
+      assessment.skipped.push_back(fmt::format("{}: {}", table.name, why));
       continue;
     }
     if (table.kind == sqlite::TableKind::shadow) continue;  // counted with its virtual table
@@ -267,7 +278,7 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
     TableFacts& facts = assessment.tables.emplace_back();
     facts.shape = sqlite::read_shape(database, table.name);
     facts.rules = rules_of(choice.rules, facts.shape);
-    snapshot::Planned planned = plan_one(database, id, choice, screen, store, facts);
+    snapshot::Planned planned = plan_either_way(database, id, choice, screen, store, facts);
     for (snapshot::Warning& warning : planned.warnings)
       if (facts.carried)
         assessment.warnings.push_back(

@@ -29,6 +29,9 @@ void follow_unseen(const TablePlan& before, const TableShape& now, const ShapeCh
                "it there too, then lockstep run plans it anew");
   TablePlan same = before;
   same.shape = now;
+  for (Column& column : same.shape.columns)
+    column.computed_as =
+        before.shape.columns[before.shape.column_named(column.name).value()].computed_as;
   moves.step.changed.push_back(std::move(same));
   moves.notes.push_back({"LS-S316", before.name(), what_changed(change)});
 }

@@ -26,7 +26,10 @@ LeftOut left_out_of(sqlite::Database& database, const capture::Installed& instal
   };
   for (const sqlite::TableName& table : sqlite::list_tables(database)) {
     if (table.kind != sqlite::TableKind::ordinary) continue;
-    if (matches_any(table.name, {"_litestream_*"})) continue;
+    if (!left_alone(table.name,
+                    installed.choice ? installed.choice->tables : std::vector<std::string>())
+             .empty())
+      continue;
     const bool followed = std::any_of(
         installed.tables.begin(), installed.tables.end(),
         [&](const TablePlan& plan) { return sqlite::same_name(plan.name(), table.name); });

@@ -69,6 +69,15 @@ bool matches_any(const std::string& name, const std::vector<std::string>& globs)
   });
 }
 
+std::string_view left_alone(const std::string& table, const std::vector<std::string>& asked_for) {
+  if (std::find(asked_for.begin(), asked_for.end(), table) != asked_for.end()) return {};
+  if (matches_any(table, {"_litestream_*"})) return "Litestream's own table";
+  // Its SERIAL ids count nothing on SQLite: they are NULL, which PostgreSQL takes in no key.
+  if (table == "__drizzle_migrations")
+    return "Drizzle's own table; on PostgreSQL Drizzle keeps it in a schema of its own, drizzle";
+  return {};
+}
+
 std::string shell_word(std::string_view text) {
   constexpr std::string_view kHarmless =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+=,";

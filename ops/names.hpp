@@ -26,6 +26,11 @@ namespace lockstep::ops {
 /// Shell-style *, ?, [..]; case-sensitive, as SQLite stored the name.
 [[nodiscard]] bool matches_any(const std::string& name, const std::vector<std::string>& globs);
 
+/// Why a table is not carried unless it is asked for by its very name: another tool's bookkeeping
+/// that is of this file, or of no use on PostgreSQL. Empty: it is a table like any other.
+[[nodiscard]] std::string_view left_alone(const std::string& table,
+                                          const std::vector<std::string>& asked_for);
+
 /// A word as a shell takes it back: as it is if harmless, else in double or single quotes.
 [[nodiscard]] std::string shell_word(std::string_view text);
 

@@ -1,11 +1,13 @@
 #include "ops/replan.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "apply/existing.hpp"
 #include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
 #include "link/sqlite/shape.hpp"
+#include "link/sqlite/sql_text.hpp"
 #include "model/bad_value.hpp"
 #include "ops/frameworks.hpp"
 #include "snapshot/census.hpp"
@@ -34,6 +36,24 @@ std::vector<std::string> problems_of(sqlite::Database& database, const TableShap
   return problems;
 }
 
+// What the columns of this table and the others tell of one without values.
+snapshot::Elsewhere elsewhere_in(sqlite::Database& database, const snapshot::Planned& planned,
+                                 const capture::Installed& installed) {
+  snapshot::Elsewhere elsewhere(customs_of(frameworks_of(sqlite::list_tables(database))));
+  elsewhere.add(planned.plan, planned.undecided);
+  for (const TablePlan& each : installed.tables) elsewhere.add(each, {});
+  return elsewhere;
+}
+
+// A constraint that an older version made under a name of its own is not made anew for its name.
+void keep_names(const TablePlan& before, TablePlan& plan) {
+  for (const sqlite::KeyText& key : sqlite::read_keys(before.shape.sql)) {
+    const auto& carried = before.carried_indexes;
+    if (std::find(carried.begin(), carried.end(), key.name) == carried.end())
+      std::erase(plan.carried_indexes, key.name);
+  }
+}
+
 }  // namespace
 
 TargetView view_of(std::shared_ptr<postgres::Connection> connection, const std::string& schema) {
@@ -59,10 +79,7 @@ void settle_beside(sqlite::Database& database, snapshot::Planned& planned, const
     plan.types[column] = before->types[*was];
     plan.spellings[column] = before->spelling(*was);
   }
-  snapshot::Elsewhere elsewhere(customs_of(frameworks_of(sqlite::list_tables(database))));
-  elsewhere.add(plan, planned.undecided);
-  for (const TablePlan& each : installed.tables) elsewhere.add(each, {});
-  static_cast<void>(elsewhere.settle(plan, left));
+  static_cast<void>(elsewhere_in(database, planned, installed).settle(plan, left));
   std::vector<TablePlan> plans;
   for (const TablePlan& each : installed.tables)
     if (each.id != plan.id) plans.push_back(each);
@@ -86,6 +103,7 @@ snapshot::Planned plan_as_it_is(sqlite::Database& database, const TableShape& sh
                                  rules, choices_for({}, shape, before, installed.on_bad_value));
   settle_beside(database, planned, before, installed);
   planned.plan.personal = personal_for({}, shape, before);
+  if (before != nullptr) keep_names(*before, planned.plan);
   return planned;
 }
 
@@ -102,6 +120,9 @@ snapshot::Planned plan_into_existing(sqlite::Database& database, const TableShap
       snapshot::target_types(shape, there, rules));
   planned = snapshot::plan_existing(id, shape, census, sqlite::read_sequence(database, shape.name),
                                     there, silent, rules);
+  if (planned.problems.empty())
+    static_cast<void>(
+        elsewhere_in(database, planned, installed).settle(planned.plan, planned.undecided));
   planned.plan.on_bad_value = choices_for({}, shape, before, installed.on_bad_value);
   planned.plan.personal = personal_for({}, shape, before);
   if (before != nullptr && before->existing)

@@ -48,7 +48,7 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
   const auto asks = [&](const std::string& what) {
     moves.asks.push_back({plan.name(), fmt::format("table {}: {}", plan.name(), what), true});
   };
-  const TableShape now = sqlite::read_shape(database, plan.name());
+  const TableShape now = sqlite::read_shape(database, plan.name(), &plan.shape);
   const ShapeChange change = shape_change(plan.shape, present_shape(database, plan.shape));
   if (change.same) {
     TablePlan same = plan;
@@ -167,6 +167,8 @@ void look_at_new(Database& database, const capture::Installed& installed, bool a
       continue;
     }
     snapshot::Planned planned = plan_as_it_is(database, shape, id, nullptr, installed);
+    if (const auto other = sqlite::by_rowid(shape); other && !planned.problems.empty())
+      planned = plan_as_it_is(database, *other, id, nullptr, installed);
     if (!planned.problems.empty()) {
       moves.notes.push_back({"LS-S315", name,
                              fmt::format("{} is a new table and is not followed: {}", name,
@@ -307,7 +309,7 @@ std::vector<std::string> unfollowed_tables(Database& database,
 }
 
 TableShape present_shape(Database& database, const TableShape& before) {
-  TableShape now = sqlite::read_shape(database, before.name);
+  TableShape now = sqlite::read_shape(database, before.name, &before);
   // A plan made of it has plain columns, which hold any values.
   for (Column& column : now.columns)
     if (const auto was = before.column_named(column.name);

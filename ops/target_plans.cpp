@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "apply/existing.hpp"
 #include "apply/foreign_key_ledger.hpp"
 #include "apply/hooks.hpp"
 #include "apply/plan_change.hpp"
@@ -34,8 +35,10 @@ void TargetWorker::make_applier() {
   if (keyed) change = apply::plan_change(options_.schema, tables_, plans_, true);
   refuse_dual_change(change);
   plans_change_ = !change.empty();
+  std::vector<TablePlan> plans = plans_change_ ? plans_ : apply::plans_of(tables_);
+  apply::read_labels_anew(*connection_, plans);
   applier_ = std::make_unique<apply::Applier>(
-      *connection_, plans_change_ ? plans_ : apply::plans_of(tables_),
+      *connection_, std::move(plans),
       apply::ApplierOptions{options_.migration, options_.schema, keyed, !keyed, options_.applier,
                             silent_, &recent_, dual_});
   if (plans_change_) applier_->change_plans_with_next_batch(std::move(change));

@@ -74,7 +74,7 @@ const TablePlan* plan_of(const capture::Installed& installed, std::uint32_t tabl
 // value is mended, or of the same class: 2 in a boolean column), its owner's word decides.
 TablePlan plan_with_text(Database& reading, const TablePlan& before, std::size_t column,
                          const capture::Installed& installed) {
-  const TableShape now = sqlite::read_shape(reading, before.name());
+  const TableShape now = sqlite::read_shape(reading, before.name(), &before.shape);
   if (fingerprint(now) != fingerprint(before.shape))
     throw_schema_moves(fmt::format("table {} was altered", before.name()));
   snapshot::Planned planned = planned_as(reading, now, before, column, installed);

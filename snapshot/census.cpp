@@ -10,6 +10,7 @@
 
 #include "link/postgres/encode.hpp"
 #include "link/postgres/row_size.hpp"
+#include "model/spelling.hpp"
 
 namespace lockstep::snapshot {
 
@@ -31,6 +32,7 @@ Promise promise_to(const TargetType& type) {
       return Promise::date;
     case TargetKind::timestamp:
     case TargetKind::timestamptz:
+    case TargetKind::time:  // Rails' have a day
       return Promise::instant;
     case TargetKind::uuid:
       return Promise::uuid;
@@ -46,7 +48,9 @@ Promise promise_to(const TargetType& type) {
     case TargetKind::text:
     case TargetKind::character:
     case TargetKind::bytea:
-    case TargetKind::time:
+    case TargetKind::enumeration:
+    case TargetKind::inet:
+    case TargetKind::interval:
       break;
   }
   return Promise::none;
@@ -134,6 +138,13 @@ class Counter {
     if (why.empty() && targets_[i]->kind == TargetKind::numeric &&
         postgres::misfit_of(value, ColumnType::numeric) == postgres::Misfit::whole_real)
       why = postgres::to_string(postgres::Misfit::whole_real);
+    if (why.empty() && targets_[i]->kind == TargetKind::time && column.promise.broken &&
+        (column.promise.kept > 0 || parse_instant(value.bytes)))
+      why = "some have a day, as Rails writes it, and some have none";
+    PromiseCensus alone;
+    if (why.empty() && promises_[i] == Promise::instant && value.kind == ValueClass::integer &&
+        !keeps(Promise::instant, value, alone))
+      why = "it is an integer, and may count seconds: a rule for the column says what";
     if (why.empty()) return;
     if (column.target_misfits++ == 0)
       column.target_misfit_example = fmt::format("{}: {}", describe_row(row, shape_, i), why);
@@ -224,7 +235,7 @@ TargetTypes target_types(const TableShape& shape, const CatalogTable& there,
     const bool renamed = i < rules.columns.size() && !rules.columns[i].rename.empty();
     const std::string& name = renamed ? rules.columns[i].rename : shape.columns[i].name;
     for (const auto& column : there.columns)
-      if (column.name == name) types[i] = parse_target_type(column.type);
+      if (column.name == name) types[i] = column.target_type();
   }
   return types;
 }

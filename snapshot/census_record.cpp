@@ -89,7 +89,8 @@ std::string asked_for(const TableShape& shape, const TableRules& rules,
   plan.rules = rules;
   std::string text = wire::encode_plan(plan) + shape.sql;
   for (const std::optional<TargetType>& type : targets)
-    text += type ? fmt::format("|{}:{}:{}", static_cast<int>(type->kind), type->limit, type->scale)
+    text += type ? fmt::format("|{}:{}:{}{}", static_cast<int>(type->kind), type->limit,
+                               type->scale, fmt::join(type->labels, "\1"))
                  : std::string("|");
   return text;
 }

@@ -9,8 +9,10 @@
 #include <utility>
 
 #include "link/postgres/entry_check.hpp"
+#include "link/sqlite/sql_text.hpp"
 #include "model/row_stream.hpp"
 #include "model/spelling.hpp"
+#include "snapshot/distinction.hpp"
 
 namespace lockstep::snapshot {
 
@@ -25,6 +27,7 @@ constexpr std::uint64_t kWithoutZone = 0xffff;  // spellings 0 to 15 (model/spel
 ColumnType carrier(const TargetType& type, const PromiseCensus& found) {
   switch (type.kind) {
     case TargetKind::integer:
+    case TargetKind::interval:
       return ColumnType::bigint;
     case TargetKind::double_precision:
     case TargetKind::real:
@@ -33,8 +36,11 @@ ColumnType carrier(const TargetType& type, const PromiseCensus& found) {
       return ColumnType::numeric;
     case TargetKind::text:
     case TargetKind::character:
-    case TargetKind::time:
+    case TargetKind::enumeration:
+    case TargetKind::inet:
       return ColumnType::text;
+    case TargetKind::time:
+      return found.spellings != 0 ? ColumnType::timestamp : ColumnType::text;
     case TargetKind::bytea:
       return ColumnType::bytea;
     case TargetKind::boolean:
@@ -43,6 +49,7 @@ ColumnType carrier(const TargetType& type, const PromiseCensus& found) {
       return ColumnType::date;
     case TargetKind::timestamp:
     case TargetKind::timestamptz:
+      if (found.milliseconds > 0) return ColumnType::timestamp_ms;
       // No zone is UTC: our sessions are in it. Without values: as ORMs write into SQLite.
       return found.spellings == 0 || (found.spellings & kWithoutZone) != 0
                  ? ColumnType::timestamp
@@ -105,12 +112,13 @@ class ColumnMeeting {
   }
 
   // What is kept of a column there that gets values; nothing if it can get none.
-  std::optional<ExistingColumn> fillable(const CatalogColumn& found, const std::string& name) {
-    if (found.generated) {
+  std::optional<ExistingColumn> fillable(const CatalogColumn& found, const std::string& name,
+                                         bool computed = false) {
+    if (found.generated && !computed) {
       blocks(fmt::format("column {} is generated there: PostgreSQL takes no value for it", name));
       return std::nullopt;
     }
-    const auto type = parse_target_type(found.type);
+    const auto type = found.target_type();
     if (!type) {
       blocks(
           fmt::format("column {} is {} there, a type that lockstep does not fill; as text "
@@ -134,9 +142,19 @@ class ColumnMeeting {
                         ? std::string("it has no primary key on the source, and no column there "
                                       "for the rowid")
                         : fmt::format("column {} is missing there", shown(i)));
-    const auto kept = fillable(*found, shown(i));
+    const std::string computed =
+        found->generated && !plan_.is_key(i)
+            ? sqlite::generated_expression(plan_.shape.sql, plan_.shape.columns[i].name)
+            : std::string();
+    const auto kept = fillable(*found, shown(i), !computed.empty());
     if (!kept) return;
     plan_.existing->columns[i] = *kept;
+    plan_.shape.columns[i].computed_as = computed;
+    if (!computed.empty())
+      tells(
+          fmt::format("column {} is generated on both sides: it is not written, and verify "
+                      "compares it",
+                      shown(i)));
     values(i, *found, kept->holds);
   }
 
@@ -152,7 +170,12 @@ class ColumnMeeting {
     const auto kept = fillable(*found, rule.name);
     if (!kept) return;
     entry = *kept;
-    if (const std::string_view why = misfit_of_target(rule.value.view(), kept->holds); !why.empty())
+    std::string_view why = misfit_of_target(rule.value.view(), kept->holds);
+    // A literal of the server's it would be, which counts nothing since 1970.
+    if (rule.value.kind == ValueClass::integer && (promise_worth(kept->holds) == Promise::instant ||
+                                                   kept->holds.kind == TargetKind::interval))
+      why = "it is an integer";
+    if (!why.empty())
       blocks(
           fmt::format("column {} is {} there, and {}, which a rule puts into it, does not fit: "
                       "{}",
@@ -184,7 +207,7 @@ class ColumnMeeting {
     if (there.folds && distinct)
       blocks(
           fmt::format("column {} has a collation there that takes different texts for one", name));
-    if (type.kind == TargetKind::numeric && in_key)
+    if ((type.kind == TargetKind::numeric || needs_cast(type.kind)) && in_key)
       blocks(fmt::format("column {} is in the key, and {} there", name, there.type));
     spelled(i, type, distinct);
     default_fits(i, there);
@@ -228,11 +251,21 @@ class ColumnMeeting {
     const std::string_view why = obstacle(promise, found, unique ? distinction : Distinction::none);
     if (!why.empty()) blocks(fmt::format("column {}: {}", shown(i), why));
     plan_.types[i] = instants ? type_of(cast_of(i)) : carrier(type, found);
+    if (promise == Promise::instant && !instants && found.kept == 0)
+      planned_.undecided.push_back(i);
+    if (type.kind == TargetKind::time && plan_.types[i] == ColumnType::timestamp) {
+      plan_.spellings[i] = {found.spellings, distinct};
+      tells(fmt::format("column {} is {} there; its texts are times of 2000-01-01", shown(i),
+                        plan_.existing->columns[i].type));
+    }
     if (!instants && (promise == Promise::instant || promise == Promise::uuid))
       plan_.spellings[i] = {found.spellings == 0 && unique
                                 ? usual_spellings(promise, plan_.shape.columns[i])
                                 : found.spellings,
                             unique};
+    if (plan_.types[i] == ColumnType::timestamp_ms)
+      tells(fmt::format("column {} is {} there; its integers are taken for milliseconds since 1970",
+                        shown(i), plan_.existing->columns[i].type));
     if (type.kind == TargetKind::timestamptz && plan_.types[i] == ColumnType::timestamp)
       tells(fmt::format("column {} is {} there; times without an offset are taken for UTC",
                         shown(i), plan_.existing->columns[i].type));

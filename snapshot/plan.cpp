@@ -11,6 +11,7 @@
 #include "link/postgres/row_size.hpp"
 #include "link/sqlite/sql_text.hpp"
 #include "model/row_stream.hpp"
+#include "snapshot/distinction.hpp"
 #include "snapshot/majority.hpp"
 
 namespace lockstep::snapshot {
@@ -28,18 +29,6 @@ std::uint64_t indexed_bytes(const std::vector<std::size_t>& columns, const Table
     bytes += census.columns[column].bytes_max +
              (shape.columns[column].affinity == Affinity::numeric ? 16 : 8);
   return bytes;
-}
-
-// The columns that an index stores: of an expression all that it names, which is more than enough.
-std::vector<std::size_t> stored_columns(const Index& index, const TableShape& shape) {
-  std::vector<std::size_t> columns;
-  for (const IndexTerm& term : index.terms) {
-    if (term.column) columns.push_back(*term.column);
-    for (const sqlite::SqlToken& token : sqlite::tokens_of(term.expression))
-      for (std::size_t i = 0; i < shape.columns.size(); ++i)
-        if (sqlite::same_name(sqlite::unquoted(token), shape.columns[i].name)) columns.push_back(i);
-  }
-  return columns;
 }
 
 // Why PostgreSQL cannot have the same index, its meaning aside; empty: it can.
@@ -72,6 +61,13 @@ void decide_indexes(TablePlan& plan, const TableCensus& census) {
       plan.left_out.push_back(
           fmt::format("{} index {}: {}", index.unique ? "unique" : "plain", index.name, obstacle));
   }
+}
+
+// Migrations drop constraints by their names. Plans of older versions have none of them: there the
+// target has other names.
+void carry_names(TablePlan& plan) {
+  for (const sqlite::KeyText& key : sqlite::read_keys(plan.shape.sql))
+    if (!key.name.empty()) plan.carried_indexes.push_back(key.name);
 }
 
 // The type of the class, or the one that the declaration promises.
@@ -264,6 +260,7 @@ Planned plan_table(std::uint32_t id, const TableShape& shape, const TableCensus&
                      "lockstep reads the table again",
                      shape.columns.back().name)});
   decide_indexes(planned.plan, census);
+  carry_names(planned.plan);
   return planned;
 }
 

@@ -8,6 +8,7 @@
 
 #include "link/sqlite/default_value.hpp"
 #include "model/spelling.hpp"
+#include "snapshot/distinction.hpp"
 
 namespace lockstep::snapshot {
 
@@ -177,6 +178,13 @@ std::vector<Settled> Elsewhere::settle(TablePlan& plan,
   for (const std::size_t column : undecided) {
     const Column& of = plan.shape.columns[column];
     const auto say = [&](std::string reason) { settled.push_back({column, std::move(reason)}); };
+    if (plan.existing) {  // what is there decides all but how the application counts
+      const Seen* counted = seen_of(of);
+      if (counted == nullptr || counted->types != std::set{ColumnType::timestamp_ms}) continue;
+      plan.types[column] = ColumnType::timestamp_ms;
+      plan.spellings[column] = {};
+      continue;
+    }
     if (const Seen* same = seen_of(of)) {
       if (settle_as_seen(plan, column, *same))
         say(fmt::format("no value yet: as all {} columns with values", of.declared_type));

@@ -98,10 +98,11 @@ std::vector<Row> through_postgres(Connection& connection, const std::string& mig
   return rows;
 }
 
+// INTEGER, but for the rowid itself: PRIMARY KEY of a single one of these would be the rowid.
 std::string type_of(const Column& column) {
   switch (column.affinity) {
     case Affinity::integer:
-      return "INTEGER";
+      return "INT";
     case Affinity::real:
       return "REAL";
     case Affinity::numeric:
@@ -120,10 +121,10 @@ std::string scratch_sql(const TableShape& shape) {
   for (std::size_t i = 0; i < shape.columns.size(); ++i) {
     const Column& column = shape.columns[i];
     if (column.generated != Generated::no || column.is_rowid) continue;
-    parts.push_back(fmt::format("{} {} COLLATE {}{}{}", sqlite::quoted(column.name),
-                                type_of(column), sqlite::quoted(column.collation),
-                                column.not_null ? " NOT NULL" : "",
-                                shape.rowid_alias == i ? " PRIMARY KEY" : ""));
+    parts.push_back(fmt::format(
+        "{} {} COLLATE {}{}{}", sqlite::quoted(column.name),
+        shape.rowid_alias == i ? "INTEGER" : type_of(column), sqlite::quoted(column.collation),
+        column.not_null ? " NOT NULL" : "", shape.rowid_alias == i ? " PRIMARY KEY" : ""));
   }
   for (const std::size_t column : shape.key)
     keys.push_back(sqlite::quoted(shape.columns[column].name));

@@ -31,6 +31,8 @@ bool is_counted(const TablePlan& plan, std::size_t column) {
 // Where both engines have the same order.
 bool has_extremes(const TablePlan& plan, std::size_t column) {
   const ColumnType type = plan.types[column];
+  if (plan.existing && plan.existing->columns[column].holds.kind == TargetKind::interval)
+    return false;
   return type == ColumnType::bigint || type == ColumnType::double_precision ||
          type == ColumnType::numeric || type == ColumnType::text;
 }

@@ -8,6 +8,7 @@
 #include <bit>
 #include <chrono>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "link/postgres/names.hpp"
@@ -117,6 +118,25 @@ void append_uuid(std::string& out, std::string_view bytes) {
   }
 }
 
+/// Of days and time: a day is 24 hours. Months are no number of microseconds.
+bool read_interval_there(Value& out, std::string_view field) {
+  constexpr std::size_t kBytes = 16;
+  if (field.size() != kBytes) return false;
+  const auto time = load_big_endian<std::int64_t>(field.data());
+  const auto days = load_big_endian<std::int32_t>(field.data() + 8);
+  if (load_big_endian<std::int32_t>(field.data() + 12) != 0) return false;
+  const std::int64_t whole = static_cast<std::int64_t>(days) * kDaySeconds;
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / kMicroseconds;
+  if (whole > kMost || whole < -kMost) return false;
+  const std::int64_t microseconds = whole * kMicroseconds;
+  if (time > 0 ? microseconds > std::numeric_limits<std::int64_t>::max() - time
+               : microseconds < std::numeric_limits<std::int64_t>::min() - time)
+    return false;
+  out.kind = ValueClass::integer;
+  out.integer = microseconds + time;
+  return true;
+}
+
 void set_bytes(Value& out, ValueClass kind, std::string_view bytes) {
   out.kind = kind;
   out.bytes.assign(bytes);
@@ -203,7 +223,8 @@ bool is_respelled(const TablePlan& plan, std::size_t column) {
 void respell(Value& value, const TablePlan& plan, std::size_t column) {
   const ColumnType type = plan.types[column];
   if (value.kind != ValueClass::text) return;
-  if (there_is(plan, column, TargetKind::time)) respell_time(value.bytes);
+  if (type == ColumnType::text && there_is(plan, column, TargetKind::time))
+    respell_time(value.bytes);
   if (there_is(plan, column, TargetKind::jsonb)) value.bytes = json_meaning(value.bytes);
   if (type == ColumnType::uuid) respell_uuid(value.bytes);
   if (type == ColumnType::timestamp || type == ColumnType::timestamptz)
@@ -237,14 +258,24 @@ void read_target(Value& out, const std::optional<std::string_view>& field, const
   out.kind = ValueClass::null;
   out.bytes.clear();
   if (!field) return;
-  if (!read_field(out, *field, plan.types[column])) set_bytes(out, ValueClass::blob, *field);
+  const bool read = there_is(plan, column, TargetKind::interval)
+                        ? read_interval_there(out, *field)
+                        : read_field(out, *field, plan.types[column]);
+  if (!read) set_bytes(out, ValueClass::blob, *field);
   if (out.kind == ValueClass::text && there_is(plan, column, TargetKind::jsonb))
     out.bytes = json_meaning(out.bytes);
 }
 
 std::string shown_column(const TablePlan& plan, std::size_t column) {
   const std::string name = postgres::quoted(plan.target_column(column));
-  return plan.existing ? fmt::format("{}::{}", name, to_string(plan.types[column])) : name;
+  // As they are, intervals have their parts, and addresses no length that says nothing.
+  if (!plan.existing || there_is(plan, column, TargetKind::interval)) return name;
+  if (there_is(plan, column, TargetKind::inet)) return fmt::format("abbrev({})", name);
+  const ColumnType type = plan.types[column];  // that of milliseconds would round
+  if (type == ColumnType::timestamp && there_is(plan, column, TargetKind::time))
+    return fmt::format("date '2000-01-01' + {}", name);
+  return fmt::format("{}::{}", name,
+                     to_string(type == ColumnType::timestamp_ms ? ColumnType::timestamp : type));
 }
 
 void append_canonical(std::string& out, const ValueView& value) {

@@ -32,6 +32,7 @@ constexpr std::string_view kMalformed = "its bytes are none of the column's type
                            kNoRuleBack =
                                "the column's rule in the configuration has no way back "
                                "for it",
+                           kNoHour = "24:00:00, which is no time in SQLite",
                            kNotMilliseconds = "it has microseconds, and SQLite counts milliseconds";
 constexpr std::int64_t kMicroseconds = 1'000'000, kMillisecondsTo2000 = 946'684'800'000;
 
@@ -54,13 +55,27 @@ void set(Value& out, ValueClass kind, std::string_view bytes) {
   out.bytes.assign(bytes);
 }
 
-bool is_time(const TablePlan& plan, std::size_t column) {
-  return plan.existing && plan.existing->columns[column].holds.kind == TargetKind::time;
+bool is_there(const TablePlan& plan, std::size_t column, TargetKind kind) {
+  return plan.existing && plan.existing->columns[column].holds.kind == kind;
+}
+
+/// An interval of days and time in microseconds.
+std::string_view read_interval(std::int64_t& microseconds, std::string_view field) {
+  constexpr std::int64_t kDay = 86'400'000'000;
+  constexpr std::size_t kBytes = 16, kDays = 8, kMonths = 12;
+  if (field.size() != kBytes) return kMalformed;
+  if (load_big_endian<std::int32_t>(field.data() + kMonths) != 0)
+    return "months, which have no length in microseconds";
+  std::int64_t days = load_big_endian<std::int32_t>(field.data() + kDays);
+  microseconds = load_big_endian<std::int64_t>(field.data());
+  const bool fits = !__builtin_mul_overflow(days, kDay, &days) &&
+                    !__builtin_add_overflow(days, microseconds, &microseconds);
+  return fits ? std::string_view() : "more microseconds than 64 bits hold";
 }
 
 /// Python and with it the ORMs write six digits of a second, or none.
 std::string_view read_time(std::string& text) {
-  if (text.starts_with("24")) return "24:00:00, which is no time in SQLite";
+  if (text.starts_with("24")) return kNoHour;
   if (const std::size_t point = text.find('.'); point != std::string::npos)
     text.resize(point + 7, '0');
   return {};
@@ -83,6 +98,10 @@ std::string_view read_field(Value& out, std::string_view field, const TablePlan&
   const ColumnType type = plan.types[column];
   switch (type) {
     case ColumnType::bigint: {
+      if (is_there(plan, column, TargetKind::interval)) {
+        out.kind = ValueClass::integer;
+        return read_interval(out.integer, field);
+      }
       const auto number = big_endian<std::int64_t>(field);
       set(out, number.value_or(0));
       return number ? std::string_view() : kMalformed;
@@ -102,7 +121,7 @@ std::string_view read_field(Value& out, std::string_view field, const TablePlan&
       return out.kind == ValueClass::text ? kNoNumber : std::string_view();
     case ColumnType::text:
       set(out, ValueClass::text, field);
-      return is_time(plan, column) ? read_time(out.bytes) : std::string_view();
+      return is_there(plan, column, TargetKind::time) ? read_time(out.bytes) : std::string_view();
     case ColumnType::json:
       set(out, ValueClass::text, field);
       return is_json(field) ? std::string_view() : "JSON that is nested too deeply";
@@ -120,6 +139,9 @@ std::string_view read_field(Value& out, std::string_view field, const TablePlan&
     case ColumnType::timestamp:
     case ColumnType::timestamptz: {
       const auto instant = big_endian<std::int64_t>(field);
+      if (instant && is_there(plan, column, TargetKind::time) &&
+          *instant >= std::int64_t{86'400} * kMicroseconds)
+        return kNoHour;
       return instant ? read_instant(out, *instant, type, plan.spelling(column)) : kMalformed;
     }
     case ColumnType::timestamp_ms: {
@@ -249,7 +271,15 @@ bool inverted(Value& out, const std::optional<std::string_view>& field, const Ta
 std::string carried_column(const TablePlan& plan, std::size_t column, std::string_view alias) {
   const std::string name = fmt::format("{}{}{}", alias, alias.empty() ? "" : ".",
                                        postgres::quoted(plan.target_column(column)));
-  return plan.existing ? fmt::format("{}::{}", name, to_string(plan.types[column])) : name;
+  // As it is sent, an interval has its parts; an inet as text its length, needed or not.
+  if (!plan.existing || is_there(plan, column, TargetKind::interval)) return name;
+  if (is_there(plan, column, TargetKind::inet)) return fmt::format("pg_catalog.abbrev({})", name);
+  if (plan.types[column] == ColumnType::timestamp && is_there(plan, column, TargetKind::time))
+    return fmt::format("date '2000-01-01' + {}", name);
+  // The type of milliseconds would round what has more digits.
+  const ColumnType type = plan.types[column];
+  return fmt::format("{}::{}", name,
+                     to_string(type == ColumnType::timestamp_ms ? ColumnType::timestamp : type));
 }
 
 std::string_view decode(Value& out, const std::optional<std::string_view>& field,
@@ -285,7 +315,11 @@ bool still_means(const ValueView& present, const std::optional<std::string_view>
     const Value one = decode_numeric(*bytes), other = decode_numeric(*field);
     return same_value(one.view(), other.view());
   }
-  if (!is_time(plan, column)) return false;
+  std::int64_t microseconds = 0;
+  if (is_there(plan, column, TargetKind::interval))
+    return read_interval(microseconds, *field).empty() &&
+           big_endian<std::int64_t>(*bytes) == microseconds;
+  if (!is_there(plan, column, TargetKind::time)) return false;
   // HH:MM is HH:MM:SS, and zeros at the end of a fraction say nothing.
   const auto one = parse_instant("2000-01-01 " + *bytes),
              other = parse_instant("2000-01-01 " + std::string(*field));
@@ -301,7 +335,7 @@ std::vector<std::string> cannot_go_back(const TablePlan& plan) {
     };
     if (column.generated != Generated::no && column.computed_as.empty())
       say("SQLite computes it, PostgreSQL does not: what is written to it there stays there");
-    if (is_time(plan, i) && plan.is_key(i))
+    if (is_there(plan, i, TargetKind::time) && plan.is_key(i))
       say("a time in the key: SQLite may have spelled it otherwise than PostgreSQL gives it back");
     if (i >= plan.rules.columns.size() || !plan.rules.columns[i].changes_values()) continue;
     const ColumnRule& rule = plan.rules.columns[i];

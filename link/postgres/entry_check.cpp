@@ -23,6 +23,10 @@ Misfit misfit_in(const TablePlan& plan, std::size_t column, const ValueView& val
     const ExistingColumn& there = plan.existing->columns[column];
     if (value.kind == ValueClass::null && there.not_null) return Misfit::null_refused;
     if (!misfit_of_target(value, there.holds).empty()) return Misfit::not_in_target;
+    // With a day or without one: as all of the column's.
+    if (there.holds.kind == TargetKind::time && type == ColumnType::text &&
+        parse_instant(value.bytes))
+      return Misfit::other_spelling;
   }
   if (misfit != Misfit::none || value.kind != ValueClass::text) return misfit;
   return admits(plan.spelling(column), type, value.bytes) ? Misfit::none : Misfit::other_spelling;

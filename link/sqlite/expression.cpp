@@ -22,7 +22,7 @@ std::string lower(std::string text) {
 }
 
 Expression node(NodeKind kind, std::string text, std::vector<Expression> operands) {
-  return {kind, std::move(text), std::move(operands), false};
+  return {kind, std::move(text), std::move(operands), false, {}};
 }
 
 // SQLite's grammar by recursive descent, a function per level of precedence. An empty answer means
@@ -267,7 +267,7 @@ class Parser {
 
   Read name_or_call() {
     const SqlToken& token = tokens_[at_++];
-    if (symbol('.')) return std::nullopt;
+    if (take('.')) return qualified(unquoted(token));
     if (!symbol('(')) {
       Expression name = node(NodeKind::name, unquoted(token), {});
       name.double_quoted = token.text.front() == '"';
@@ -283,6 +283,17 @@ class Parser {
     }
     if (ahead("FILTER") || ahead("OVER")) return std::nullopt;
     return node(NodeKind::call, lower(unquoted(token)), std::move(operands));
+  }
+
+  // "posts"."score", as Drizzle writes its CHECKs.
+  Read qualified(std::string table) {
+    if (at_ >= tokens_.size() || symbol('.', 1)) return std::nullopt;
+    const SqlToken& token = tokens_[at_++];
+    if (token.kind != SqlToken::Kind::word && token.kind != SqlToken::Kind::quoted_name)
+      return std::nullopt;
+    Expression name = node(NodeKind::name, unquoted(token), {});
+    name.qualifier = std::move(table);
+    return name;
   }
 
   Read case_when() {

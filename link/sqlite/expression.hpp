@@ -31,7 +31,8 @@ struct Expression {
   std::string text{};
   std::vector<Expression> operands{};
   bool double_quoted =
-      false;  ///< of a name: SQLite takes it for a string if there is no such column
+      false;                ///< of a name: SQLite takes it for a string if there is no such column
+  std::string qualifier{};  ///< of a name: the table before its point
 };
 
 /// Empty if the text is none, or has what is not read here: CAST, subqueries, parameters, row

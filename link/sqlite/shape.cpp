@@ -133,7 +133,45 @@ void find_rowid_name(TableShape& shape) {
   }
 }
 
-// A table without a declared key is followed by its rowid, as if that were its last column.
+// What an index tells apart, if it can stand in for a primary key: every row is in it, and both
+// sides compare its values alike, byte by byte.
+std::vector<std::size_t> told_apart(const TableShape& shape, const Index& index) {
+  std::vector<std::size_t> columns;
+  if (!index.unique || index.partial) return columns;
+  for (const IndexTerm& term : index.terms) {
+    if (!term.column || term.collation != "BINARY") return {};
+    const Column& column = shape.columns[*term.column];
+    const bool exact = column.affinity == Affinity::integer || column.affinity == Affinity::text;
+    if (!exact || !column.not_null || column.collation != "BINARY" ||
+        column.generated != Generated::no)
+      return {};
+    columns.push_back(*term.column);
+  }
+  return columns;
+}
+
+std::vector<std::string> names_of(const TableShape& shape, const std::vector<std::size_t>& key) {
+  std::vector<std::string> names;
+  for (const std::size_t column : key) names.push_back(shape.columns[column].name);
+  return names;
+}
+
+// Of several the one that was the key, else the one with the fewest columns, else the first by
+// name.
+void key_by_index(TableShape& shape, const TableShape* followed) {
+  if (!shape.key.empty() || (followed != nullptr && followed->keyed_by_rowid)) return;
+  for (const Index& index : shape.indexes) {
+    const std::vector<std::size_t> columns = told_apart(shape, index);
+    if (columns.empty()) continue;
+    if (shape.key.empty() || columns.size() < shape.key.size()) shape.key = columns;
+    if (followed == nullptr || names_of(shape, columns) != names_of(*followed, followed->key))
+      continue;
+    shape.key = columns;
+    return;
+  }
+}
+
+// What nothing else tells apart is followed by its rowid, as if that were the last column.
 void key_by_rowid(TableShape& shape) {
   if (!shape.key.empty() || shape.rowid_name.empty()) return;
   Column rowid;
@@ -205,7 +243,7 @@ std::vector<TableName> list_tables(Database& database) {
   return tables;
 }
 
-TableShape read_shape(Database& database, const std::string& table) {
+TableShape read_shape(Database& database, const std::string& table, const TableShape* followed) {
   TableShape shape;
   shape.name = table;
   Statement about(
@@ -233,11 +271,20 @@ TableShape read_shape(Database& database, const std::string& table) {
   read_indexes(database, shape);
   find_rowid_alias(shape);
   find_rowid_name(shape);
+  key_by_index(shape, followed);
   key_by_rowid(shape);
   shape.references = read_foreign_keys(database, shape);
   shape.foreign_keys = shape.references.size();
   shape.checks = count_checks(shape.sql);
   return shape;
+}
+
+std::optional<TableShape> by_rowid(const TableShape& shape) {
+  if (!shape.keyed_by_index() || shape.rowid_name.empty()) return std::nullopt;
+  TableShape other = shape;
+  other.key.clear();
+  key_by_rowid(other);
+  return other;
 }
 
 std::string source_name(const TableShape& shape, std::size_t column) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 
 namespace lockstep::sqlite {
 
@@ -141,6 +142,28 @@ bool ends_in_direction(const Tokens& tokens, const Range& term) {
   return before.kind != Kind::symbol || is_symbol(before, ')');
 }
 
+// What a key constraint begins with; a foreign key of a column with REFERENCES.
+std::optional<KeyText::Kind> key_kind(const Tokens& tokens, std::size_t at, std::size_t end) {
+  if (is_word(tokens[at], "UNIQUE")) return KeyText::Kind::unique;
+  if (is_word(tokens[at], "REFERENCES")) return KeyText::Kind::foreign;
+  if (at + 1 >= end || !is_word(tokens[at + 1], "KEY")) return std::nullopt;
+  if (is_word(tokens[at], "PRIMARY")) return KeyText::Kind::primary;
+  if (is_word(tokens[at], "FOREIGN")) return KeyText::Kind::foreign;
+  return std::nullopt;
+}
+
+// Those in the parentheses after it; else the column in whose definition it stands.
+std::vector<std::string> key_columns(const Tokens& tokens, std::size_t at, std::size_t end,
+                                     const std::string& column) {
+  const std::size_t open = at + (is_word(tokens[at], "UNIQUE") ? 1 : 2);
+  if (is_word(tokens[at], "REFERENCES") || open >= end || !is_symbol(tokens[open], '('))
+    return {column};
+  std::vector<std::string> columns;
+  for (const Range& term : parts(tokens, open, closing(tokens, open)))
+    if (term.first < term.end) columns.push_back(unquoted(tokens[term.first]));
+  return columns;
+}
+
 }  // namespace
 
 std::vector<SqlToken> tokens_of(std::string_view sql) {
@@ -227,6 +250,35 @@ std::vector<CheckText> read_checks(std::string_view create_table) {
     at = end;
   }
   return checks;
+}
+
+std::vector<KeyText> read_keys(std::string_view create_table) {
+  const Tokens tokens = tokens_of(create_table);
+  const std::size_t open = find_symbol(tokens, '(', 0);
+  const std::size_t close = closing(tokens, open);
+  std::vector<KeyText> keys;
+  if (close >= tokens.size()) return keys;
+  for (const Range& definition : parts(tokens, open, close)) {
+    if (definition.first >= definition.end) continue;
+    const std::string column = unquoted(tokens[definition.first]);
+    std::string name;
+    bool in_foreign_key = false;
+    for (std::size_t at = definition.first; at < definition.end; ++at) {
+      if (is_symbol(tokens[at], '(')) at = closing(tokens, at);
+      if (at >= definition.end || tokens[at].kind != Kind::word) continue;
+      if (is_word(tokens[at], "CONSTRAINT") && at + 1 < definition.end) {
+        name = unquoted(tokens[++at]);
+        continue;
+      }
+      const auto kind = key_kind(tokens, at, definition.end);
+      const bool continues = in_foreign_key && kind == KeyText::Kind::foreign;
+      if (kind && !continues)
+        keys.push_back({*kind, name, key_columns(tokens, at, definition.end, column)});
+      in_foreign_key = is_word(tokens[at], "FOREIGN") || (in_foreign_key && !continues);
+      if (!is_word(tokens[at], "KEY")) name.clear();
+    }
+  }
+  return keys;
 }
 
 std::vector<bool> read_deferred(std::string_view create_table) {

@@ -47,6 +47,15 @@ struct CheckText {
 /// The CHECK constraints of a table and its columns, in order.
 [[nodiscard]] std::vector<CheckText> read_checks(std::string_view create_table);
 
+struct KeyText {
+  enum class Kind { primary, unique, foreign };
+  Kind kind = Kind::unique;
+  std::string name;                  ///< empty: none was given
+  std::vector<std::string> columns;  ///< as they are written there
+};
+/// PRIMARY KEY, UNIQUE and FOREIGN KEY of a table and its columns, in order: no PRAGMA tells names.
+[[nodiscard]] std::vector<KeyText> read_keys(std::string_view create_table);
+
 /// Of each foreign key, in order: is it DEFERRABLE INITIALLY DEFERRED? No PRAGMA tells.
 [[nodiscard]] std::vector<bool> read_deferred(std::string_view create_table);
 

@@ -9,8 +9,10 @@ namespace {
 
 Json existing_columns_to_json(const std::vector<ExistingColumn>& columns) {
   Json json = Json::array();
-  for (const ExistingColumn& column : columns)
+  for (const ExistingColumn& column : columns) {
     json.push_back({{"type", column.type}, {"not_null", column.not_null}});
+    if (!column.labels.empty()) json.back()["labels"] = texts_to_json(column.labels);
+  }
   return json;
 }
 
@@ -19,7 +21,8 @@ ExistingColumn existing_column_from_json(const JsonReader& from, std::string nam
   column.name = std::move(name);
   column.type = from.string("type");
   column.not_null = from.boolean("not_null");
-  const auto holds = parse_target_type(column.type);
+  if (from.has("labels")) column.labels = texts_from_json(from.member("labels"));
+  const auto holds = column.target_type();
   if (!holds) throw_unfit(from.body_of(), "\"existing\" has a type that is not known");
   column.holds = *holds;
   return column;

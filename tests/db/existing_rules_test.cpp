@@ -143,7 +143,9 @@ TEST_CASE("an added column has to be there, and to hold the constant") {
                                                        Contains("more characters than the type"));
   CHECK_THAT(with(", o integer", "\"x\""), Contains("it is text"));
   CHECK_THAT(with(", o text GENERATED ALWAYS AS ('x') STORED", "\"x\""), Contains("generated"));
-  CHECK_THAT(with(", o inet", "\"127.0.0.1\""), Contains("a type that lockstep does not fill"));
+  CHECK(with(", o inet", "\"127.0.0.1\"").empty());
+  CHECK_THAT(with(", o inet", "\"127.0.0.01\""), Contains("no address as PostgreSQL spells it"));
+  CHECK_THAT(with(", o cidr", "\"127.0.0.1\""), Contains("a type that lockstep does not fill"));
 }
 
 TEST_CASE("a cast works where what it makes is exact in the type that is there") {
@@ -202,6 +204,117 @@ TEST_CASE("what a rule may make one is told where the target keeps it unique") {
   CHECK_THAT(warnings(plan(source, target, R"("columns": {"t.a": {"type": "bigint"}})")),
              Contains("(a) is unique there only"));
   CHECK_THAT(warnings(plan(source, target, "")), !Contains("unique"));
+}
+
+TEST_CASE("an expression index of the source does not touch the columns beside it") {
+  const std::string target =
+      "CREATE TABLE t(id bigint PRIMARY KEY, name varchar(9), doc jsonb); CREATE UNIQUE INDEX ON t "
+      "(lower(name))";
+  const auto with = [&](const std::string& index) {
+    return problems(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, name VARCHAR(9), doc TEXT CHECK "
+        "(JSON_VALID(doc))); INSERT INTO t VALUES (1, 'a', '{}'); CREATE UNIQUE INDEX u ON t " +
+            index,
+        target, "");
+  };
+  CHECK(with("(lower(name))").empty());
+  CHECK_THAT(with("(lower(doc))"), Contains("json has no order"));
+}
+
+TEST_CASE("milliseconds, addresses, labels and microseconds go into an ORM's own types") {
+  // Prisma's enum and DateTime, Django's GenericIPAddressField and DurationField.
+  const auto with = [&](const std::string& declared, const std::string& type,
+                        const std::string& value) {
+    return plan(
+        fmt::format("CREATE TABLE t(id INTEGER PRIMARY KEY, a {}); INSERT INTO t VALUES (1, {})",
+                    declared, value),
+        fmt::format("CREATE TYPE \"Mood\" AS ENUM ('SAD', 'so so'); CREATE TABLE t(id bigint "
+                    "PRIMARY KEY, a {})",
+                    type),
+        "");
+  };
+  const auto refused = [&](const std::string& declared, const std::string& type,
+                           const std::string& value) {
+    return fmt::format("{}", fmt::join(with(declared, type, value).problems, "; "));
+  };
+  const snapshot::Planned moments = with("DATETIME", "timestamp(3)", "1704164645678");
+  CHECK(moments.problems.empty());
+  CHECK(moments.plan.types[1] == ColumnType::timestamp_ms);
+  CHECK_THAT(warnings(moments), Contains("milliseconds since 1970"));
+  CHECK(refused("DATETIME", "timestamptz(3)", "1704164645678").empty());
+  CHECK_THAT(refused("DATETIME", "timestamp(3)", "1704164645"), Contains("may count seconds"));
+  CHECK_THAT(refused("DATETIME", "timestamp(0)", "1704164645678"), Contains("more milliseconds"));
+  CHECK_THAT(refused("DATETIME", "timestamp(3)", "1704164645678), (2, '2024-01-02 03:04:05'"),
+             Contains("some values are numbers and some are texts"));
+  CHECK(refused("TEXT", "\"Mood\"", "'so so'").empty());
+  CHECK_THAT(refused("TEXT", "\"Mood\"", "'sad'"), Contains("none of the type's labels"));
+  CHECK(refused("char(39)", "inet", "'::1'").empty());
+  CHECK_THAT(refused("char(39)", "inet", "'::1/128'"), Contains("no address"));
+  CHECK(refused("bigint", "interval", "-1").empty());
+  CHECK_THAT(refused("DATETIME", "interval", "'1970-01-02 00:00:00.000000'"),
+             Contains("it is text"));
+  // What the server compares with no text or number of ours is no key.
+  for (const char* type : {"inet", "\"Mood\"", "time"}) {
+    INFO(type);
+    CHECK_THAT(problems("CREATE TABLE t(k TEXT PRIMARY KEY NOT NULL)",
+                        fmt::format("CREATE TYPE \"Mood\" AS ENUM ('SAD'); CREATE TABLE t(k {} "
+                                    "PRIMARY KEY)",
+                                    type),
+                        ""),
+               Contains("column k is in the key"));
+  }
+  // The labels are in the plan, and come back from the ledger.
+  const TablePlan moody = with("TEXT", "\"Mood\"", "'SAD'").plan;
+  const TablePlan back = wire::decode_plan(wire::encode_plan(moody));
+  CHECK(back.existing->columns[1].holds == moody.existing->columns[1].holds);
+  CHECK(back.existing->columns[1].holds.labels == std::vector<std::string>{"SAD", "so so"});
+  CHECK_THAT(problems("CREATE TABLE t(id INTEGER PRIMARY KEY)",
+                      "CREATE TABLE t(id bigint PRIMARY KEY, o interval)",
+                      R"("tables": {"add": {"t": {"o": 7}}})"),
+             Contains("it is an integer"));
+}
+
+TEST_CASE("Rails' times, which have a day, are times there; all of a column's or none") {
+  const auto with = [&](const std::string& values) {
+    return plan("CREATE TABLE t(id INTEGER PRIMARY KEY, a time); INSERT INTO t VALUES " + values,
+                "CREATE TABLE t(id bigint PRIMARY KEY, a time(6))", "");
+  };
+  const snapshot::Planned dated =
+      with("(1, '2000-01-01 09:30:00'), (2, '2000-01-01 23:59:59.999999'), (3, NULL)");
+  CHECK(dated.problems.empty());
+  CHECK(dated.plan.types[1] == ColumnType::timestamp);
+  CHECK_THAT(warnings(dated), Contains("its texts are times of 2000-01-01"));
+  const auto unfit = [](const TablePlan& plan, std::string_view text) {
+    return postgres::why_unfit(plan, 1, {.kind = ValueClass::text, .bytes = text});
+  };
+  CHECK(unfit(dated.plan, "2000-01-01 10:00:00").empty());
+  CHECK_FALSE(unfit(dated.plan, "10:00:00").empty());
+  CHECK_FALSE(unfit(dated.plan, "2000-01-02 10:00:00").empty());
+  const snapshot::Planned bare = with("(1, '09:30:00')");
+  CHECK(bare.plan.types[1] == ColumnType::text);
+  CHECK(unfit(bare.plan, "10:00").empty());
+  CHECK_FALSE(unfit(bare.plan, "2000-01-01 10:00:00").empty());
+  for (const char* values : {"(1, '2000-01-01 09:30:00'), (2, '09:30:00')",
+                             "(1, '09:30:00'), (2, '2000-01-01 09:30:00')"})
+    CHECK_THAT(fmt::format("{}", fmt::join(with(values).problems, "; ")),
+               Contains("some have a day"));
+  CHECK_THAT(fmt::format("{}", fmt::join(with("(1, '2000-01-02 09:30:00')").problems, "; ")),
+             Contains("no time"));
+}
+
+TEST_CASE("a column that both sides generate is not written") {
+  const std::string source =
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, a INT, b INT GENERATED ALWAYS AS (a + 1) STORED); "
+      "INSERT INTO t(id, a) VALUES (1, 2)";
+  const snapshot::Planned both = plan(
+      source,
+      "CREATE TABLE t(id bigint PRIMARY KEY, a int, b int GENERATED ALWAYS AS (a + 1) STORED)", "");
+  CHECK(both.problems.empty());
+  CHECK(both.plan.shape.columns[2].computed_as == "a + 1");
+  CHECK_THAT(warnings(both), Contains("column b is generated on both sides"));
+  CHECK(plan(source, "CREATE TABLE t(id bigint PRIMARY KEY, a int, b int)", "")
+            .plan.shape.columns[2]
+            .computed_as.empty());
 }
 
 }  // namespace lockstep::test

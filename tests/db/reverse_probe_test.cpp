@@ -22,12 +22,14 @@ PostgresServer& server() {
 constexpr char kTables[] =
     "CREATE TABLE a(id INTEGER PRIMARY KEY AUTOINCREMENT, u TEXT NOT NULL UNIQUE, at DATETIME, yes "
     "BOOLEAN, d DECIMAL(9,2));"
+    "CREATE TABLE b(id bigint NOT NULL PRIMARY KEY, n INT);"  // no rowid, whatever its affinity
     "CREATE TABLE p(n INT, k TEXT COLLATE NOCASE, v BLOB, PRIMARY KEY(k DESC, n)) WITHOUT ROWID;"
     "CREATE TABLE r(x TEXT, y REAL);"
     "CREATE TABLE g(id INTEGER PRIMARY KEY, n INT, twice INT GENERATED ALWAYS AS (n * 2) STORED);"
     "CREATE TABLE e(id TEXT PRIMARY KEY);"
     "INSERT INTO a VALUES (1, 'a', '2026-01-02 03:04:05', 1, 1.5), (2, 'b', NULL, 0, 7),"
     " (3, 'c', '2026-01-02 03:04:06', NULL, NULL), (4, 'd', NULL, NULL, 0);"
+    "INSERT INTO b VALUES (7, 1);"
     "INSERT INTO p VALUES (1, 'x', x'00ff'), (2, 'X', NULL);"
     "INSERT INTO r VALUES ('one', 1.5), ('two', NULL), ('two', NULL);"
     "INSERT INTO g(id, n) VALUES (1, 1)";
@@ -82,8 +84,8 @@ TEST_CASE("rows of every table go back into SQLite, and leave no trace on either
   writer.exec("BEGIN; UPDATE public.a SET u = u; DELETE FROM public.p");
   const switchover::ReverseProbe probe = probed.probe();
   CHECK(probe.problems == std::vector<std::string>{});
-  CHECK(probe.tables == 4);
-  CHECK(probe.rows == 3 + 2 + 3 + 1);
+  CHECK(probe.tables == 5);
+  CHECK(probe.rows == 3 + 1 + 2 + 3 + 1);
   writer.exec("ROLLBACK");
   CHECK(traces(probed) == before);
   CHECK(bytes_of(probed.source.path()) == file);

@@ -9,7 +9,9 @@
 
 #include "link/postgres/copy.hpp"
 #include "link/postgres/encode.hpp"
+#include "link/postgres/names.hpp"
 #include "model/spelling.hpp"
+#include "model/target_type.hpp"
 #include "tests/support/followed_target.hpp"
 #include "tests/support/seed.hpp"
 #include "verify/compare.hpp"
@@ -191,6 +193,38 @@ TEST_CASE("what is taken for JSON is what PostgreSQL takes for it") {
   CHECK(texts.size() - taken > 300);
 }
 
+TEST_CASE("an address fits inet if PostgreSQL spells it just so") {
+  postgres::Connection connection = connect(fresh_database(server()));
+  std::mt19937_64 random(test_seed());
+  const TargetType inet = parse_target_type("inet").value();
+  std::vector<std::string> texts;
+  for (int i = 0; i < 2'000; ++i) {
+    std::string address;
+    for (int group = 0; group < 8; ++group)
+      address += fmt::format("{}{:x}", group == 0 ? "" : ":",
+                             random() % 2 == 0   ? 0
+                             : random() % 3 == 0 ? 0xffff
+                                                 : random() % 0x10000);
+    if (random() % 3 == 0) address = fmt::format("::{:x}:{:x}", random() % 0x10000, random() % 3);
+    if (random() % 4 == 0)
+      address = fmt::format("{}.{}.0.{}", random() % 256, random() % 3, random() % 256);
+    if (random() % 3 == 0) address += fmt::format("/{}", random() % 33);
+    texts.push_back(std::move(address));
+  }
+  const auto rows = connection.query("SELECT s, abbrev(s::inet) FROM unnest($1::text[]) AS s",
+                                     {postgres::text_array(texts)});
+  int spelled = 0;
+  for (int row = 0; row < rows.rows(); ++row) {
+    INFO(rows.value(row, 0) << " " << rows.value(row, 1));
+    const bool fits = misfit_of_target(text(rows.value(row, 0)), inet).empty();
+    REQUIRE(fits == (rows.value(row, 0) == rows.value(row, 1)));
+    REQUIRE(misfit_of_target(text(rows.value(row, 1)), inet).empty());
+    spelled += fits ? 1 : 0;
+  }
+  CHECK(spelled > 300);
+  CHECK(spelled < 1'700);
+}
+
 TEST_CASE("usable types are copied, followed by both paths of a batch, and verified") {
   const bool staging = GENERATE(false, true);
   CapturedSource source(kSchema);
@@ -247,6 +281,21 @@ TEST_CASE("a later value of another meaning, or a second spelling of a key, stop
   CHECK(facts.code == "LS-D401");
   CHECK_THAT(facts.why, Catch::Contains(why));
   CHECK(target.query("SELECT count(*) FROM public.k") == Rows{{"1"}});
+}
+
+TEST_CASE("an index on an expression is about the columns that it names, and no others") {
+  // Rails' index on lower(email), Django's UniqueConstraint(Lower("name")).
+  CapturedSource source(
+      "CREATE TABLE people(id INTEGER PRIMARY KEY, email VARCHAR, settings JSON, seen DATETIME, "
+      "born "
+      "DATETIME, tags JSON);"
+      "CREATE UNIQUE INDEX by_email ON people (lower(email));"
+      "CREATE UNIQUE INDEX by_day ON people (date(\"BORN\"), length(tags));"
+      "INSERT INTO people VALUES (1, 'A@b', '{}', '2024-01-02 03:04:05', '2024-01-02 03:04:05', "
+      "'[]'), (2, 'c', '[1]', '2024-01-02T03:04:05', '2024-01-03T03:04:05', '[2]')");
+  source.install();
+  using enum ColumnType;
+  CHECK(source.plans()[0].types == std::vector{bigint, text, json, timestamp, text, text});
 }
 
 TEST_CASE("verify finds another instant, day, truth, UUID and JSON text") {

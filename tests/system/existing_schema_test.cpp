@@ -20,7 +20,7 @@ TEST_CASE("each difference of a table that was there is named, at once, before a
   server().query(
       "SET ROLE keeper; CREATE TABLE t(id bigint PRIMARY KEY, small smallint, short varchar(3), "
       "money numeric(5,2), at timestamp(3),"
-      " doc jsonb, must text NOT NULL, made text GENERATED ALWAYS AS ('x') STORED, odd inet, fine "
+      " doc jsonb, must text NOT NULL, made text GENERATED ALWAYS AS ('x') STORED, odd cidr, fine "
       "text, wide real, pad char(4),"
       " u varchar(9) UNIQUE DEFERRABLE, stranger text NOT NULL, guest text DEFAULT 'g');"
       "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
@@ -37,7 +37,7 @@ TEST_CASE("each difference of a table that was there is named, at once, before a
         "column short is character varying(3) there", "more digits behind the point",
         "its fraction has more digits", "no JSON that jsonb takes",
         "column must is NOT NULL there, and NULL in 1 row(s)", "column made is generated there",
-        "column odd is inet there", "not the same as a number of four bytes", "pads with blanks",
+        "column odd is cidr there", "not the same as a number of four bytes", "pads with blanks",
         "column stranger is there only, NOT NULL and without default", "trigger touch",
         "no primary key on the source", "no unique index over just the source's key (a, b)",
         "it is no table (relkind v)"}) {

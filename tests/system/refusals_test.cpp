@@ -312,4 +312,80 @@ TEST_CASE("a password is nowhere to be found: not in output, files, tables or th
   server().query("DROP DATABASE secret WITH (FORCE)");
 }
 
+TEST_CASE("Drizzle's own table, whose ids are NULL, stops nothing, and is told", "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("drizzle.db");
+  sqlite(
+      file,
+      "CREATE TABLE __drizzle_migrations(id SERIAL PRIMARY KEY, hash text NOT NULL, created_at "
+      "numeric); INSERT INTO __drizzle_migrations(hash) VALUES ('a'), ('b');"
+      "CREATE TABLE posts(id integer PRIMARY KEY, score integer NOT NULL DEFAULT 1e3, CONSTRAINT "
+      "\"Scores\" CHECK(\"posts\".\"score\" >= 0)); INSERT INTO posts VALUES (1, 2)");
+  const std::string dsn = server().create_database("drizzle");
+  const Outcome done = lockstep({"run", file, dsn, "--until", "caught-up"});
+  require_code(done, 0);
+  CHECK(has(done.output, "skipped   __drizzle_migrations: Drizzle's own table"));
+  CHECK_FALSE(has(done.output, "not translated"));
+  require_equal(file, dsn, {"--tables", "posts"});
+  CHECK(server().value("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = "
+                       "'Scores'",
+                       "drizzle") == "CHECK ((score >= 0))");
+  // Nor is it a new table later.
+  const Outcome again = lockstep({"run", file, dsn, "--until", "caught-up"});
+  require_code(again, 0);
+  CHECK_FALSE(has(again.output, "new table"));
+  require_code(lockstep({"remove", file, dsn}), 0);
+  const Outcome asked = lockstep(
+      {"run", file, server().create_database("drizzle2"), "--tables", "__drizzle_migrations"});
+  require_code(asked, 3);
+}
+
+TEST_CASE(
+    "a unique NOT NULL index is the key; of a table that is followed by rowid it becomes none",
+    "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("pairs.db");
+  sqlite(
+      file,
+      "PRAGMA journal_mode = WAL; CREATE TABLE joined(a INTEGER NOT NULL, b TEXT NOT NULL, n INT);"
+      "CREATE UNIQUE INDEX by_both ON joined(b, a); INSERT INTO joined VALUES (1, 'x', 1), (1, "
+      "'y', 2), (2, 'x', 3); CREATE TABLE loose(a INTEGER NOT NULL, b INTEGER NOT NULL); INSERT "
+      "INTO loose VALUES (1, 1), (1, 2); CREATE TABLE longer(t TEXT NOT NULL UNIQUE); INSERT INTO "
+      "longer VALUES (hex(randomblob(3000)))");
+  const std::string dsn = server().create_database("pairs");
+  const std::vector<std::string> run{"run", file, dsn, "--until", "caught-up"};
+  const Outcome first = lockstep(run);
+  require_code(first, 0);
+  CHECK_FALSE(has(first.output, "joined: no primary key"));
+  CHECK(has(first.output, "loose: no primary key; followed by rowid"));
+  CHECK(has(first.output,
+            "longer: no primary key; followed by rowid"));  // PostgreSQL has no such key
+  const auto key_of = [&](const std::string& table) {
+    return server().value(
+        "SELECT string_agg(pg_get_constraintdef(oid), ' ') FROM pg_constraint WHERE "
+        "contype = 'p' AND conrelid = '" +
+            table + "'::regclass",
+        "pairs");
+  };
+  CHECK(key_of("joined") == "PRIMARY KEY (b, a)");
+  CHECK(key_of("loose") == "PRIMARY KEY (_lockstep_rowid)");
+  // REPLACE, keys that change, VACUUM, and an index that could have been the key.
+  sqlite(
+      file,
+      "INSERT OR REPLACE INTO joined VALUES (1, 'x', 9), (5, 'z', 1); UPDATE joined SET b = 'w' "
+      "WHERE a = 2; UPDATE OR REPLACE joined SET b = 'y' WHERE b = 'x'; DELETE FROM joined WHERE a "
+      "= 5; CREATE UNIQUE INDEX late ON loose(a, b); INSERT INTO loose VALUES (7, 7)");
+  require_code(lockstep(run), 0);
+  sqlite(file, "DELETE FROM loose WHERE b = 1; VACUUM; INSERT INTO joined VALUES (8, 'v', NULL)");
+  require_code(lockstep(run), 0);
+  require_equal(file, dsn);
+  require_code(lockstep({"verify", file, dsn}), 0);
+  CHECK(key_of("loose") == "PRIMARY KEY (_lockstep_rowid)");
+  // Without its index the key is another one: that is asked for.
+  sqlite(file, "DROP INDEX by_both");
+  const Outcome asks = lockstep(run);
+  require_code(asks, 7);
+  CHECK(has(asks.error_output, "its key was (b, a)"));
+}
+
 }  // namespace lockstep::test

@@ -69,6 +69,13 @@ TEST_CASE("globs are split at commas and match as in a shell") {
   CHECK_FALSE(matches_any("anything", {}));
 }
 
+TEST_CASE("other tools' tables are left alone unless they are asked for by name") {
+  CHECK_THAT(std::string(left_alone("_litestream_seq", {})), Catch::Contains("Litestream"));
+  CHECK_THAT(std::string(left_alone("__drizzle_migrations", {"*"})), Catch::Contains("schema"));
+  CHECK(left_alone("__drizzle_migrations", {"a", "__drizzle_migrations"}).empty());
+  CHECK(left_alone("drizzle_migrations", {}).empty());
+}
+
 TEST_CASE("durations have units, and a bare number is seconds") {
   CHECK(parse_duration("800ms") == 800ms);
   CHECK(parse_duration("5s") == 5s);

@@ -1,5 +1,8 @@
 #include "model/shape.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
@@ -106,6 +109,61 @@ TEST_CASE("a table without a key is keyed by its rowid, under a name that no col
   CHECK(sqlite::source_name(taken, 3) == "oid");
   CHECK(shape_of("CREATE TABLE t(rowid, _rowid_, oid)").key.empty());
   CHECK_FALSE(shape_of("CREATE TABLE t(k TEXT PRIMARY KEY)").keyed_by_rowid);
+}
+
+TEST_CASE(
+    "a unique index of columns that are never NULL is the key where there is no primary key") {
+  const auto key = [](const std::string& sql) {
+    std::vector<std::string> names;
+    const TableShape shape = shape_of(sql);
+    for (const std::size_t column : shape.key) names.push_back(shape.columns[column].name);
+    return fmt::format("{}", fmt::join(names, ","));
+  };
+  // Prisma's implicit table, Rails' HABTM.
+  const std::string table =
+      "CREATE TABLE t(a INTEGER NOT NULL, b TEXT NOT NULL, c INT, d REAL NOT NULL);";
+  CHECK(key(table + "CREATE UNIQUE INDEX i ON t(b, a); CREATE INDEX j ON t(a)") == "b,a");
+  CHECK(key("CREATE TABLE t(a INT NOT NULL UNIQUE, b)") == "a");
+  // The fewest columns, then the first by name.
+  CHECK(key(table + "CREATE UNIQUE INDEX i ON t(b, a); CREATE UNIQUE INDEX j ON t(a)") == "a");
+  CHECK(key(table + "CREATE UNIQUE INDEX j ON t(b); CREATE UNIQUE INDEX i ON t(a)") == "a");
+  const TableShape shape = shape_of(table + "CREATE UNIQUE INDEX i ON t(b DESC, a)");
+  CHECK(shape.keyed_by_index());
+  CHECK_FALSE(shape.keyed_by_rowid);
+  REQUIRE(shape.key_index() != nullptr);
+  CHECK(shape.key_index()->name == "i");
+  CHECK(sqlite::by_rowid(shape)->columns.back().name == "_lockstep_rowid");
+  CHECK_FALSE(sqlite::by_rowid(shape_of("CREATE TABLE t(k TEXT PRIMARY KEY)")));
+  CHECK_FALSE(sqlite::by_rowid(shape_of("CREATE TABLE t(k)")));
+  for (const char* index :
+       {"CREATE UNIQUE INDEX i ON t(a, c)", "CREATE UNIQUE INDEX i ON t(a) WHERE a > 0",
+        "CREATE UNIQUE INDEX i ON t(b COLLATE NOCASE)", "CREATE UNIQUE INDEX i ON t(lower(b))",
+        "CREATE UNIQUE INDEX i ON t(d)", "CREATE INDEX i ON t(a)"}) {
+    INFO(index);
+    CHECK(key(table + index) == "_lockstep_rowid");
+  }
+  CHECK(key("CREATE TABLE t(a TEXT COLLATE RTRIM NOT NULL UNIQUE)") == "_lockstep_rowid");
+  CHECK(key("CREATE TABLE t(id INTEGER PRIMARY KEY, a INT NOT NULL UNIQUE)") == "id");
+}
+
+TEST_CASE("a table that is followed keeps the key that it is followed by") {
+  const test::TempDir folder;
+  test::Application app(folder.file("a"));
+  sqlite::Database database = sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_only);
+  app.exec("CREATE TABLE t(a INT NOT NULL, b INT NOT NULL)");
+  const TableShape by_rowid = sqlite::read_shape(database, "t");
+  app.exec("CREATE UNIQUE INDEX i ON t(a, b)");
+  const TableShape by_index = sqlite::read_shape(database, "t");
+  CHECK(sqlite::read_shape(database, "t", &by_rowid).key == by_rowid.key);
+  CHECK(fingerprint(sqlite::read_shape(database, "t", &by_rowid)) ==
+        fingerprint(*sqlite::by_rowid(by_index)));
+  app.exec("CREATE UNIQUE INDEX j ON t(b)");
+  CHECK(sqlite::read_shape(database, "t").key == std::vector<std::size_t>{1});
+  CHECK(sqlite::read_shape(database, "t", &by_index).key == by_index.key);
+  app.exec("DROP INDEX i");
+  CHECK(sqlite::read_shape(database, "t", &by_index).key == std::vector<std::size_t>{1});
+  app.exec("DROP INDEX j");
+  CHECK(sqlite::read_shape(database, "t", &by_index).keyed_by_rowid);
 }
 
 TEST_CASE("what PRAGMAs do not tell is read from the text of CREATE") {

@@ -1,10 +1,15 @@
 #include "apply/target_schema.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "apply/foreign_keys.hpp"
 #include "tests/support/shape_of.hpp"
 
 using namespace lockstep;
@@ -102,6 +107,40 @@ TEST_CASE("keys, constraints and indexes are built under names of their own") {
             R"(CREATE UNIQUE INDEX "u""i" ON "app"."t" ("b"))",
             R"(ALTER TABLE "app"."t" ADD CONSTRAINT "t_pkey" PRIMARY KEY USING INDEX "t_pkey")",
             R"(ALTER TABLE "app"."t" ADD CONSTRAINT "t_b_a_key" UNIQUE USING INDEX "t_b_a_key")"});
+}
+
+TEST_CASE("constraints keep the names that CONSTRAINT gave them, if the plan carries them") {
+  const std::string longer(70, 'x');
+  const std::string sql =
+      "CREATE TABLE t(a INT NOT NULL CONSTRAINT \"U_Title\" UNIQUE, b TEXT, c INT CONSTRAINT f_c "
+      "REFERENCES t(a), d INT, CONSTRAINT pk_t PRIMARY KEY (b), CONSTRAINT i UNIQUE (c, a), "
+      "CONSTRAINT " +
+      longer +
+      " UNIQUE (c, b), CONSTRAINT \"F d\" FOREIGN KEY (d) REFERENCES t (a));"
+      "CREATE INDEX i ON t(d)";
+  std::vector<TablePlan> plans{plan_of(1, sql, {kBigint, kText, kBigint, kBigint})};
+  // As older versions planned it.
+  CHECK(all_of(plans[0], plans).front() == R"(CREATE UNIQUE INDEX "t_pkey" ON "app"."t" ("b"))");
+  CHECK(apply::own_foreign_keys("app", plans)[0].name == "t_c_fkey");
+  for (const char* name : {"U_Title", "f_c", "pk_t", "i", "F d"})
+    plans[0].carried_indexes.emplace_back(name);
+  plans[0].carried_indexes.push_back(longer);
+  const Statements made = all_of(plans[0], plans);
+  const auto has = [&](const std::string& statement) {
+    return std::count(made.begin(), made.end(), statement) == 1;
+  };
+  CHECK(has(R"(ALTER TABLE "app"."t" ADD CONSTRAINT "pk_t" PRIMARY KEY USING INDEX "pk_t")"));
+  CHECK(has(R"(ALTER TABLE "app"."t" ADD CONSTRAINT "U_Title" UNIQUE USING INDEX "U_Title")"));
+  // An index has the name already; PostgreSQL has no place for so long a one.
+  CHECK(has(R"(CREATE INDEX "i" ON "app"."t" ("d"))"));
+  CHECK(has(R"(CREATE UNIQUE INDEX "t_c_a_key" ON "app"."t" ("c", "a"))"));
+  CHECK(has(R"(CREATE UNIQUE INDEX "t_c_b_key" ON "app"."t" ("c", "b"))"));
+  const auto keys = apply::own_foreign_keys("app", plans);
+  REQUIRE(keys.size() == 2);
+  CHECK(keys[0].name == "f_c");
+  CHECK(keys[1].name == "F d");
+  CHECK_THAT(fmt::format("{}", fmt::join(apply::left_out(plans[0]), "; ")),
+             Catch::Contains("the name of constraint " + longer + ", which gets another"));
 }
 
 TEST_CASE("indexes that are not carried are not built, and leave their name free") {

@@ -74,8 +74,46 @@ TEST_CASE("texts fit a type of the target only where nothing is cut, padded or r
   CHECK_FALSE(fits("1e200000", "jsonb"));
   CHECK(fits(R"("\\u0000")", "jsonb"));
   CHECK_FALSE(fits("x", "bytea"));
-  for (const char* type : {"inet", "integer[]", "mood", "interval", "citext", "money", "\"char\""})
+  for (const char* type :
+       {"cidr", "integer[]", "mood", "interval day to second", "citext", "money", "\"char\""})
     CHECK_FALSE(parse_target_type(type));
+}
+
+TEST_CASE("addresses fit as PostgreSQL spells them, labels as they are") {
+  for (const char* address :
+       {"10.0.0.1", "10.0.0.1/24", "0.0.0.0/0", "::", "::1", "2001:db8::ff:0/64", "::ffff:10.1.2.3",
+        "::1.2.3.4", "1:0:2:3:4:5:6:7"}) {
+    INFO(address);
+    CHECK(fits(address, "inet"));
+  }
+  for (const char* address : {"10.0.0.1/32", "10.0.0.01", "10.0.0", "10.0.0.1/033", "10.0.0.1/",
+                              "2001:DB8::1", "0:0::1", "::1/128", "::ffff:a01:203", " ::1",
+                              "fe80::1%eth0", "", "localhost", "10.0.0.1/-1", "10.0.0.1/+1"}) {
+    INFO(address);
+    CHECK_FALSE(fits(address, "inet"));
+  }
+  CHECK_FALSE(fits(std::int64_t{1}, "inet"));
+  const TargetType mood{TargetKind::enumeration, 0, 0, {"sad", "it''s \"ok\""}};
+  const auto is_label = [&](std::string_view text) {
+    return misfit_of_target({.kind = ValueClass::text, .bytes = text}, mood).empty();
+  };
+  CHECK(is_label("sad"));
+  CHECK(is_label("it''s \"ok\""));
+  CHECK_FALSE(is_label("SAD"));
+  CHECK_FALSE(is_label(""));
+}
+
+TEST_CASE("integers fit as microseconds into an interval, as milliseconds into an instant") {
+  CHECK(fits(std::numeric_limits<std::int64_t>::min(), "interval"));
+  CHECK_FALSE(fits(std::int64_t{1}, "interval(3)"));
+  CHECK_FALSE(fits(1.5, "interval"));
+  CHECK_FALSE(fits("1970-01-02 00:00:00.000000", "interval"));
+  CHECK(fits(std::int64_t{1704164645678}, "timestamp(3) without time zone"));
+  CHECK(fits(std::int64_t{1704164645678}, "timestamp with time zone"));
+  CHECK_FALSE(fits(std::int64_t{1704164645678}, "timestamp(2) without time zone"));
+  CHECK(fits(std::int64_t{1704164645000}, "timestamp(0) without time zone"));
+  CHECK_FALSE(fits(std::int64_t{999'999'999'999'999}, "timestamp without time zone"));
+  CHECK_FALSE(fits(1.5, "timestamp without time zone"));
 }
 
 TEST_CASE("two JSON texts have one meaning if jsonb takes them for equal") {

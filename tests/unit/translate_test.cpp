@@ -1,5 +1,8 @@
 #include "apply/translate.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <catch2/catch.hpp>
 #include <string>
 
@@ -114,6 +117,38 @@ TEST_CASE("CHECKs are found with their names, wherever they stand") {
   CHECK(checks[2].name == "both");
 }
 
+TEST_CASE("keys are found with their names, wherever they stand") {
+  using Kind = sqlite::KeyText::Kind;
+  const auto keys = sqlite::read_keys(
+      "CREATE TABLE t(a INT CONSTRAINT \"pk\" PRIMARY KEY CONSTRAINT u UNIQUE, \"b c\" TEXT "
+      "CONSTRAINT "
+      "nn NOT NULL UNIQUE DEFAULT ('UNIQUE') /* CONSTRAINT no UNIQUE */ CONSTRAINT f REFERENCES "
+      "p(x) "
+      "ON DELETE CASCADE, d INT REFERENCES p, CONSTRAINT two UNIQUE (\"b c\" COLLATE NOCASE, d) ON "
+      "CONFLICT REPLACE, UNIQUE(a, d), CONSTRAINT [f 2] FOREIGN KEY (d, a) REFERENCES q(x, y), "
+      "FOREIGN KEY (a) REFERENCES q, CONSTRAINT k CHECK (a > 0))");
+  std::string said;
+  for (const sqlite::KeyText& key : keys)
+    said += fmt::format("{} {} ({}); ",
+                        key.kind == Kind::primary  ? "primary"
+                        : key.kind == Kind::unique ? "unique"
+                                                   : "foreign",
+                        key.name, fmt::join(key.columns, ","));
+  CHECK(said ==
+        "primary pk (a); unique u (a); unique  (b c); foreign f (b c); foreign  (d); unique two (b "
+        "c,d); unique  (a,d); foreign f 2 (d,a); foreign  (a); ");
+  CHECK(sqlite::read_keys("CREATE TABLE t AS SELECT 1").empty());
+}
+
+TEST_CASE("a column may be named with its table") {
+  CHECK(sql_of(R"("t"."n" >= 0)") == R"(("n" >= 0))");
+  CHECK(sql_of("T.a IS NULL AND [t].day = 'x'") == R"((("a" IS NULL) AND ("day" = 'x')))");
+  CHECK_THAT(why("x.n >= 0"), Contains("it names x.n"));
+  CHECK_THAT(why(R"("t"."nothing" = 'nothing')"), Contains("it names t.nothing"));
+  CHECK_THAT(why("main.t.n = 1"), Contains("not understood"));
+  CHECK_THAT(why("t. = 1"), Contains("not understood"));
+}
+
 TEST_CASE("defaults become what SQLite would store, or are listed") {
   const auto given = [](const std::string& column, ColumnType type) {
     return apply::translate_default(
@@ -129,12 +164,44 @@ TEST_CASE("defaults become what SQLite would store, or are listed") {
   CHECK(given("INT DEFAULT NULL", kBigint).why.empty());
   for (const char* column :
        {"INT DEFAULT 'abc'", "INT DEFAULT CURRENT_TIMESTAMP", "INT DEFAULT (random())",
-        "INT DEFAULT 1.5", "INT DEFAULT 1e3", "INT DEFAULT 9223372036854775808"})
+        "INT DEFAULT 1.5", "INT DEFAULT 1e30", "INT DEFAULT 9223372036854775808"})
     CHECK_FALSE(given(column, kBigint).why.empty());
+  CHECK(given("INT DEFAULT 1e3", kBigint).sql == "1000");
+  CHECK(given("REAL DEFAULT 2.5E-3", ColumnType::double_precision).sql == "2.5E-3");
   for (const char* column :
        {"TEXT DEFAULT (lower('ABC'))", "TEXT DEFAULT (datetime('now', 'localtime'))",
         "TEXT DEFAULT 1.5", "TEXT DEFAULT (hex(randomblob(16)))", "TEXT DEFAULT x'00'"})
     CHECK_FALSE(given(column, kText).why.empty());
+}
+
+TEST_CASE("moments and texts that are instants become defaults of the type that the column has") {
+  const auto given = [](const std::string& column, ColumnType type) {
+    return apply::translate_default(
+        plan_of(1, "CREATE TABLE t(id INTEGER PRIMARY KEY, v " + column + ")", {kBigint, type}), 1);
+  };
+  using enum ColumnType;
+  // TypeORM, Drizzle, PocketBase, Laravel.
+  CHECK(given("DATETIME DEFAULT (STRFTIME('%Y-%m-%d %H:%M:%f', 'NOW'))", timestamp).sql ==
+        "date_trunc('milliseconds', statement_timestamp() AT TIME ZONE 'UTC')");
+  CHECK(given("DATETIME DEFAULT (strftime('%Y-%m-%d %H:%M:%fZ'))", timestamptz).sql ==
+        "date_trunc('milliseconds', statement_timestamp())");
+  CHECK(given("DATETIME DEFAULT CURRENT_TIMESTAMP", timestamptz).sql ==
+        "date_trunc('second', statement_timestamp())");
+  CHECK(given("DATETIME DEFAULT \"2000-01-01 00:00:00+00:00\"", timestamptz).sql ==
+        "'2000-01-01 00:00:00+00:00'::timestamp with time zone");
+  CHECK(given("DATETIME DEFAULT '2000-01-01T00:00'", timestamp).sql ==
+        "'2000-01-01T00:00'::timestamp without time zone");
+  CHECK(given("DATE DEFAULT '2000-01-01'", date).sql == "'2000-01-01'::date");
+  CHECK_FALSE(given("DATETIME DEFAULT '2000-01-01 00:00:00'", timestamptz).why.empty());
+  CHECK_FALSE(given("DATETIME DEFAULT '2000-01-01 00:00:00Z'", timestamp).why.empty());
+  CHECK_FALSE(given("DATE DEFAULT '2000-02-30'", date).why.empty());
+  CHECK_FALSE(given("DATETIME DEFAULT (unixepoch())", timestamptz).why.empty());
+  TablePlan counted =
+      plan_of(1, "CREATE TABLE t(id INTEGER PRIMARY KEY, v INT DEFAULT (unixepoch()))",
+              {kBigint, timestamptz});
+  counted.rules.columns.resize(2);
+  counted.rules.columns[1].cast = Cast::epoch_s;
+  CHECK(apply::translate_default(counted, 1).sql == "date_trunc('second', statement_timestamp())");
 }
 
 TEST_CASE("partial, NOCASE, expression and DESC indexes and CHECKs are made") {
