@@ -24,6 +24,7 @@ constexpr char kEnsure[] =
     " updated timestamptz NOT NULL DEFAULT now()"
     ");"
     "ALTER TABLE lockstep.ledger_tables ADD COLUMN IF NOT EXISTS reverse_seen text;"
+    "ALTER TABLE lockstep.switchover ADD COLUMN IF NOT EXISTS fence_pass bigint;"
     "COMMIT";
 
 }  // namespace
@@ -32,7 +33,7 @@ void ensure_switch_ledger(postgres::Connection& connection) {
   // Asked first: ALTER TABLE takes a lock that a reader would hold up.
   if (connection
           .exec("SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = "
-                "to_regclass('lockstep.ledger_tables') AND attname = 'reverse_seen')")
+                "to_regclass('lockstep.switchover') AND attname = 'fence_pass')")
           .boolean(0, 0))
     return;
   connection.exec(kEnsure);

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 
+#include "switchover/fence_debt.hpp"
 #include "switchover/fence_sql.hpp"
 #include "switchover/reverse_columns.hpp"
 #include "switchover/reverse_watch.hpp"
+#include "verify/back_plan.hpp"
 
 namespace lockstep::ops {
 
@@ -35,6 +37,19 @@ Gate triggers_gate(Coordinator& coordinator, const std::vector<TablePlan>& plans
       "nothing, lockstep run reads these tables anew; if it stays: lockstep status SOURCE"};
 }
 
+Gate fence_gate(Coordinator& coordinator) {
+  const std::string& migration = coordinator.place().migration;
+  const auto open = switchover::unfenced(coordinator.sqlite(), migration);
+  const bool owed = switchover::owes_comparison(coordinator.postgres(), migration);
+  std::string found = "whole";
+  if (!open.empty())
+    found = fmt::format("not on {}", fmt::join(open, ", "));
+  else if (owed)
+    found = "whole again; SQLite's schema was changed, and nothing was compared since";
+  return {"fence", open.empty() && !owed, std::move(found), "SQLite took no write",
+          "lockstep verify SOURCE TARGET; what only SQLite has it names"};
+}
+
 Gate columns_gate(Coordinator& coordinator, const std::vector<TablePlan>& plans) {
   const auto changes = switchover::column_changes(coordinator.postgres(),
                                                   coordinator.place().schema, pointers_to(plans));
@@ -49,7 +64,8 @@ Gate columns_gate(Coordinator& coordinator, const std::vector<TablePlan>& plans)
 }  // namespace
 
 std::vector<Gate> back_gates(Coordinator& coordinator, const std::vector<TablePlan>& plans) {
-  return {triggers_gate(coordinator, plans), columns_gate(coordinator, plans)};
+  return {triggers_gate(coordinator, plans), fence_gate(coordinator),
+          columns_gate(coordinator, plans)};
 }
 
 // A prepared transaction has no process; the lock on its own number says which one it is.
@@ -81,6 +97,19 @@ Gate long_writers_gate(Coordinator& coordinator, Milliseconds max_pause) {
   return {"long transactions", rows.rows() == 0,
           fmt::format("{} that have written{}", rows.rows(), found),
           fmt::format("none older than {} ms", patience), std::move(todo)};
+}
+
+std::vector<Gate> not_compared_gate(const std::vector<TablePlan>& plans) {
+  std::vector<std::string> columns;
+  for (const TablePlan& plan : plans)
+    for (const std::string& column : verify::not_comparable_back(plan))
+      columns.push_back(fmt::format("{}.{}", plan.name(), column));
+  if (columns.empty()) return {};
+  return {{"computed", true,
+           fmt::format("{} generated column(s) that PostgreSQL does not compute: {}; after the "
+                       "cutover they are what the application writes there, and are not compared",
+                       columns.size(), fmt::join(columns, ", ")),
+           "", ""}};
 }
 
 }  // namespace lockstep::ops

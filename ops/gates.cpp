@@ -66,6 +66,7 @@ class Gates {
       rows_aside();
       schema();
       tables();
+      for (Gate& gate : not_compared_gate(plans())) add(std::move(gate));
     } else {
       reverse_lag();
       for (Gate& gate : back_gates(coordinator_, plans())) add(std::move(gate));

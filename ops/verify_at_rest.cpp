@@ -15,6 +15,7 @@
 #include "switchover/reverse_errors.hpp"
 #include "switchover/reverse_feed.hpp"
 #include "switchover/sqlite_side.hpp"
+#include "verify/back_plan.hpp"
 #include "verify/compare.hpp"
 
 namespace lockstep::ops {
@@ -100,6 +101,12 @@ std::vector<apply::LedgerTable> marked_tables(postgres::Connection& target,
   return tables;
 }
 
+std::vector<apply::LedgerTable> comparable_back(std::vector<apply::LedgerTable> tables) {
+  for (apply::LedgerTable& table : tables)
+    table.plan = verify::comparable_back(std::move(table.plan));
+  return tables;
+}
+
 ExitCode verify_at_rest(sqlite::Database& source, postgres::Connection& target,
                         const capture::Installed& installed, const VerifyRequest& request,
                         Screen& screen) {
@@ -130,6 +137,7 @@ ExitCode verify_at_round(sqlite::Database& sqlite, postgres::Connection& postgre
   constexpr int kTriesMax = 200;
   const LedgerRow ledger = ledger_of(postgres, installed.migration);
   const auto tables = marked_tables(postgres, installed);
+  const auto compared = comparable_back(tables);
   const auto plans = apply::plans_of(tables);
   sqlite::Database writing = sqlite::Database::open(sqlite.path(), sqlite::OpenMode::read_write);
   switchover::ReverseFeed feed(postgres, writing, installed.migration, ledger.target_schema, plans);
@@ -142,9 +150,9 @@ ExitCode verify_at_round(sqlite::Database& sqlite, postgres::Connection& postgre
         VerifyTotals totals;
         totals.flow = Flow::reverse;
         if (!request.counts)
-          compare_tables(sqlite, postgres, ledger, tables, request, totals, screen);
-        totals.verdicts =
-            ask_at_rest(sqlite, postgres, ledger, plans, wanted_pairs(request, tables));
+          compare_tables(sqlite, postgres, ledger, compared, request, totals, screen);
+        totals.verdicts = ask_at_rest(sqlite, postgres, ledger, apply::plans_of(compared),
+                                      wanted_pairs(request, compared));
         for (verify::Verdict& verdict : totals.verdicts)
           verdict.position = switchover::as_position(round.position);
         if (request.checks)
