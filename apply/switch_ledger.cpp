@@ -23,13 +23,18 @@ constexpr char kEnsure[] =
     "'aborted')),"
     " updated timestamptz NOT NULL DEFAULT now()"
     ");"
+    "ALTER TABLE lockstep.ledger_tables ADD COLUMN IF NOT EXISTS reverse_seen text;"
+    "ALTER TABLE lockstep.switchover ADD COLUMN IF NOT EXISTS fence_pass bigint;"
     "COMMIT";
 
 }  // namespace
 
 void ensure_switch_ledger(postgres::Connection& connection) {
   // Asked first: ALTER TABLE takes a lock that a reader would hold up.
-  if (connection.exec("SELECT to_regclass('lockstep.switchover') IS NOT NULL").boolean(0, 0))
+  if (connection
+          .exec("SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = "
+                "to_regclass('lockstep.switchover') AND attname = 'fence_pass')")
+          .boolean(0, 0))
     return;
   connection.exec(kEnsure);
 }

@@ -12,6 +12,7 @@
 #include "capture/install.hpp"
 #include "link/postgres/names.hpp"
 #include "link/sqlite/statement.hpp"
+#include "ops/back_gates.hpp"
 #include "ops/left_out.hpp"
 #include "ops/names.hpp"
 #include "ops/observe.hpp"
@@ -20,7 +21,6 @@
 #include "ops/proven.hpp"
 #include "ops/switch_hooks.hpp"
 #include "ops/wait_marks.hpp"
-#include "switchover/fence_sql.hpp"
 #include "switchover/reverse_probe.hpp"
 #include "verify/record.hpp"
 
@@ -70,10 +70,12 @@ class Gates {
       schema();
       left_out();
       tables();
+      for (Gate& gate : not_compared_gate(plans())) add(std::move(gate));
     } else {
       reverse_lag();
+      for (Gate& gate : back_gates(coordinator_, plans())) add(std::move(gate));
       verified_back();
-      long_writers();
+      add(long_writers_gate(coordinator_, limits_.max_pause));
     }
     server();
     own();
@@ -82,6 +84,10 @@ class Gates {
   }
 
  private:
+  [[nodiscard]] std::vector<TablePlan> plans() {
+    return apply::plans_of(
+        apply::read_tables(coordinator_.postgres(), coordinator_.place().migration));
+  }
   void add(Gate gate) { gates_.push_back(std::move(gate)); }
 
   void follower() {
@@ -93,7 +99,12 @@ class Gates {
                                       ? ", waits: " + awaited.value("what", std::string("?"))
                                       : "")
              : "no lockstep is running",
-         phase, "lockstep run SOURCE TARGET"});
+         phase,
+         !observed_.running    ? "lockstep run SOURCE TARGET"
+         : awaited.is_object() ? fmt::format("what {} says: ops/ERRORS.md; lockstep run goes on by "
+                                             "itself behind it",
+                                             awaited.value("code", std::string("it")))
+                               : "wait: lockstep status --watch SOURCE"});
   }
 
   void lag() {
@@ -218,20 +229,6 @@ class Gates {
          "wait until it falls: lockstep status --watch SOURCE"});
   }
 
-  void long_writers() {
-    const auto tenth = limits_.max_pause.count() / 10;
-    const postgres::Result rows = coordinator_.postgres().exec(fmt::format(
-        "SELECT count(*) FROM (SELECT a.xact_start FROM pg_locks AS l JOIN pg_stat_activity AS a "
-        "USING (pid) WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND "
-        "(l.classid::bigint << 32 | l.objid::bigint) = {} UNION ALL SELECT prepared FROM "
-        "pg_prepared_xacts WHERE database = current_database()) AS w WHERE w.xact_start < "
-        "clock_timestamp() - interval '1 ms' * {}",
-        switchover::fence_lock(coordinator_.place().migration), tenth));
-    add({"long transactions", rows.integer(0, 0) == 0,
-         fmt::format("{} that have written", rows.integer(0, 0)),
-         fmt::format("none older than {} ms", tenth), "end them: SELECT * FROM pg_stat_activity"});
-  }
-
   void server() {
     const postgres::Result row = coordinator_.postgres().exec(
         "SELECT current_setting('max_connections')::bigint - "
@@ -260,24 +257,25 @@ class Gates {
     if (!limits_.probe_anyway && !all_open(gates_)) return;
     constexpr Milliseconds kPatience{2'000};
     switchover::ReverseProbe probe;
+    const char* todo =
+        "mend what it says: after the cutover these tables could not be followed into SQLite";
     try {
       sqlite::Database writing = sqlite::Database::open(coordinator_.place().path,
                                                         sqlite::OpenMode::read_write, kPatience);
-      probe = switchover::probe_reverse_path(
-          coordinator_.postgres(), writing, coordinator_.place().migration,
-          coordinator_.place().schema,
-          apply::plans_of(
-              apply::read_tables(coordinator_.postgres(), coordinator_.place().migration)));
+      probe = switchover::probe_reverse_path(coordinator_.postgres(), writing,
+                                             coordinator_.place().migration,
+                                             coordinator_.place().schema, plans());
     } catch (const Error& error) {
       if (!coordinator_.postgres().alive()) throw;
       probe.problems.emplace_back(error.what());
+      if (error.code() == "LS-S309")
+        todo = "nothing is wrong: SQLite was busy for 2 s; try again at a quieter moment";
     }
     add({"way back", probe.problems.empty(),
          probe.problems.empty()
              ? fmt::format("{} rows of {} tables went back", probe.rows, probe.tables)
              : fmt::format("{}", fmt::join(probe.problems, "; ")),
-         "rows of every table can go back into SQLite",
-         "mend what it says: after the cutover these tables could not be followed into SQLite"});
+         "rows of every table can go back into SQLite", todo});
   }
 
   void own() {

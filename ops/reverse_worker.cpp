@@ -1,13 +1,17 @@
 #include "ops/reverse_worker.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <thread>
 #include <utility>
 
 #include "apply/ledger.hpp"
+#include "apply/switch_ledger.hpp"
 #include "capture/install.hpp"
 #include "ops/verify_at_rest.hpp"
 #include "switchover/reverse_log.hpp"
+#include "switchover/reverse_watch.hpp"
 #include "switchover/sqlite_side.hpp"
 
 namespace lockstep::ops {
@@ -19,6 +23,7 @@ namespace {
 // after a while of nothing.
 constexpr Milliseconds kHot{2}, kWarm{20}, kCold{100};
 constexpr Milliseconds kHotFor{200}, kWarmFor{10'000};
+constexpr Milliseconds kLookEvery{1'000};  // at the catalog, which a rollback looks at once more
 
 Milliseconds pause_after(SteadyTime last_change) {
   const auto since = steady_now() - last_change;
@@ -29,7 +34,7 @@ Milliseconds pause_after(SteadyTime last_change) {
 }  // namespace
 
 ReverseWorker::ReverseWorker(ReverseOptions options, Board& board)
-    : options_(std::move(options)), board_(board) {}
+    : options_(std::move(options)), board_(board), fence_(options_.migration, board) {}
 
 void ReverseWorker::run(const std::stop_token& stop) {
   Backoff backoff(Milliseconds{50}, Milliseconds{5'000}, static_cast<std::uint64_t>(wall_now_us()));
@@ -67,14 +72,16 @@ void ReverseWorker::follow(const std::stop_token& stop) {
     connection_.emplace(std::move(fresh));
   }
   sqlite::Database writing = sqlite::Database::open(options_.path, sqlite::OpenMode::read_write);
-  switchover::ReverseFeed feed(
-      *connection_, writing, options_.migration, options_.schema,
-      apply::plans_of(apply::read_tables(*connection_, options_.migration)));
+  apply::ensure_switch_ledger(*connection_);  // an older lockstep may have led the cutover
+  const auto plans = apply::plans_of(apply::read_tables(*connection_, options_.migration));
+  next_look_ = {};
+  look_around(writing, plans);
+  switchover::ReverseFeed feed(*connection_, writing, options_.migration, options_.schema, plans);
   begin_verifying(writing);
   board_.stop_awaiting();
   last_change_ = steady_now();
   try {
-    rounds(feed, stop);
+    rounds(feed, writing, plans, stop);
   } catch (...) {
     verifier_->end();
     throw;
@@ -83,7 +90,8 @@ void ReverseWorker::follow(const std::stop_token& stop) {
 }
 
 void ReverseWorker::begin_verifying(sqlite::Database& sqlite) {
-  const auto tables = marked_tables(*connection_, capture::require_installed(sqlite));
+  const auto tables =
+      comparable_back(marked_tables(*connection_, capture::require_installed(sqlite)));
   std::vector<TableProgress> shown;
   for (const apply::LedgerTable& table : tables)
     shown.push_back({table.plan.id, table.plan.name(), 0, 0, true, true});
@@ -99,11 +107,26 @@ void ReverseWorker::begin_verifying(sqlite::Database& sqlite) {
   verifier_->begin(tables);
 }
 
-void ReverseWorker::rounds(switchover::ReverseFeed& feed, const std::stop_token& stop) {
+void ReverseWorker::look_around(sqlite::Database& sqlite, const std::vector<TablePlan>& plans) {
+  if (steady_now() < next_look_) return;
+  next_look_ = steady_now() + kLookEvery;
+  for (const switchover::MovedTable& moved :
+       switchover::follow_moved_tables(*connection_, options_.migration, options_.schema, plans))
+    board_.schema_note(
+        {"LS-X663", moved.table,
+         fmt::format("{} was altered on PostgreSQL ({}): what was written meanwhile may not be in "
+                     "the log, so the table is read anew into SQLite",
+                     moved.table, moved.what)});
+  fence_.look(sqlite, *connection_, plans);
+}
+
+void ReverseWorker::rounds(switchover::ReverseFeed& feed, sqlite::Database& sqlite,
+                           const std::vector<TablePlan>& plans, const std::stop_token& stop) {
   bool first = true;
   while (!stop.stop_requested()) {
     board_.source_reports();
     board_.target_reports();
+    if (!verifier_->holds_back_rounds()) look_around(sqlite, plans);
     const std::int64_t looked_us = wall_now_us();
     // The first round also settles an acknowledgement that a crash has lost.
     const auto barrier = first ? std::nullopt : verifier_->turn(feed, *connection_);

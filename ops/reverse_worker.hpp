@@ -11,6 +11,7 @@
 #include "link/sqlite/database.hpp"
 #include "ops/board.hpp"
 #include "ops/continuous.hpp"
+#include "ops/fence_watch.hpp"
 #include "ops/reverse_verifier.hpp"
 #include "switchover/reverse_feed.hpp"
 
@@ -38,14 +39,19 @@ class ReverseWorker {
   void follow(const std::stop_token& stop);
   /// Comparisons go on with this feed; what they know is shown.
   void begin_verifying(sqlite::Database& sqlite);
-  void rounds(switchover::ReverseFeed& feed, const std::stop_token& stop);
+  void rounds(switchover::ReverseFeed& feed, sqlite::Database& sqlite,
+              const std::vector<TablePlan>& plans, const std::stop_token& stop);
   void show(const switchover::ReverseRound& round);
+  /// Once a second: tables that were altered on PostgreSQL are logged anew, and SQLite's fence is
+  /// looked at.
+  void look_around(sqlite::Database& sqlite, const std::vector<TablePlan>& plans);
 
   ReverseOptions options_;
   Board& board_;
   std::mutex connection_mutex_;  // cancel() against follow()
   std::optional<postgres::Connection> connection_;
-  SteadyTime last_change_{};
+  SteadyTime last_change_{}, next_look_{};
+  FenceWatch fence_;
   std::optional<ReverseVerifier> verifier_;  // from the first feed on
 };
 

@@ -18,6 +18,7 @@
 #include "switchover/reverse_errors.hpp"
 #include "switchover/reverse_feed.hpp"
 #include "switchover/sqlite_side.hpp"
+#include "verify/back_plan.hpp"
 #include "verify/compare.hpp"
 #include "verify/range_sql.hpp"
 
@@ -148,6 +149,12 @@ std::vector<apply::LedgerTable> marked_tables(postgres::Connection& target,
   return tables;
 }
 
+std::vector<apply::LedgerTable> comparable_back(std::vector<apply::LedgerTable> tables) {
+  for (apply::LedgerTable& table : tables)
+    table.plan = verify::comparable_back(std::move(table.plan));
+  return tables;
+}
+
 ExitCode verify_at_rest(sqlite::Database& source, postgres::Connection& target,
                         const capture::Installed& installed, const VerifyRequest& request,
                         const Compared& compared, Screen& screen) {
@@ -180,6 +187,7 @@ ExitCode verify_at_round(sqlite::Database& sqlite, postgres::Connection& postgre
   constexpr int kTriesMax = 200;
   const LedgerRow ledger = ledger_of(postgres, installed.migration);
   const auto tables = marked_tables(postgres, installed);
+  const auto comparable = comparable_back(tables);
   const auto plans = apply::plans_of(tables);
   sqlite::Database writing = sqlite::Database::open(sqlite.path(), sqlite::OpenMode::read_write);
   switchover::ReverseFeed feed(postgres, writing, installed.migration, ledger.target_schema, plans);
@@ -193,9 +201,9 @@ ExitCode verify_at_round(sqlite::Database& sqlite, postgres::Connection& postgre
         totals.flow = Flow::reverse;
         totals.compared = compared;
         const Rested sides{sqlite, postgres, ledger, switchover::as_position(round.position)};
-        if (!request.counts) compare_tables(sides, tables, installed, request, totals, screen);
-        totals.verdicts =
-            ask_at_rest(sqlite, postgres, ledger, plans, wanted_pairs(request, tables));
+        if (!request.counts) compare_tables(sides, comparable, installed, request, totals, screen);
+        totals.verdicts = ask_at_rest(sqlite, postgres, ledger, apply::plans_of(comparable),
+                                      wanted_pairs(request, comparable));
         for (verify::Verdict& verdict : totals.verdicts)
           verdict.position = switchover::as_position(round.position);
         check_schema_too(sides, tables, request, totals);

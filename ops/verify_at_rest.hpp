@@ -23,6 +23,10 @@ namespace lockstep::ops {
 [[nodiscard]] std::vector<apply::LedgerTable> marked_tables(postgres::Connection& target,
                                                             const capture::Installed& installed);
 
+/// As a comparison after a cutover goes by them: verify/back_plan.hpp.
+[[nodiscard]] std::vector<apply::LedgerTable> comparable_back(
+    std::vector<apply::LedgerTable> tables);
+
 /// Once the target is at the source's newest change; LS-V502 if it does not come to that, or if the
 /// source moves meanwhile.
 [[nodiscard]] ExitCode verify_at_rest(sqlite::Database& source, postgres::Connection& target,

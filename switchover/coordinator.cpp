@@ -9,8 +9,10 @@
 #include "apply/switch_ledger.hpp"
 #include "capture/install.hpp"
 #include "model/failpoint.hpp"
+#include "switchover/fence_debt.hpp"
 #include "switchover/fence_sql.hpp"
 #include "switchover/reverse_log.hpp"
+#include "switchover/reverse_watch.hpp"
 #include "switchover/sqlite_side.hpp"
 
 namespace lockstep::switchover {
@@ -137,6 +139,11 @@ std::vector<std::string> Coordinator::install() {
   connect();
   install_fence(*postgres_, place_.migration, place_.schema);
   install_reverse_log(*postgres_, place_.migration, place_.schema, plans_);
+  // Later it is for the way back to say, which then reads anew what it cannot be sure of.
+  if (read_postgres_side(*postgres_, place_.migration).side.role == Role::replica) {
+    remember_tables(*postgres_, place_.migration, place_.schema, plans_);
+    require_no_comparison(*postgres_, place_.migration);
+  }
   numbered_ = numbered_tables(*postgres_, place_.schema, plans_);
   return install_fence(*sqlite_, place_.migration);
 }
@@ -209,6 +216,7 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
   tell_("HOLD",
         fmt::format("no transaction on PostgreSQL is under way, after {:.0f} ms",
                     std::chrono::duration<double, std::milli>(steady_now() - asked).count()));
+  held.keep_tables(place_.schema, plans_);
   std::optional<ReversePosition> position;
   while (!position) {
     bring_back(back);
@@ -217,6 +225,8 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
       throw_over_budget("DRAIN", pause.max(), "SQLite did not take the last changes in time",
                         "PostgreSQL");
   }
+  require_nothing_moved(*postgres_, place_.migration, place_.schema, plans_);
+  require_fence_was_whole(*sqlite_, *postgres_, place_.migration);
   LOCKSTEP_FAILPOINT("rb.drained");
   tell_("DRAIN", "SQLite has the last change");
   const auto sequences = least_sequences(*postgres_, numbered_);

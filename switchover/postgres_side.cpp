@@ -256,6 +256,27 @@ WritersHeld::~WritersHeld() {
   if (held_) connection_.abort();
 }
 
+void WritersHeld::keep_tables(const std::string& schema, const std::vector<TablePlan>& plans) {
+  std::vector<std::string> names;
+  for (const TablePlan& plan : plans)
+    names.push_back(postgres::qualified(schema, plan.target_name()));
+  if (names.empty()) return;
+  try {
+    connection_.exec(fmt::format("LOCK TABLE {} IN ROW EXCLUSIVE MODE", fmt::join(names, ", ")));
+  } catch (const Error& error) {
+    constexpr std::string_view kDeadlock = "40P01";  // it waits for a writer that waits for us
+    if (error.foreign() != postgres::kLockNotGranted && error.foreign() != kDeadlock) throw;
+    throw Error({.code = "LS-X604",
+                 .exit = ExitCode::timed_out,
+                 .what = "a table on PostgreSQL is being altered, which did not end within the "
+                         "pause budget",
+                 .why = error.what(),
+                 .data = "nothing changed: the application goes on writing to PostgreSQL",
+                 .todo = "end what alters it, or try again behind it",
+                 .foreign = error.foreign()});
+  }
+}
+
 std::optional<ReversePosition> WritersHeld::drained() {
   const Result row = connection_.query(
       "SELECT reverse_era, reverse_number, reverse_identity FROM lockstep.ledger AS l WHERE "

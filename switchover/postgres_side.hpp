@@ -12,6 +12,7 @@
 
 #include "link/postgres/connection.hpp"
 #include "model/position.hpp"
+#include "model/shape.hpp"
 #include "switchover/reverse_position.hpp"
 #include "switchover/state.hpp"
 
@@ -63,6 +64,9 @@ class WritersHeld {
   WritersHeld(const WritersHeld&) = delete;
   WritersHeld& operator=(const WritersHeld&) = delete;
 
+  /// From here on nobody alters a table that lockstep follows; who is at it is waited for. Throws
+  /// LS-X604 if that takes too long.
+  void keep_tables(const std::string& schema, const std::vector<TablePlan>& plans);
   /// The reverse position, and that nothing is logged behind it.
   [[nodiscard]] std::optional<ReversePosition> drained();
   /// F of a rollback. False: this attempt may not fence any more.

@@ -65,6 +65,17 @@ Error columns_changed(const std::vector<std::string>& changes) {
                 .retry = Retry::same_session});
 }
 
+Error triggers_gone(const std::string& table) {
+  return Error(
+      {.code = "LS-X614",
+       .exit = ExitCode::precondition,
+       .what = fmt::format("the triggers of {}, which log for the way back, are gone again", table),
+       .why = "somebody else drops or disables them at the same time",
+       .data = kNothingWritten,
+       .todo = "let the triggers _lockstep_log and _lockstep_log_truncate be",
+       .retry = Retry::same_session});
+}
+
 Error others_are_quicker(int attempts) {
   return Error({.code = "LS-X615",
                 .exit = ExitCode::busy,

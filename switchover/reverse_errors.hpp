@@ -19,6 +19,8 @@ namespace lockstep::switchover {
 [[nodiscard]] Error another_server(const TargetIdentity& known, const TargetIdentity& seen);
 /// LS-X613
 [[nodiscard]] Error columns_changed(const std::vector<std::string>& changes);
+/// LS-X614: whoever took the triggers of the log away does it once more.
+[[nodiscard]] Error triggers_gone(const std::string& table);
 /// LS-X615
 [[nodiscard]] Error others_are_quicker(int attempts);
 /// LS-X616

@@ -14,6 +14,7 @@
 #include "switchover/reverse_columns.hpp"
 #include "switchover/reverse_errors.hpp"
 #include "switchover/reverse_rows.hpp"
+#include "switchover/reverse_watch.hpp"
 
 namespace lockstep::switchover {
 
@@ -201,13 +202,18 @@ bool ReverseFeed::read_touched() {
     touched_[plan.id] = {rows.integer(row, 1), rows.boolean(row, 2)};
     written_up_to_ = rows.value(row, 3);
   }
-  if (!touched_.empty()) check_columns();
+  if (touched_.empty()) return true;
+  check_tables();
   return true;
 }
 
-void ReverseFeed::check_columns() {
+// Rows of a new partition are logged, and its TRUNCATE is not: SQLite gets none of them before the
+// triggers are whole.
+void ReverseFeed::check_tables() {
   std::vector<const TablePlan*> plans;
   for (const auto& [table, touched] : touched_) plans.push_back(&plan_of(table));
+  const auto moved = moved_tables(reading_, migration_, schema_, plans, false);
+  if (!moved.empty()) throw tables_moved(moved);
   const auto changes = column_changes(reading_, schema_, plans);
   if (!changes.empty()) throw columns_changed(changes);
   for (const TablePlan* const plan : plans)

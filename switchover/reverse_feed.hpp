@@ -34,7 +34,8 @@ struct ReverseRound {
 /// Throws LS-X610 while roles are such that nothing goes back; LS-X611 if the two sides have
 /// different histories and LS-X612 if the server is another than before, or was promoted since;
 /// LS-X613 if a table's columns are no longer those of its plan, LS-X606 for a row that SQLite
-/// cannot hold: these four stay until a person acts. LS-X615 if other feeds were quicker each time;
+/// cannot hold: these four stay until a person acts. LS-X663 if a touched table was altered since
+/// it was remembered: follow_moved_tables(). LS-X615 if other feeds were quicker each time;
 /// LS-X616 if a table is locked on PostgreSQL, LS-S309 if SQLite is.
 class ReverseFeed {
  public:
@@ -95,7 +96,7 @@ class ReverseFeed {
   [[nodiscard]] bool move_position(const ReversePosition& from, const ReversePosition& to,
                                    const std::string& snapshot);
   void wait_for_flush();
-  void check_columns();
+  void check_tables();
   void acknowledge(const Acknowledgement& done);
   [[nodiscard]] const TablePlan& plan_of(std::uint32_t table) const;
   SqliteWriter& writer_of(const TablePlan& plan);

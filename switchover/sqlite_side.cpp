@@ -9,6 +9,7 @@
 #include "link/sqlite/shape.hpp"
 #include "link/sqlite/statement.hpp"
 #include "model/failpoint.hpp"
+#include "switchover/fence_debt.hpp"
 #include "switchover/fence_sql.hpp"
 
 namespace lockstep::switchover {
@@ -61,17 +62,20 @@ Fenceable fenceable(Database& database) {
   return found;
 }
 
-// True if something was missing. sqlite_master has no index, and this runs while writers wait: it
-// is read once for all tables.
+// sqlite_master has no index, and this runs while writers wait: it is read once for all tables.
+std::map<std::string, std::string> fence_triggers_there(Database& database) {
+  std::map<std::string, std::string> there;
+  Statement rows(database,
+                 "SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger' AND name LIKE "
+                 "'\\_lockstep\\_fence\\_%' ESCAPE '\\'");
+  while (rows.step()) there[rows.text(0)] = rows.text(1);
+  return there;
+}
+
+// True if something was missing.
 bool put_triggers(Database& database, const std::vector<std::string>& tables,
                   const std::string& migration) {
-  std::map<std::string, std::string> there;
-  {
-    Statement rows(database,
-                   "SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger' AND name LIKE "
-                   "'\\_lockstep\\_fence\\_%' ESCAPE '\\'");
-    while (rows.step()) there[rows.text(0)] = rows.text(1);
-  }
+  const auto there = fence_triggers_there(database);
   bool changed = false;
   for (const std::string& table : tables) {
     for (const FenceTrigger& trigger : sqlite_fence_triggers(table, migration)) {
@@ -143,6 +147,19 @@ std::vector<std::string> install_fence(Database& database, const std::string& mi
   if (changed) transaction.commit();
   LOCKSTEP_FAILPOINT("cut.fence_installed");
   return found.virtual_tables;
+}
+
+std::vector<std::string> unfenced(Database& database, const std::string& migration) {
+  const auto there = fence_triggers_there(database);
+  std::vector<std::string> names;
+  for (const std::string& table : fenceable(database).tables)
+    for (const FenceTrigger& trigger : sqlite_fence_triggers(table, migration)) {
+      const auto found = there.find(trigger.name);
+      if (found != there.end() && found->second == trigger.sql) continue;
+      names.push_back(table);
+      break;
+    }
+  return names;
 }
 
 WriteLock::WriteLock(Database& database, Milliseconds patience)

@@ -131,8 +131,8 @@ Error connect_error(const Dsn& dsn, std::string_view libpq_text, bool refused_fo
   facts.why = redacted(one_line(libpq_text), dsn);
   if (facts.code == "LS-T201") {
     facts.what = fmt::format("cannot reach PostgreSQL at {}", dsn.shown());
-    facts.why += closed ? " (ALTER DATABASE ... ALLOW_CONNECTIONS true opens it)"
-                        : reach_hint(libpq_text);
+    facts.why +=
+        closed ? " (ALTER DATABASE ... ALLOW_CONNECTIONS true opens it)" : reach_hint(libpq_text);
     facts.data = "safe: capture continues into the change table";
     facts.todo =
         "start the server or correct the address; a running lockstep tries again by itself";
