@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "apply/column_values.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/names.hpp"
 
@@ -85,41 +86,9 @@ std::string delete_using(const std::string& schema, const TablePlan& plan,
                      staging_name(plan), same_key(plan, "t", "s"));
 }
 
-// It converts by itself and exactly; only some texts need to be told what they are. Microseconds
-// become days and a time of day, as Django writes them there.
-std::string assigned(const TablePlan& plan, std::size_t column, std::string value) {
-  if (!plan.existing) return value;
-  const ExistingColumn& there = plan.existing->columns[column];
-  if (there.holds.kind == TargetKind::interval)
-    return fmt::format(
-        "make_interval(days => ({0} / 86400000000)::integer, secs => ({0} % "
-        "86400000000)::double precision / 1000000)",
-        value);
-  return needs_cast(there.holds.kind) ? fmt::format("{}::{}", value, there.type) : value;
-}
-
 // GENERATED ALWAYS AS IDENTITY takes the source's numbers only so; else it says nothing.
 std::string_view overriding(const TablePlan& plan) {
   return plan.existing ? "OVERRIDING SYSTEM VALUE " : "";
-}
-
-std::string type_of(const TablePlan& plan, std::size_t column) {
-  return plan.existing ? plan.existing->columns[column].type
-                       : std::string(to_string(plan.types[column]));
-}
-
-// A value as the target has it, in the same bytes wherever it comes from: zeros at the end of a
-// numeric say nothing, PostgreSQL takes 0.0 and -0.0 for one key, and a day is 24 hours.
-std::string comparable(const TablePlan& plan, std::size_t column, std::string_view row) {
-  const std::string type = type_of(plan, column);
-  std::string value = fmt::format("{}.{}", row, postgres::quoted(plan.target_column(column)));
-  if (plan.existing && plan.existing->columns[column].holds.kind == TargetKind::interval)
-    return fmt::format("justify_hours({})", row == "t" ? value : assigned(plan, column, value));
-  value += "::" + type;
-  if (type.starts_with("numeric")) return fmt::format("trim_scale({})", value);
-  if (plan.is_key(column) && plan.types[column] == ColumnType::double_precision)
-    return fmt::format("({} + 0)::{}", value, type);
-  return value;
 }
 
 std::string digest_of(const std::vector<std::string>& values) {

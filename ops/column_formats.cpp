@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "snapshot/distinction.hpp"
+
 namespace lockstep::ops {
 
 namespace {
@@ -94,7 +96,7 @@ std::vector<std::pair<std::string, std::uint64_t>> formats_of(const Column& colu
 }
 
 bool may_be_converted(const TableShape& shape, std::size_t column) {
-  return distinction_of(shape, column) < Distinction::unique;
+  return snapshot::distinction_of(shape, column) < Distinction::unique;
 }
 
 std::string type_line(const TableShape& shape, std::size_t column, const std::string& type) {

@@ -11,6 +11,7 @@
 #include "ops/column_formats.hpp"
 #include "ops/names.hpp"
 #include "ops/progress.hpp"
+#include "snapshot/distinction.hpp"
 #include "snapshot/majority.hpp"
 #include "snapshot/plan.hpp"
 
@@ -300,7 +301,8 @@ Proposal proposal_for(const TableFacts& table, std::size_t column) {
   if (cast) return {std::string(to_string(type_of(table.rules.columns[column].cast))), rule};
   const auto of_class = decide_type(shape, census, use_of(table.shape, column), why);
   if (!of_class) return majority_proposal(table, column).value_or(Proposal{"", why});
-  const Usable usable = usable_type(shape, census.promise, distinction_of(table.shape, column));
+  const Usable usable =
+      usable_type(shape, census.promise, snapshot::distinction_of(table.shape, column));
   const ColumnType type =
       column < table.types.size() ? table.types[column] : usable.type.value_or(*of_class);
   const std::string name(to_string(type));

@@ -8,6 +8,7 @@
 
 #include "link/sqlite/sql_text.hpp"
 #include "model/promise.hpp"
+#include "snapshot/distinction.hpp"
 
 namespace lockstep::snapshot {
 
