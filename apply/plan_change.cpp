@@ -259,11 +259,14 @@ void end_plan_change(postgres::Connection& connection, const std::string& migrat
 }
 
 void change_plans(postgres::Connection& connection, const std::string& migration,
-                  const PlanChange& change) {
+                  const std::string& schema, const PlanChange& change, bool silent) {
   check(!change.keyed, "what has keys changes together with a batch");
   connection.exec("BEGIN");
   // Nothing is told of: CHECKs come with the keys.
   static_cast<void>(begin_plan_change(connection, change));
+  if (!silent)
+    for (const auto* plans : {&change.plans, &change.added})
+      make_way_for_changed(connection, migration, schema, *plans);
   end_plan_change(connection, migration, change);
   if (connection.commit() == postgres::CommitOutcome::committed) return;
   throw Error({.code = "LS-T212",

@@ -48,6 +48,6 @@ void end_plan_change(postgres::Connection& connection, const std::string& migrat
 /// Both in a transaction of its own, while the ledger does not say `consistent` yet: the batch that
 /// makes it so reads these tables anew.
 void change_plans(postgres::Connection& connection, const std::string& migration,
-                  const PlanChange& change);
+                  const std::string& schema, const PlanChange& change, bool silent);
 
 }  // namespace lockstep::apply

@@ -226,31 +226,6 @@ void set_hold(const std::string& path, capture::SchemaHold hold) {
   capture::set_schema_hold(database, hold);
 }
 
-// In the middle of a migration: no state of it is looked at, but what is written is logged where it
-// can be. Tables that come back without triggers are marked, so nothing is lost.
-void wait_for_the_end(const std::string& path, const capture::Installed& installed) {
-  std::vector<capture::Drift> found;
-  std::size_t unknown = 0;
-  {
-    Database reading = Database::open(path, OpenMode::read_only);
-    found = capture::drift(reading, installed.tables);
-    unknown = unfollowed_tables(reading, installed).size();
-  }
-  if (found.empty() && unknown == 0) return;
-  Database writing = Database::open(path, OpenMode::read_write);
-  for (const capture::Drift& each : found)
-    for (const TablePlan& plan : installed.tables)
-      if (plan.name() == each.table) capture::keep_logging(writing, plan);
-  throw Error({.code = "LS-S317",
-               .exit = ExitCode::precondition,
-               .what = "the source's schema has changed, and lockstep ddl hold is on",
-               .why = found.empty() ? "there are new tables" : found.front().what,
-               .data = "the application goes on and its changes go on being logged; the target "
-                       "stays at the last state before",
-               .todo = "after the migration: lockstep ddl accept SOURCE",
-               .retry = Retry::new_session});
-}
-
 std::int64_t schema_version(const std::string& path) {
   return Database::open(path, OpenMode::read_only).pragma_int("schema_version");
 }
@@ -263,6 +238,36 @@ bool moves_on(const std::string& path, std::int64_t version) {
     std::this_thread::sleep_for(Milliseconds{10});
   }
   return false;
+}
+
+// In the middle of a migration: no state of it is looked at, but what is written is logged where it
+// can be. Tables that come back without triggers are marked, so nothing is lost.
+void wait_for_the_end(const std::string& path, const capture::Installed& installed) {
+  std::vector<capture::Drift> found;
+  std::size_t unknown = 0;
+  std::int64_t version = 0;
+  {
+    Database reading = Database::open(path, OpenMode::read_only);
+    found = capture::drift(reading, installed.tables);
+    unknown = unfollowed_tables(reading, installed).size();
+    version = reading.pragma_int("schema_version");
+  }
+  if (found.empty() && unknown == 0) return;
+  // An ORM that reads and then writes would find the lock taken in front of it: not while it works.
+  if (!moves_on(path, version)) {
+    Database writing = Database::open(path, OpenMode::read_write);
+    for (const capture::Drift& each : found)
+      for (const TablePlan& plan : installed.tables)
+        if (plan.name() == each.table) capture::keep_logging(writing, plan);
+  }
+  throw Error({.code = "LS-S317",
+               .exit = ExitCode::precondition,
+               .what = "the source's schema has changed, and lockstep ddl hold is on",
+               .why = found.empty() ? "there are new tables" : found.front().what,
+               .data = "the application goes on and its changes go on being logged; the target "
+                       "stays at the last state before",
+               .todo = "after the migration: lockstep ddl accept SOURCE",
+               .retry = Retry::new_session});
 }
 
 void put_in_place(const SchemaMoves& moves, Database& reading, capture::Installed& installed) {

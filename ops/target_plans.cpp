@@ -23,7 +23,7 @@ void TargetWorker::meet_plans(std::vector<TablePlan> plans) {
   if (ledger_.phase != Phase::snapshot && ledger_.phase != Phase::catchup) return;
   const apply::PlanChange change = apply::plan_change(options_.schema, tables_, plans_, false);
   if (change.empty()) return;
-  apply::change_plans(*connection_, options_.migration, change);
+  apply::change_plans(*connection_, options_.migration, options_.schema, change, silent_);
   tables_ = apply::read_tables(*connection_, options_.migration);
   show_tables();
   keep_guard();

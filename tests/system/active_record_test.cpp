@@ -44,12 +44,11 @@ class Rails {
   }
 
   /// Through ActiveRecord, and by lockstep.
-  void same() {
+  void same(const std::string& but_for = "") {
     require_caught_up(*run_, file_);
-    const auto here = nlohmann::json::parse(app("show", file_));
-    const auto there = nlohmann::json::parse(app("show", url()));
+    const auto here = shown(file_, but_for), there = shown(url(), but_for);
     INFO(nlohmann::json::diff(here, there).dump().substr(0, 2'000));
-    CHECK(here == there);
+    CHECK((here == there));
     CHECK(here["objects"]["Sample"].size() >= 4);
     require_code(lockstep({"verify", file_, dsn_}), 0);
   }
@@ -95,6 +94,11 @@ class Rails {
   Tool writer(const std::string& where) { return Tool({"ruby", kApplication, "write", where}); }
 
  private:
+  nlohmann::json shown(const std::string& url, const std::string& but_for) {
+    auto all = nlohmann::json::parse(app("show", url));
+    for (auto& sample : all["objects"]["Sample"]) sample.erase(but_for);
+    return all;
+  }
   [[nodiscard]] std::string host() const {
     const std::size_t from = dsn_.find('@') + 1;
     std::string host = dsn_.substr(from, dsn_.rfind('/') - from);
@@ -151,16 +155,17 @@ TEST_CASE("a Rails application goes to the schema that ActiveRecord made, and ba
 }
 
 TEST_CASE("ActiveRecord lives on the schema that lockstep made", "[system]") {
+  // But for TIME, which becomes text there (GUIDE.md).
   Rails rails("rails_alone");
   rails.follow();
-  rails.same();
+  rails.same("a_time");
   rails.moved("cutover");
   {
     Tool writer = rails.writer(rails.url());
     rails.written(writer, false);  // what it writes to PostgreSQL comes back
     CHECK(writer.finish()["rounds"].get<int>() >= 3);
   }
-  rails.same();
+  rails.same("a_time");
   CHECK_THAT(rails.app("dump", rails.url()),
              Catch::Contains("create_table \"samples\"") && !Catch::Contains("Could not dump"));
 }
