@@ -148,6 +148,7 @@ TEST_CASE("a Rails application goes to the schema that ActiveRecord made, and ba
   rails.written(*writer, true);
   rails.moved("rollback");
   rails.written(*writer, false);
+  require_code(lockstep({"verify", rails.file(), rails.dsn()}), 0);  // beside the writer
   rails.moved("cutover");
   rails.written(*writer, true);
   CHECK(writer->finish()["rounds"].get<int>() > 9);

@@ -71,12 +71,12 @@ TEST_CASE("a column that is added costs no copy, whatever its default", "[system
   source.caught_up();
   INFO(source.process().error_output());
   CHECK(source.status()["resyncs"] == 0);
-  source.write("ALTER TABLE a ADD COLUMN c23 DEFAULT 1e3; UPDATE a SET n = 0 WHERE id = 11");
+  source.write("ALTER TABLE a ADD COLUMN e2 DATETIME DEFAULT '2020-02-02 00:00:00'");
   source.caught_up();
   CHECK(source.status()["resyncs"] == 0);
   // What rows have that are older than the column is not what PostgreSQL would say, or nobody
   // knows.
-  source.write("ALTER TABLE a ADD COLUMN e2 DATETIME DEFAULT '2020-02-02 00:00:00'");
+  source.write("ALTER TABLE a ADD COLUMN e1 DEFAULT 1e3; UPDATE a SET n = 0 WHERE id = 11");
   source.caught_up();
   source.write("ALTER TABLE a ADD COLUMN e3 AS (n + 1)");
   source.caught_up();

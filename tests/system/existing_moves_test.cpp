@@ -58,6 +58,8 @@ class Migrated {
   }
   /// All rows, with the types of the target's migration.
   void moved() {
+    // Before it has looked at the schema it is caught up with what was there before.
+    REQUIRE(wait_until([&] { return seen("SELECT count(*) FROM fresh") == "2"; }, 30s, 20ms));
     caught_up();
     CHECK(seen("SELECT seen FROM child WHERE id = 1") == "2024-02-29 01:02:03.000004");
     CHECK(seen("SELECT string_agg(format_type(atttypid, atttypmod), ',' ORDER BY attnum) FROM "
@@ -140,8 +142,8 @@ TEST_CASE("rows in the target's table of a new table's name give way only if tha
   CHECK(shop.seen("SELECT string_agg(id::text, ',') FROM later") == "77");
   require_code(lockstep({"ddl", "accept", shop.file()}), 0);
   shop.start();
-  shop.caught_up();
-  CHECK(shop.seen("SELECT string_agg(id::text, ',') FROM later") == "1");
+  CHECK(wait_until([&] { return shop.seen("SELECT string_agg(id::text, ',') FROM later") == "1"; },
+                   20s, 20ms));
 }
 
 TEST_CASE("a migration of both sides during the copy is in what becomes consistent", "[system]") {
