@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <utility>
 
 #include "model/big_endian.hpp"
@@ -66,14 +67,17 @@ SELECT coalesce(pg_catalog.string_agg(what, '; '), '0')::integer FROM (
 
 std::vector<Relation> find_relations(Connection& connection, const std::string& schema,
                                      const std::vector<std::string>& names) {
+  const Result rows = connection.query(
+      "SELECT c.relname, c.oid::bigint FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace "
+      "AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')",
+      {schema});
+  std::map<std::string, std::uint32_t, std::less<>> there;
+  for (int row = 0; row < rows.rows(); ++row)
+    there.emplace(rows.value(row, 0), static_cast<std::uint32_t>(rows.integer(row, 1)));
   std::vector<Relation> relations;
   for (const std::string& name : names) {
-    const Result found = connection.query(
-        "SELECT c.oid::bigint FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON "
-        "n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2",
-        {schema, name});
-    relations.push_back(
-        {found.rows() == 0 ? 0 : static_cast<std::uint32_t>(found.integer(0, 0)), name});
+    const auto found = there.find(name);
+    relations.push_back({found == there.end() ? 0 : found->second, name});
   }
   return relations;
 }

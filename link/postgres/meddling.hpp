@@ -16,6 +16,7 @@ struct Relation {
   std::string name;
 };
 
+/// One per name, in their order. One round trip.
 [[nodiscard]] std::vector<Relation> find_relations(Connection& connection,
                                                    const std::string& schema,
                                                    const std::vector<std::string>& names);
