@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "model/big_endian.hpp"
@@ -130,10 +131,15 @@ void EntryReader::feed(std::string_view fragment) {
     buffer_.erase(0, at_);
   at_ = 0;
   buffer_.append(fragment);
-  // The fragments of a large row come one by one, into room that was made at once.
   if (buffer_.size() < kEntryPrefixBytes) return;
+  // The fragments of a large row come one by one, into room that is made at once: but a length is
+  // only a claim, and gets the memory when an eighth of the row is here.
+  constexpr std::size_t kBelievedBytes = std::size_t{1} << 20;
+  constexpr std::size_t kBelievedTimes = 8;
   const std::size_t length = get_u32(buffer_.data());
-  if (length <= kEntryBytesMax) buffer_.reserve(kEntryPrefixBytes + length);
+  if (length <= std::max(kBelievedBytes, kBelievedTimes * buffer_.size()) &&
+      length <= kEntryBytesMax)
+    buffer_.reserve(kEntryPrefixBytes + length);
 }
 
 std::optional<EntryView> EntryReader::next() {
