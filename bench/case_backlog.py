@@ -42,7 +42,7 @@ def run(bench):
         result.pairs(f"Rows/s, {kind}", "rows/s", lockstep=ours[kind], **{"logical replication": theirs[kind]},
                      **({"one UPDATE in PostgreSQL": alone[kind]} if alone[kind] else {}))
     single, hot = "single-row transactions", "hot keys, single-row"
-    result.values = {"bulk_ratio": median(ratios(ours["bulk update"], theirs["bulk update"])), "single_ratio": median(ratios(ours[single], theirs[single])),
+    result.values = {"bulk_ratio": median(ratios(ours["bulk update"], theirs["bulk update"])), "single_ratio": median(ratios(ours[single], theirs[single])), "single_rate": median(ours[single]),
                      "hot_share": median(ratios(ours[single], ours[hot])), "ours": ours, "native": theirs, "one_update": alone["bulk update"]}
     result.notes.append(f"lockstep's time is that of the whole process, start included. One UPDATE of as many rows inside PostgreSQL:"
                         f" {spread(alone['bulk update'])} rows/s; lockstep / it {spread(ratios(ours['bulk update'], alone['bulk update']))}."

@@ -63,6 +63,7 @@ def run(bench):
                         + f". p50 of a single-row transaction in us, medians: {', '.join(f'{way} {number(median(one))}' for way, one in middles.items())}.")
     growth(bench, base, result)
     stalls(bench, base, result, holds)
+    rollback_journal(bench, base, result)
     return result
 
 
@@ -95,7 +96,7 @@ def stalls(bench, base, result, holds):
     """A writer of 500 transactions/s from before the first start of lockstep, through copy, catch-up, following, verify and prune: with
     SQLite's own busy timeout, and as one that asks every 20 us."""
     peak = [0]
-    said, held = through(bench, base, peak, []), through(bench, base, peak, ["--spin"])["held"]
+    said, held = through(bench, base, peak), through(bench, base, peak, options=["--spin"])["held"]
     holds.append(held)
     seen = sum(one["count"] for one in holds)
     took = said["took"]
@@ -107,10 +108,26 @@ def stalls(bench, base, result, holds):
                         f" {number(max(one['p99'] for one in holds) / 1000)} ms, longest {number(max(one['max'] for one in holds) / 1000)} ms.")
 
 
-def through(bench, base, peak, options):
+def rollback_journal(bench, base, result):
+    """The same writer on a file in the ORMs' default journal mode, where it and we shut each other out; and alone, as long as before. An
+    error, as one that waited over 5 s for a lock would get, fails the case."""
+    rate, peak = 100, [0]
+    said = through(bench, base, peak, journal="DELETE", rate=rate)
+    file = copied(base, "alone.db")
+    data.with_sql(file, "PRAGMA journal_mode = DELETE")
+    alone = bench.write("sqlite", file, kind="mixed", rate=rate, seconds=said["seconds"])
+    ours, bare = said["took"], alone["took"]
+    result.values |= {"delete_added_p99_ms": (ours["p99"] - bare["p99"]) / 1000, "delete_max_ms": ours["max"] / 1000}
+    result.notes.append(f"The same in rollback-journal mode (DELETE) with {rate} transactions/s: {number(said['transactions'] / said['seconds'])}/s, p50 {ours['p50']} us, p99"
+                        f" {number(ours['p99'] / 1000)} ms, longest {number(ours['max'] / 1000)} ms; without us {number(alone['transactions'] / alone['seconds'])}/s, {bare['p50']} us,"
+                        f" {number(bare['p99'] / 1000)} ms, {number(bare['max'] / 1000)} ms. No error in either.")
+
+
+def through(bench, base, peak, options=(), journal="WAL", rate=500):
     server, file = bench.server(), copied(base, "stalls.db")
+    data.with_sql(file, f"PRAGMA journal_mode = {journal}")
     server.fresh("bench")
-    writer = bench.start([bench.load, "sqlite", file, "--rate", "500", "--kind", "mixed", "--until-stdin-closes", *options],
+    writer = bench.start([bench.load, "sqlite", file, "--rate", str(rate), "--kind", "mixed", "--until-stdin-closes", *options],
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     done = threading.Event()
 

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
@@ -56,6 +57,22 @@ void set_meta(Database& database, std::string_view name, std::string_view value)
   insert.bind(1, name).bind(2, value).run();
 }
 
+// One line for a table: its number, a blank, its rows.
+std::string census_lines(const std::map<std::uint32_t, std::int64_t>& rows) {
+  std::string lines;
+  for (const auto& [table, count] : rows) lines += fmt::format("{} {}\n", table, count);
+  return lines;
+}
+
+std::map<std::uint32_t, std::int64_t> parse_census(const std::string& lines) {
+  std::map<std::uint32_t, std::int64_t> rows;
+  std::istringstream from(lines);
+  std::uint32_t table = 0;
+  std::int64_t count = 0;
+  while (from >> table >> count) rows[table] = count;
+  return rows;
+}
+
 void keep_default_choice(Database& database, OnBadValue choice) {
   Statement forget(database, fmt::format("DELETE FROM {} WHERE name = 'on_bad_value'", kMetaTable));
   forget.run();
@@ -102,6 +119,11 @@ Position end_position(Database& database, const Era& era, std::string_view order
 
 }  // namespace
 
+std::int64_t census_rows(const Installed& installed, std::uint32_t table) {
+  const auto known = installed.census_rows.find(table);
+  return known == installed.census_rows.end() ? 0 : known->second;
+}
+
 std::optional<Installed> read_installed(Database& database) {
   if (!sqlite::has_own_table(database, kMetaTable)) return std::nullopt;
   const std::string format = meta(database, "format");
@@ -129,6 +151,7 @@ std::optional<Installed> read_installed(Database& database) {
     installed.choice = {parts(meta(database, "tables")), parts(meta(database, "exclude"))};
   if (installed.choice && has_meta(database, "rules"))
     installed.choice->rules = wire::decode_rules(meta(database, "rules"));
+  installed.census_rows = parse_census(meta(database, "census_rows"));
   installed.on_bad_value =
       parse_on_bad_value(meta(database, "on_bad_value")).value_or(OnBadValue::stop);
   return installed;
@@ -172,6 +195,7 @@ void install(Database& database, const Installed& what) {
     if (!what.choice->rules.empty())
       set_meta(database, "rules", wire::encode_rules(what.choice->rules));
   }
+  set_meta(database, "census_rows", census_lines(what.census_rows));
   keep_default_choice(database, what.on_bad_value);
   for (const TablePlan& plan : what.tables) install_table(database, plan);
   set_meta(database, "rowids_version", std::to_string(database.pragma_int("schema_version")));

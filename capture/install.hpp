@@ -33,6 +33,9 @@ struct Installed {
   /// Nothing if an older lockstep installed it: then new tables are not followed.
   std::optional<TableChoice> choice = {};
   OnBadValue on_bad_value = OnBadValue::stop;  ///< of columns that are made later
+  /// How many rows each table had when it was looked at first, by id: what progress is measured by.
+  /// Empty if an older lockstep installed it.
+  std::map<std::uint32_t, std::int64_t> census_rows{};
   /// schema_version at which this process saw triggers and shapes in place last; not kept in the
   /// source. -1: not known.
   std::int64_t seen_in_place = -1;
@@ -43,6 +46,9 @@ struct Installed {
   std::vector<std::uint32_t> rebuilt = {};
   SchemaWatch schema_watch = {};  ///< what this process saw of the schema; in memory
 };
+
+/// Of one table; 0: not known.
+[[nodiscard]] std::int64_t census_rows(const Installed& installed, std::uint32_t table);
 
 /// Nothing if the source has no lockstep tables. Throws LS-S326 if a lockstep of another format
 /// wrote them.

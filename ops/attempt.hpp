@@ -2,10 +2,8 @@
 // session in the middle of it.
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <string>
-#include <vector>
 
 #include "model/error.hpp"
 #include "ops/screen.hpp"
@@ -14,9 +12,8 @@ namespace lockstep::ops {
 
 /// What an attempt to prepare leaves to the next one.
 struct Attempt {
-  bool connected = false;                     ///< this attempt had a session on the target
-  int own_backend = 0;                        ///< of the newest session; it may keep our lock
-  std::vector<std::int64_t> expected_rows{};  ///< of the census, if it was taken
+  bool connected = false;  ///< this attempt had a session on the target
+  int own_backend = 0;     ///< of the newest session; it may keep our lock
 };
 
 /// Whether to prepare again: after a statement that was cancelled, a deadlock, a lock that was not

@@ -64,6 +64,11 @@ void Board::tables(std::vector<TableProgress> tables) {
   status_.tables = std::move(tables);
 }
 
+void Board::expect(std::uint32_t table, std::int64_t rows) {
+  const std::lock_guard lock(mutex_);
+  if (TableProgress* progress = find(table)) progress->expected = rows;
+}
+
 void Board::captured(const Position& newest) {
   const std::lock_guard lock(mutex_);
   // Both ends report; the one that knows less must not take anything back.

@@ -37,6 +37,8 @@ class Board {
 
   void phase(const std::string& name, bool consistent);
   void tables(std::vector<TableProgress> tables);
+  /// How many rows the census found in a table.
+  void expect(std::uint32_t table, std::int64_t rows);
   void captured(const Position& newest);
   void table_begun(std::uint32_t table);
   void chunk_loaded(std::uint32_t table, std::int64_t rows, bool table_done);

@@ -28,11 +28,9 @@ Status first_status(const Prepared& prepared) {
   status.schema = prepared.schema;
   status.pid = ::getpid();
   status.started_us = wall_now_us();
-  for (std::size_t i = 0; i < prepared.installed.tables.size(); ++i) {
-    const TablePlan& plan = prepared.installed.tables[i];
-    const std::int64_t rows = i < prepared.expected_rows.size() ? prepared.expected_rows[i] : 0;
-    status.tables.push_back({plan.id, plan.name(), 0, rows, false, false});
-  }
+  for (const TablePlan& plan : prepared.installed.tables)
+    status.tables.push_back(
+        {plan.id, plan.name(), 0, capture::census_rows(prepared.installed, plan.id), false, false});
   return status;
 }
 

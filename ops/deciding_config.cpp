@@ -51,16 +51,16 @@ void write_members(std::string& text, const ordered_json& object, const std::str
 }  // namespace
 
 std::string deciding_config(const std::vector<Finding>& findings) {
-  ordered_json all = ordered_json::object();
+  ordered_json all{{"version", 1}};
   for (const Finding& finding : findings) {
     if (finding.severity != Severity::blocker || finding.decide_config.empty()) continue;
     const ordered_json one = ordered_json::parse("{" + finding.decide_config + "}", nullptr, false);
     if (one.is_object()) merge_into(all, one);
   }
-  if (all.empty()) return {};
-  std::string text;
+  if (all.size() == 1) return {};
+  std::string text = "{\n";
   write_members(text, all, "  ");
-  return text + "\n";
+  return text + "\n}\n";
 }
 
 }  // namespace lockstep::ops

@@ -38,7 +38,7 @@ struct Finding {
 /// Of all tables, blockers first; also what is skipped and warned of.
 [[nodiscard]] std::vector<Finding> all_findings(const Assessment& assessment);
 
-/// The members of a configuration that decide every blocker, all lines in one object, indented;
+/// A configuration that decides every blocker, the lines of all of them in one file, indented;
 /// empty if none has such a line.
 [[nodiscard]] std::string deciding_config(const std::vector<Finding>& findings);
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ops/fuzz.sh [--seconds N] [--corpus FOLDER] [TARGET...]: builds the fuzz targets of tests/fuzz and runs each for N seconds
-# (60), two at a time. What they find is kept in FOLDER (build/fuzz/corpus) for the next time. Prints a line for each target: executions,
+# (60), three at a time. What they find is kept in FOLDER (build/fuzz/corpus) for the next time. Prints a line for each target: executions,
 # coverage. Ends with 1 if one of them found something; the input is in build/fuzz/found.
 set -euo pipefail
 
@@ -44,9 +44,9 @@ running=()
 for name in "$@"; do
   run "$name" &
   running+=($!)
-  if ((${#running[@]} == 2)); then
+  if ((${#running[@]} == 3)); then
     wait "${running[0]}" || failed=1
-    running=("${running[1]}")
+    running=("${running[@]:1}")
   fi
 done
 for process in "${running[@]}"; do wait "$process" || failed=1; done

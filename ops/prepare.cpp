@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <utility>
 
 #include "apply/existing.hpp"
@@ -143,13 +144,16 @@ capture::Installed first_install(Database& reading, const std::string& migration
           .choice = std::move(choice)};
 }
 
-struct FirstRun {
-  capture::Installed installed;
-  std::vector<std::int64_t> rows;
-};
+std::map<std::uint32_t, std::int64_t> rows_by_table(const Assessment& assessment) {
+  std::map<std::uint32_t, std::int64_t> rows;
+  for (std::size_t i = 0; i < assessment.plans.size(); ++i)
+    rows[assessment.plans[i].id] = assessment.rows[i];
+  return rows;
+}
 
-FirstRun start(const RunRequest& request, const std::string& path, const std::string& migration,
-               const std::string& schema, Connection& connection, Screen& screen) {
+capture::Installed start(const RunRequest& request, const std::string& path,
+                         const std::string& migration, const std::string& schema,
+                         Connection& connection, Screen& screen) {
   Database reading = Database::open(path, OpenMode::read_only);
   const auto there = apply::read_catalog(connection, schema);
   TableChoice choice = choice_of(request);
@@ -161,22 +165,22 @@ FirstRun start(const RunRequest& request, const std::string& path, const std::st
   settle_existing_rows(connection, schema, request.on_existing_row, assessment.plans, screen);
   const auto entered = apply::read_ledger(connection, migration, apply::RowLock::none);
   refuse_taken_names(connection, schema, assessment.plans);
-  FirstRun first;
-  first.rows = assessment.rows;
-  first.installed = first_install(
+  const auto census_rows = rows_by_table(assessment);
+  capture::Installed first = first_install(
       reading, migration, entered ? entered->source_id : to_string(capture::random_era(reading)),
       std::move(assessment.plans),
       {request.tables, choice.exclude, request.rules.value_or(RuleSet())});
-  first.installed.on_bad_value = request.on_bad_value.all.value_or(OnBadValue::stop);
-  first.installed.target = connection.dsn().without_secrets();
-  first.installed.target_schema = schema;
+  first.census_rows = census_rows;
+  first.on_bad_value = request.on_bad_value.all.value_or(OnBadValue::stop);
+  first.target = connection.dsn().without_secrets();
+  first.target_schema = schema;
   // The ledger comes first: a source with triggers and no ledger would be nobody's.
   apply::create_ledger(connection);
   if (!entered)
-    apply::enter_ledger(connection, migration, first.installed.source_id,
+    apply::enter_ledger(connection, migration, first.source_id,
                         std::filesystem::absolute(path).string(), schema);
   Database writing = Database::open(path, OpenMode::read_write);
-  capture::install(writing, first.installed);
+  capture::install(writing, first);
   forget_census(path);
   return first;
 }
@@ -211,9 +215,7 @@ Prepared prepare(const RunRequest& request, Attempt& attempt, Screen& screen) {
   refuse_other_migrations(connection, migration, schema);
 
   if (!installed) {
-    FirstRun first = start(request, path, migration, schema, connection, screen);
-    installed = std::move(first.installed);
-    attempt.expected_rows = std::move(first.rows);
+    installed = start(request, path, migration, schema, connection, screen);
     ledger = apply::read_ledger(connection, migration, apply::RowLock::none);
   } else {
     refuse_copy(path, *installed, *ledger);
@@ -236,7 +238,6 @@ Prepared prepare(const RunRequest& request, Attempt& attempt, Screen& screen) {
           schema,
           std::move(*installed),
           std::move(connection),
-          std::move(attempt.expected_rows),
           request.accept_target,
           request.hooks,
           request.guard,
@@ -253,17 +254,19 @@ PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
                           *installed);
     exclude_more(path, request.exclude, *installed);
     follow_source(path, request.on_bad_value, *installed, {}, screen);
-    return {path, std::move(*installed), {}};
+    return {path, std::move(*installed)};
   }
   Assessment assessment = assess_or_refuse(reading, choice_of(request), screen);
+  const auto census_rows = rows_by_table(assessment);
   installed = first_install(reading, migration_name(path), to_string(capture::random_era(reading)),
                             std::move(assessment.plans),
                             {request.tables, request.exclude, request.rules.value_or(RuleSet())});
+  installed->census_rows = census_rows;
   installed->on_bad_value = request.on_bad_value.all.value_or(OnBadValue::stop);
   Database writing = Database::open(path, OpenMode::read_write);
   capture::install(writing, *installed);
   forget_census(path);
-  return {path, std::move(*installed), std::move(assessment.rows)};
+  return {path, std::move(*installed)};
 }
 
 PreparedTarget prepare_target(const ApplyRequest& request, const wire::Welcome& welcome,

@@ -45,8 +45,7 @@ struct Prepared {
   std::string migration;
   std::string schema;
   capture::Installed installed;
-  postgres::Connection connection;          ///< holds the migration's lock
-  std::vector<std::int64_t> expected_rows;  ///< per table, from the census; empty when going on
+  postgres::Connection connection;  ///< holds the migration's lock
   bool accept_target = false;
   apply::Hooks hooks{};
   apply::GuardMode guard = apply::GuardMode::reject;
@@ -75,7 +74,6 @@ struct CaptureRequest {
 struct PreparedSource {
   std::string path;
   capture::Installed installed;
-  std::vector<std::int64_t> expected_rows;  ///< per table, from the census; empty when going on
 };
 /// The caller holds the source's lock file.
 [[nodiscard]] PreparedSource prepare_source(const CaptureRequest& request, Screen& screen);

@@ -236,7 +236,10 @@ std::string report_text(const Report& report, bool columns) {
                  "table out: --exclude TABLE");
   if (const std::string config = deciding_config(report.findings); !config.empty()) {
     line(page, "");
-    line(page, "These members of a configuration decide every blocker that can be decided:");
+    line(
+        page,
+        "A configuration that decides every blocker that can be decided, for --config FILE (if you "
+        "have one, add these members to it):");
     page += printable_lines(config);
   }
   write_findings(page, report, Severity::decision,

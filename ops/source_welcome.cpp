@@ -16,6 +16,8 @@ wire::Welcome SourceWorker::welcome() {
   for (const TablePlan& plan : welcome.tables)
     welcome.split_points.push_back(snapshot::split_points(reading, plan.shape));
   welcome.in_doubt = in_doubt_;
+  for (const TablePlan& plan : welcome.tables)
+    welcome.expected_rows.push_back(capture::census_rows(options_.installed, plan.id));
   return welcome;
 }
 

@@ -185,10 +185,11 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
       return;
     case Kind::copy:
       in_doubt_ = false;  // the welcome has arrived
-      reader_->request(wire::decode_copy(message.body));
+      serve_copy(wire::decode_copy(message.body));
       return;
     case Kind::follow:
       in_doubt_ = false;
+      if (std::exchange(served_, std::nullopt)) board_.phase("catchup", false);
       follow_from(wire::decode_position(message.body));
       session_->told_idle = false;
       poll_now_ = true;
@@ -244,6 +245,11 @@ bool SourceWorker::produce() {
   return flush_outbox() && session_->batch != nullptr;
 }
 
+void SourceWorker::serve_copy(std::vector<wire::CopyRequest> parts) {
+  if (options_.alone) served_.emplace(parts, options_.installed, board_);
+  reader_->request(std::move(parts));
+}
+
 void SourceWorker::produce_chunk() {
   const snapshot::Reader::Slice slice = reader_->slice();
   for (std::string_view rest = slice.entries; !rest.empty();) {
@@ -251,7 +257,9 @@ void SourceWorker::produce_chunk() {
     enqueue(Kind::chunk_rows, wire::encode_chunk_rows({slice.part, fragment}));
     rest.remove_prefix(fragment.size());
   }
-  if (slice.chunk_end) enqueue(Kind::chunk_end, wire::encode_chunk_end(*slice.chunk_end));
+  if (!slice.chunk_end) return;
+  enqueue(Kind::chunk_end, wire::encode_chunk_end(*slice.chunk_end));
+  if (served_) served_->sent(*slice.chunk_end);
 }
 
 void SourceWorker::begin_batch() {

@@ -19,6 +19,7 @@
 #include "ops/board.hpp"
 #include "ops/endpoint.hpp"
 #include "ops/schema_follower.hpp"
+#include "ops/served_copy.hpp"
 #include "ops/source_health.hpp"
 #include "ops/source_verifier.hpp"
 #include "ops/target_memory.hpp"
@@ -104,6 +105,7 @@ class SourceWorker {
   void begin_barrier_at_rest();
   void tell_waiting_barrier();
   [[nodiscard]] bool send_verified();
+  void serve_copy(std::vector<wire::CopyRequest> parts);
   void produce_chunk();
   void produce_batch();
   void begin_batch();
@@ -125,6 +127,7 @@ class SourceWorker {
   NewTables new_tables_;
   std::optional<capture::Tail> tail_;
   std::optional<snapshot::Reader> reader_;
+  std::optional<ServedCopy> served_;  // alone: else apply tells the board itself
   std::optional<CaptureSession> session_;
   SourceVerifier verifier_;
   std::optional<Position> acked_;

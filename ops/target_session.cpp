@@ -50,6 +50,8 @@ void TargetWorker::greet(const std::stop_token& stop) {
   text_wish_.reset();
   wire::Welcome welcome = wire::decode_welcome(answer->body);
   board_.captured(welcome.newest);
+  for (std::size_t i = 0; i < std::min(welcome.tables.size(), welcome.expected_rows.size()); ++i)
+    board_.expect(welcome.tables[i].id, welcome.expected_rows[i]);
   meet_plans(std::move(welcome.tables));
   options_.accept_target = false;  // that was for this one alone
   if (welcome.in_doubt) verifier_.ask_for_all(*connection_);

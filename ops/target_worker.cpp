@@ -23,7 +23,7 @@ using wire::Message;
 namespace {
 
 wire::CopyRequest request_for(const apply::LedgerTable& table, const apply::LedgerPart& part) {
-  wire::CopyRequest request{table.plan.id, std::nullopt, part.until};
+  wire::CopyRequest request{table.plan.id, std::nullopt, part.until, table.rows};
   if (!part.cursor.empty())
     request.after = wire::decode_key(part.cursor);
   else if (part.after)

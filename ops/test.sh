@@ -88,15 +88,37 @@ tidy_files() {
   } | sort -u
 }
 
-# The tests against a server that run under asan, too: all; in CI a half of them, another for each commit.
+# The tests against a server that run under asan, too: all; in CI a third of them, another for each commit.
 asan_db_tests() {
   local all
   all=$(basename -s .cpp tests/db/*_test.cpp | sed 's/^/db_/')
   if [[ -z ${CI:-} ]]; then
     echo "$all"
   else
-    draw $(($(wc -l <<<"$all") / 2)) <<<"$all"
+    draw $(($(wc -l <<<"$all") / 3)) <<<"$all"
   fi
+}
+
+# The sanitizers whose builds run the tests: both; in CI, where each takes minutes to build, the one that the commit draws. (The
+# fuzz targets are made with AddressSanitizer and UndefinedBehaviorSanitizer each time.)
+sanitizers() {
+  if [[ -z ${CI:-} ]]; then
+    printf '%s\n' asan tsan
+  else
+    printf '%s\n' asan tsan | draw 1
+  fi
+}
+
+check_asan() {
+  local under_asan
+  mapfile -t under_asan < <(asan_db_tests)
+  stage "build asan" ops/build.sh asan all_unit_tests "${under_asan[@]}"
+  stage "tests under asan and ubsan" tests asan '^(unit|db)$' "^($(IFS='|' && echo "unit_tests|tidy_test|${under_asan[*]}"))$"
+}
+
+check_tsan() {
+  stage "build tsan" ops/build.sh tsan all_unit_tests
+  stage "tests under tsan" tests tsan '^unit$'
 }
 
 # draw N: N of the lines, by the seed.
@@ -131,11 +153,7 @@ stage "clang-tidy" check_tidy
 rm -rf build/dev/tests/faults  # what an earlier run saw is no proof of this one
 stage "tests" tests dev '^(unit|db|system)$'
 stage "faults" tests/faults.py build/dev --check
-mapfile -t under_asan < <(asan_db_tests)
-stage "build asan" ops/build.sh asan all_unit_tests "${under_asan[@]}"
-stage "tests under asan and ubsan" tests asan '^(unit|db)$' "^($(IFS='|' && echo "unit_tests|tidy_test|${under_asan[*]}"))$"
 stage "release flags" check_release_flags
+for sanitizer in $(sanitizers); do "check_$sanitizer"; done
 stage "fuzz" ops/fuzz.sh --seconds "${LOCKSTEP_FUZZ_SECONDS:-60}"
-stage "build tsan" ops/build.sh tsan all_unit_tests
-stage "tests under tsan" tests tsan '^unit$'
 finish

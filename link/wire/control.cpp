@@ -119,7 +119,8 @@ std::string encode_welcome(const Welcome& welcome) {
                     {"source", exact_text(welcome.source)},
                     {"first", to_string(welcome.first)},
                     {"split_points", welcome.split_points},
-                    {"in_doubt", welcome.in_doubt}});
+                    {"in_doubt", welcome.in_doubt},
+                    {"expected_rows", welcome.expected_rows}});
 }
 
 Welcome decode_welcome(std::string_view body) {
@@ -139,6 +140,9 @@ Welcome decode_welcome(std::string_view body) {
       points.push_back(read_integer("welcome", point));
   }
   welcome.in_doubt = from.has("in_doubt") && from.member("in_doubt").json() == true;
+  if (from.has("expected_rows"))
+    for (const Json& rows : from.member("expected_rows").array())
+      welcome.expected_rows.push_back(read_integer("welcome", rows));
   return welcome;
 }
 
@@ -148,6 +152,7 @@ std::string encode_copy(const std::vector<CopyRequest>& requests) {
     Json table{{"table", request.table}};
     if (request.after) table["after"] = key_to_json(*request.after);
     if (request.until) table["until"] = *request.until;
+    if (request.table_rows > 0) table["table_rows"] = request.table_rows;
     tables.push_back(std::move(table));
   }
   return dump_json({{"tables", std::move(tables)}});
@@ -162,6 +167,7 @@ std::vector<CopyRequest> decode_copy(std::string_view body) {
     request.table = from.table("table");
     if (from.has("after")) request.after = key_from_json("copy", from.member("after").json());
     if (from.has("until")) request.until = from.integer("until");
+    if (from.has("table_rows")) request.table_rows = from.integer("table_rows");
   }
   return requests;
 }

@@ -47,6 +47,8 @@ struct Welcome {
   Position first;      ///< the oldest change that is left: where a copy may start
   std::vector<std::vector<std::int64_t>> split_points;  ///< per table, as LedgerPart has them
   bool in_doubt = false;  ///< capture may have missed something: both sides are to be compared
+  /// Per table, how many rows the census found; 0: not known. Empty from an older capture.
+  std::vector<std::int64_t> expected_rows{};
 };
 
 /// Where to go on copying one part of a table: rows whose key follows `after` (nothing: from the
@@ -55,6 +57,7 @@ struct CopyRequest {
   std::uint32_t table = 0;
   std::optional<std::vector<Value>> after;
   std::optional<std::int64_t> until;
+  std::int64_t table_rows = 0;  ///< of the whole table, that the target has already; for progress
 };
 
 struct ChunkEnd {

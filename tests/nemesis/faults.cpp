@@ -28,7 +28,8 @@ std::string_view to_string(Fault fault) {
                                                          "wire_cable",
                                                          "wire_slow",
                                                          "answer_lost",
-                                                         "server_unheard"};
+                                                         "server_unheard",
+                                                         "foreign_write"};
   return kNames.at(static_cast<std::size_t>(fault));
 }
 

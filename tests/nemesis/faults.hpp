@@ -33,8 +33,9 @@ enum class Fault {
   wire_slow,       ///< latency and small segments, for a while
   answer_lost,     ///< the next COMMIT happens, and its answer does not arrive
   server_unheard,  ///< connections end for lockstep, and not for the server
+  foreign_write,   ///< somebody else deletes rows of the target; the guard has to refuse it
 };
-inline constexpr int kFaults = 22;
+inline constexpr int kFaults = 23;
 
 [[nodiscard]] std::string_view to_string(Fault fault);
 

@@ -146,6 +146,17 @@ class Run {
     }
   }
 
+  /// Where there are rows there is the guard, whatever was killed before.
+  void write_on_target() {
+    std::size_t deleted = 0;
+    try {
+      deleted = test::query(dsn_, "DELETE FROM public.lines RETURNING id", test::Guard::met).size();
+    } catch (const std::runtime_error&) {
+    }
+    if (deleted > 0)
+      throw std::runtime_error(fmt::format("the guard let a stranger delete {} rows", deleted));
+  }
+
   void inject(Fault fault) {
     constexpr char kOurs[] =
         "FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE "
@@ -193,6 +204,8 @@ class Run {
         return on_source(file_, "PRAGMA wal_checkpoint(TRUNCATE)", 0ms);
       case Fault::source_vacuum:
         return on_source(file_, "VACUUM", 0ms);
+      case Fault::foreign_write:
+        return write_on_target();
       case Fault::wire_reset:
       case Fault::wire_flip:
       case Fault::wire_frozen:

@@ -1,4 +1,6 @@
 // What a person or a script sees of a copy while it runs.
+#include <signal.h>
+
 #include <algorithm>
 #include <sstream>
 
@@ -173,6 +175,81 @@ TEST_CASE("in JSON progress is objects with rows of how many for each table, and
   CHECK(quiet.wait_or_throw(120s) == ExitStatus{.code = 0});
   CHECK_FALSE(has(quiet.output(), R"("type":"progress")"));
   CHECK(has(quiet.output(), R"("type":"summary")"));
+}
+
+TEST_CASE("two processes have rows of how many on either side, and go on counting", "[system]") {
+  const TempDir folder;
+  const std::string file = make_source(folder, "apart");
+  const std::string dsn = server().create_database("apart");
+  const std::string endpoint = "ipc://" + folder.file("wire.sock");
+  const std::string go_on = folder.file("go_on");
+  const auto table_of = [](const nlohmann::json& status) {
+    for (const auto& table : status["tables"])
+      if (table["name"] == "ohlcv_data") return table;
+    return nlohmann::json();
+  };
+  const auto captured = [&] {
+    const Outcome outcome = lockstep({"status", file, "--json"});
+    require_code(outcome, 0);
+    return nlohmann::json::parse(outcome.output);
+  };
+  Process capture = start({"capture", file, "--listen", endpoint}, watched({}));
+  // No chunk of it is entered, so its copy stays where it is.
+  Process first =
+      start({"apply", "--connect", endpoint, dsn},
+            {.environment = {"LOCKSTEP_FAILPOINTS=snap.chunk_committed=block:" + go_on}});
+  nlohmann::json seen;
+  REQUIRE(wait_until(
+      [&] {
+        return lockstep({"status", file}).status.code == 0 &&
+               (seen = captured())["phase"] == "snapshot" && table_of(seen)["rows_copied"] > 0;
+      },
+      60s));
+  CHECK(table_of(seen)["rows_expected"] == 200'000);
+  CHECK(table_of(seen)["rows_copied"] <= 200'000);
+  first.kill_hard();
+  static_cast<void>(first.wait_or_throw(10s));
+
+  Process second =
+      start({"apply", "--connect", endpoint, dsn, "--until", "caught-up", "--json"}, watched({}));
+  CHECK(second.wait_or_throw(120s) == ExitStatus{.code = 0});
+  std::istringstream lines{second.output()};
+  std::size_t copying = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const nlohmann::json last = nlohmann::json::parse(line);
+    if (last["type"] != "progress" || last["phase"] != "snapshot") continue;
+    CHECK(table_of(last)["rows_expected"] == 200'000);
+    CHECK(last.contains("eta_s"));
+    ++copying;
+  }
+  CHECK(copying > 0);
+  seen = captured();
+  CHECK(table_of(seen)["rows_copied"] == 200'000);
+  CHECK(table_of(seen)["rows_expected"] == 200'000);
+  capture.signal(SIGTERM);
+  CHECK(capture.wait_or_throw(20s) == ExitStatus{.code = 143});
+
+  // Started anew, and with nothing to copy: what was found at the install is still known.
+  Process again = start({"capture", file, "--listen", endpoint}, watched({}));
+  REQUIRE(wait_until(
+      [&] {
+        return lockstep({"status", file}).status.code == 0 && table_of(captured()).is_object();
+      },
+      20s));
+  CHECK(table_of(captured())["rows_expected"] == 200'000);
+}
+
+TEST_CASE("a run that goes on with a copy still says of how many rows", "[system]") {
+  const TempDir folder;
+  const std::string file = make_source(folder, "resumed");
+  const std::string dsn = server().create_database("resumed");
+  Process killed =
+      start({"run", file, dsn}, {.environment = {"LOCKSTEP_FAILPOINTS=snap.chunk_committed=kill"}});
+  static_cast<void>(killed.wait_or_throw(60s));
+  Process resumed = start({"run", file, dsn, "--until", "caught-up"}, watched({}));
+  CHECK(resumed.wait_or_throw(120s) == ExitStatus{.code = 0});
+  CHECK(has(resumed.error_output(), "Z resumed  snapshot  "));
+  CHECK(has(resumed.error_output(), " of 200,"));
 }
 
 }  // namespace lockstep::test

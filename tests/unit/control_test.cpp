@@ -127,9 +127,15 @@ TEST_CASE("hello comes back with and without a position") {
 }
 
 TEST_CASE("welcome brings every table plan") {
-  const Welcome sent{"uuid",       sample_position(12), {sample_plan(), TablePlan{}},
-                     "sh\xff",     "/srv/app.db",       sample_position(3),
-                     {{-5, 7}, {}}};
+  const Welcome sent{"uuid",
+                     sample_position(12),
+                     {sample_plan(), TablePlan{}},
+                     "sh\xff",
+                     "/srv/app.db",
+                     sample_position(3),
+                     {{-5, 7}, {}},
+                     false,
+                     {945'087, 0}};
   const Welcome got = decode_welcome(encode_welcome(sent));
   CHECK(got.source_id == "uuid");
   CHECK(got.newest == sent.newest);
@@ -137,6 +143,7 @@ TEST_CASE("welcome brings every table plan") {
   CHECK(got.source == sent.source);
   CHECK(got.first == sent.first);
   CHECK(got.split_points == sent.split_points);
+  CHECK(got.expected_rows == sent.expected_rows);
   REQUIRE(got.tables.size() == 2);
   check_same(got.tables[0], sent.tables[0]);
   check_same(got.tables[1], sent.tables[1]);
@@ -166,13 +173,15 @@ TEST_CASE("a plan that names columns it does not have is refused") {
 }
 
 TEST_CASE("copy requests tell a table from its start and from its middle apart") {
-  const auto got =
-      decode_copy(encode_copy({{7, {}, {}}, {8, every_kind_of_value(), -5}, {9, {{}}, {}}}));
+  const auto got = decode_copy(
+      encode_copy({{7, {}, {}}, {8, every_kind_of_value(), -5, 7'000'000'000}, {9, {{}}, {}}}));
   REQUIRE(got.size() == 3);
   CHECK(got[0].table == 7);
   CHECK_FALSE(got[0].after.has_value());
   CHECK_FALSE(got[0].until.has_value());
   CHECK(got[1].until == -5);
+  CHECK(got[0].table_rows == 0);
+  CHECK(got[1].table_rows == 7'000'000'000);
   REQUIRE(got[1].after.has_value());
   CHECK(same_key(*got[1].after, every_kind_of_value()));
   REQUIRE(got[2].after.has_value());
