@@ -26,7 +26,8 @@ std::string rfc3339(std::int64_t wall_us) {
 }
 
 Milliseconds Deadline::left() const {
-  const auto left = std::chrono::duration_cast<Milliseconds>(at_ - steady_now());
+  // Up: who waits for nothing until it has passed would spin for the last millisecond.
+  const auto left = std::chrono::ceil<Milliseconds>(at_ - steady_now());
   return std::max(left, Milliseconds{0});
 }
 

@@ -17,7 +17,7 @@ bool Connection::wait_for_notification(Milliseconds patience) {
     if (told) return true;
     if (deadline.passed()) return false;
     pollfd waiting{descriptor(), POLLIN, 0};
-    static_cast<void>(::poll(&waiting, 1, static_cast<int>(deadline.left().count()) + 1));
+    static_cast<void>(::poll(&waiting, 1, static_cast<int>(deadline.left().count())));
     if (waiting.revents == 0) continue;
     if (PQconsumeInput(handle_.get()) != 1 || !alive())
       throw to_error(*this, nullptr, "waiting for a notification");

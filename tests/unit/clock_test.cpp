@@ -43,6 +43,12 @@ TEST_CASE("a deadline passes and what is left of it is never negative") {
   CHECK_FALSE(later.passed());
   CHECK(later.left() > 59min);
   CHECK(later.left() <= 1h);
+  // Or whoever waits for what is left would not wait at all, again and again, until it has passed.
+  for (int i = 0; i < 100; ++i) {
+    const Deadline soon(1ms);
+    const Milliseconds left = soon.left();
+    if (!soon.passed()) CHECK(left == 1ms);
+  }
 }
 
 TEST_CASE("times are printed in UTC to the second") {
