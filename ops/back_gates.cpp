@@ -5,9 +5,10 @@
 
 #include <algorithm>
 
+#include "ops/going_back.hpp"
 #include "switchover/fence_debt.hpp"
 #include "switchover/fence_sql.hpp"
-#include "switchover/reverse_columns.hpp"
+#include "switchover/reverse_log.hpp"
 #include "switchover/reverse_watch.hpp"
 #include "verify/back_plan.hpp"
 
@@ -50,22 +51,12 @@ Gate fence_gate(Coordinator& coordinator) {
           "lockstep verify SOURCE TARGET; what only SQLite has it names"};
 }
 
-Gate columns_gate(Coordinator& coordinator, const std::vector<TablePlan>& plans) {
-  const auto changes = switchover::column_changes(coordinator.postgres(),
-                                                  coordinator.place().schema, pointers_to(plans));
-  return {"columns", changes.empty(),
-          changes.empty()
-              ? std::string("those of the cutover")
-              : fmt::format("{} cannot go back: {}", changes.size(), fmt::join(changes, "; ")),
-          "the same on both sides",
-          "undo the change of the schema on PostgreSQL, or lockstep complete SOURCE"};
-}
-
 }  // namespace
 
 std::vector<Gate> back_gates(Coordinator& coordinator, const std::vector<TablePlan>& plans) {
   return {triggers_gate(coordinator, plans), fence_gate(coordinator),
-          columns_gate(coordinator, plans)};
+          columns_gate(switchover::cannot_go_back(coordinator.postgres(),
+                                                  coordinator.place().schema, plans))};
 }
 
 // A prepared transaction has no process; the lock on its own number says which one it is.

@@ -13,6 +13,7 @@
 #include "link/postgres/names.hpp"
 #include "link/sqlite/statement.hpp"
 #include "ops/back_gates.hpp"
+#include "ops/going_back.hpp"
 #include "ops/left_out.hpp"
 #include "ops/names.hpp"
 #include "ops/observe.hpp"
@@ -21,6 +22,7 @@
 #include "ops/proven.hpp"
 #include "ops/switch_hooks.hpp"
 #include "ops/wait_marks.hpp"
+#include "switchover/reverse_log.hpp"
 #include "switchover/reverse_probe.hpp"
 #include "verify/record.hpp"
 
@@ -71,9 +73,13 @@ class Gates {
       left_out();
       tables();
       for (Gate& gate : not_compared_gate(plans())) add(std::move(gate));
+      for (Gate& gate : one_way_gate(switchover::cannot_go_back(
+               coordinator_.postgres(), coordinator_.place().schema, plans())))
+        add(std::move(gate));
     } else {
       reverse_lag();
       for (Gate& gate : back_gates(coordinator_, plans())) add(std::move(gate));
+      add(rows_gate(going_back_of(status_)));
       verified_back();
       add(long_writers_gate(coordinator_, limits_.max_pause));
     }
