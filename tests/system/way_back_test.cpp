@@ -183,6 +183,63 @@ TEST_CASE("who has SQLite open after a cutover is told, and what is over is said
   CHECK_THAT(everything(after), Contains("LS-X626") && !Contains("starts one"));
 }
 
+TEST_CASE("a rollback asks for the same proof as a cutover, and each counts for the next",
+          "[system]") {
+  Moved moved("proof", R"({"continuous": false})", "WAL", kShop,
+              [](const Moved& before) { require_code(before.verify(), 0); });
+  const auto compared = [&](const std::string& direction,
+                            const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words{direction, moved.file(), "--dry-run", "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return gate_in(lockstep(words), "compared");
+  };
+  const auto settled = [&](const std::string& phase) {
+    return wait_until([&] { return moved.status()["phase"] == phase; }, 30s, 20ms);
+  };
+  CHECK(gate_in(lockstep({"rollback", moved.file(), "--dry-run", "--json"}),
+                "quick_check")["found"] == "ok");
+  // Nobody has written since: it is what was proven before.
+  CHECK(compared("rollback")["open"] == true);
+  moved.write("UPDATE a SET n = 5 WHERE id = 1");
+  CHECK(compared("rollback")["found"] == "not compared since the cutover: a");
+  require_code(moved.wait("caught-up"), 0);
+  CHECK(compared("rollback")["open"] == false);
+  require_code(lockstep({"rollback", moved.file(), "--confirm", "moved"}), 3);
+  require_code(moved.verify({"--table", "a"}), 0);
+  CHECK(compared("rollback")["open"] == true);
+  CHECK(compared("rollback", {"--verify-max-age", "1ms"})["open"] == false);
+  require_code(moved.verify(), 0);
+  require_code(lockstep({"rollback", moved.file(), "--confirm", "moved", "--max-pause", "5s"}), 0);
+  REQUIRE(settled("streaming"));
+
+  // The second cutover believes what was proven on the way back.
+  CHECK(compared("cutover")["open"] == true);
+  CHECK(compared("cutover", {"--verify-max-age", "1ms"})["open"] == false);
+  require_code(lockstep({"cutover", moved.file(), "--confirm", "moved", "--max-pause", "5s",
+                         "--when-ready"}),
+               0);
+  REQUIRE(settled("reverse"));
+  // And what was touched in the first window is not remembered in the second one.
+  CHECK(compared("rollback")["found"] != "not compared since the cutover: a");
+
+  // In an emergency, with a difference that is known: what is given up is said.
+  require_code(moved.wait("caught-up"), 0);
+  moved.tamper("UPDATE w SET at = '1999-01-01 00:00:00' WHERE id = 2");
+  require_code(moved.verify(), 4);
+  require_code(lockstep({"rollback", moved.file(), "--confirm", "moved"}), 3);
+  require_code(lockstep({"rollback", moved.file(), "--confirm", "moved", "--verify-max-age", "0"}),
+               3);
+  CHECK(compared("rollback", {"--unproven"})["open"] == false);
+  CHECK(compared("rollback", {"--unproven"})["waived"] == true);
+  const Outcome back =
+      lockstep({"rollback", moved.file(), "--confirm", "moved", "--max-pause", "5s", "--unproven"});
+  require_code(back, 0);
+  CHECK_THAT(everything(back), Contains("LS-X666") && Contains("different: w (1 rows)") &&
+                                   Contains("WAIVED compared"));
+  REQUIRE(settled("streaming"));
+  CHECK_THAT(compared("cutover")["found"].get<std::string>(), Contains("different: w (1 rows)"));
+}
+
 TEST_CASE("columns that only SQLite computes keep nobody from going back", "[system]") {
   Json computed;
   Moved moved("computed", R"({"continuous": false})", "WAL", kShop, [&](const Moved& before) {
