@@ -16,7 +16,6 @@
 #include "ops/own_ledger.hpp"
 #include "ops/route.hpp"
 #include "ops/switch_hooks.hpp"
-#include "switchover/sqlite_side.hpp"
 
 namespace lockstep::ops {
 
@@ -201,12 +200,12 @@ void tell_the_world(Coordinator& coordinator, const SwitchRequest& request,
                     const Switched& switched, Screen& screen) {
   const switchover::SwitchPlace& place = coordinator.place();
   try {
-    keep_route(place.path, place.migration,
-               switched.direction == Direction::forward ? switchover::Engine::postgres
-                                                        : switchover::Engine::sqlite,
-               switched.attempt);
-    coordinator.postgres().query("SELECT pg_notify('lockstep_route', $1)",
-                                 {route_json(read_route(place.path))});
+    static_cast<void>(keep_route(place.path, place.migration,
+                                 switched.direction == Direction::forward
+                                     ? switchover::Engine::postgres
+                                     : switchover::Engine::sqlite,
+                                 switched.attempt));
+    tell_route(coordinator.postgres(), place.path);
   } catch (const Error& error) {
     screen.error(error.facts());
   }
@@ -369,27 +368,6 @@ ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& s
   screen.result(fmt::format("back      lockstep {} {}", to_string(opposite(switched.direction)),
                             shell_word(coordinator.place().path)));
   print_switched(screen, switched.direction, switched.attempt, switched.pause_ms, steps);
-  return ExitCode::done;
-}
-
-ExitCode command_route(const RouteRequest& request, Screen& screen) {
-  const std::string path = source_path(request.source);
-  sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_only);
-  const switchover::Side side = switchover::read_sqlite_side(database);
-  Route route = read_route(path);
-  if (const auto installed = capture::read_installed(database))
-    route.migration = installed->migration;
-  // The database knows; the file is told.
-  route.writers = side.role == switchover::Role::primary   ? "sqlite"
-                  : side.role == switchover::Role::replica ? "postgres"
-                                                           : "nowhere";
-  if (!request.readers.empty()) route.readers = request.readers;
-  if (!request.readers.empty() || read_route(path).writers != route.writers)
-    write_route(path, route);
-  screen.result(fmt::format("writers   {}", route.writers));
-  screen.result(fmt::format("readers   {}", route.readers));
-  screen.result(fmt::format("file      {}", route_file(path)));
-  screen.json(route_json(route));
   return ExitCode::done;
 }
 

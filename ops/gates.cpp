@@ -15,6 +15,7 @@
 #include "ops/compared_gates.hpp"
 #include "ops/going_back.hpp"
 #include "ops/left_out.hpp"
+#include "ops/lock_holders.hpp"
 #include "ops/names.hpp"
 #include "ops/observe.hpp"
 #include "ops/printable.hpp"
@@ -169,7 +170,6 @@ class Gates {
     add({"statistics", row.integer(0, 1) == 0, fmt::format("{} tables without", row.integer(0, 1)),
          "none", "ANALYZE"});
     add(foreign_keys_gate(coordinator_));
-    add(orphans_gate(coordinator_, limits_.accept_orphans));
     add(sequences_gate(coordinator_, plans()));
     add({"fence", row.integer(0, 2) == 0,
          fmt::format("{} tables where lockstep's role may make no trigger", row.integer(0, 2)),
@@ -209,9 +209,11 @@ class Gates {
            "hand"});
   }
 
-  // Last, and not while something else is shut that a person waits for: it writes, though nothing
-  // of it stays.
+  // Last, and not while something else is shut that a person waits for: counting takes long, and
+  // the probe writes, though nothing of it stays.
   void way_back() {
+    if (!limits_.probe_anyway && !all_open(gates_)) return;
+    add(orphans_gate(coordinator_, limits_.accept_orphans));
     if (!limits_.probe_anyway && !all_open(gates_)) return;
     constexpr Milliseconds kPatience{2'000};
     switchover::ReverseProbe probe;

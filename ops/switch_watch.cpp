@@ -153,8 +153,9 @@ Direction settle(const switchover::SwitchPlace& place,
   }
   coordinator.require_agreement();
   const switchover::Sides sides = coordinator.look();
-  if (const auto side = writers(sides))
-    keep_route(place.path, place.migration, *side, next_attempt(sides) - 1);
+  if (const auto side = writers(sides);
+      side && keep_route(place.path, place.migration, *side, next_attempt(sides) - 1))
+    tell_route(coordinator.postgres(), place.path);
   return flow(sides);
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <string>
 
 #include "ops/printable.hpp"
@@ -121,33 +120,6 @@ Gate sequences_gate(Coordinator& coordinator, const std::vector<TablePlan>& plan
                            : fmt::format("{}", fmt::join(problems, "; ")),
           "can be set, and have numbers left",
           "as it says; ALTER SEQUENCE .. AS bigint MAXVALUE .. where one has ended"};
-}
-
-// Locks in a transaction that is older than a second: shorter ones are gone by then.
-Gate lock_holders_gate(Coordinator& coordinator) {
-  const Result rows = coordinator.postgres().query(
-      "SELECT coalesce('pid ' || l.pid, 'a prepared transaction') || coalesce(' (' || "
-      "nullif(a.application_name, '') || ')', '') || ' holds ' || min(l.mode) || ' on ' || "
-      "min(c.relname), coalesce('SELECT pg_terminate_backend(' || l.pid || ')', 'SELECT * FROM "
-      "pg_prepared_xacts') FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON c.oid = "
-      "l.relation JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace AND s.nspname = $2 "
-      "JOIN lockstep.ledger_tables AS t ON t.name = c.relname AND t.migration = $1 LEFT JOIN "
-      "pg_catalog.pg_stat_activity AS a ON a.pid = l.pid WHERE l.granted AND l.database = (SELECT "
-      "oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) AND l.mode "
-      "NOT IN ('AccessShareLock', 'RowShareLock') AND (l.pid IS NULL OR (a.backend_type = 'client "
-      "backend' AND NOT pg_catalog.starts_with(a.application_name, 'lockstep') AND a.xact_start < "
-      "pg_catalog.clock_timestamp() - interval '1 s')) GROUP BY l.pid, l.virtualtransaction, "
-      "a.application_name ORDER BY l.pid",
-      {coordinator.place().migration, coordinator.place().schema});
-  constexpr int kNamedMax = 3;
-  std::string found, todo;
-  for (int row = 0; row < std::min(rows.rows(), kNamedMax); ++row) {
-    found += fmt::format("; {}", printable(rows.value(row, 0)));
-    todo += fmt::format("{}{}", todo.empty() ? "end them: " : "; ", rows.value(row, 1));
-  }
-  return {"long transactions", rows.rows() == 0,
-          fmt::format("{} that lock followed tables{}", rows.rows(), found), "none older than 1 s",
-          std::move(todo)};
 }
 
 // reset_val is what the role gets by itself: our own sessions set synchronous_commit.

@@ -20,10 +20,6 @@ namespace lockstep::ops {
 [[nodiscard]] Gate sequences_gate(switchover::Coordinator& coordinator,
                                   const std::vector<TablePlan>& plans);
 
-/// `long transactions` before a cutover: who holds locks on PostgreSQL that the fence's triggers or
-/// the last changes would wait for.
-[[nodiscard]] Gate lock_holders_gate(switchover::Coordinator& coordinator);
-
 /// `durability`: the server keeps what it has acknowledged, also when the power goes.
 [[nodiscard]] Gate durability_gate(switchover::Coordinator& coordinator, bool accepted);
 

@@ -189,6 +189,71 @@ TEST_CASE("what the databases have to be like before the writers move", "[system
   CHECK(steps == std::vector<std::string>{"LOCK", "DRAIN", "SEQUENCES", "SWITCH"});
 }
 
+TEST_CASE("who keeps a switch waiting is named to a role that is not told how long", "[system]") {
+  Shop shop("hidden");
+  std::string plain = shop.dsn();
+  plain.replace(plain.find("postgres@"), 8, "plain");
+  const auto grant = [](const std::string& more) {
+    server().query(more +
+                       "GRANT USAGE ON SCHEMA lockstep, public TO plain; GRANT SELECT ON ALL "
+                       "TABLES IN SCHEMA lockstep, public TO plain",
+                   "hidden");
+  };
+  grant("CREATE ROLE plain LOGIN; ");
+  const auto now = [&](const std::string& direction) {
+    const Outcome dry = lockstep({direction, shop.file(), plain, "--dry-run", "--json"});
+    const std::string found = gate(dry, "long transactions");
+    return found == "none" ? everything(dry) : found;
+  };
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> session(PQconnectdb(shop.dsn().c_str()),
+                                                             &PQfinish);
+  CHECK(now("cutover") == "open");
+  PQclear(PQexec(session.get(), "BEGIN; LOCK TABLE orders IN SHARE MODE"));
+  CHECK_THAT(now("cutover"),
+             Catch::Contains("holds ShareLock on orders") &&
+                 Catch::Contains(fmt::format("pid {}", PQbackendPID(session.get()))));
+  PQclear(PQexec(session.get(), "COMMIT"));
+  CHECK(now("cutover") == "open");
+
+  shop.moved("cutover");
+  REQUIRE(wait_until([&] { return shop.settled(); }, 20s, 20ms));
+  grant("");
+  CHECK(now("rollback") == "open");
+  PQclear(PQexec(session.get(), "BEGIN; INSERT INTO orders(token) VALUES ('open')"));
+  CHECK_THAT(now("rollback"), Catch::Contains(fmt::format("pid {}", PQbackendPID(session.get()))));
+  PQclear(PQexec(session.get(), "ROLLBACK"));
+  CHECK(now("rollback") == "open");
+}
+
+TEST_CASE("who listens is told where to go, whoever moved readers or writers", "[system]") {
+  Shop shop("listened");
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> session(PQconnectdb(shop.dsn().c_str()),
+                                                             &PQfinish);
+  PQclear(PQexec(session.get(), "LISTEN lockstep_route"));
+  nlohmann::json told;
+  const auto hears = [&](const std::string& member, const std::string& side) {
+    return wait_until(
+        [&] {
+          PQconsumeInput(session.get());
+          while (PGnotify* const each = PQnotifies(session.get())) {
+            told = nlohmann::json::parse(each->extra);
+            PQfreemem(each);
+          }
+          return told.is_object() && told[member] == side;
+        },
+        20s, 20ms);
+  };
+  require_code(lockstep({"route", shop.file(), "readers", "postgres"}), 0);
+  CHECK(hears("readers", "postgres"));
+  CHECK(told["writers"] == "sqlite");
+  // Its coordinator is killed; lockstep run finishes it.
+  REQUIRE(shop.move("cutover", {"--when-ready"},
+                    {.environment = {"LOCKSTEP_FAILPOINTS=cut.committed=kill"}})
+              .status == ExitStatus{.signal = SIGKILL});
+  CHECK(hears("writers", "postgres"));
+  CHECK(shop.route() == "postgres");
+}
+
 TEST_CASE("a damaged SQLite file gets no cutover", "[system]") {
   Shop shop("damaged");
   shop.stop_following();
