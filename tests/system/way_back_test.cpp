@@ -200,6 +200,11 @@ TEST_CASE("a rollback asks for the same proof as a cutover, and each counts for 
                 "quick_check")["found"] == "ok");
   // Nobody has written since: it is what was proven before.
   CHECK(compared("rollback")["open"] == true);
+  // An older lockstep led the cutover: nobody knows what was written.
+  moved.write("ALTER TABLE lockstep.ledger_tables DROP COLUMN reverse_touched");
+  CHECK(compared("rollback")["found"] == "not compared since the cutover");
+  moved.write("UPDATE lockstep.ledger_tables SET reverse_touched = false");
+  CHECK(compared("rollback")["open"] == true);
   moved.write("UPDATE a SET n = 5 WHERE id = 1");
   CHECK(compared("rollback")["found"] == "not compared since the cutover: a");
   require_code(moved.wait("caught-up"), 0);
