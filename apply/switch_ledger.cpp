@@ -25,6 +25,7 @@ constexpr char kEnsure[] =
     ");"
     "ALTER TABLE lockstep.ledger_tables ADD COLUMN IF NOT EXISTS reverse_seen text;"
     "ALTER TABLE lockstep.switchover ADD COLUMN IF NOT EXISTS fence_pass bigint;"
+    "ALTER TABLE lockstep.ledger_tables ADD COLUMN IF NOT EXISTS reverse_touched boolean;"
     "COMMIT";
 
 }  // namespace
@@ -33,7 +34,7 @@ void ensure_switch_ledger(postgres::Connection& connection) {
   // Asked first: ALTER TABLE takes a lock that a reader would hold up.
   if (connection
           .exec("SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = "
-                "to_regclass('lockstep.switchover') AND attname = 'fence_pass')")
+                "to_regclass('lockstep.ledger_tables') AND attname = 'reverse_touched')")
           .boolean(0, 0))
     return;
   connection.exec(kEnsure);

@@ -3,11 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-
+#include "ops/going_back.hpp"
 #include "switchover/fence_debt.hpp"
-#include "switchover/fence_sql.hpp"
-#include "switchover/reverse_columns.hpp"
+#include "switchover/reverse_log.hpp"
 #include "switchover/reverse_watch.hpp"
 #include "verify/back_plan.hpp"
 
@@ -50,53 +48,12 @@ Gate fence_gate(Coordinator& coordinator) {
           "lockstep verify SOURCE TARGET; what only SQLite has it names"};
 }
 
-Gate columns_gate(Coordinator& coordinator, const std::vector<TablePlan>& plans) {
-  const auto changes = switchover::column_changes(coordinator.postgres(),
-                                                  coordinator.place().schema, pointers_to(plans));
-  return {"columns", changes.empty(),
-          changes.empty()
-              ? std::string("those of the cutover")
-              : fmt::format("{} cannot go back: {}", changes.size(), fmt::join(changes, "; ")),
-          "the same on both sides",
-          "undo the change of the schema on PostgreSQL, or lockstep complete SOURCE"};
-}
-
 }  // namespace
 
 std::vector<Gate> back_gates(Coordinator& coordinator, const std::vector<TablePlan>& plans) {
   return {triggers_gate(coordinator, plans), fence_gate(coordinator),
-          columns_gate(coordinator, plans)};
-}
-
-// A prepared transaction has no process; the lock on its own number says which one it is.
-Gate long_writers_gate(Coordinator& coordinator, Milliseconds max_pause) {
-  constexpr std::int64_t kShare = 10;  // so much of the budget may go by before they end
-  const auto patience = max_pause.count() / kShare;
-  const postgres::Result rows = coordinator.postgres().exec(fmt::format(
-      "SELECT CASE WHEN w.gid IS NOT NULL THEN 'prepared ' || quote_literal(w.gid) ELSE "
-      "coalesce('pid ' || w.pid, 'a prepared transaction') || coalesce(' (' || "
-      "nullif(w.application_name, '') || ')', '') || coalesce(', ' || w.state, '') END || "
-      "coalesce(', for ' || extract(epoch FROM clock_timestamp() - w.since)::numeric(12, 1) || ' "
-      "s', ''), CASE WHEN w.gid IS NOT NULL THEN 'ROLLBACK PREPARED ' || quote_literal(w.gid) ELSE "
-      "coalesce('SELECT pg_terminate_backend(' || w.pid || ')', 'SELECT * FROM "
-      "pg_prepared_xacts') END FROM (SELECT l.pid, p.gid, a.application_name, a.state, "
-      "coalesce(a.xact_start, p.prepared) AS since FROM pg_locks AS l LEFT JOIN pg_stat_activity "
-      "AS a ON a.pid = l.pid LEFT JOIN pg_locks AS x ON l.pid IS NULL AND x.pid IS NULL AND "
-      "x.virtualtransaction = l.virtualtransaction AND x.locktype = 'transactionid' LEFT JOIN "
-      "pg_prepared_xacts AS p ON p.transaction = x.transactionid WHERE l.locktype = 'advisory' AND "
-      "l.granted AND l.objsubid = 1 AND (l.classid::bigint << 32 | l.objid::bigint) = {}) AS w "
-      "WHERE w.since < clock_timestamp() - interval '1 ms' * {} OR w.since IS NULL AND w.pid IS "
-      "NULL ORDER BY w.since",
-      switchover::fence_lock(coordinator.place().migration), patience));
-  constexpr int kNamedMax = 3;
-  std::string found, todo;
-  for (int row = 0; row < std::min(rows.rows(), kNamedMax); ++row) {
-    found += fmt::format("; {}", rows.value(row, 0));
-    todo += fmt::format("{}{}", todo.empty() ? "end them: " : "; ", rows.value(row, 1));
-  }
-  return {"long transactions", rows.rows() == 0,
-          fmt::format("{} that have written{}", rows.rows(), found),
-          fmt::format("none older than {} ms", patience), std::move(todo)};
+          columns_gate(switchover::cannot_go_back(coordinator.postgres(),
+                                                  coordinator.place().schema, plans))};
 }
 
 std::vector<Gate> not_compared_gate(const std::vector<TablePlan>& plans) {

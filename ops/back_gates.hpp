@@ -1,9 +1,8 @@
-// Gates of the way back, and of who on PostgreSQL would keep a switch waiting.
+// Gates of the way back.
 #pragma once
 
 #include <vector>
 
-#include "model/clock.hpp"
 #include "model/shape.hpp"
 #include "ops/gates.hpp"
 #include "switchover/coordinator.hpp"
@@ -14,9 +13,6 @@ namespace lockstep::ops {
 /// or both sides were compared since; `columns`: those that only one side has now.
 [[nodiscard]] std::vector<Gate> back_gates(switchover::Coordinator& coordinator,
                                            const std::vector<TablePlan>& plans);
-
-/// `long transactions`: those that have written on PostgreSQL, each with what ends it.
-[[nodiscard]] Gate long_writers_gate(switchover::Coordinator& coordinator, Milliseconds max_pause);
 
 /// Before a cutover: columns that nobody will compare behind it. Open; none: there are none.
 [[nodiscard]] std::vector<Gate> not_compared_gate(const std::vector<TablePlan>& plans);

@@ -220,30 +220,6 @@ void Board::writers(const switchover::Side& sqlite) {
                                                    : "nowhere";
 }
 
-void Board::refused_writes(std::int64_t writes, const std::string& newest, const std::string& who) {
-  const std::lock_guard lock(mutex_);
-  if (writes > status_.refused_writes)
-    note(
-        {"LS-X601", "",
-         fmt::format("SQLite refused {} write(s) of the application since the cutover, the last at "
-                     "{}; it is open in: {}. Restart what still writes there",
-                     writes, newest, who.empty() ? "no process that can be seen" : who)});
-  status_.refused_writes = writes;
-}
-
-void Board::reversed(const switchover::ReversePosition& position, std::int64_t keys) {
-  const std::lock_guard lock(mutex_);
-  status_.reverse_number = position.number;
-  status_.changes_applied += keys;
-  if (keys > 0) ++status_.batches_applied;
-}
-
-void Board::reverse_caught_up(std::int64_t wall_us) {
-  const std::lock_guard lock(mutex_);
-  status_.reverse_caught_up_us = wall_us;
-  caught_up_ = true;
-}
-
 void Board::source_reports() {
   const std::lock_guard lock(mutex_);
   status_.source_seen_us = wall_now_us();

@@ -75,6 +75,15 @@ class Board {
   void writers(const switchover::Side& sqlite);
   /// What SQLite's fence has refused so far. A note LS-X601 with `who` when there is more.
   void refused_writes(std::int64_t writes, const std::string& newest, const std::string& who);
+  /// After a cutover: which processes have the file open. A note LS-X665 when others come, at most
+  /// one a minute.
+  void open_in(std::vector<std::string> who);
+  /// Columns that cannot go back, or only sometimes; and rows that the newest round could not bring
+  /// back, which reversed() takes away.
+  void columns_cannot_go_back(std::vector<switchover::CannotGoBack> columns);
+  void rows_cannot_go_back(std::vector<switchover::CannotGoBack> rows);
+  /// Rows of PostgreSQL's log that wait for the way back.
+  void reverse_waits(std::int64_t rows);
   /// A round of the reverse feed is in SQLite.
   void reversed(const switchover::ReversePosition& position, std::int64_t keys);
   /// Everything that PostgreSQL had committed at `wall_us` is in SQLite.
@@ -123,6 +132,7 @@ class Board {
   void note(Note note);
   [[nodiscard]] TableProgress* find(std::uint32_t table);
   void count_backlog();
+  void list_going_back();
 
   mutable std::mutex mutex_;
   Status status_;
@@ -137,6 +147,9 @@ class Board {
   std::optional<SteadyTime> long_read_noted_, message_refused_, client_refused_, quarantine_noted_,
       foreign_write_noted_, conflict_noted_;
   std::int64_t clients_refused_ = 0;
+  std::vector<switchover::CannotGoBack> columns_back_, rows_back_;
+  std::optional<SteadyTime> open_noted_at_;
+  std::vector<std::string> open_noted_;
   std::optional<SteadyTime> copy_started_;
 };
 

@@ -88,14 +88,14 @@ void refuse_a_moved_application(sqlite::Database& database, const std::string& p
                                shell_word(path))});
 }
 
-sqlite::LockFile lock_of(const std::string& path) {
+sqlite::LockFile lock_of(const std::string& path, const char* data) {
   std::optional<sqlite::LockFile> lock = sqlite::LockFile::take(path);
   if (lock) return std::move(*lock);
   throw Error({.code = "LS-R701",
                .exit = ExitCode::busy,
                .what = fmt::format("{} is being followed right now", path),
                .why = fmt::format("a lockstep holds {}-lockstep", path),
-               .data = "nothing was removed",
+               .data = data,
                .todo = "stop it first (Ctrl-C, or SIGTERM), then again"});
 }
 
@@ -104,7 +104,7 @@ sqlite::LockFile lock_of(const std::string& path) {
 ExitCode command_complete(const CompleteRequest& request, Screen& screen) {
   const std::string path = source_path(request.source);
   sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_write);
-  sqlite::LockFile lock = lock_of(path);
+  sqlite::LockFile lock = lock_of(path, "nothing was changed: the way back goes on");
   try {
     const auto installed = capture::read_installed(database);
     const switchover::Role role = switchover::read_sqlite_side(database).role;
@@ -144,7 +144,7 @@ ExitCode command_complete(const CompleteRequest& request, Screen& screen) {
 ExitCode command_remove(const RemoveRequest& request, Screen& screen) {
   const std::string path = source_path(request.source);
   sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_write);
-  sqlite::LockFile lock = lock_of(path);
+  sqlite::LockFile lock = lock_of(path, "nothing was removed");
   try {
     refuse_a_moved_application(database, path, request.confirm);
     std::string migration = migration_name(path);

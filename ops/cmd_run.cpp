@@ -40,6 +40,22 @@ std::string arguments_for(const Prepared& prepared) {
                      shell_word(prepared.connection.dsn().without_secrets()));
 }
 
+void print_what_stays(const Status& status, Screen& screen) {
+  screen.result(
+      fmt::format("stays     triggers and the tables _lockstep_changes, _lockstep_meta, "
+                  "_lockstep_tables in {}; they go on "
+                  "logging changes",
+                  status.source));
+  const bool dual = std::any_of(status.tables.begin(), status.tables.end(),
+                                [](const TableProgress& table) { return table.dual.has_value(); });
+  screen.result(fmt::format("          schema lockstep and the copied tables in {}{}",
+                            status.target,
+                            status.guard && status.guard->mode == apply::GuardMode::reject
+                                ? fmt::format("; nobody else can write to these (guard){}",
+                                              dual ? " but to dual-written ones" : "")
+                                : ""));
+}
+
 void print_summary(const Status& status, const Ending& ending, ExitCode code, Screen& screen,
                    const std::string& arguments) {
   nlohmann::json object = nlohmann::json::parse(status_json(status));
@@ -57,21 +73,18 @@ void print_summary(const Status& status, const Ending& ending, ExitCode code, Sc
                                               : std::string()));
   if (const std::string waiting = quarantine_text(status); !waiting.empty())
     screen.result(fmt::format("absent    {}: lockstep quarantine list {}", waiting, arguments));
-  screen.result(
-      fmt::format("stays     triggers and the tables _lockstep_changes, _lockstep_meta, "
-                  "_lockstep_tables in {}; they go on "
-                  "logging changes",
-                  status.source));
-  const bool dual = std::any_of(status.tables.begin(), status.tables.end(),
-                                [](const TableProgress& table) { return table.dual.has_value(); });
-  screen.result(fmt::format("          schema lockstep and the copied tables in {}{}",
-                            status.target,
-                            status.guard && status.guard->mode == apply::GuardMode::reject
-                                ? fmt::format("; nobody else can write to these (guard){}",
-                                              dual ? " but to dual-written ones" : "")
-                                : ""));
+  const bool moved = status.writers != "sqlite";
+  if (moved)
+    screen.result(fmt::format(
+        "stays     SQLite ({}) is fenced, and as it was at the last round; triggers and schema "
+        "lockstep in {} go on logging changes for the way back",
+        status.source, status.target));
+  else
+    print_what_stays(status, screen);
   screen.result(fmt::format("go on     lockstep run {}", arguments));
-  screen.result(fmt::format("take out  lockstep remove {}", shell_word(status.source)));
+  screen.result(moved ? fmt::format("end it    lockstep rollback {0}, or lockstep complete {0}",
+                                    shell_word(status.source))
+                      : fmt::format("take out  lockstep remove {}", shell_word(status.source)));
 }
 
 /// Which run this is: of the same process, once before each change of direction.

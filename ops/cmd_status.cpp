@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -6,6 +7,7 @@
 
 #include "ops/commands.hpp"
 #include "ops/follow.hpp"
+#include "ops/going_back.hpp"
 #include "ops/left_out.hpp"
 #include "ops/names.hpp"
 #include "ops/observe.hpp"
@@ -177,6 +179,33 @@ void print_writers(const json& object, Screen& screen) {
       refused > 0 ? fmt::format("; SQLite has refused {} write(s)", grouped(refused)) : ""));
   if (const auto round = count_of(object, "reverse_round").value_or(0); round > 0)
     screen.result(fmt::format("  reverse    round {}", grouped(round)));
+  for (const switchover::CannotGoBack& one : going_back_of(object))
+    screen.result(
+        fmt::format("  {:<9}  {}", one.blocks ? "no return" : "one way", switchover::counted(one)));
+  std::vector<std::string> open;
+  for (const json& each : object.value("open_in", json::array()))
+    if (each.is_string()) open.push_back(each);
+  if (!open.empty()) screen.result(fmt::format("  open in    {}", fmt::join(open, ", ")));
+}
+
+// The way there has positions; the way back has rows in PostgreSQL's log.
+void print_progress(const json& object, Screen& screen) {
+  const auto backlog = count_of(object, "backlog_changes");
+  const std::string waiting = backlog ? backlog_text(*backlog) : "-";
+  if (object.value("phase", "") == "reverse") {
+    const auto at_us = count_of(object, "reverse_caught_up_us").value_or(0);
+    screen.result(
+        fmt::format("  backlog    {}   {}", waiting,
+                    at_us == 0 ? std::string("not caught up")
+                               : fmt::format("caught up {} ago", age_text(wall_now_us() - at_us))));
+    return;
+  }
+  screen.result(fmt::format("  captured   {}", text_of(object, "captured")));
+  screen.result(fmt::format("  applied    {}", text_of(object, "applied")));
+  screen.result(fmt::format("  acked      {}", text_of(object, "acked")));
+  screen.result(fmt::format("  backlog    {}   lag {} ms   p50 {}   p99 {}", waiting,
+                            text_of(object, "lag_ms"), text_of(object, "lag_p50_ms"),
+                            text_of(object, "lag_p99_ms")));
 }
 
 void print_guard(const json& guard, Screen& screen) {
@@ -222,13 +251,7 @@ void print_status(const Observed& observed, Screen& screen) {
   const std::string schema = text_of(object, "schema");  // which capture alone does not know
   screen.result(fmt::format("  target     {}{}", text_of(object, "target"),
                             schema.empty() ? "" : "  schema " + schema));
-  screen.result(fmt::format("  captured   {}", text_of(object, "captured")));
-  screen.result(fmt::format("  applied    {}", text_of(object, "applied")));
-  screen.result(fmt::format("  acked      {}", text_of(object, "acked")));
-  const auto backlog = count_of(object, "backlog_changes");
-  screen.result(fmt::format("  backlog    {}   lag {} ms   p50 {}   p99 {}",
-                            backlog ? backlog_text(*backlog) : "-", text_of(object, "lag_ms"),
-                            text_of(object, "lag_p50_ms"), text_of(object, "lag_p99_ms")));
+  print_progress(object, screen);
   Status waiting;
   waiting.quarantined = count_of(object, "quarantined");
   waiting.skipped = count_of(object, "skipped");

@@ -16,7 +16,6 @@
 #include "ops/own_ledger.hpp"
 #include "ops/route.hpp"
 #include "ops/switch_hooks.hpp"
-#include "switchover/sqlite_side.hpp"
 
 namespace lockstep::ops {
 
@@ -27,9 +26,8 @@ using switchover::Coordinator;
 using switchover::Direction;
 using switchover::Switched;
 
-std::string clock_text() {
+std::string clock_text(std::int64_t now) {
   constexpr std::int64_t kPerSecond = 1'000'000, kPerMs = 1'000;
-  const std::int64_t now = wall_now_us();
   return fmt::format("{:%H:%M:%S}.{:03}", fmt::gmtime(static_cast<std::time_t>(now / kPerSecond)),
                      now % kPerSecond / kPerMs);
 }
@@ -75,7 +73,9 @@ void confirm(const SwitchRequest& request, const switchover::SwitchPlace& place)
 
 std::vector<Gate> show_gates(Coordinator& coordinator, const SwitchRequest& request,
                              Screen& screen) {
-  std::vector<Gate> gates = look_at_gates(coordinator, request.direction, request.limits);
+  GateLimits limits = request.limits;
+  limits.look_into_file = request.dry_run ? LookIntoFile::yes : LookIntoFile::if_small;
+  std::vector<Gate> gates = look_at_gates(coordinator, request.direction, limits);
   json list = json::array();
   for (const Gate& gate : gates) {
     screen.result(gate_line(gate));
@@ -83,6 +83,7 @@ std::vector<Gate> show_gates(Coordinator& coordinator, const SwitchRequest& requ
                     {"open", gate.open},
                     {"found", gate.found},
                     {"wanted", gate.wanted},
+                    {"waived", gate.waived},
                     {"todo", gate.todo}});
   }
   screen.json(json{{"type", "gates"}, {"open", all_open(gates)}, {"gates", list}}.dump(
@@ -120,7 +121,7 @@ void show_plan(const SwitchRequest& request, Screen& screen) {
 [[noreturn]] void throw_shut(const std::vector<Gate>& gates, Direction direction) {
   std::string shut;
   for (const Gate& gate : gates)
-    if (!gate.open)
+    if (!passes(gate))
       shut += fmt::format("{}{}: {}{}", shut.empty() ? "" : "; ", gate.name, gate.found,
                           gate.wanted.empty() ? "" : fmt::format(" ({})", gate.wanted));
   throw Error({.code = "LS-X603",
@@ -132,6 +133,15 @@ void show_plan(const SwitchRequest& request, Screen& screen) {
                        "itself"});
 }
 
+void tell_what_is_given_up(const std::vector<Gate>& gates, Direction direction, Screen& screen) {
+  for (const Gate& gate : gates)
+    if (gate.waived)
+      screen.note(Note{"LS-X666", "",
+                       fmt::format("going on although {} is shut ({}; wanted: {}): it is what the "
+                                   "application gets on {} from now on",
+                                   gate.name, gate.found, gate.wanted, goes_to(direction))});
+}
+
 // Until every gate is open; false: a signal came.
 bool wait_for_gates(Coordinator& coordinator, const SwitchRequest& request, Screen& screen,
                     Signals& signals) {
@@ -140,7 +150,7 @@ bool wait_for_gates(Coordinator& coordinator, const SwitchRequest& request, Scre
     const std::vector<Gate> gates = look_at_gates(coordinator, request.direction, request.limits);
     if (all_open(gates)) return true;
     for (const Gate& gate : gates)
-      if (!gate.open) {
+      if (!passes(gate)) {
         screen.progress("waiting for " + gate_line(gate));
         break;
       }
@@ -190,12 +200,12 @@ void tell_the_world(Coordinator& coordinator, const SwitchRequest& request,
                     const Switched& switched, Screen& screen) {
   const switchover::SwitchPlace& place = coordinator.place();
   try {
-    keep_route(place.path, place.migration,
-               switched.direction == Direction::forward ? switchover::Engine::postgres
-                                                        : switchover::Engine::sqlite,
-               switched.attempt);
-    coordinator.postgres().query("SELECT pg_notify('lockstep_route', $1)",
-                                 {route_json(read_route(place.path))});
+    static_cast<void>(keep_route(place.path, place.migration,
+                                 switched.direction == Direction::forward
+                                     ? switchover::Engine::postgres
+                                     : switchover::Engine::sqlite,
+                                 switched.attempt));
+    tell_route(coordinator.postgres(), place.path);
   } catch (const Error& error) {
     screen.error(error.facts());
   }
@@ -255,12 +265,41 @@ Switched move(Coordinator& coordinator, const SwitchRequest& request, Screen& sc
                .todo = "try again"});
 }
 
+/// Each step as it is done, with the time since the one before it.
+class StepTimes {
+ public:
+  explicit StepTimes(Screen& screen) : screen_(screen) {}
+  void begin() { last_ = steady_now(); }
+  void done(std::string_view step, const std::string& what) {
+    const SteadyTime now = steady_now();
+    const double ms = std::chrono::duration<double, std::milli>(now - last_).count();
+    last_ = now;
+    const std::int64_t at_us = wall_now_us();
+    screen_.result(fmt::format("{}  {:<10} {}", clock_text(at_us), step, what));
+    screen_.json(json{
+        {"type", "step"},
+        {"step", step},
+        {"what", what},
+        {"at", rfc3339(at_us)},
+        {"at_us", at_us},
+        {"ms", ms}}.dump());
+    steps_.push_back({{"step", step}, {"ms", ms}});
+  }
+  [[nodiscard]] const json& all() const { return steps_; }
+
+ private:
+  Screen& screen_;
+  SteadyTime last_ = steady_now();
+  json steps_ = json::array();
+};
+
 void print_switched(Screen& screen, Direction direction, std::int64_t attempt,
-                    const std::optional<double>& pause_ms) {
+                    const std::optional<double>& pause_ms, const StepTimes& steps) {
   screen.json(json{{"type", "switched"},
                    {"direction", to_string(direction)},
                    {"switch", attempt},
                    {"pause_ms", pause_ms ? json(*pause_ms) : json()},
+                   {"steps", steps.all()},
                    {"writers", direction == Direction::forward ? "postgres" : "sqlite"}}
                   .dump());
 }
@@ -284,9 +323,9 @@ void finish_earlier(Coordinator& coordinator, const SwitchRequest& request, Scre
 }  // namespace
 
 ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& signals) {
+  StepTimes steps(screen);
   Coordinator coordinator(place_of(request), [&](std::string_view step, const std::string& what) {
-    screen.result(fmt::format("{}  {:<10} {}", clock_text(), step, what));
-    screen.json(json{{"type", "step"}, {"step", step}, {"what", what}}.dump());
+    steps.done(step, what);
   });
   require_own_target(coordinator);
   if (!request.dry_run) finish_earlier(coordinator, request, screen);
@@ -295,7 +334,7 @@ ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& s
   if (done_already) {
     screen.result(fmt::format("the application writes to {} already: nothing to do",
                               goes_to(request.direction)));
-    print_switched(screen, request.direction, gainer(before, request.direction).attempt, {});
+    print_switched(screen, request.direction, gainer(before, request.direction).attempt, {}, steps);
     return ExitCode::done;
   }
   look_at_hooks(request);
@@ -308,6 +347,7 @@ ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& s
     return all_open(gates) ? ExitCode::done : ExitCode::precondition;
   }
   if (!all_open(gates)) throw_shut(gates, request.direction);
+  tell_what_is_given_up(gates, request.direction, screen);
   confirm(request, coordinator.place());
   ask_hooks(request, coordinator.place());
   static_cast<void>(coordinator.take_the_lead());
@@ -316,6 +356,7 @@ ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& s
         fmt::format("note      table {} is virtual: SQLite has no triggers on it, so writes "
                     "to it alone are not refused",
                     table));
+  steps.begin();
   const Switched switched = move(coordinator, request, screen);
   tell_the_world(coordinator, request, switched, screen);
   screen.result(fmt::format(
@@ -326,28 +367,7 @@ ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& s
       request.limits.max_pause.count(), goes_to(switched.direction)));
   screen.result(fmt::format("back      lockstep {} {}", to_string(opposite(switched.direction)),
                             shell_word(coordinator.place().path)));
-  print_switched(screen, switched.direction, switched.attempt, switched.pause_ms);
-  return ExitCode::done;
-}
-
-ExitCode command_route(const RouteRequest& request, Screen& screen) {
-  const std::string path = source_path(request.source);
-  sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_only);
-  const switchover::Side side = switchover::read_sqlite_side(database);
-  Route route = read_route(path);
-  if (const auto installed = capture::read_installed(database))
-    route.migration = installed->migration;
-  // The database knows; the file is told.
-  route.writers = side.role == switchover::Role::primary   ? "sqlite"
-                  : side.role == switchover::Role::replica ? "postgres"
-                                                           : "nowhere";
-  if (!request.readers.empty()) route.readers = request.readers;
-  if (!request.readers.empty() || read_route(path).writers != route.writers)
-    write_route(path, route);
-  screen.result(fmt::format("writers   {}", route.writers));
-  screen.result(fmt::format("readers   {}", route.readers));
-  screen.result(fmt::format("file      {}", route_file(path)));
-  screen.json(route_json(route));
+  print_switched(screen, switched.direction, switched.attempt, switched.pause_ms, steps);
   return ExitCode::done;
 }
 

@@ -44,7 +44,7 @@ SwitchRequest request_of(const TypedSwitch& typed, const Arguments& arguments) {
   limits.max_pause = limit("--max-pause", typed.max_pause, file.max_pause, "800ms");
   limits.max_lag = limit("--max-lag", typed.max_lag, file.max_lag, "500ms");
   limits.verify_max_age =
-      limit("--verify-max-age", typed.verify_max_age, file.verify_max_age, forward ? "60min" : "0");
+      limit("--verify-max-age", typed.verify_max_age, file.verify_max_age, "60min");
   limits.own = gates_of(file, typed.gates);
   limits.probe_anyway = request.dry_run;
   request.hooks = typed.hooks.empty() ? settings.hooks_dir : typed.hooks;
@@ -81,13 +81,29 @@ void add_direction(CLI::App& app, switchover::Direction direction, Arguments& ar
       ->add_option("--verify-max-age", typed->verify_max_age,
                    forward ? "gate: the last clean comparison is not older (default 60min; 0 asks "
                              "for none)"
-                           : "gate: the last clean comparison since the cutover is not older "
-                             "(default 0: none is asked for, but nothing may differ)")
+                           : "gate: the last clean comparison is not older, of tables that were "
+                             "written since the cutover one since then (default 60min; 0 asks for "
+                             "none, but nothing may be known to differ)")
       ->type_name("DURATION");
   command
       ->add_option("--gate", typed->gates,
                    "a command of your own that must exit with 0; may be given more than once")
       ->type_name("COMMAND");
+  if (!forward)
+    command->add_flag(
+        "--unproven", typed->request.limits.unproven,
+        "in an emergency: whatever comparisons say, or none was made. Given up is the "
+        "proof that SQLite holds what PostgreSQL does; rows that differ become what "
+        "the application reads and writes");
+  if (forward) {
+    command->add_flag(
+        "--accept-orphans", typed->request.limits.accept_orphans,
+        "switch although rows have no parent by a foreign key, which PostgreSQL would "
+        "refuse to write again");
+    command->add_flag("--accept-unsafe-server", typed->request.limits.accept_unsafe_server,
+                      "switch although fsync, full_page_writes or synchronous_commit is off: what "
+                      "the server has acknowledged may be lost in a crash");
+  }
   command->add_flag("--accept-async-standby", typed->request.limits.accept_async_standby,
                     "switch although no standby is synchronous");
   command

@@ -9,20 +9,21 @@
 #include <utility>
 
 #include "apply/ledger.hpp"
-#include "capture/install.hpp"
 #include "link/postgres/names.hpp"
 #include "link/sqlite/statement.hpp"
 #include "ops/back_gates.hpp"
+#include "ops/compared_gates.hpp"
+#include "ops/going_back.hpp"
 #include "ops/left_out.hpp"
+#include "ops/lock_holders.hpp"
 #include "ops/names.hpp"
 #include "ops/observe.hpp"
 #include "ops/printable.hpp"
 #include "ops/progress.hpp"
-#include "ops/proven.hpp"
 #include "ops/switch_hooks.hpp"
-#include "ops/wait_marks.hpp"
+#include "ops/target_gates.hpp"
+#include "switchover/reverse_log.hpp"
 #include "switchover/reverse_probe.hpp"
-#include "verify/record.hpp"
 
 namespace lockstep::ops {
 
@@ -36,12 +37,6 @@ using switchover::Direction;
 std::int64_t number_in(const json& object, const char* member) {
   const auto found = object.find(member);
   return found != object.end() && found->is_number() ? found->get<std::int64_t>() : 0;
-}
-
-std::string age_text(Milliseconds age) {
-  constexpr std::int64_t kSecond = 1'000, kMinute = 60 * kSecond;
-  return age.count() < 2 * kMinute ? fmt::format("{} s ago", age.count() / kSecond)
-                                   : fmt::format("{} min ago", age.count() / kMinute);
 }
 
 constexpr char kReadOnly[] = "25006";
@@ -65,18 +60,25 @@ class Gates {
     follower();
     if (direction_ == Direction::forward) {
       lag();
-      verified();
+      if (limits_.verify_max_age.count() > 0) add(compared_gate(coordinator_, limits_));
       rows_aside();
       schema();
       left_out();
       tables();
+      add(lock_holders_gate(coordinator_));
+      add(durability_gate(coordinator_, limits_.accept_unsafe_server));
       for (Gate& gate : not_compared_gate(plans())) add(std::move(gate));
+      for (Gate& gate : one_way_gate(switchover::cannot_go_back(
+               coordinator_.postgres(), coordinator_.place().schema, plans())))
+        add(std::move(gate));
     } else {
       reverse_lag();
       for (Gate& gate : back_gates(coordinator_, plans())) add(std::move(gate));
-      verified_back();
+      add(rows_gate(going_back_of(status_)));
+      add(compared_back_gate(coordinator_, plans(), limits_));
       add(long_writers_gate(coordinator_, limits_.max_pause));
     }
+    for (Gate& gate : file_gate(coordinator_, limits_.look_into_file)) add(std::move(gate));
     server();
     own();
     if (direction_ == Direction::forward) way_back();
@@ -127,49 +129,6 @@ class Gates {
            "wait until it falls: lockstep status --watch SOURCE"});
   }
 
-  void verified() {
-    if (limits_.verify_max_age.count() == 0) return;
-    sqlite::Database source =
-        sqlite::Database::open(coordinator_.place().path, sqlite::OpenMode::read_only);
-    const capture::Installed installed = capture::require_installed(source);
-    const Proven now =
-        proven(verify::table_results(coordinator_.postgres(), coordinator_.place().migration,
-                                     {Flow::forward, to_string(installed.era)}),
-               installed.tables, limits_.verify_max_age);
-    add({"compared", now.clean, now.found, clean_text(), "lockstep verify SOURCE TARGET"});
-  }
-
-  // SQLite has every change, or the gates of lag are shut. What it got wrong only a comparison
-  // shows: one that found something keeps people from going back to it without knowing.
-  void verified_back() {
-    Connection& target = coordinator_.postgres();
-    const std::string& migration = coordinator_.place().migration;
-    const auto round = newest_round(target, migration);
-    const verify::History history{Flow::reverse, round ? to_string(round->era) : "none"};
-    std::int64_t different = 0;  // by the newest word about each table
-    for (const verify::TableResult& table : verify::table_results(target, migration, history))
-      different += table.different;
-    const auto last = verify::last_result(target, migration, history);
-    const bool asked = limits_.verify_max_age.count() > 0;
-    std::string found = last ? described(*last) : "not compared since the cutover";
-    if (different > 0) found += fmt::format(", {} rows differ", grouped(different));
-    add({"compared", different == 0 && (!asked || (last && is_clean(*last))), found,
-         asked ? clean_text() : "nothing differs",
-         different > 0 ? "lockstep verify --repair SOURCE TARGET"
-                       : "lockstep verify SOURCE TARGET"});
-  }
-
-  [[nodiscard]] bool is_clean(const verify::PassResult& last) const {
-    return last.state == verify::PassState::equal && last.all && last.age <= limits_.verify_max_age;
-  }
-  [[nodiscard]] std::string clean_text() const {
-    return fmt::format("equal, at most {} min ago", limits_.verify_max_age.count() / 60'000);
-  }
-  [[nodiscard]] static std::string described(const verify::PassResult& last) {
-    return fmt::format("{}{}, {}", verify::to_string(last.state),
-                       last.all ? "" : " (chosen tables only)", age_text(last.age));
-  }
-
   void rows_aside() {
     const std::int64_t held = number_in(status_, "quarantined");
     add({"quarantine", held == 0, fmt::format("{} rows", held), "none",
@@ -203,18 +162,17 @@ class Gates {
         "pg_class AS c ON c.relname = t.name JOIN pg_namespace AS n ON n.oid = c.relnamespace AND "
         "n.nspname = $2 WHERE t.migration = $1) SELECT (SELECT count(*) FROM ours JOIN pg_index AS "
         "i ON i.indrelid = ours.oid WHERE NOT i.indisvalid), (SELECT count(*) FROM ours WHERE "
-        "reltuples < 0 AND relkind = 'r'), (SELECT count(*) FROM ours JOIN pg_constraint AS k ON "
-        "k.conrelid = ours.oid AND k.contype = 'f' AND NOT k.convalidated), (SELECT count(*) FROM "
-        "ours WHERE NOT has_table_privilege(ours.oid, 'TRIGGER'))",
+        "reltuples < 0 AND relkind = 'r'), (SELECT count(*) FROM ours WHERE NOT "
+        "has_table_privilege(ours.oid, 'TRIGGER'))",
         {coordinator_.place().migration, coordinator_.place().schema});
     add({"indexes", row.integer(0, 0) == 0, fmt::format("{} invalid", row.integer(0, 0)), "none",
          "REINDEX, or drop what is invalid"});
     add({"statistics", row.integer(0, 1) == 0, fmt::format("{} tables without", row.integer(0, 1)),
          "none", "ANALYZE"});
-    add({"foreign keys", true,
-         fmt::format("{} not valid (rows without a parent)", row.integer(0, 2)), "", ""});
-    add({"fence", row.integer(0, 3) == 0,
-         fmt::format("{} tables where lockstep's role may make no trigger", row.integer(0, 3)),
+    add(foreign_keys_gate(coordinator_));
+    add(sequences_gate(coordinator_, plans()));
+    add({"fence", row.integer(0, 2) == 0,
+         fmt::format("{} tables where lockstep's role may make no trigger", row.integer(0, 2)),
          "none", "GRANT TRIGGER ON ... TO lockstep's role"});
   }
 
@@ -251,9 +209,11 @@ class Gates {
            "hand"});
   }
 
-  // Last, and not while something else is shut that a person waits for: it writes, though nothing
-  // of it stays.
+  // Last, and not while something else is shut that a person waits for: counting takes long, and
+  // the probe writes, though nothing of it stays.
   void way_back() {
+    if (!limits_.probe_anyway && !all_open(gates_)) return;
+    add(orphans_gate(coordinator_, limits_.accept_orphans));
     if (!limits_.probe_anyway && !all_open(gates_)) return;
     constexpr Milliseconds kPatience{2'000};
     switchover::ReverseProbe probe;
@@ -358,13 +318,21 @@ std::vector<Gate> look_at_gates(Coordinator& coordinator, Direction direction,
 }
 
 bool all_open(const std::vector<Gate>& gates) {
-  return std::all_of(gates.begin(), gates.end(), [](const Gate& gate) { return gate.open; });
+  return std::all_of(gates.begin(), gates.end(), passes);
+}
+
+bool passes(const Gate& gate) {
+  return gate.open || gate.waived;
 }
 
 std::string gate_line(const Gate& gate) {
-  return fmt::format("{:<6} {:<18} {}{}{}", gate.open ? "ok" : "SHUT", gate.name, gate.found,
+  return fmt::format("{:<6} {:<18} {}{}{}",
+                     gate.open     ? "ok"
+                     : gate.waived ? "WAIVED"
+                                   : "SHUT",
+                     gate.name, gate.found,
                      gate.wanted.empty() ? "" : fmt::format(" ({})", gate.wanted),
-                     gate.open || gate.todo.empty() ? "" : fmt::format("   do: {}", gate.todo));
+                     passes(gate) || gate.todo.empty() ? "" : fmt::format("   do: {}", gate.todo));
 }
 
 }  // namespace lockstep::ops

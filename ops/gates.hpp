@@ -14,9 +14,10 @@ namespace lockstep::ops {
 struct Gate {
   std::string name;
   bool open = false;
-  std::string found;   ///< "38 ms"
-  std::string wanted;  ///< "at most 500 ms"; may be empty
-  std::string todo;    ///< for one that is shut
+  std::string found;    ///< "38 ms"
+  std::string wanted;   ///< "at most 500 ms"; may be empty
+  std::string todo;     ///< for one that is shut
+  bool waived = false;  ///< shut, and somebody has said that it does not matter
 };
 
 /// A check of the user's own: a command whose exit code 0 opens it, or a SELECT on one side.
@@ -27,6 +28,9 @@ struct UserGate {
   bool no_rows = false;  ///< of a SELECT: no row opens it; else one row whose first column is true
 };
 
+/// Whether SQLite's file is read as a whole.
+enum class LookIntoFile { no, if_small, yes };
+
 struct GateLimits {
   Milliseconds max_pause{800};
   Milliseconds max_lag{500};
@@ -34,6 +38,10 @@ struct GateLimits {
   Milliseconds verify_max_age{3'600'000};  ///< 0: no comparison is asked for
   std::int64_t connections = 5;            ///< that must be free for the application
   bool accept_async_standby = false;
+  bool accept_orphans = false;        ///< `orphans` is waived
+  bool accept_unsafe_server = false;  ///< `durability` is waived
+  LookIntoFile look_into_file = LookIntoFile::no;
+  bool unproven = false;      ///< of a rollback: `compared` is waived
   bool probe_anyway = false;  ///< the way back is tried although another gate is shut
   std::vector<UserGate> own{};
 };
@@ -42,6 +50,7 @@ struct GateLimits {
 [[nodiscard]] std::vector<Gate> look_at_gates(switchover::Coordinator& coordinator,
                                               switchover::Direction direction,
                                               const GateLimits& limits);
+[[nodiscard]] bool passes(const Gate& gate);
 [[nodiscard]] bool all_open(const std::vector<Gate>& gates);
 /// "ok        lag 38 ms (at most 500 ms)"
 [[nodiscard]] std::string gate_line(const Gate& gate);

@@ -12,7 +12,11 @@
 #include "ops/board.hpp"
 #include "ops/endpoint.hpp"
 #include "ops/names.hpp"
+#include "ops/open_files.hpp"
 #include "ops/own_ledger.hpp"
+#include "switchover/postgres_side.hpp"
+#include "switchover/reverse_log.hpp"
+#include "switchover/sqlite_side.hpp"
 
 namespace lockstep::ops {
 
@@ -27,6 +31,18 @@ using nlohmann::json;
                .why = "neither lockstep's tables nor a running lockstep were found",
                .data = "nothing was touched",
                .todo = "lockstep run SOURCE TARGET starts one"});
+}
+
+[[noreturn]] void throw_is_completed(const std::string& path) {
+  throw Error({.code = "LS-X626",
+               .exit = ExitCode::precondition,
+               .what = fmt::format("the migration of {} was completed", path),
+               .why = "the application writes to PostgreSQL for good; this is an old copy, which "
+                      "is fenced",
+               .data = "nothing was touched",
+               .todo = fmt::format("nothing; lockstep remove {} --confirm {} takes the fence off "
+                                   "the old copy",
+                                   shell_word(path), shell_word(migration_name(path)))});
 }
 
 std::optional<Position> position_in(const json& object, const char* member) {
@@ -92,8 +108,32 @@ void add_ledger(Status& status, postgres::Connection& connection, const apply::L
   }
 }
 
+const char* writers_of(switchover::Role sqlite) {
+  return sqlite == switchover::Role::primary   ? "sqlite"
+         : sqlite == switchover::Role::replica ? "postgres"
+                                               : "nowhere";
+}
+
+// After a cutover what follows is the way back: its log says what waits.
+void add_way_back(Status& status, postgres::Connection& connection) {
+  if (status.writers != "postgres") return;
+  status.phase = "reverse";
+  status.backlog = switchover::count_logged(connection, status.migration);
+  status.log_counted = true;
+  status.cannot_go_back = switchover::cannot_go_back(
+      connection, status.schema, apply::plans_of(apply::read_tables(connection, status.migration)));
+}
+
+// Where the SQLite file cannot be seen.
+void add_writers(Status& status, postgres::Connection& connection) {
+  if (connection.exec("SELECT to_regclass('lockstep.switchover')").is_null(0, 0)) return;
+  const auto side = switchover::read_postgres_side(connection, status.migration).side;
+  if (side.role != switchover::Role::replica)
+    status.writers = side.role == switchover::Role::primary ? "postgres" : "nowhere";
+}
+
 Observed finish(Status status, std::string problem) {
-  if (status.captured && status.applied)
+  if (status.writers == "sqlite" && status.captured && status.applied)
     status.backlog = status.captured->seq - status.applied->seq;
   if (!problem.empty()) status.awaited = Awaited{"LS-R713", problem, wall_now_us()};
   Observed observed;
@@ -112,6 +152,14 @@ std::optional<capture::Installed> add_source(Status& status, const std::string& 
   std::optional<capture::Installed> installed = capture::read_installed(database);
   status.source = path;
   if (installed) status.captured = capture::newest_position(database, installed->era);
+  const switchover::Role role = switchover::read_sqlite_side(database).role;
+  if (role == switchover::Role::primary) return installed;
+  if (!installed) throw_is_completed(path);
+  status.writers = writers_of(role);
+  status.refused_writes = switchover::read_refused_writes(database).writes;
+  if (const auto position = switchover::read_reverse_position(database))
+    status.reverse_number = position->number;
+  status.open_in = who_has_open(path);
   return installed;
 }
 
@@ -132,6 +180,7 @@ Observed observe_source(const std::string& path, Milliseconds stalled_after) {
     if (!ledger) return finish(std::move(status), "the target has no ledger of this migration");
     require_own(*ledger, *installed, dsn);
     add_ledger(status, connection, *ledger);
+    add_way_back(status, connection);
   } catch (const Error& error) {
     return finish(std::move(status), error.what());
   }
@@ -164,7 +213,9 @@ Observed observe_target(const std::string& text, Milliseconds stalled_after) {
     static_cast<void>(add_source(status, ledger.source));
   } catch (const Error& error) {
     problem = error.what();
+    add_writers(status, connection);
   }
+  add_way_back(status, connection);
   return finish(std::move(status), std::move(problem));
 }
 

@@ -351,7 +351,7 @@ std::string cut(std::string_view text, const Canvas& canvas) {
 }
 
 bool is_backlog_known(const Status& status) {
-  return status.backlog != 0 || (status.captured && status.applied);
+  return status.backlog != 0 || status.log_counted || (status.captured && status.applied);
 }
 
 std::string backlog_number(const Status& status) {

@@ -9,8 +9,19 @@
 
 namespace lockstep::ops {
 
+std::vector<verify::TableResult> joined(std::vector<verify::TableResult> now,
+                                        const std::vector<verify::TableResult>& before) {
+  const std::size_t own = now.size();
+  for (const verify::TableResult& one : before)
+    if (std::none_of(now.begin(), now.begin() + static_cast<std::ptrdiff_t>(own),
+                     [&](const verify::TableResult& known) { return known.id == one.id; }))
+      now.push_back(one);
+  return now;
+}
+
 Proven proven(const std::vector<verify::TableResult>& results,
-              const std::vector<TablePlan>& followed, Milliseconds max_age) {
+              const std::vector<TablePlan>& followed, Milliseconds max_age,
+              const std::string& never_text) {
   std::vector<std::string> never, different, problems;
   Milliseconds oldest{0};
   for (const TablePlan& plan : followed) {
@@ -26,17 +37,17 @@ Proven proven(const std::vector<verify::TableResult>& results,
     else
       oldest = std::max(oldest, result->age);
   }
-  if (!followed.empty() && never.size() == followed.size()) return {false, "never compared"};
+  if (!followed.empty() && never.size() == followed.size()) return {false, never_text};
   std::vector<std::string> parts;
-  const auto add = [&](const char* what, const std::vector<std::string>& tables) {
+  const auto add = [&](const std::string& what, const std::vector<std::string>& tables) {
     if (!tables.empty()) parts.push_back(fmt::format("{}: {}", what, fmt::join(tables, ", ")));
   };
   add("different", different);
   add("not compared", problems);
-  add("never compared", never);
+  add(never_text, never);
   constexpr std::int64_t kUs = 1'000;
   const std::string age = age_text(oldest.count() * kUs) + " ago";
-  if (!parts.empty()) return {false, fmt::format("{}", fmt::join(parts, "; "))};
+  if (!parts.empty()) return {false, fmt::format("{}", fmt::join(parts, "; ")), !different.empty()};
   return {oldest <= max_age, "equal, " + age};
 }
 

@@ -40,6 +40,7 @@ void ReverseWorker::run(const std::stop_token& stop) {
   Backoff backoff(Milliseconds{50}, Milliseconds{5'000}, static_cast<std::uint64_t>(wall_now_us()));
   while (!stop.stop_requested()) {
     const Deadline worked_well(Milliseconds{10'000});
+    Milliseconds stuck_for{0};
     try {
       follow(stop);
     } catch (const Error& error) {
@@ -50,13 +51,32 @@ void ReverseWorker::run(const std::stop_token& stop) {
       }
       board_.await(error.code(), error.what());
       board_.reconnected();
+      tell_what_waits();
+      if (error.code() == "LS-X606") stuck_for = counted_for();
     }
     if (worked_well.passed()) backoff.reset();
-    const Deadline deadline(backoff.next());
+    const Deadline deadline(std::max(backoff.next(), stuck_for));
     while (!stop.stop_requested() && !deadline.passed()) {
       board_.target_reports();
       std::this_thread::sleep_for(std::min(Milliseconds{20}, deadline.left()));
     }
+  }
+}
+
+// A round that only counts what cannot go back holds SQLite's write lock: half of the time at most.
+Milliseconds ReverseWorker::counted_for() const {
+  constexpr Milliseconds kRestMax{60'000};
+  return std::min(kRestMax, std::chrono::duration_cast<Milliseconds>(steady_now() - round_began_));
+}
+
+// Nothing moves, so no round says it.
+void ReverseWorker::tell_what_waits() {
+  try {
+    if (!connection_ || !connection_->alive()) return;
+    connection_->abort();
+    board_.reverse_waits(switchover::count_logged(*connection_, options_.migration));
+  } catch (const Error&) {  // the next turn connects anew, and says what is wrong
+    return;
   }
 }
 
@@ -82,6 +102,10 @@ void ReverseWorker::follow(const std::stop_token& stop) {
   last_change_ = steady_now();
   try {
     rounds(feed, writing, plans, stop);
+  } catch (const Error& error) {
+    verifier_->end();
+    if (error.code() == "LS-X606") board_.rows_cannot_go_back(feed.refused().by_column());
+    throw;
   } catch (...) {
     verifier_->end();
     throw;
@@ -110,6 +134,7 @@ void ReverseWorker::begin_verifying(sqlite::Database& sqlite) {
 void ReverseWorker::look_around(sqlite::Database& sqlite, const std::vector<TablePlan>& plans) {
   if (steady_now() < next_look_) return;
   next_look_ = steady_now() + kLookEvery;
+  board_.columns_cannot_go_back(switchover::cannot_go_back(*connection_, options_.schema, plans));
   for (const switchover::MovedTable& moved :
        switchover::follow_moved_tables(*connection_, options_.migration, options_.schema, plans))
     board_.schema_note(
@@ -132,12 +157,16 @@ void ReverseWorker::rounds(switchover::ReverseFeed& feed, sqlite::Database& sqli
     const auto barrier = first ? std::nullopt : verifier_->turn(feed, *connection_);
     if (barrier) {
       show(*barrier);
-    } else if (!verifier_->holds_back_rounds() &&
-               (std::exchange(first, false) ||
-                switchover::reverse_log_has_changes(*connection_, options_.migration))) {
-      show(feed.round());
+    } else if (!verifier_->holds_back_rounds()) {
+      const std::int64_t waiting = switchover::count_logged(*connection_, options_.migration);
+      board_.reverse_waits(waiting);
+      round_began_ = steady_now();
+      if (std::exchange(first, false) || waiting > 0) show(feed.round());
     }
-    if (!verifier_->holds_back_rounds()) board_.reverse_caught_up(looked_us);
+    if (!verifier_->holds_back_rounds()) {
+      board_.reverse_caught_up(looked_us);
+      board_.reverse_waits(0);
+    }
     verifier_->rest(pause_after(last_change_));
   }
 }

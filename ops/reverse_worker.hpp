@@ -42,6 +42,8 @@ class ReverseWorker {
   void rounds(switchover::ReverseFeed& feed, sqlite::Database& sqlite,
               const std::vector<TablePlan>& plans, const std::stop_token& stop);
   void show(const switchover::ReverseRound& round);
+  void tell_what_waits();
+  [[nodiscard]] Milliseconds counted_for() const;
   /// Once a second: tables that were altered on PostgreSQL are logged anew, and SQLite's fence is
   /// looked at.
   void look_around(sqlite::Database& sqlite, const std::vector<TablePlan>& plans);
@@ -50,7 +52,7 @@ class ReverseWorker {
   Board& board_;
   std::mutex connection_mutex_;  // cancel() against follow()
   std::optional<postgres::Connection> connection_;
-  SteadyTime last_change_{}, next_look_{};
+  SteadyTime last_change_{}, next_look_{}, round_began_{};
   FenceWatch fence_;
   std::optional<ReverseVerifier> verifier_;  // from the first feed on
 };

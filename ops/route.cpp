@@ -75,10 +75,16 @@ void write_route(const std::string& path, const Route& route) {
   throw_unwritable(file);
 }
 
-void keep_route(const std::string& path, const std::string& migration, switchover::Engine writers,
+bool keep_route(const std::string& path, const std::string& migration, switchover::Engine writers,
                 std::int64_t attempt) {
   const std::string side(to_string(writers));
-  if (read_route(path).writers != side) write_route(path, {migration, side, side, attempt});
+  if (read_route(path).writers == side) return false;
+  write_route(path, {migration, side, side, attempt});
+  return true;
+}
+
+void tell_route(postgres::Connection& target, const std::string& path) {
+  target.query("SELECT pg_notify('lockstep_route', $1)", {route_json(read_route(path))});
 }
 
 }  // namespace lockstep::ops

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "link/postgres/connection.hpp"
 #include "switchover/state.hpp"
 
 namespace lockstep::ops {
@@ -21,9 +22,11 @@ struct Route {
 [[nodiscard]] Route read_route(const std::string& path);
 /// The whole file or none of it, mode 0644: applications read it.
 void write_route(const std::string& path, const Route& route);
-/// Tells the file where the writers are, and readers with them, if it says otherwise.
-void keep_route(const std::string& path, const std::string& migration, switchover::Engine writers,
+/// Tells the file where the writers are, and readers with them. False: it said so already.
+bool keep_route(const std::string& path, const std::string& migration, switchover::Engine writers,
                 std::int64_t attempt);
 [[nodiscard]] std::string route_json(const Route& route);
+/// What the file says, to whoever LISTENs to lockstep_route.
+void tell_route(postgres::Connection& target, const std::string& path);
 
 }  // namespace lockstep::ops

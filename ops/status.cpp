@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "model/clock.hpp"
+#include "ops/going_back.hpp"
 #include "ops/progress.hpp"
 
 namespace lockstep::ops {
@@ -183,6 +184,8 @@ std::string status_json(const Status& status, std::string_view type) {
       {"barrier_waits", waits_json(status.barrier_waits)},
       {"writers", status.writers},
       {"refused_writes", status.refused_writes},
+      {"open_in", status.open_in},
+      {"cannot_go_back", going_back_json(status.cannot_go_back)},
       {"reverse_round", status.reverse_number},
       {"reverse_caught_up_us", status.reverse_caught_up_us},
       {"stalled", nullptr}};

@@ -10,6 +10,7 @@
 #include "apply/dual_write.hpp"
 #include "apply/guard.hpp"
 #include "model/position.hpp"
+#include "switchover/going_back.hpp"
 
 namespace lockstep::ops {
 
@@ -87,7 +88,8 @@ struct Status {
   std::string phase = "starting";
   bool consistent = false;
   std::optional<Position> captured, applied, acked;
-  std::int64_t backlog = 0;  ///< captured and not yet applied changes
+  std::int64_t backlog = 0;  ///< captured and not yet applied changes; after a cutover logged ones
+  bool log_counted = false;  ///< PostgreSQL's log was: `backlog` is known without positions
   /// The source's schema_version that the target is at; nothing: not known here.
   std::optional<std::int64_t> schema_settled;
   std::optional<double> lag_ms, lag_p50_ms, lag_p99_ms;
@@ -116,6 +118,9 @@ struct Status {
   std::optional<Awaited> barrier_waits;
   std::string writers = "sqlite";   ///< where the application writes: sqlite, postgres, nowhere
   std::int64_t refused_writes = 0;  ///< by SQLite's fence
+  /// After a cutover: processes that have SQLite open, and what cannot go back into it.
+  std::vector<std::string> open_in;
+  std::vector<switchover::CannotGoBack> cannot_go_back;
   /// After a cutover: rounds of the reverse feed, and when SQLite had everything that was
   /// committed.
   std::int64_t reverse_number = 0, reverse_caught_up_us = 0;

@@ -97,9 +97,17 @@ void SwitchWatch::look_at_refusals() {
   constexpr Milliseconds kEvery{1'000};
   next_refusals_ = steady_now() + kEvery;
   const switchover::RefusedWrites refused = switchover::read_refused_writes(*reading_);
-  if (refused.writes == std::exchange(refused_, refused.writes)) return;
-  board_.refused_writes(refused.writes, refused.newest,
-                        fmt::format("{}", fmt::join(who_has_open(place_.path), ", ")));
+  const bool more = refused.writes != std::exchange(refused_, refused.writes);
+  const SteadyTime now = steady_now();
+  if (!more && now < next_holders_) return;
+  // What a transaction that is rolled back was refused is not counted: so who has the file open is
+  // told whether anything was or not.
+  constexpr Milliseconds kHoldersEvery{10'000};
+  next_holders_ = now + kHoldersEvery;
+  std::vector<std::string> who = who_has_open(place_.path);
+  if (more)
+    board_.refused_writes(refused.writes, refused.newest, fmt::format("{}", fmt::join(who, ", ")));
+  board_.open_in(std::move(who));
 }
 
 void SwitchWatch::finish() {
@@ -145,8 +153,9 @@ Direction settle(const switchover::SwitchPlace& place,
   }
   coordinator.require_agreement();
   const switchover::Sides sides = coordinator.look();
-  if (const auto side = writers(sides))
-    keep_route(place.path, place.migration, *side, next_attempt(sides) - 1);
+  if (const auto side = writers(sides);
+      side && keep_route(place.path, place.migration, *side, next_attempt(sides) - 1))
+    tell_route(coordinator.postgres(), place.path);
   return flow(sides);
 }
 

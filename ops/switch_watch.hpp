@@ -36,7 +36,7 @@ class SwitchWatch {
   std::int64_t data_version_ = -1;  ///< of SQLite, when side_ was read
   switchover::Side side_;
   std::int64_t refused_ = 0;
-  SteadyTime next_refusals_{};
+  SteadyTime next_refusals_{}, next_holders_{};
 };
 
 /// Before a run begins anything: finishes what is unfinished, and says in which direction changes

@@ -12,6 +12,7 @@
 #include "switchover/fence_debt.hpp"
 #include "switchover/fence_sql.hpp"
 #include "switchover/reverse_log.hpp"
+#include "switchover/reverse_touched.hpp"
 #include "switchover/reverse_watch.hpp"
 #include "switchover/sqlite_side.hpp"
 
@@ -143,6 +144,7 @@ std::vector<std::string> Coordinator::install() {
   if (read_postgres_side(*postgres_, place_.migration).side.role == Role::replica) {
     remember_tables(*postgres_, place_.migration, place_.schema, plans_);
     require_no_comparison(*postgres_, place_.migration);
+    forget_touched(*postgres_, place_.migration);
   }
   numbered_ = numbered_tables(*postgres_, place_.schema, plans_);
   return install_fence(*sqlite_, place_.migration);

@@ -27,9 +27,11 @@ std::map<std::string, std::string> expected(const TablePlan& plan) {
 
 }  // namespace
 
-std::vector<std::string> column_changes(postgres::Connection& connection, const std::string& schema,
-                                        const std::vector<const TablePlan*>& plans) {
-  std::vector<std::string> names, sentences;
+std::vector<CannotGoBack> column_changes(postgres::Connection& connection,
+                                         const std::string& schema,
+                                         const std::vector<const TablePlan*>& plans) {
+  std::vector<std::string> names;
+  std::vector<CannotGoBack> changes;
   std::map<std::string, std::map<std::string, std::string>> missing;
   for (const TablePlan* const plan : plans) {
     names.push_back(plan->target_name());
@@ -41,8 +43,8 @@ std::vector<std::string> column_changes(postgres::Connection& connection, const 
       "pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = "
       "ANY ($2::text[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY c.relname, a.attnum",
       {schema, postgres::text_array(names)});
-  const auto say = [&](std::string_view table, std::string_view column, const std::string& what) {
-    sentences.push_back(fmt::format("{}.{}: {}", table, column, what));
+  const auto say = [&](const std::string& table, const std::string& column, std::string what) {
+    changes.push_back({table, column, std::move(what)});
   };
   for (int row = 0; row < rows.rows(); ++row) {
     const std::string table(rows.value(row, 0)), column(rows.value(row, 1));
@@ -58,7 +60,7 @@ std::vector<std::string> column_changes(postgres::Connection& connection, const 
   }
   for (const auto& [table, columns] : missing)
     for (const auto& [column, type] : columns) say(table, column, "is no longer there");
-  return sentences;
+  return changes;
 }
 
 std::vector<std::string> key_collations(postgres::Connection& connection, const std::string& schema,

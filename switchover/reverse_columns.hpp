@@ -6,14 +6,15 @@
 
 #include "link/postgres/connection.hpp"
 #include "model/shape.hpp"
+#include "switchover/going_back.hpp"
 
 namespace lockstep::switchover {
 
-/// What is otherwise than in the plans, a sentence each: columns that came, went or got another
-/// type after the cutover. One statement, in the caller's transaction if there is one.
-[[nodiscard]] std::vector<std::string> column_changes(postgres::Connection& connection,
-                                                      const std::string& schema,
-                                                      const std::vector<const TablePlan*>& plans);
+/// What is otherwise than in the plans: columns that came, went or got another type after the
+/// cutover. One statement, in the caller's transaction if there is one.
+[[nodiscard]] std::vector<CannotGoBack> column_changes(postgres::Connection& connection,
+                                                       const std::string& schema,
+                                                       const std::vector<const TablePlan*>& plans);
 
 /// Of each key column, in key order: " COLLATE .." if it has one that a text does not have by
 /// itself, else nothing.

@@ -215,7 +215,7 @@ void ReverseFeed::check_tables() {
   const auto moved = moved_tables(reading_, migration_, schema_, plans, false);
   if (!moved.empty()) throw tables_moved(moved);
   const auto changes = column_changes(reading_, schema_, plans);
-  if (!changes.empty()) throw columns_changed(changes);
+  if (!changes.empty()) throw columns_changed(sentences(changes));
   for (const TablePlan* const plan : plans)
     if (!touched_rows_sql_.contains(plan->id))
       touched_rows_sql_[plan->id] =
@@ -232,7 +232,9 @@ bool ReverseFeed::write(const PostgresEnd& there, ReverseRound& round) {
     writers_.clear();
     schema_version_ = version;
   }
+  refused_ = {};
   for (const auto& [table, touched] : touched_) write_table(plan_of(table), touched, round);
+  if (!refused_.empty()) throw refused_.error();
   sqlite::Statement random(writing_, "SELECT random()");
   check(random.step(), "SQLite gives a random number");
   ReversePosition to{there.position.era, there.position.number + 1, random.integer(0)};
@@ -249,15 +251,25 @@ bool ReverseFeed::write(const PostgresEnd& there, ReverseRound& round) {
 }
 
 void ReverseFeed::write_table(const TablePlan& plan, const Touched& touched, ReverseRound& round) {
+  try {
+    static_cast<void>(writer_of(plan));
+  } catch (const Error& error) {
+    if (error.code() != "LS-X606") throw;
+    refused_.add(plan.name(), error);
+    return;
+  }
   SqliteWriter& writer = writer_of(plan);
   const std::int64_t before = writer.written(), keys = round.keys;
   std::int64_t undone = 0;
+  const RefusedRows others = refused_;  // of other tables
   writing_.exec("SAVEPOINT lockstep_table");
   if (!pass(writer, SqliteWriter::Pass::upsert, plan, touched, round)) {
     writing_.exec("ROLLBACK TO lockstep_table");
     undone = writer.written() - before;
+    refused_ = others;
     check(pass(writer, SqliteWriter::Pass::take_out, plan, touched, round),
           "taking rows out meets no unique value");
+    refused_ = others;
     round.keys = keys;
     check(pass(writer, SqliteWriter::Pass::put_back, plan, touched, round),
           "a unique value that is taken now is refused by name");
@@ -286,6 +298,8 @@ bool ReverseFeed::pass(SqliteWriter& writer, SqliteWriter::Pass pass, const Tabl
     const bool there = fields[0] == "\1";
     try {
       writer.touched(all.subspan(1, keys), there ? all.subspan(1 + keys) : Fields());
+    } catch (const RowRefused& refused) {
+      refused_.add(refused);  // the round is lost, and goes on to count the others
     } catch (const Error& error) {
       if (pass != SqliteWriter::Pass::upsert || !sqlite::is_unique_conflict(error)) throw;
       conflict = true;

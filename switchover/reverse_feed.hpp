@@ -13,6 +13,7 @@
 #include "link/sqlite/database.hpp"
 #include "model/shape.hpp"
 #include "model/target_identity.hpp"
+#include "switchover/going_back.hpp"
 #include "switchover/reverse_position.hpp"
 #include "switchover/sqlite_writer.hpp"
 
@@ -33,10 +34,10 @@ struct ReverseRound {
 ///
 /// Throws LS-X610 while roles are such that nothing goes back; LS-X611 if the two sides have
 /// different histories and LS-X612 if the server is another than before, or was promoted since;
-/// LS-X613 if a table's columns are no longer those of its plan, LS-X606 for a row that SQLite
-/// cannot hold: these four stay until a person acts. LS-X663 if a touched table was altered since
-/// it was remembered: follow_moved_tables(). LS-X615 if other feeds were quicker each time;
-/// LS-X616 if a table is locked on PostgreSQL, LS-S309 if SQLite is.
+/// LS-X613 if a table's columns are no longer those of its plan, LS-X606 for rows that SQLite
+/// cannot hold, see refused(): these four stay until a person acts. LS-X663 if a touched table was
+/// altered since it was remembered: follow_moved_tables(). LS-X615 if other feeds were quicker each
+/// time; LS-X616 if a table is locked on PostgreSQL, LS-S309 if SQLite is.
 class ReverseFeed {
  public:
   ReverseFeed(postgres::Connection& reading, sqlite::Database& writing, std::string migration,
@@ -45,6 +46,9 @@ class ReverseFeed {
   /// Everything committed on PostgreSQL before now is in SQLite, durably, when it returns; then
   /// exactly those log rows are taken out.
   ReverseRound round();
+
+  /// What the newest LS-X606 has counted.
+  [[nodiscard]] const RefusedRows& refused() const { return refused_; }
 
   /// The same, but keeps the REPEATABLE READ transaction open, so that `reading` shows exactly what
   /// SQLite now holds; until end_view() it keeps ALTER TABLE and TRUNCATE of the followed tables
@@ -117,6 +121,7 @@ class ReverseFeed {
   std::int64_t schema_version_ = -1;
   std::string written_up_to_;  ///< WAL position that covers all that the view shows
   std::optional<Acknowledgement> due_;
+  RefusedRows refused_;
   std::int64_t deleted_ = 0;  ///< log rows since the last VACUUM
 };
 

@@ -21,6 +21,10 @@ using postgres::literal;
 using postgres::qualified;
 using postgres::Result;
 
+bool is_no_log(const Error& error) {
+  return error.foreign() == "42P01" || error.foreign() == "3F000";
+}
+
 constexpr char kLog[] = "_lockstep_log";  // target_tables and existing know the names, too
 constexpr char kLogTruncate[] = "_lockstep_log_truncate";
 
@@ -323,23 +327,31 @@ bool reverse_log_has_changes(Connection& connection, const std::string& migratio
         .query("SELECT EXISTS (SELECT FROM lockstep.changes WHERE migration = $1)", {migration})
         .boolean(0, 0);
   } catch (const Error& error) {
-    if (error.foreign() == "42P01" || error.foreign() == "3F000") return false;
+    if (is_no_log(error)) return false;
     throw;
   }
 }
 
-std::vector<std::string> cannot_go_back(Connection& connection, const std::string& schema,
-                                        const std::vector<TablePlan>& plans) {
-  std::vector<std::string> sentences;
-  std::vector<const TablePlan*> all;
-  for (const TablePlan& plan : plans) {
-    all.push_back(&plan);
-    for (std::string& sentence : postgres::cannot_go_back(plan))
-      sentences.push_back(std::move(sentence));
+std::int64_t count_logged(Connection& connection, const std::string& migration) {
+  try {
+    return connection
+        .query("SELECT count(*) FROM lockstep.changes WHERE migration = $1", {migration})
+        .integer(0, 0);
+  } catch (const Error& error) {
+    if (is_no_log(error)) return 0;
+    throw;
   }
-  for (std::string& sentence : column_changes(connection, schema, all))
-    sentences.push_back(std::move(sentence));
-  return sentences;
+}
+
+std::vector<CannotGoBack> cannot_go_back(Connection& connection, const std::string& schema,
+                                         const std::vector<TablePlan>& plans) {
+  std::vector<const TablePlan*> all;
+  for (const TablePlan& plan : plans) all.push_back(&plan);
+  std::vector<CannotGoBack> columns = column_changes(connection, schema, all);
+  for (const TablePlan& plan : plans)
+    for (postgres::OneWayColumn& one : postgres::cannot_go_back(plan))
+      columns.push_back({std::move(one.table), std::move(one.column), std::move(one.why), false});
+  return columns;
 }
 
 }  // namespace lockstep::switchover

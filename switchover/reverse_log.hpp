@@ -1,11 +1,13 @@
 // PostgreSQL's side of the way back: triggers that log the key of every row that is written there.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "link/postgres/connection.hpp"
 #include "model/shape.hpp"
+#include "switchover/going_back.hpp"
 
 namespace lockstep::switchover {
 
@@ -46,10 +48,14 @@ void remove_reverse_log(postgres::Connection& connection, const std::string& mig
 [[nodiscard]] bool reverse_log_has_changes(postgres::Connection& connection,
                                            const std::string& migration);
 
-/// What PostgreSQL has and SQLite will not get, a sentence each: columns that only PostgreSQL has
-/// now.
-[[nodiscard]] std::vector<std::string> cannot_go_back(postgres::Connection& connection,
-                                                      const std::string& schema,
-                                                      const std::vector<TablePlan>& plans);
+/// How many rows it has; 0 if there is no log.
+[[nodiscard]] std::int64_t count_logged(postgres::Connection& connection,
+                                        const std::string& migration);
+
+/// Columns that cannot go back: those that came, went or changed on PostgreSQL (they block), and
+/// those of which the plan says that values may not, or stay there.
+[[nodiscard]] std::vector<CannotGoBack> cannot_go_back(postgres::Connection& connection,
+                                                       const std::string& schema,
+                                                       const std::vector<TablePlan>& plans);
 
 }  // namespace lockstep::switchover

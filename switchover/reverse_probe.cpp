@@ -234,7 +234,7 @@ ReverseProbe probe_reverse_path(Connection& connection, sqlite::Database& writin
   std::vector<const TablePlan*> all;
   for (const TablePlan& plan : plans) all.push_back(&plan);
   Probing probing;
-  probing.say(column_changes(connection, schema, all));
+  probing.say(sentences(column_changes(connection, schema, all)));
   probing.say(cannot_log(connection, migration, schema, plans));
   probing.read(connection, migration, schema, plans);
   probing.write(writing);

@@ -48,7 +48,8 @@ void ReverseFeed::end_view() {
   deleted_ = 0;
 }
 
-// Position and log rows in one statement. If another feed did it already, that is as good.
+// Position, log rows and which tables these were of, in one statement. If another feed did it
+// already, that is as good.
 void ReverseFeed::acknowledge(const Acknowledgement& done) {
   const postgres::Result gone = reading_.query(
       "WITH moved AS (UPDATE lockstep.ledger SET reverse_number = $2, reverse_identity = $3, "
@@ -56,8 +57,11 @@ void ReverseFeed::acknowledge(const Acknowledgement& done) {
       "= pg_catalog.now() WHERE migration = $1 AND role IN ('primary', 'fenced') AND reverse_era = "
       "$4::uuid AND reverse_number = $5 AND reverse_identity = $6 RETURNING migration), gone AS "
       "(DELETE FROM lockstep.changes AS c USING moved AS m WHERE c.migration = m.migration AND "
-      "pg_catalog.pg_visible_in_snapshot(c.xid, $7::pg_snapshot) RETURNING 1) SELECT count(*) FROM "
-      "gone",
+      "pg_catalog.pg_visible_in_snapshot(c.xid, $7::pg_snapshot) RETURNING c.tbl), touched AS "
+      "(UPDATE lockstep.ledger_tables AS t SET reverse_touched = true FROM (SELECT DISTINCT tbl "
+      "FROM "
+      "gone) AS g WHERE t.migration = $1 AND t.id = g.tbl AND t.reverse_touched IS DISTINCT FROM "
+      "true) SELECT count(*) FROM gone",
       {migration_, fmt::to_string(done.to.number), fmt::to_string(done.to.identity), done.from.era,
        fmt::to_string(done.from.number), fmt::to_string(done.from.identity), done.snapshot});
   deleted_ += gone.integer(0, 0);

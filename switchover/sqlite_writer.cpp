@@ -130,7 +130,7 @@ void SqliteWriter::touched(Fields key, Fields row) {
   const auto bad = decode_key(key);
   // Such a row has never been here: it was written and deleted again.
   if (bad && row.empty()) return;
-  if (bad) refuse(plan_.shape.columns[bad->column].name, bad->why);
+  if (bad) refuse({named(bad->column, bad->why)});
   switch (pass_) {
     case Pass::upsert:
       if (!row.empty()) return upsert(row);
@@ -271,6 +271,7 @@ void SqliteWriter::upsert(Fields row) {
 // True if something is left to be written.
 bool SqliteWriter::keep_what_means_the_same(Fields row) {
   bool differs = false;
+  std::vector<RowRefused::Column> bad;
   for (std::size_t i = 0; i < stored_.size(); ++i) {
     const std::size_t column = stored_[i];
     Value& value = row_[column];
@@ -284,17 +285,20 @@ bool SqliteWriter::keep_what_means_the_same(Fields row) {
       value = Value(present);
       continue;
     }
-    if (!why.empty()) refuse(plan_.shape.columns[column].name, why);
+    if (!why.empty()) bad.push_back(named(column, why));
     differs = true;
   }
+  if (!bad.empty()) refuse(std::move(bad));
   return differs;
 }
 
 void SqliteWriter::decode_row(Fields row) {
+  std::vector<RowRefused::Column> bad;
   for (const std::size_t column : stored_) {
     const std::string_view why = postgres::decode(row_[column], row[column], plan_, column);
-    if (!why.empty()) refuse(plan_.shape.columns[column].name, why);
+    if (!why.empty()) bad.push_back(named(column, why));
   }
+  if (!bad.empty()) refuse(std::move(bad));
 }
 
 void SqliteWriter::put_back(Fields row) {
@@ -329,7 +333,7 @@ void SqliteWriter::run(sqlite::Statement& statement) {
   } catch (const Error& error) {
     if (!sqlite::is_refusal(error)) throw;
     if (pass_ == Pass::upsert && sqlite::is_unique_conflict(error)) throw;
-    refuse("", error.facts().why);
+    refuse({{"", error.facts().why}});
   }
 }
 
@@ -349,19 +353,13 @@ std::string SqliteWriter::shown_key() const {
   return fmt::format("{}", fmt::join(values, ", "));
 }
 
-void SqliteWriter::refuse(std::string_view column, std::string_view reason) const {
-  throw Error(
-      {.code = "LS-X606",
-       .exit = ExitCode::stopped,
-       .what = fmt::format("a row of PostgreSQL cannot go back into SQLite: table {}, key ({}){}{}",
-                           plan_.name(), shown_key(), column.empty() ? "" : ", column ", column),
-       .why = std::string(reason),
-       .data = "nothing of this round is in SQLite, and nothing is lost: PostgreSQL keeps the row "
-               "and the record that it changed; SQLite stays at the state before",
-       .todo =
-           "change the row on PostgreSQL to what SQLite can hold, or SQLite's schema so that it "
-           "can; lockstep then goes on by itself",
-       .retry = Retry::same_session});
+RowRefused::Column SqliteWriter::named(std::size_t column, std::string_view why) const {
+  return {plan_.shape.columns[column].name, std::string(why)};
+}
+
+void SqliteWriter::refuse(std::vector<RowRefused::Column> columns) {
+  find_->reset();  // rows that can go back may follow
+  throw RowRefused(plan_.name(), shown_key(), std::move(columns));
 }
 
 }  // namespace lockstep::switchover

@@ -11,6 +11,7 @@
 #include "link/sqlite/database.hpp"
 #include "link/sqlite/statement.hpp"
 #include "model/shape.hpp"
+#include "switchover/going_back.hpp"
 
 namespace lockstep::switchover {
 
@@ -19,8 +20,9 @@ using Field = std::optional<std::string_view>;
 using Fields = std::span<const Field>;
 
 /// One thread. The Database has become_replica_writer() behind it and outlives this; so does the
-/// plan. Every value goes through postgres::decode(): what SQLite cannot hold throws LS-X606 with
-/// table, key, column and reason, as does a row that SQLite refuses; the caller then rolls back.
+/// plan. Every value goes through postgres::decode(): what SQLite cannot hold throws RowRefused
+/// with table, key, columns and reasons, as does a row that SQLite refuses: it was not written,
+/// others may follow, and the caller rolls back in the end.
 class SqliteWriter {
  public:
   SqliteWriter(sqlite::Database& database, const TablePlan& plan);
@@ -59,7 +61,8 @@ class SqliteWriter {
   void decode_row(Fields row);
   [[nodiscard]] std::string key_bytes() const;
   [[nodiscard]] std::string shown_key() const;
-  [[noreturn]] void refuse(std::string_view column, std::string_view reason) const;
+  [[noreturn]] void refuse(std::vector<RowRefused::Column> columns);
+  [[nodiscard]] RowRefused::Column named(std::size_t column, std::string_view why) const;
   void run(sqlite::Statement& statement);
 
   sqlite::Database& database_;

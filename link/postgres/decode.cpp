@@ -326,12 +326,13 @@ bool still_means(const ValueView& present, const std::optional<std::string_view>
   return one && other && one->microseconds == other->microseconds;
 }
 
-std::vector<std::string> cannot_go_back(const TablePlan& plan) {
-  std::vector<std::string> sentences;
+std::vector<OneWayColumn> cannot_go_back(const TablePlan& plan) {
+  std::vector<OneWayColumn> columns;
+  const std::string stays = "only PostgreSQL has it; its values stay there";
   for (std::size_t i = 0; i < plan.shape.columns.size(); ++i) {
     const Column& column = plan.shape.columns[i];
-    const auto say = [&](std::string_view why) {
-      sentences.push_back(fmt::format("{}.{}: {}", plan.name(), column.name, why));
+    const auto say = [&](std::string why) {
+      columns.push_back({plan.name(), column.name, std::move(why)});
     };
     if (column.generated != Generated::no && column.computed_as.empty())
       say("SQLite computes it, PostgreSQL does not: what is written to it there stays there");
@@ -348,13 +349,11 @@ std::vector<std::string> cannot_go_back(const TablePlan& plan) {
                       describe(rule)));
   }
   for (const AddedColumn& added : plan.rules.added)
-    sentences.push_back(fmt::format("{}.{}: only PostgreSQL has it; its values stay there",
-                                    plan.name(), added.name));
+    columns.push_back({plan.name(), added.name, stays});
   if (plan.existing)
     for (const std::string& extra : plan.existing->extra)
-      sentences.push_back(
-          fmt::format("{}.{}: only PostgreSQL has it; its values stay there", plan.name(), extra));
-  return sentences;
+      columns.push_back({plan.name(), extra, stays});
+  return columns;
 }
 
 }  // namespace lockstep::postgres

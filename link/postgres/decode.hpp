@@ -38,8 +38,12 @@ namespace lockstep::postgres {
 /// numbers, integers in REAL columns, reals that equal an integer.
 [[nodiscard]] bool kept_by(Affinity affinity, const ValueView& value);
 
-/// Columns whose values cannot be taken back if they change on PostgreSQL, a sentence each: rules
-/// that lose something, what SQLite computes. Values that did not change stay all the same.
-[[nodiscard]] std::vector<std::string> cannot_go_back(const TablePlan& plan);
+/// A column whose values cannot be taken back if they change on PostgreSQL.
+struct OneWayColumn {
+  std::string table, column, why;
+};
+/// Rules that lose something, what SQLite computes, what only PostgreSQL has. Values that did not
+/// change stay all the same.
+[[nodiscard]] std::vector<OneWayColumn> cannot_go_back(const TablePlan& plan);
 
 }  // namespace lockstep::postgres

@@ -118,6 +118,38 @@ TEST_CASE("a row or value that SQLite cannot hold stops the way back by name, un
   CHECK(pair.difference() == "");
 }
 
+TEST_CASE("what cannot go back is counted over the whole round, by table and column") {
+  ReversedPair pair(
+      server(),
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, at DATETIME, d DECIMAL, u INT UNIQUE);"
+      "WITH RECURSIVE k(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM k WHERE i < 9) INSERT INTO t "
+      "SELECT i, '2024-01-02 03:04:05', 1.5, i FROM k;"
+      "CREATE TABLE good(id INTEGER PRIMARY KEY, n INT); INSERT INTO good VALUES (1, 1);"
+      "CREATE TABLE n(id INTEGER PRIMARY KEY, n INT NOT NULL); INSERT INTO n VALUES (1, 1);");
+  REQUIRE(pair.source().plans()[2].types[1] == ColumnType::timestamp);
+  const auto feed = pair.feed();
+  // Unique values go round, so that all rows are written once more: none is counted twice.
+  pair.sql(
+      "UPDATE t SET at = 'infinity' WHERE id <= 5; UPDATE t SET d = 'NaN' WHERE id IN (5, 6);"
+      "ALTER TABLE t DROP CONSTRAINT t_u_key; UPDATE t SET u = u % 9 + 1; UPDATE good SET n = 2;"
+      "ALTER TABLE n ALTER n DROP NOT NULL; UPDATE n SET n = NULL");
+  const ErrorFacts facts = facts_of([&] { feed->round(); });
+  CHECK(facts.code == "LS-X606");
+  CHECK_THAT(facts.what,
+             Catch::Contains("7 rows cannot go back (n: 1, t.at: 5, t.d: 2); the first"));
+  CHECK(facts.retry == Retry::same_session);
+  const auto counted = feed->feed.refused().by_column();
+  REQUIRE(counted.size() == 3);
+  CHECK(switchover::counted(counted[1]) == "t.at: 5 rows, key (1), (2), (3), …: " + counted[1].why);
+  CHECK(counted[2].keys == std::vector<std::string>{"5", "6"});
+  CHECK_THAT(counted[0].why, Catch::Contains("NOT NULL"));
+  CHECK(pair.lite("SELECT n FROM good") == "1");  // all or nothing
+  pair.sql("UPDATE t SET at = NULL, d = 1; UPDATE n SET n = 5 WHERE id = 1");
+  CHECK(feed->round().anything);
+  CHECK(feed->feed.refused().empty());
+  CHECK(pair.difference() == "");
+}
+
 TEST_CASE("a row whose key SQLite cannot have stops the way back only while it is there") {
   ReversedPair pair(
       server(),

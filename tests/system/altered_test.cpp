@@ -55,7 +55,7 @@ bool told(Moved& moved, const std::string& text) {
 
 void roll_back(const Moved& moved) {
   require_code(lockstep({"rollback", moved.file(), "--confirm", "moved", "--when-ready",
-                         "--max-pause", "5s"}),
+                         "--max-pause", "5s", "--verify-max-age", "0"}),
                0);
 }
 
@@ -149,9 +149,10 @@ TEST_CASE("no rollback before what was written past the triggers is in SQLite", 
   CHECK(until_equal(moved, "a", "n || t") == "equal");
 
   // Behind the gates it is looked at once more while writers are held, and lockstep run sleeps.
-  const auto rollback = start_lockstep(
-      {"rollback", moved.file(), "--confirm", "moved", "--when-ready", "--max-pause", "5s"},
-      {.environment = {"LOCKSTEP_FAILPOINTS=cut.prepared=stop"}});
+  const auto rollback =
+      start_lockstep({"rollback", moved.file(), "--confirm", "moved", "--when-ready", "--max-pause",
+                      "5s", "--verify-max-age", "0"},
+                     {.environment = {"LOCKSTEP_FAILPOINTS=cut.prepared=stop"}});
   REQUIRE(wait_until(
       [&] {
         return contents("/proc/" + std::to_string(rollback->pid()) + "/stat").find(") T ") !=

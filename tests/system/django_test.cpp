@@ -15,7 +15,7 @@ constexpr char kPython[] = "/usr/bin/python3";
 constexpr char kRouteOfThePage[] = "/srv/shop/db.sqlite3-lockstep-route";
 
 PostgresServer& server() {
-  static PostgresServer running{{"fsync=off"}};
+  static PostgresServer running;
   return running;
 }
 
@@ -101,7 +101,7 @@ class Project {
   void move(const std::string& direction) const {
     std::vector<std::string> arguments{direction, file_,         "--confirm", "shop",
                                        "--json",  "--max-pause", "5s",        "--when-ready"};
-    if (direction == "cutover") arguments.insert(arguments.end(), {"--verify-max-age", "0"});
+    arguments.insert(arguments.end(), {"--verify-max-age", "0"});
     require_code(lockstep(arguments), 0);
   }
 

@@ -43,9 +43,9 @@ TEST_CASE("an application may write a table on both sides in any order, and cut 
       [&] { return sqlite(shop.file(), "SELECT n FROM orders WHERE id = 1")[0] == "4711"; }, 20s,
       20ms));
   // After the way back PostgreSQL is fenced for this table, too: dual writing is over.
-  require_code(
-      lockstep({"rollback", shop.file(), "--confirm", "shop", "--max-pause", "5s", "--when-ready"}),
-      0);
+  require_code(lockstep({"rollback", shop.file(), "--confirm", "shop", "--max-pause", "5s",
+                         "--when-ready", "--verify-max-age", "0"}),
+               0);
   REQUIRE(wait_until([&] { return shop.status()["phase"] == "streaming"; }, 20s, 20ms));
   shop.there_refused("UPDATE orders SET n = 1 WHERE id = 1", "LOCKSTEP-FENCED:");
   shop.here("UPDATE orders SET n = 12 WHERE id = 1");

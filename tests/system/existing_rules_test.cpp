@@ -58,7 +58,7 @@ struct World {
   [[nodiscard]] Outcome move(const std::string& direction) const {
     std::vector<std::string> arguments{direction,     file, "--confirm",    "app",      "--json",
                                        "--max-pause", "5s", "--when-ready", "--config", config};
-    if (direction == "cutover") arguments.insert(arguments.end(), {"--verify-max-age", "0"});
+    arguments.insert(arguments.end(), {"--verify-max-age", "0"});
     return lockstep(arguments);
   }
 };
@@ -281,7 +281,7 @@ CREATE UNIQUE INDEX "_PostToTag_AB_unique" ON "_PostToTag"("A", "B"))",
   const auto move = [&](const std::string& direction) {
     std::vector<std::string> arguments{direction, file,          "--confirm", "app",
                                        "--json",  "--max-pause", "5s",        "--when-ready"};
-    if (direction == "cutover") arguments.insert(arguments.end(), {"--verify-max-age", "0"});
+    arguments.insert(arguments.end(), {"--verify-max-age", "0"});
     require_code(lockstep(arguments), 0);
   };
   move("cutover");

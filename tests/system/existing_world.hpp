@@ -8,7 +8,7 @@
 namespace lockstep::test {
 
 inline PostgresServer& server() {
-  static PostgresServer running{{"fsync=off"}};
+  static PostgresServer running;
   return running;
 }
 

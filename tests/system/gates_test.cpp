@@ -2,6 +2,7 @@
 // before them, and the way back, which is tried before anybody needs it.
 #include <sys/stat.h>
 
+#include "tests/support/fault.hpp"
 #include "tests/system/shop.hpp"
 
 namespace lockstep::test {
@@ -31,9 +32,10 @@ TEST_CASE("limits, gates and hooks come from the configuration, and flags go bef
   const TempDir folder;
   const std::string config = folder.file("shop.json");
   const auto configure = [&](const std::string& gates) {
-    write_file(config, R"({ "version": 1, "cutover": { "max_pause": "1s", "verify_max_age": "0ms",
+    write_file(
+        config, R"({ "version": 1, "cutover": { "max_pause": "1s", "verify_max_age": "0ms",
       "gates": [)" + gates +
-                           R"(] }, "rollback": { "max_pause": "2s", "gates": [
+                    R"(] }, "rollback": { "max_pause": "2s", "verify_max_age": "0ms", "gates": [
       { "name": "asked", "target_sql": "SELECT count(*) FROM orders WHERE token = 'yes'" }] },
       "hooks_dir": "hooks" })");
   };
@@ -106,6 +108,169 @@ TEST_CASE("limits, gates and hooks come from the configuration, and flags go bef
   server().query("INSERT INTO orders(token) VALUES ('yes')", "gates");
   REQUIRE(wait_until([&] { return lockstep(back).status.code == 0; }, 20s, 50ms));
   CHECK(shop.sqlite_role() == "primary");
+}
+
+TEST_CASE("what the databases have to be like before the writers move", "[system]") {
+  Shop shop("databases");
+  sqlite(shop.file(), "INSERT INTO orders(token, n) VALUES ('second', 2)");
+  require_caught_up(shop.run(), shop.file());
+  const auto sql = [](const std::string& text) { server().query(text, "databases"); };
+  const auto dry = [&](const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words{"cutover", shop.file(),        "--dry-run",
+                                   "--json",  "--verify-max-age", "0"};
+    words.insert(words.end(), more.begin(), more.end());
+    return lockstep(words);
+  };
+  const auto now = [&](const std::string& name) { return gate(dry(), name); };
+  require_code(dry(), 0);
+  for (const char* const open :
+       {"orphans", "sequences", "indexes", "long transactions", "durability", "quick_check"})
+    CHECK(now(open) == "open");
+
+  // Rows that a foreign key forbids are counted, and so are those that nobody can count in time.
+  sql("CREATE TABLE parent(id bigint PRIMARY KEY); INSERT INTO parent VALUES (2);"
+      "ALTER TABLE orders ADD CONSTRAINT o_n FOREIGN KEY (n) REFERENCES parent(id) NOT VALID");
+  CHECK(now("orphans") == "orders: 1 rows (o_n)");
+  require_code(dry(), 3);
+  require_code(dry({"--accept-orphans"}), 0);
+  sql("INSERT INTO parent VALUES (1)");
+  CHECK(now("orphans") == "open");
+  sql("ALTER TABLE orders DROP CONSTRAINT o_n");
+
+  // No number is left behind the largest key.
+  const std::string sequence =
+      server().value("SELECT pg_get_serial_sequence('orders', 'id')", "databases");
+  sql("ALTER SEQUENCE " + sequence + " MAXVALUE 2");
+  CHECK_THAT(now("sequences"), Catch::Contains("ends at 2, which a key has reached"));
+  sql("ALTER SEQUENCE " + sequence + " NO MAXVALUE");
+  CHECK(now("sequences") == "open");
+
+  sql("CREATE INDEX broken ON orders(n); UPDATE pg_index SET indisvalid = false WHERE indexrelid = "
+      "'broken'::regclass");
+  CHECK(now("indexes") == "1 invalid");
+  sql("DROP INDEX broken");
+
+  // Who holds a lock that the switch would wait for is named, with what ends it.
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> session(PQconnectdb(shop.dsn().c_str()),
+                                                             &PQfinish);
+  PQclear(PQexec(session.get(), "BEGIN; LOCK TABLE orders IN SHARE MODE"));
+  REQUIRE(wait_until([&] { return now("long transactions") != "open"; }, 20s, 50ms));
+  CHECK_THAT(dry().output,
+             Catch::Contains(fmt::format("pg_terminate_backend({})", PQbackendPID(session.get()))));
+  PQclear(PQexec(session.get(), "COMMIT"));
+  CHECK(now("long transactions") == "open");
+
+  // A server that does not keep what it acknowledges.
+  sql("ALTER SYSTEM SET full_page_writes = off");
+  sql("SELECT pg_reload_conf()");
+  REQUIRE(wait_until([&] { return now("durability") == "full_page_writes=off"; }, 20s, 50ms));
+  require_code(shop.move("cutover"), 3);
+  const Outcome moved = shop.move("cutover", {"--when-ready", "--accept-unsafe-server"});
+  sql("ALTER SYSTEM RESET full_page_writes");
+  sql("SELECT pg_reload_conf()");
+  require_code(moved, 0);
+  CHECK_THAT(everything(moved), Catch::Contains("LS-X666") &&
+                                    Catch::Contains("durability is shut (full_page_writes=off"));
+  saw_fault("A35", "HALT: gate durability names the settings; --accept-unsafe-server goes on");
+
+  // How long each step took.
+  std::vector<std::string> steps;
+  for (const std::string& line : Shop::lines(moved.output)) {
+    const auto object = nlohmann::json::parse(line);
+    if (object["type"] == "step") {
+      steps.push_back(object["step"]);
+      CHECK(object["ms"].get<double>() >= 0);
+      CHECK(object["at_us"].get<std::int64_t>() > 1'600'000'000'000'000);
+    }
+    if (object["type"] != "switched") continue;
+    REQUIRE(object["steps"].size() == steps.size());
+    for (std::size_t i = 0; i < steps.size(); ++i) CHECK(object["steps"][i]["step"] == steps[i]);
+  }
+  CHECK(steps == std::vector<std::string>{"LOCK", "DRAIN", "SEQUENCES", "SWITCH"});
+}
+
+TEST_CASE("who keeps a switch waiting is named to a role that is not told how long", "[system]") {
+  Shop shop("hidden");
+  std::string plain = shop.dsn();
+  plain.replace(plain.find("postgres@"), 8, "plain");
+  const auto grant = [](const std::string& more) {
+    server().query(more +
+                       "GRANT USAGE ON SCHEMA lockstep, public TO plain; GRANT SELECT ON ALL "
+                       "TABLES IN SCHEMA lockstep, public TO plain",
+                   "hidden");
+  };
+  grant("CREATE ROLE plain LOGIN; ");
+  const auto now = [&](const std::string& direction) {
+    const Outcome dry = lockstep({direction, shop.file(), plain, "--dry-run", "--json"});
+    const std::string found = gate(dry, "long transactions");
+    return found == "none" ? everything(dry) : found;
+  };
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> session(PQconnectdb(shop.dsn().c_str()),
+                                                             &PQfinish);
+  CHECK(now("cutover") == "open");
+  PQclear(PQexec(session.get(), "BEGIN; LOCK TABLE orders IN SHARE MODE"));
+  CHECK_THAT(now("cutover"),
+             Catch::Contains("holds ShareLock on orders") &&
+                 Catch::Contains(fmt::format("pid {}", PQbackendPID(session.get()))));
+  PQclear(PQexec(session.get(), "COMMIT"));
+  CHECK(now("cutover") == "open");
+
+  shop.moved("cutover");
+  REQUIRE(wait_until([&] { return shop.settled(); }, 20s, 20ms));
+  grant("");
+  CHECK(now("rollback") == "open");
+  PQclear(PQexec(session.get(), "BEGIN; INSERT INTO orders(token) VALUES ('open')"));
+  CHECK_THAT(now("rollback"), Catch::Contains(fmt::format("pid {}", PQbackendPID(session.get()))));
+  PQclear(PQexec(session.get(), "ROLLBACK"));
+  CHECK(now("rollback") == "open");
+}
+
+TEST_CASE("who listens is told where to go, whoever moved readers or writers", "[system]") {
+  Shop shop("listened");
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> session(PQconnectdb(shop.dsn().c_str()),
+                                                             &PQfinish);
+  PQclear(PQexec(session.get(), "LISTEN lockstep_route"));
+  nlohmann::json told;
+  const auto hears = [&](const std::string& member, const std::string& side) {
+    return wait_until(
+        [&] {
+          PQconsumeInput(session.get());
+          while (PGnotify* const each = PQnotifies(session.get())) {
+            told = nlohmann::json::parse(each->extra);
+            PQfreemem(each);
+          }
+          return told.is_object() && told[member] == side;
+        },
+        20s, 20ms);
+  };
+  require_code(lockstep({"route", shop.file(), "readers", "postgres"}), 0);
+  CHECK(hears("readers", "postgres"));
+  CHECK(told["writers"] == "sqlite");
+  // Its coordinator is killed; lockstep run finishes it.
+  REQUIRE(shop.move("cutover", {"--when-ready"},
+                    {.environment = {"LOCKSTEP_FAILPOINTS=cut.committed=kill"}})
+              .status == ExitStatus{.signal = SIGKILL});
+  CHECK(hears("writers", "postgres"));
+  CHECK(shop.route() == "postgres");
+}
+
+TEST_CASE("a damaged SQLite file gets no cutover", "[system]") {
+  Shop shop("damaged");
+  shop.stop_following();
+  sqlite(shop.file(), "PRAGMA wal_checkpoint(TRUNCATE)");
+  const auto place = sqlite(
+      shop.file(),
+      "SELECT (rootpage - 1) * (SELECT page_size FROM pragma_page_size) FROM sqlite_master WHERE "
+      "name = 'sqlite_autoindex_orders_1'");
+  {
+    std::fstream file(shop.file(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(std::stoll(place.at(0)));
+    file << std::string(100, '\xaa');
+  }
+  const auto seen = gate(lockstep({"cutover", shop.file(), "--dry-run", "--json"}), "quick_check");
+  CHECK(seen != "ok");
+  CHECK(seen != "open");
+  CHECK(seen != "none");
 }
 
 TEST_CASE("hooks that others could have written are not run, and what hooks get", "[system]") {

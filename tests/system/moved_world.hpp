@@ -16,7 +16,7 @@
 namespace lockstep::test {
 
 inline PostgresServer& server() {
-  static PostgresServer running{{"fsync=off", "max_prepared_transactions=4"}};
+  static PostgresServer running{{"max_prepared_transactions=4"}};
   return running;
 }
 

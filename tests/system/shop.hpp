@@ -59,10 +59,7 @@ class Shop {
       arguments.emplace_back("--max-pause");
       arguments.emplace_back("5s");
     }
-    if (direction == "cutover") {
-      arguments.emplace_back("--verify-max-age");
-      arguments.emplace_back("0");
-    }
+    arguments.insert(arguments.end(), {"--verify-max-age", "0"});
     arguments.insert(arguments.end(), more.begin(), more.end());
     return lockstep(arguments, std::move(options));
   }

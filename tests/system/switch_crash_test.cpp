@@ -142,7 +142,7 @@ class Matrix {
     const bool in_vain = who.run && place.direction == kForward;
     std::vector<std::string> command{place.direction, shop_.file(),          "--confirm",   "shop",
                                      "--max-pause",   in_vain ? "1s" : "5s", "--when-ready"};
-    if (place.direction == kForward) command.insert(command.end(), {"--verify-max-age", "0"});
+    command.insert(command.end(), {"--verify-max-age", "0"});
     auto coordinator = start_lockstep(command, {.environment = {failpoints(place)}});
     REQUIRE(
         wait_until([&] { return is_stopped(*coordinator) || !coordinator->running(); }, 30s, 2ms));

@@ -51,7 +51,7 @@ class Pair {
     std::vector<std::string> command{
         each.direction, shop.file(), "--confirm",    "shop",
         "--max-pause",  "20s",       "--when-ready", "--accept-async-standby"};
-    if (each.direction == "cutover") command.insert(command.end(), {"--verify-max-age", "0"});
+    command.insert(command.end(), {"--verify-max-age", "0"});
     const auto coordinator =
         start_lockstep(command, {.environment = {fmt::format("LOCKSTEP_FAILPOINTS={}=stop;{}=stop",
                                                              each.kept, each.died)}});
@@ -117,7 +117,7 @@ class Pair {
     REQUIRE(is_stopped(process));
   }
 
-  PostgresServer one_{{"fsync=off"}}, two_{{"fsync=off"}};
+  PostgresServer one_, two_;
   PostgresServer *primary_ = &one_, *standby_ = &two_;
   int number_ = 0;
 };

@@ -170,9 +170,10 @@ TEST_CASE("a transaction that lasts costs the budget and nothing else", "[system
   CHECK_FALSE(writes(shop.file(), shop.dsn(), true));
   shop.moved("cutover");
   // The other way round.
-  const auto rollback = start_lockstep(
-      {"rollback", shop.file(), "--confirm", "shop", "--when-ready", "--max-pause", "300ms"},
-      {.environment = {"LOCKSTEP_FAILPOINTS=cut.prepared=stop"}});
+  const auto rollback =
+      start_lockstep({"rollback", shop.file(), "--confirm", "shop", "--when-ready", "--max-pause",
+                      "300ms", "--verify-max-age", "0"},
+                     {.environment = {"LOCKSTEP_FAILPOINTS=cut.prepared=stop"}});
   REQUIRE(wait_until([&] { return is_stopped(*rollback); }, 30s, 5ms));
   const std::unique_ptr<PGconn, decltype(&PQfinish)> session(PQconnectdb(shop.dsn().c_str()),
                                                              &PQfinish);
@@ -221,7 +222,7 @@ void sleep_through(Shop& shop, const Sleep& where) {
   REQUIRE(wait_until([&] { return shop.sqlite_role() == from && shop.settled(); }, 30s, 20ms));
   std::vector<std::string> command{where.direction, shop.file(), "--confirm", "shop",
                                    "--when-ready"};
-  if (forward) command.insert(command.end(), {"--verify-max-age", "0"});
+  command.insert(command.end(), {"--verify-max-age", "0"});
   const auto sleeper =
       start_lockstep(command, {.environment = {"LOCKSTEP_FAILPOINTS=" + where.failpoint}});
   REQUIRE(wait_until([&] { return is_stopped(*sleeper); }, 30s, 5ms));

@@ -11,7 +11,7 @@ namespace {
 using Catch::Contains;
 
 PostgresServer& server() {
-  static PostgresServer running{{"fsync=off"}};
+  static PostgresServer running;
   return running;
 }
 
@@ -282,7 +282,7 @@ TEST_CASE("what became text goes back as what it was", "[system]") {
   const auto moved = [&](const std::string& direction) {
     std::vector<std::string> arguments{
         direction, followed.file(), "--confirm", "text_back", "--max-pause", "5s", "--when-ready"};
-    if (direction == "cutover") arguments.insert(arguments.end(), {"--verify-max-age", "0"});
+    arguments.insert(arguments.end(), {"--verify-max-age", "0"});
     require_code(lockstep(arguments), 0);
   };
   moved("cutover");

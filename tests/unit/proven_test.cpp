@@ -50,6 +50,19 @@ TEST_CASE("all tables are proven by the oldest word, and not by fewer than all",
           .clean);
 }
 
+TEST_CASE("what is known of a table now goes before what was known of it", "[unit]") {
+  const std::vector<TablePlan> followed{plan(1, "a"), plan(2, "b")};
+  const auto all = joined({result(1, 3, kSecond)}, {result(1, 0, kSecond), result(2, 0, kSecond)});
+  CHECK(all.size() == 2);
+  const Proven wrong = proven(all, followed, kHour);
+  CHECK_FALSE(wrong.clean);
+  CHECK(wrong.different);
+  CHECK(proven(joined({result(1, 0, kSecond)}, all), followed, kHour).clean);
+  CHECK_FALSE(proven({result(1, 0, kSecond)}, followed, kHour, "not since").different);
+  CHECK(proven({result(1, 0, kSecond)}, followed, kHour, "not since").found == "not since: b");
+  CHECK(proven({}, followed, kHour, "not since").found == "not since");
+}
+
 TEST_CASE("globs that match nothing are named", "[unit]") {
   CHECK(unmatched({}, {"a"}).empty());
   CHECK(unmatched({"a*", "b"}, {"ab", "b"}).empty());
