@@ -11,7 +11,7 @@
 
 namespace lockstep::test {
 
-// Keys of every kind. What the application writes meanwhile begins with w, or behind a million.
+// Keys of every kind. What the application writes meanwhile begins with w, or behind ten million.
 constexpr char kFaultySchema[] =
     "PRAGMA journal_mode = WAL;"
     "CREATE TABLE composite(k TEXT COLLATE NOCASE, d REAL, b BLOB, r REAL, v TEXT, w TEXT,"
@@ -76,10 +76,10 @@ constexpr std::array kKeyed{
           "'.'))) || convert_to(rtrim(rtrim(to_char(at, 'YYYY-MM-DD HH24:MI:SS.US'), '0'), '.'), "
           "'UTF8')",
           "true"},
-    Keyed{"keyless", "'\\x01'::bytea || int8send(_lockstep_rowid)", "_lockstep_rowid < 1000000"},
+    Keyed{"keyless", "'\\x01'::bytea || int8send(_lockstep_rowid)", "_lockstep_rowid < 10000000"},
     Keyed{"literals", "'\\x03'::bytea || int8send(octet_length(id)) || convert_to(id, 'UTF8')",
           "true"},
-    Keyed{"plain", "'\\x01'::bytea || int8send(id)", "id < 1000000"},
+    Keyed{"plain", "'\\x01'::bytea || int8send(id)", "id < 10000000"},
     Keyed{"uuids", "'\\x03'::bytea || int8send(36) || convert_to(id::text, 'UTF8')",
           "id < 'ffff0000-0000-0000-0000-000000000000'"},
 };
@@ -96,8 +96,8 @@ struct Fault {
 };
 constexpr std::array kFaults{
     Fault{"plain", Becomes::missing, "true", "", nullptr},
-    Fault{"plain", Becomes::extra, "true", "id + 5000000, i, j, r, s, t, b, n, at", nullptr},
-    Fault{"plain", Becomes::moved, "true", "id = id + 6000000", nullptr},  // the count is right
+    Fault{"plain", Becomes::extra, "true", "id + 50000000, i, j, r, s, t, b, n, at", nullptr},
+    Fault{"plain", Becomes::moved, "true", "id = id + 60000000", nullptr},  // the count is right
     Fault{"plain", Becomes::differ, "true", "i = i # (1::bigint << (id % 63)::int)", nullptr},
     Fault{"plain", Becomes::differ, "true", "r = {flipped}", "r"},
     Fault{"plain", Becomes::differ, "i <> j", "i = j, j = i", nullptr},
@@ -124,8 +124,8 @@ constexpr std::array kFaults{
     Fault{"composite", Becomes::differ, "true", "w = upper(w)", nullptr},
     Fault{"composite", Becomes::differ, "v = ''", "v = NULL", nullptr},
     Fault{"keyless", Becomes::missing, "true", "", nullptr},
-    Fault{"keyless", Becomes::extra, "true", "v, w, r, n, _lockstep_rowid + 5000000", nullptr},
-    Fault{"keyless", Becomes::moved, "true", "_lockstep_rowid = _lockstep_rowid + 6000000",
+    Fault{"keyless", Becomes::extra, "true", "v, w, r, n, _lockstep_rowid + 50000000", nullptr},
+    Fault{"keyless", Becomes::moved, "true", "_lockstep_rowid = _lockstep_rowid + 60000000",
           nullptr},
     Fault{"keyless", Becomes::differ, "true", "r = {flipped}", "r"},
     Fault{"keyless", Becomes::differ, "v IS DISTINCT FROM w", "v = w, w = v", nullptr},

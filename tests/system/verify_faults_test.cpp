@@ -28,6 +28,8 @@ constexpr char kConfig[] =
     R"({ "version": 1, "verify": { "continuous": false },
          "columns": { "literals.id": { "type": "literal" } } })";
 
+constexpr int kFirstOfWriter = 10'000'000;
+
 /// Writes to the same tables, never to the rows that were there.
 class Application {
  public:
@@ -41,17 +43,17 @@ class Application {
 
  private:
   void write() {
-    for (int n = 1'000'000; !stop_; ++n, ++done_)
+    for (int n = kFirstOfWriter; !stop_; ++n, ++done_)
       sqlite(
           file_,
           fmt::format("BEGIN IMMEDIATE;"
                       "INSERT INTO plain(id, i, s) VALUES ({0}, random(), hex(randomblob(5)));"
-                      "UPDATE plain SET i = i + 1, s = NULL WHERE id >= 1000000 AND id % 10 = {1};"
-                      "DELETE FROM plain WHERE id BETWEEN 1000000 AND {0} - 50;"
+                      "UPDATE plain SET i = i + 1, s = NULL WHERE id >= 10000000 AND id % 10 = {1};"
+                      "DELETE FROM plain WHERE id BETWEEN 10000000 AND {0} - 50;"
                       "INSERT INTO composite VALUES ('w{0}', {0}, x'00', 1.5, 'v', 'w');"
                       "DELETE FROM composite WHERE k < 'x' AND k >= 'w' AND d < {0} - 50;"
                       "INSERT INTO keyless(rowid, v, n) VALUES ({0}, 'w', {0});"
-                      "DELETE FROM keyless WHERE rowid BETWEEN 1000000 AND {0} - 50;"
+                      "DELETE FROM keyless WHERE rowid BETWEEN 10000000 AND {0} - 50;"
                       "INSERT OR REPLACE INTO uuids(id, flag) VALUES ('ffff0000000040008000' || "
                       "printf('%012d', "
                       "{0} % 50), {0} % 2);"
@@ -112,7 +114,7 @@ class Saboteur {
   /// Two rows of the table have each other's values: no count and no sum of values tells.
   void exchange_rows() {
     const auto two = server().query(
-        fmt::format("SELECT id, {0}::text FROM plain WHERE id < 1000000 AND ({0})::text <> ALL "
+        fmt::format("SELECT id, {0}::text FROM plain WHERE id < 10000000 AND ({0})::text <> ALL "
                     "('{{{1}}}'::text[]) "
                     "ORDER BY md5(id || '{2}') LIMIT 2",
                     "('\\x01'::bytea || int8send(id))", fmt::join(used_, ","), random_()),
@@ -298,7 +300,7 @@ TEST_CASE("a table of which more is wrong than a pass keeps is mended by one rea
   world.start();
   Application application(world.file);
   server().query(
-      "UPDATE plain SET s = 'wrong' WHERE id < 1000000; DELETE FROM keyless WHERE _lockstep_rowid "
+      "UPDATE plain SET s = 'wrong' WHERE id < 10000000; DELETE FROM keyless WHERE _lockstep_rowid "
       "% "
       "2 = 0; UPDATE instants SET n = 7 WHERE at < '1970-01-02'",
       kDatabase);
@@ -323,6 +325,49 @@ TEST_CASE("a table of which more is wrong than a pass keeps is mended by one rea
   application.stop();
   require_caught_up(*world.running, world.file);
   require_equal(world.file, world.dsn, {"--tables", "plain,composite,keyless,uuids,instants"});
+}
+
+namespace {
+/// One bit of one value among so many rows, beside an application that writes.
+void find_flipped_bit(int rows) {
+  World world(100);
+  sqlite(
+      world.file,
+      fmt::format("WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < {}) "
+                  "INSERT INTO plain(id, i, r, s, b) SELECT i, random(), random() / 7.0, "
+                  "hex(randomblob(9)), randomblob(20) FROM n",
+                  rows - 1));
+  world.start();
+  Application application(world.file);
+  require_code(lockstep({"verify", world.file, world.dsn}), 0);
+  for (const std::string change : {"b = set_bit(b, 77, 1 - get_bit(b, 77))", "i = i # 1",
+                                   "r = r * (1 + 2.220446049250313e-16)",
+                                   "s = convert_from(set_byte(convert_to(s, 'UTF8'), 4, "
+                                   "get_byte(convert_to(s, 'UTF8'), 4) # 1), 'UTF8')"}) {
+    INFO(change);
+    const std::string key = server().value(
+        fmt::format("UPDATE plain SET {} WHERE id = {} RETURNING int8send(id)", change, rows / 3),
+        kDatabase);
+    const std::int64_t before = application.transactions();
+    const auto begun = std::chrono::steady_clock::now();
+    require_code(lockstep({"verify", world.file, world.dsn}), 4);
+    std::printf(
+        "figure: a flipped bit among %d rows found within %.1f s, %d transactions meanwhile\n",
+        rows, std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count(),
+        static_cast<int>(application.transactions() - before));
+    CHECK(application.transactions() > before);
+    CHECK(found_wrong() == Wrong{"plain differ \\x01" + key.substr(2)});
+    require_code(lockstep({"verify", world.file, world.dsn, "--repair", "--yes"}), 0);
+  }
+}
+}  // namespace
+
+TEST_CASE("one flipped bit among a hundred thousand rows is found under load", "[system]") {
+  find_flipped_bit(100'000);
+}
+
+TEST_CASE("one flipped bit among a million rows is found under load", "[.][soak]") {
+  find_flipped_bit(1'000'000);
 }
 
 }  // namespace lockstep::test

@@ -209,46 +209,63 @@ TEST_CASE("while a hostile writer runs no pass finds a difference", "[system]") 
   CHECK(verified["all"] == true);
 }
 
-TEST_CASE("a pass goes on where kill -9 ended it", "[system]") {
+TEST_CASE("a pass goes on where kill -9 ended it, and proves no range twice", "[system]") {
   TempDir folder;
-  const std::string file = make_prices(folder, "killed.db", "40", "300000");
+  const std::string file = make_prices(folder, "killed.db", "40", "500000");
   const std::string dsn = server().create_database("killed");
-  auto running = start_lockstep({"run", file, dsn, "--quiet"});
+  // Tables go by their names: three small ones, then the first ranges of a large one.
+  auto running = start_lockstep({"run", file, dsn, "--quiet"},
+                                {.environment = {"LOCKSTEP_FAILPOINTS=verify.recorded=kill@5"}});
   require_caught_up(*running, file);
-  const auto pass = [&](const std::string& what) {
-    return column_of(
-        fmt::format("SELECT {} FROM lockstep.verify_passes ORDER BY id DESC LIMIT 1", what),
-        "killed");
+  const auto pass = [&] {
+    return column_of("SELECT id || ' ' || state FROM lockstep.verify_passes", "killed");
   };
-  const auto proven = [&] {
-    return column_of(
-        "SELECT coalesce(sum(source_rows), 0) FROM lockstep.verify_tables WHERE pass = (SELECT "
-        "max(id) FROM lockstep.verify_passes)",
-        "killed")[0];
-  };
+  constexpr char kProven[] =
+      "SELECT concat_ws(' ', pass, t.name, number, after, until, rows, different, position, at) "
+      "FROM lockstep.verify_ranges JOIN lockstep.verify_tables t USING (pass, id) ORDER BY name, "
+      "number";
   auto verifying = start_lockstep({"verify", file, dsn});
-  const bool begun = wait_until(
-      [&] {
-        return column_of("SELECT to_regclass('lockstep.verify_differences')", "killed")[0] !=
-                   "NULL" &&
-               pass("state") == std::vector<std::string>{"running"} && proven() != "0";
-      },
-      20s, 2ms);
-  running->signal(SIGKILL);
-  CHECK(running->wait_or_throw(10s) == ExitStatus{.signal = SIGKILL});
-  REQUIRE(begun);
-  REQUIRE(pass("state")[0] == "running");
-  const std::int64_t before = std::stoll(proven());
-  CHECK(before > 0);
+  CHECK(running->wait_or_throw(30s) == ExitStatus{.signal = SIGKILL});
+  CHECK(pass() == std::vector<std::string>{"1 running"});
+  const auto before = column_of(kProven, "killed");
+  REQUIRE(before.size() == 5);
+  CHECK_THAT(before[4], Contains("ohlcv_data 2"));
   CHECK(verifying->wait_or_throw(30s) == ExitStatus{.code = 6});
   CHECK_THAT(verifying->error_output(), Contains("LS-V503"));
+  // What comes at other positions is proven there.
+  sqlite(file, "UPDATE tickers SET name = 'another' WHERE rowid = 1");
   running = start_lockstep({"run", file, dsn, "--quiet"});
-  REQUIRE(wait_until([&] { return pass("state")[0] == "equal"; }, 60s, 20ms));
+  REQUIRE(wait_until([&] { return pass() == std::vector<std::string>{"1 equal"}; }, 60s, 20ms));
+  const auto after = column_of(kProven, "killed");
+  REQUIRE(after.size() > before.size());
+  CHECK(std::includes(after.begin(), after.end(), before.begin(), before.end()));
+  // The ranges of each table abut, and every row is in one of them.
+  CHECK(column_of("SELECT count(*) FROM lockstep.verify_ranges a JOIN lockstep.verify_ranges b ON "
+                  "b.id = a.id AND b.number = a.number + 1 WHERE a.until IS DISTINCT FROM b.after",
+                  "killed")[0] == "0");
+  CHECK(column_of("SELECT bool_and(after IS NULL = (number = 1)) FROM lockstep.verify_ranges",
+                  "killed")[0] == "t");
+  CHECK(
+      column_of("SELECT count(*) FROM (SELECT sum(rows) = source_rows AND count(*) = barriers AND "
+                "count(*) FILTER (WHERE until IS NULL) = 1 AS whole FROM lockstep.verify_ranges "
+                "JOIN lockstep.verify_tables t USING (pass, id) GROUP BY id, source_rows, "
+                "barriers) AS each "
+                "WHERE whole",
+                "killed")[0] == "5");
   const auto rows = sqlite(file,
                            "SELECT (SELECT count(*) FROM ohlcv_data) + (SELECT count(*) FROM "
                            "tickers) + (SELECT count(*) FROM accounts) + (SELECT count(*) FROM "
                            "counter) + (SELECT count(*) FROM ledger_entries)");
-  CHECK(std::stoll(proven()) == std::stoll(rows[0]));
+  CHECK(column_of("SELECT sum(rows) FROM lockstep.verify_ranges", "killed") == rows);
+  // The pass has a range from before and one from behind the write.
+  CHECK(column_of("SELECT count(DISTINCT position) > 1 FROM lockstep.verify_ranges", "killed")[0] ==
+        "t");
+  // Later passes push the ranges out, not the results.
+  for (int i = 0; i < 3; ++i)
+    require_code(lockstep({"verify", file, dsn, "--table", "counter"}), 0);
+  CHECK(column_of("SELECT DISTINCT pass FROM lockstep.verify_ranges ORDER BY 1", "killed").size() ==
+        3);
+  CHECK(column_of("SELECT count(*) FROM lockstep.verify_passes", "killed")[0] == "4");
 }
 
 TEST_CASE("two minutes of a thousand transactions a second, verified all the while", "[.][soak]") {
