@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "config/settings.hpp"
 #include "model/clock.hpp"
 #include "switchover/coordinator.hpp"
 
@@ -34,7 +35,8 @@ struct GateLimits {
   Milliseconds verify_max_age{3'600'000};  ///< 0: no comparison is asked for
   std::int64_t connections = 5;            ///< that must be free for the application
   bool accept_async_standby = false;
-  bool probe_anyway = false;  ///< the way back is tried although another gate is shut
+  std::vector<config::Waiver> waivers{};  ///< for what comparisons found
+  bool probe_anyway = false;              ///< the way back is tried although another gate is shut
   std::vector<UserGate> own{};
 };
 

@@ -1,22 +1,43 @@
 // What the newest word about each table comes to. Pure.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "config/settings.hpp"
 #include "model/clock.hpp"
 #include "model/shape.hpp"
 #include "verify/record.hpp"
 
 namespace lockstep::ops {
 
+/// Findings of the configuration that somebody answers for, and the day (YYYY-MM-DD in UTC) on
+/// which it is asked whether they still do.
+struct Waivers {
+  std::vector<config::Waiver> given{};
+  std::string today{};
+};
+
 struct Proven {
-  bool clean = false;  ///< every table was equal when it was compared last, at most `max_age` ago
-  std::string found;   ///< for people
+  bool clean = false;  ///< every table was equal when it was compared last, at most `max_age` ago,
+                       ///< or what differed is waived
+  std::string found;   ///< for people; names what is waived, by whom and until when
 };
 /// A comparison of some tables says nothing of the others, and takes nothing back of what is known
 /// of them. `results` as table_results() has them.
 [[nodiscard]] Proven proven(const std::vector<verify::TableResult>& results,
-                            const std::vector<TablePlan>& followed, Milliseconds max_age);
+                            const std::vector<TablePlan>& followed, Milliseconds max_age,
+                            const Waivers& waivers = {});
+
+/// Of the tables that were compared.
+struct StillDifferent {
+  std::int64_t rows = 0;     ///< that nobody answers for
+  std::string not_waived{};  ///< why waivers of these do not count, each in brackets
+  std::string waived{};      ///< for people; empty: nothing is
+};
+[[nodiscard]] StillDifferent still_different(const std::vector<verify::TableResult>& results,
+                                             const std::vector<TablePlan>& followed,
+                                             const Waivers& waivers);
 
 }  // namespace lockstep::ops
