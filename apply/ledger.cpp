@@ -363,8 +363,8 @@ void remove_ledger(Connection& connection, const std::string& migration) {
     connection.query("DELETE FROM lockstep.ledger WHERE migration = $1", {migration});
     if (connection.exec("SELECT 1 FROM lockstep.ledger").rows() > 0) return;
     connection.exec(
-        "DROP TABLE IF EXISTS lockstep.verify_differences, lockstep.verify_tables, "
-        "lockstep.verify_passes, lockstep.verify_queries");
+        "DROP TABLE IF EXISTS lockstep.verify_ranges, lockstep.verify_differences, "
+        "lockstep.verify_tables, lockstep.verify_passes, lockstep.verify_queries");
     connection.exec(
         "DROP TABLE IF EXISTS lockstep.ledger_hooks, lockstep.ledger_foreign_keys, "
         "lockstep.foreign_writes, lockstep.quarantine, lockstep.switchover, lockstep.changes, "

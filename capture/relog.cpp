@@ -9,7 +9,8 @@
 
 namespace lockstep::capture {
 
-void log_keys(sqlite::Database& database, const std::vector<KeyToRead>& keys) {
+void log_again(sqlite::Database& database, const std::vector<KeyToRead>& keys,
+               const std::vector<std::uint32_t>& tables) {
   database.exec("PRAGMA synchronous=EXTRA");
   sqlite::Transaction transaction(database, sqlite::Transaction::Mode::immediate);
   for (const KeyToRead& each : keys) {
@@ -25,6 +26,8 @@ void log_keys(sqlite::Database& database, const std::vector<KeyToRead>& keys) {
       insert.bind(static_cast<int>(i) + 2, each.key[i].view());
     insert.run();
   }
+  for (const std::uint32_t table : tables)
+    database.exec(fmt::format("INSERT INTO {}(tbl) VALUES (-{})", kChangeTable, table));
   transaction.commit();
 }
 

@@ -190,7 +190,7 @@ void retry(Place& place, const std::vector<QuarantinedRow>& rows,
   for (const QuarantinedRow& each : rows)
     keys.push_back({each.row.table, wire::decode_key(each.row.key)});
   sqlite::Database writing = sqlite::Database::open(place.source, sqlite::OpenMode::read_write);
-  capture::log_keys(writing, keys);
+  capture::log_again(writing, keys, {});
   screen.result(fmt::format(
       "retry     {} row(s) are read again, by the lockstep that runs or by the next one",
       rows.size()));

@@ -91,10 +91,11 @@ VerifyTotals print_pass(postgres::Connection& target, const verify::Pass& pass,
   return totals;
 }
 
+constexpr Milliseconds kPatience{60'000};
+
 // False: not within a minute.
 bool is_applied(postgres::Connection& target, const std::string& migration,
                 const Position& position) {
-  constexpr Milliseconds kPatience{60'000};
   const Deadline deadline(kPatience);
   while (true) {
     const auto at = ledger_of(target, migration).position;
@@ -121,7 +122,9 @@ void print_repair(std::uint64_t rows, std::uint64_t skipped, const std::vector<s
                                  flow == Flow::forward ? "the source" : "PostgreSQL");
   if (skipped > 0 && flow == Flow::forward)
     text += fmt::format(
-        "; {} that only the target has cannot be traced back through a rule and stay", skipped);
+        "; {} that only the target has stay: the table is dual-written, and SQLite cannot have "
+        "their keys",
+        skipped);
   if (!anew.empty()) text += fmt::format("; every row of {}", fmt::join(anew, ", "));
   if (skipped > 0 && flow == Flow::reverse)
     text += fmt::format(
@@ -137,15 +140,25 @@ void print_repair(std::uint64_t rows, std::uint64_t skipped, const std::vector<s
 // The repair goes the way of every change.
 void repair_forward(const std::string& path, const std::string& migration,
                     postgres::Connection& target, std::int64_t pass, Screen& screen) {
+  constexpr Milliseconds kPatienceForTables{3'600'000};
   const Repair repair = log_differences(path, target, migration, pass);
-  print_repair(repair.rows, repair.skipped, {}, Flow::forward, screen);
-  if (!is_applied(target, migration, repair.position))
-    throw_not_at_rest(repair.position, ledger_of(target, migration).position);
+  print_repair(repair.rows, repair.skipped, repair.anew, Flow::forward, screen);
+  const Deadline deadline(repair.anew.empty() ? kPatience : kPatienceForTables);
+  while (!is_applied(target, migration, repair.position)) {
+    const bool followed = observe(path).running;
+    if (followed && !deadline.passed()) continue;
+    throw Error({.code = "LS-V535",
+                 .exit = ExitCode::timed_out,
+                 .what = "the repair has not come to PostgreSQL",
+                 .why = followed ? "the lockstep that follows has not applied it yet"
+                                 : "the lockstep that follows has ended meanwhile",
+                 .data = "the rows are logged in the source: they come with the next batch",
+                 .todo = "lockstep status; then verify again"});
+  }
 }
 
 void repair_back(const std::string& migration, postgres::Connection& target, std::int64_t pass,
                  bool again, Screen& screen) {
-  constexpr Milliseconds kPatience{60'000};
   const BackRepair repair = log_differences_back(
       target, migration, ledger_of(target, migration).target_schema, pass, again);
   print_repair(repair.rows, repair.skipped, repair.anew, Flow::reverse, screen);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "capture/install.hpp"
+#include "model/clock.hpp"
 #include "ops/progress.hpp"
 #include "ops/proven.hpp"
 #include "ops/verified_text.hpp"
@@ -40,24 +41,31 @@ std::vector<TableResult> reverse_results(Coordinator& coordinator) {
                                {Flow::reverse, to_string(round->era)});
 }
 
+Waivers waivers_in(const GateLimits& limits) {
+  constexpr std::size_t kDay = 10;
+  return {limits.waivers, rfc3339(wall_now_us()).substr(0, kDay)};
+}
+
 // Nobody asks for a proof: but what is known to differ keeps people from going back to it without
 // knowing.
-Gate nothing_differs(const std::vector<TableResult>& results) {
-  std::int64_t different = 0;
-  for (const TableResult& table : results) different += table.different;
-  return {"compared", different == 0,
-          results.empty()  ? "not compared since the cutover"
-          : different == 0 ? "nothing differs"
-                           : fmt::format("{} rows differ", grouped(different)),
-          "nothing differs", "lockstep verify --repair SOURCE TARGET"};
+Gate nothing_differs(const std::vector<TableResult>& results, const std::vector<TablePlan>& plans,
+                     const Waivers& waivers) {
+  const StillDifferent still = still_different(results, plans, waivers);
+  std::string found = results.empty() ? "not compared since the cutover"
+                      : still.rows == 0
+                          ? "nothing differs"
+                          : fmt::format("{} rows differ{}", grouped(still.rows), still.not_waived);
+  if (!still.waived.empty()) found += "; " + still.waived;
+  return {"compared", still.rows == 0, found, "nothing differs",
+          "lockstep verify --repair SOURCE TARGET"};
 }
 
 }  // namespace
 
 Gate compared_gate(Coordinator& coordinator, const GateLimits& limits) {
-  const Proven now =
-      proven(joined(forward_results(coordinator), reverse_results(coordinator)),
-             capture::require_installed(coordinator.sqlite()).tables, limits.verify_max_age);
+  const Proven now = proven(joined(forward_results(coordinator), reverse_results(coordinator)),
+                            capture::require_installed(coordinator.sqlite()).tables,
+                            limits.verify_max_age, waivers_in(limits));
   return {"compared", now.clean, now.found, clean_text(limits), "lockstep verify SOURCE TARGET"};
 }
 
@@ -66,7 +74,7 @@ Gate compared_back_gate(Coordinator& coordinator, const std::vector<TablePlan>& 
   const std::vector<TableResult> since = reverse_results(coordinator);
   Gate gate;
   if (limits.verify_max_age.count() == 0) {
-    gate = nothing_differs(since);
+    gate = nothing_differs(since, plans, waivers_in(limits));
   } else {
     const std::set<std::uint32_t> untouched =
         switchover::untouched_tables(coordinator.postgres(), coordinator.place().migration);
@@ -74,7 +82,7 @@ Gate compared_back_gate(Coordinator& coordinator, const std::vector<TablePlan>& 
     for (TableResult& table : forward_results(coordinator))
       if (untouched.contains(table.id)) before.push_back(std::move(table));
     const Proven now = proven(joined(since, before), plans, limits.verify_max_age,
-                              "not compared since the cutover");
+                              waivers_in(limits), "not compared since the cutover");
     gate = {"compared", now.clean, now.found, clean_text(limits),
             now.different ? "lockstep verify --repair SOURCE TARGET"
                           : "lockstep verify SOURCE TARGET; in an emergency --unproven"};

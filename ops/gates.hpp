@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "config/settings.hpp"
 #include "model/clock.hpp"
 #include "switchover/coordinator.hpp"
 
@@ -41,8 +42,9 @@ struct GateLimits {
   bool accept_orphans = false;        ///< `orphans` is waived
   bool accept_unsafe_server = false;  ///< `durability` is waived
   LookIntoFile look_into_file = LookIntoFile::no;
-  bool unproven = false;      ///< of a rollback: `compared` is waived
-  bool probe_anyway = false;  ///< the way back is tried although another gate is shut
+  std::vector<config::Waiver> waivers{};  ///< for what comparisons found
+  bool unproven = false;                  ///< of a rollback: `compared` is waived
+  bool probe_anyway = false;              ///< the way back is tried although another gate is shut
   std::vector<UserGate> own{};
 };
 

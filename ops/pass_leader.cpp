@@ -152,9 +152,10 @@ void PassLeader::give_up(std::size_t table, const Error& error) {
 }
 
 void PassLeader::keep(verify::TableRecord record,
-                      const std::vector<verify::DifferenceRecord>& found, std::size_t table) {
+                      const std::vector<verify::DifferenceRecord>& found, std::size_t table,
+                      const std::optional<verify::RangeRecord>& range) {
   LOCKSTEP_FAILPOINT("verify.compared");
-  verify::write_record(ledger(), pass_.id, record, found);
+  verify::write_record(ledger(), pass_.id, record, found, range);
   LOCKSTEP_FAILPOINT("verify.recorded");
   records_[table] = std::move(record);
   show_state(table);
@@ -267,6 +268,7 @@ void PassLeader::judge(const Range& range, const std::vector<verify::Block>& blo
   view_of(range.barrier).exec("ROLLBACK");
   if (!keys.empty() && !all.empty()) look_again(range.table, keys, all, record);
   std::vector<verify::DifferenceRecord> found;
+  const std::uint64_t different = all.size();
   if (!all.empty()) {
     const std::uint64_t known = record.different();
     for (const verify::RowDifference& one : all)
@@ -278,7 +280,11 @@ void PassLeader::judge(const Range& range, const std::vector<verify::Block>& blo
     found = show(range.table, all);
   }
   record.ms += std::chrono::duration_cast<Milliseconds>(steady_now() - begun_).count();
-  keep(std::move(record), found, range.table);
+  // Keys that were written since a position are no range.
+  std::optional<verify::RangeRecord> compared;
+  if (!pass_.request.since || record.whole)
+    compared = {range.after, record.cursor, source.rows, different, range.position};
+  keep(std::move(record), found, range.table, compared);
 }
 
 void PassLeader::count_quarantined(const Range& range,

@@ -132,7 +132,7 @@ class PassLeader {
   [[nodiscard]] std::string shown(std::size_t table, const verify::RowDifference& difference,
                                   const wire::ShownRow& source, postgres::Connection& view) const;
   void keep(verify::TableRecord record, const std::vector<verify::DifferenceRecord>& found,
-            std::size_t table);
+            std::size_t table, const std::optional<verify::RangeRecord>& range = {});
   void show_state(std::size_t table);
   [[nodiscard]] BarrierMail::Answer await(std::uint64_t barrier, wire::Kind kind) {
     return parts_.mail.await(parts_.session, barrier, kind, stop_);

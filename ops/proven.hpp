@@ -1,19 +1,29 @@
 // What the newest word about each table comes to. Pure.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "config/settings.hpp"
 #include "model/clock.hpp"
 #include "model/shape.hpp"
 #include "verify/record.hpp"
 
 namespace lockstep::ops {
 
+/// Findings of the configuration that somebody answers for, and the day (YYYY-MM-DD in UTC) on
+/// which it is asked whether they still do.
+struct Waivers {
+  std::vector<config::Waiver> given{};
+  std::string today{};
+};
+
 struct Proven {
-  bool clean = false;  ///< every table was equal when it was compared last, at most `max_age` ago
-  std::string found;   ///< for people
-  bool different = false;
+  bool clean = false;  ///< every table was equal when it was compared last, at most `max_age` ago,
+                       ///< or what differed is waived
+  std::string found;   ///< for people; names what is waived, by whom and until when
+  bool different = false;  ///< and nobody answers for it
 };
 /// Those of `now`, and of `before` the tables of which `now` has no word.
 [[nodiscard]] std::vector<verify::TableResult> joined(
@@ -22,6 +32,17 @@ struct Proven {
 /// of them. `results` as table_results() has them; `never_text` is said of those without.
 [[nodiscard]] Proven proven(const std::vector<verify::TableResult>& results,
                             const std::vector<TablePlan>& followed, Milliseconds max_age,
+                            const Waivers& waivers = {},
                             const std::string& never_text = "never compared");
+
+/// Of the tables that were compared.
+struct StillDifferent {
+  std::int64_t rows = 0;     ///< that nobody answers for
+  std::string not_waived{};  ///< why waivers of these do not count, each in brackets
+  std::string waived{};      ///< for people; empty: nothing is
+};
+[[nodiscard]] StillDifferent still_different(const std::vector<verify::TableResult>& results,
+                                             const std::vector<TablePlan>& followed,
+                                             const Waivers& waivers);
 
 }  // namespace lockstep::ops

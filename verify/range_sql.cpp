@@ -34,7 +34,10 @@ bool compares_as_it_is(const TablePlan& plan, std::size_t column) {
   const ColumnType type = plan.types[column];
   return (type == ColumnType::bigint && kind == TargetKind::integer) ||
          (type == ColumnType::text && kind == TargetKind::text) ||
-         (type == ColumnType::uuid && kind == TargetKind::uuid);
+         (type == ColumnType::uuid && kind == TargetKind::uuid) ||
+         // Our sessions are in UTC: an instant with a zone is compared as the one without.
+         ((type == ColumnType::timestamp || type == ColumnType::timestamptz) &&
+          (kind == TargetKind::timestamp || kind == TargetKind::timestamptz));
 }
 
 std::string setting(std::string_view bound, std::size_t at) {

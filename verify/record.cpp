@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 
+#include "verify/record_ranges.hpp"
 #include "verify/values.hpp"
 
 namespace lockstep::verify {
@@ -59,18 +60,22 @@ constexpr char kCreate[] =
     " kind text NOT NULL,"
     " key bytea NOT NULL,"
     " shown text NOT NULL);"
+    // No reference to the pass: an older lockstep that removes its tables does not know this one.
+    "CREATE TABLE IF NOT EXISTS lockstep.verify_ranges ("
+    " pass bigint NOT NULL,"
+    " id integer NOT NULL,"
+    " number bigint NOT NULL,"
+    " after bytea, until bytea,"
+    " rows bigint NOT NULL, different bigint NOT NULL,"
+    " position text NOT NULL,"
+    " at timestamptz NOT NULL DEFAULT clock_timestamp(),"
+    " PRIMARY KEY (pass, id, number));"
     // Who may read it may ask: nobody knows the names of the roles, so the constraint looks.
     "ALTER TABLE lockstep.verify_passes DROP CONSTRAINT IF EXISTS readers_ask, ADD CONSTRAINT "
     "readers_ask CHECK (has_table_privilege('lockstep.verify_passes', 'SELECT')) NOT VALID;"
     "GRANT INSERT (migration, tables, sample, continuous, since) ON lockstep.verify_passes TO "
     "PUBLIC;"
     "COMMIT";
-
-std::string hex_of(std::string_view bytes) {
-  std::string hex = "\\x";
-  for (const char byte : bytes) hex += fmt::format("{:02x}", static_cast<unsigned char>(byte));
-  return hex;
-}
 
 int digit(char c) {
   return c >= 'a' ? c - 'a' + 10 : c - '0';
@@ -204,7 +209,7 @@ bool records_exist(Connection& connection) {
           "to_regclass('lockstep.verify_passes') AND attname = 'direction') AND EXISTS (SELECT "
           "FROM "
           "pg_attribute WHERE attrelid = to_regclass('lockstep.verify_tables') AND attname = "
-          "'ms') AND to_regclass('lockstep.verify_differences') IS NOT NULL")
+          "'ms') AND to_regclass('lockstep.verify_ranges') IS NOT NULL")
       .boolean(0, 0);
 }
 
@@ -251,6 +256,7 @@ void forget_old_passes(Connection& connection, const std::string& migration) {
       "DELETE FROM lockstep.verify_passes WHERE migration = $1 AND id <= (SELECT max(id) - 20 FROM "
       "lockstep.verify_passes WHERE migration = $1) AND state NOT IN ('requested', 'running')",
       {migration});
+  forget_old_ranges(connection, migration);
 }
 
 std::optional<Pass> next_pass(Connection& connection, const std::string& migration) {
@@ -285,7 +291,9 @@ void take_over(Connection& connection, std::int64_t id, Flow flow) {
       "direction "
       "<> $2 RETURNING id), gone AS (DELETE FROM lockstep.verify_differences AS d USING turned AS "
       "t "
-      "WHERE d.pass = t.id) DELETE FROM lockstep.verify_tables AS r USING turned AS t WHERE r.pass "
+      "WHERE d.pass = t.id), left_behind AS (DELETE FROM lockstep.verify_ranges AS g USING turned "
+      "AS t "
+      "WHERE g.pass = t.id) DELETE FROM lockstep.verify_tables AS r USING turned AS t WHERE r.pass "
       "= t.id",
       {std::to_string(id), std::string(to_string(flow))});
 }
@@ -343,10 +351,12 @@ std::vector<TableRecord> read_records(Connection& connection, std::int64_t pass)
 }
 
 void write_record(Connection& connection, std::int64_t pass, const TableRecord& record,
-                  const std::vector<DifferenceRecord>& found) {
+                  const std::vector<DifferenceRecord>& found,
+                  const std::optional<RangeRecord>& range) {
   connection.exec("BEGIN; SET LOCAL synchronous_commit TO off");
   try {
     write_table(connection, std::to_string(pass), record);
+    if (range) write_range(connection, pass, record, *range);
     for (const DifferenceRecord& difference : found)
       connection.query(
           "INSERT INTO lockstep.verify_differences (pass, id, kind, key, shown) VALUES "

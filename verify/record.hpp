@@ -87,7 +87,7 @@ void create_records(postgres::Connection& connection);
 /// A pass of all rows of all tables was asked for and has not begun.
 [[nodiscard]] bool waits_for_all(postgres::Connection& connection, const std::string& migration);
 
-/// Keeps the last 20.
+/// Keeps the last 20, and the ranges of the last three.
 void forget_old_passes(postgres::Connection& connection, const std::string& migration);
 
 /// The pass that is running or, if none is, the oldest one that was asked for; a continuous one
@@ -142,9 +142,19 @@ struct TableResult {
 [[nodiscard]] std::vector<TableResult> table_results(postgres::Connection& connection,
                                                      const std::string& migration,
                                                      const History& history = {});
-/// Both in one transaction that need not wait for the disk: a crash costs a range, not its truth.
+/// A range that was compared: behind `after` and up to `until`, both canonical bytes and nothing
+/// where the table begins and ends.
+struct RangeRecord {
+  std::optional<Key> after, until;
+  std::uint64_t rows = 0;  ///< of the source
+  std::uint64_t different = 0;
+  Position position;  ///< the state at which both sides were read
+};
+/// All in one transaction that need not wait for the disk: a crash costs a range, not its truth.
+/// `range`: the one that `record` has come by; its number is that of the table's barriers.
 void write_record(postgres::Connection& connection, std::int64_t pass, const TableRecord& record,
-                  const std::vector<DifferenceRecord>& found);
+                  const std::vector<DifferenceRecord>& found,
+                  const std::optional<RangeRecord>& range = {});
 [[nodiscard]] std::vector<DifferenceRecord> read_differences(postgres::Connection& connection,
                                                              std::int64_t pass,
                                                              std::uint32_t table);

@@ -8,6 +8,7 @@
 
 #include "link/sqlite/shape.hpp"
 #include "model/error.hpp"
+#include "model/spelling.hpp"
 #include "verify/values.hpp"
 
 namespace lockstep::verify {
@@ -27,12 +28,48 @@ std::string source_sql(const TablePlan& plan, bool in_order) {
   return in_order ? fmt::format("{} ORDER BY {}", sql, fmt::join(order, ", ")) : sql;
 }
 
+bool holds_instants(const TablePlan& plan, std::size_t column) {
+  const ColumnType type = plan.types[column];
+  return type == ColumnType::timestamp || type == ColumnType::timestamptz;
+}
+
+// Of a table that was there: what its values travel as has the order of the type that it has.
+bool has_order_of_its_type(const TablePlan& plan, std::size_t column) {
+  if (!plan.existing) return true;
+  const TargetKind kind = plan.existing->columns[column].holds.kind;
+  return kind == TargetKind::uuid ||
+         (holds_instants(plan, column) &&
+          (kind == TargetKind::timestamp || kind == TargetKind::timestamptz));
+}
+
+// One spelling has one width; one that goes on with a fraction comes behind the one without, as the
+// instant does.
+bool is_in_order(const ColumnSpelling& spelling, ColumnType type) {
+  if (!spelling.bound || spelling.found == 0) return false;
+  if (std::popcount(spelling.found) == 1) return true;
+  if (type == ColumnType::uuid) return false;
+  constexpr std::string_view kSeconds = ":SS", kFraction = ".ffffff";
+  std::string_view begins;
+  std::string first;
+  for (unsigned each = 0; each < spellings_of(type); ++each) {
+    if ((spelling.found >> each & 1) == 0) continue;
+    const std::string name = spelling_name(type, each);
+    if (begins.empty()) {
+      first = name.substr(0, name.find('.'));
+      begins = first;
+    }
+    if (!begins.ends_with(kSeconds) || !name.starts_with(begins) ||
+        !kFraction.starts_with(std::string_view(name).substr(begins.size())))
+      return false;
+  }
+  return true;
+}
+
 bool column_keeps_order(const TablePlan& plan, std::size_t column) {
   if (plan.is_converted(column)) return false;
   if (!is_respelled(plan, column)) return true;
-  // One spelling has one width.
-  const ColumnSpelling spelling = plan.spelling(column);
-  return !plan.existing && spelling.bound && std::popcount(spelling.found) == 1;
+  return has_order_of_its_type(plan, column) &&
+         is_in_order(plan.spelling(column), plan.types[column]);
 }
 
 }  // namespace

@@ -289,9 +289,12 @@ TEST_CASE("rows with NULL in their key are found on a table that lets them in", 
   world.start();
   require_caught_up(world.process(), world.file());
   require_code(lockstep({"verify", world.file(), dsn}), 0);
-  server().query(
-      "INSERT INTO a VALUES (NULL, 'x', 1), (NULL, 'y', 2); INSERT INTO b VALUES (NULL, 3)",
-      "nulls");
+  const auto plant = [&] {
+    server().query(
+        "INSERT INTO a VALUES (NULL, 'x', 1), (NULL, 'y', 2); INSERT INTO b VALUES (NULL, 3)",
+        "nulls");
+  };
+  plant();
   for (const bool live : {true, false}) {
     INFO(live);
     if (!live) world.stop();
@@ -303,8 +306,11 @@ TEST_CASE("rows with NULL in their key are found on a table that lets them in", 
     }
     if (!live) continue;
     const Outcome repaired = lockstep({"verify", world.file(), dsn, "--repair", "--yes"});
-    require_code(repaired, 4);
-    CHECK_THAT(repaired.output, Contains("3 that only the target has"));
+    require_code(repaired, 0);
+    CHECK_THAT(repaired.output, Contains("every row of a, b"));
+    CHECK(server().value("SELECT (SELECT count(*) FROM a) || ' ' || (SELECT count(*) FROM b)",
+                         "nulls") == "3 2");
+    plant();
   }
 }
 

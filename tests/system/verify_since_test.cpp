@@ -74,10 +74,18 @@ class World {
   void tamper(const std::string& sql) const {
     server().query("SET session_replication_role = replica; " + sql, name_);
   }
+  /// One that was just started may not have said yet where it is.
   [[nodiscard]] std::string position() const {
-    const Outcome status = lockstep({"status", file_, "--json"});
-    require_code(status, 0);
-    return Json::parse(status.output)["applied"].get<std::string>();
+    Json applied;
+    REQUIRE(wait_until(
+        [&] {
+          const Outcome status = lockstep({"status", file_, "--json"});
+          require_code(status, 0);
+          applied = Json::parse(status.output)["applied"];
+          return applied.is_string();
+        },
+        20s, 20ms));
+    return applied.get<std::string>();
   }
   [[nodiscard]] Outcome verify(std::vector<std::string> more) const {
     more.insert(more.begin(), {"verify", file_, dsn_, "--json"});

@@ -58,9 +58,37 @@ TEST_CASE("what is known of a table now goes before what was known of it", "[uni
   CHECK_FALSE(wrong.clean);
   CHECK(wrong.different);
   CHECK(proven(joined({result(1, 0, kSecond)}, all), followed, kHour).clean);
-  CHECK_FALSE(proven({result(1, 0, kSecond)}, followed, kHour, "not since").different);
-  CHECK(proven({result(1, 0, kSecond)}, followed, kHour, "not since").found == "not since: b");
-  CHECK(proven({}, followed, kHour, "not since").found == "not since");
+  CHECK_FALSE(proven({result(1, 0, kSecond)}, followed, kHour, {}, "not since").different);
+  CHECK(proven({result(1, 0, kSecond)}, followed, kHour, {}, "not since").found == "not since: b");
+  CHECK(proven({}, followed, kHour, {}, "not since").found == "not since");
+}
+
+TEST_CASE("what is waived does not keep tables from being proven, while it is", "[unit]") {
+  const std::vector<TablePlan> followed{plan(1, "a"), plan(2, "b")};
+  const auto waivers = [](const std::string& check, std::uint64_t rows, const std::string& until) {
+    return Waivers{{{check, "a", rows, "known", "kim", until}}, "2026-11-22"};
+  };
+  const std::vector<verify::TableResult> wrong{result(1, 3, 2 * kHour), result(2, 0, kSecond)};
+  const Proven good = proven(wrong, followed, 3 * kHour, waivers("LS-V501", 3, "2026-11-22"));
+  CHECK(good.clean);
+  CHECK(good.found ==
+        "equal but for waivers, 2 h ago; waived: a (3 rows; waived until 2026-11-22 by kim: "
+        "known)");
+  // Its age counts as any other's.
+  CHECK_FALSE(proven(wrong, followed, kHour, waivers("LS-V501", 3, "2026-11-22")).clean);
+  const Proven late = proven(wrong, followed, 3 * kHour, waivers("LS-V501", 3, "2026-11-21"));
+  CHECK_FALSE(late.clean);
+  CHECK(late.found == "different: a (3 rows; the waiver of kim ended with 2026-11-21)");
+  CHECK_FALSE(proven(wrong, followed, 3 * kHour, waivers("LS-V501", 2, "2026-11-22")).clean);
+  CHECK_FALSE(proven(wrong, followed, 3 * kHour, waivers("LS-V534", 3, "2026-11-22")).clean);
+  // Nobody can answer for what was never looked at.
+  CHECK_FALSE(
+      proven({result(1, 3, kSecond)}, followed, kHour, waivers("LS-V501", 3, "2026-11-22")).clean);
+  const StillDifferent none = still_different(wrong, followed, waivers("LS-V501", 3, "2026-11-22"));
+  CHECK(none.rows == 0);
+  CHECK_FALSE(none.waived.empty());
+  CHECK(still_different(wrong, followed, waivers("LS-V501", 2, "2026-11-22")).rows == 3);
+  CHECK(still_different(wrong, {plan(2, "b")}, waivers("LS-V501", 3, "2026-11-22")).rows == 3);
 }
 
 TEST_CASE("globs that match nothing are named", "[unit]") {
