@@ -110,17 +110,16 @@ void show(const config::Loaded& loaded, Screen& screen) {
   shown.key("snapshot.on_existing_row", settings.on_existing_row, "fail");
   shown.key("on_bad_value", settings.on_bad_value, "stop");
   shown.key("verify.continuous", settings.verify.continuous.value_or(true), true);
-  shown.key("verify.every", settings.verify.every, "1h");
+  shown.key("verify.every", settings.verify.every, "30min");
   shown.key("verify.rows_per_second", settings.verify.rows_per_second.value_or(0), nullptr);
-  shown.key("verify.cpu_share", settings.verify.cpu_share.value_or(0), 0.1);
+  shown.key("verify.cpu_share", settings.verify.cpu_share.value_or(0), 0.05);
   shown.key("verify.pause_when_lag", settings.verify.pause_when_lag, "5s");
   for (const auto& [name, given] :
        {std::pair("cutover", &settings.cutover), std::pair("rollback", &settings.rollback)}) {
     const std::string head = std::string(name) + ".";
     shown.key(head + "max_pause", given->max_pause, "800ms");
     shown.key(head + "max_lag", given->max_lag, "500ms");
-    shown.key(head + "verify_max_age", given->verify_max_age,
-              given == &settings.cutover ? "60min" : "0ms");
+    shown.key(head + "verify_max_age", given->verify_max_age, "60min");
     json gates = json::array();
     for (const config::GateSetting& gate : given->gates) gates.push_back(gate.name);
     shown.key(head + "gates", gates, json::array());
