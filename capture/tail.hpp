@@ -20,6 +20,8 @@
 
 namespace lockstep::capture {
 
+struct Drift;
+
 /// A connection of the tail with what is prepared on it.
 struct Reading {
   Reading(sqlite::Database opened, std::size_t key_columns);
@@ -138,7 +140,7 @@ class Tail {
   /// Behind it, for a batch: tables whose rowids may mean other rows than the target has. The batch
   /// reads them anew.
   [[nodiscard]] std::vector<std::uint32_t> take_stale();
-  void look_for_rebuilt(std::int64_t version);
+  [[nodiscard]] std::vector<Drift> rebuilt_since(std::int64_t version);
   void look_for_new_tables();
   [[nodiscard]] const TablePlan& plan(std::uint32_t id) const;
   [[nodiscard]] const TablePlan* find_plan(std::uint32_t id) const;

@@ -109,7 +109,8 @@ std::vector<std::string> statements_for(const std::string& schema,
     const apply::KeyStatements made = apply::key_statements(schema, plan, plans);
     for (const apply::IndexStatement& index : made.indexes) keys.push_back(index.sql);
     keys.insert(keys.end(), made.constraints.begin(), made.constraints.end());
-    keys.insert(keys.end(), made.checks.begin(), made.checks.end());
+    for (const apply::CheckSql& check : made.checks)
+      keys.push_back(apply::add_sql(postgres::qualified(schema, plan.target_name()), check));
   }
   for (const apply::ForeignKeySql& key : apply::own_foreign_keys(schema, plans)) {
     foreign.push_back(key.add);
