@@ -17,6 +17,7 @@
 #include "ops/commands.hpp"
 #include "ops/names.hpp"
 #include "ops/refusals.hpp"
+#include "ops/there_only.hpp"
 
 namespace lockstep::ops {
 
@@ -47,7 +48,9 @@ Assessment assess_with(sqlite::Database& database, const SchemaRequest& request,
   TableChoice choice = request.choice;
   choice.there = &there;
   choice.silent = apply::may_be_silent(connection);
-  return assess(database, choice, screen);
+  Assessment assessment = assess(database, choice, screen);
+  add_unchecked(connection, schema_of(request, connection.dsn()), assessment);
+  return assessment;
 }
 
 std::vector<Difference> differences_of(const Assessment& assessment) {
