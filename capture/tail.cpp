@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "capture/install.hpp"
+#include "capture/take_over.hpp"
 #include "capture/triggers.hpp"
 #include "link/sqlite/shape.hpp"
 
@@ -115,6 +116,10 @@ std::int64_t Tail::schema_version() {
 
 bool Tail::schema_moved() {
   return schema_version() != schema_version_;
+}
+
+bool Tail::schema_accepted() {
+  return schema_hold(reading_->database) == SchemaHold::accepted;
 }
 
 std::optional<std::int64_t> Tail::rowids_version() const {

@@ -99,6 +99,8 @@ class Tail {
   [[nodiscard]] bool in_wal_mode() { return reading_->database.in_wal_mode(); }
   /// True if the schema was changed since it was checked last. Cheap.
   [[nodiscard]] bool schema_moved();
+  /// A migration was accepted (capture::SchemaHold), and nobody has followed it yet.
+  [[nodiscard]] bool schema_accepted();
   [[nodiscard]] std::int64_t schema_version();
   /// The one at which triggers and shapes were seen in place last; -1: not yet.
   [[nodiscard]] std::int64_t seen_in_place() const {

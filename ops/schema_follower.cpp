@@ -54,6 +54,11 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
   const ShapeChange change = shape_change(plan.shape, present_shape(database, plan.shape));
   if (change.same) {
     const bool told = tell_of_hiding(database, plan, moves);
+    if (accepted && is_altered_there(plan, target)) {
+      ShapeChange other;
+      other.same = false;
+      return follow_existing(database, installed, plan, now, other, target, moves);
+    }
     return follow_declarations(database, installed, plan, now, told, moves);
   }
   if (!change.altered.empty()) return asks(fmt::format("{}", fmt::join(change.altered, "; ")));
@@ -118,9 +123,11 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
   std::set<std::string> drifted, there;
   for (const capture::Drift& each : capture::drift(database, installed.tables))
     drifted.insert(each.table);
+  std::set<std::string> planned_anew;
+  if (accepted) planned_anew = follow_altered_there(database, installed, drifted, target, moves);
   for (const TablePlan& plan : installed.tables) {
     const auto& rebuilt = installed.rebuilt;
-    if (drifted.contains(plan.name()) ||
+    if (drifted.contains(plan.name()) || planned_anew.contains(plan.name()) ||
         std::find(rebuilt.begin(), rebuilt.end(), plan.id) == rebuilt.end())
       continue;
     moves.step.changed.push_back(plan);
