@@ -150,6 +150,38 @@ TEST_CASE("a rebuild that brings the triggers back with another CHECK is read an
   source.stop();
 }
 
+TEST_CASE("keys and indexes that a rebuild calls otherwise are renamed, and rows go by them",
+          "[system]") {
+  Followed source("renamed", server().create_database("renamed"));
+  const auto named = [](const std::string& end, const std::string& given) {
+    return rebuilt(fmt::format("id INTEGER NOT NULL, u TEXT, n INT DEFAULT {1}, CONSTRAINT pk{0} "
+                               "PRIMARY KEY (id), CONSTRAINT u{0} UNIQUE (u)",
+                               end, given)) +
+           fmt::format("; CREATE INDEX i{0} ON a(n); CREATE INDEX k{0} ON a(u, n)", end);
+  };
+  source.write(named("_old", "1"));
+  source.start_and_catch_up();
+  // With and without another change; lockstep's own names where none is declared.
+  for (const std::string& next :
+       {named("_new", "1"), named("_newer", "2"),
+        rebuilt("id INTEGER PRIMARY KEY, u TEXT UNIQUE, n INT DEFAULT 3")}) {
+    source.write(next);
+    source.write_some();
+    source.caught_up();
+    CHECK(query(source.dsn(),
+                "SELECT 1 FROM pg_constraint WHERE conrelid = 'a'::regclass AND contype IN "
+                "('p', 'u')")
+              .size() == 2);
+  }
+  CHECK(query(source.dsn(),
+              "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_index JOIN "
+              "pg_class ON oid = indexrelid WHERE indrelid = 'a'::regclass")
+            .at(0)
+            .at(0)
+            .value() == "a_pkey a_u_key");
+  source.stop();
+}
+
 TEST_CASE("a CHECK that changes where it stands costs no second reading", "[system]") {
   Followed source("in_place", server().create_database("in_place"));
   source.write(rebuilt(std::string(kKey) + "u TEXT UNIQUE, n INT CHECK (n < 100)"));

@@ -138,6 +138,16 @@ TEST_CASE("a migration that only the target shows is followed once it is accepte
   require_code(lockstep({"verify", shop.file(), shop.dsn()}), 0);
 }
 
+TEST_CASE("what was accepted is no acceptance of what comes later", "[system]") {
+  Migrated shop("moves_later");
+  shop.start();
+  shop.caught_up();
+  require_code(lockstep({"ddl", "hold", shop.file()}), 0);
+  require_code(lockstep({"ddl", "accept", shop.file()}), 0);
+  shop.here("ALTER TABLE child DROP COLUMN at");
+  shop.stopped_saying("column at was dropped");
+}
+
 TEST_CASE("without a hold the side that is migrated first waits for the other, by name",
           "[system]") {
   Migrated shop("moves_free");
