@@ -18,7 +18,7 @@ namespace lockstep::ops {
 
 namespace {
 
-constexpr Milliseconds kTakenUpWithin{5'000};
+constexpr Milliseconds kAcceptedWithin{5'000};
 
 capture::Installed installed_in(const std::string& path) {
   sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_only);
@@ -56,7 +56,7 @@ ExitCode accept_while_running(const std::string& path, const capture::Installed&
   set_hold(path, accepts ? capture::SchemaHold::accepted : capture::SchemaHold::none);
   // What is written from now on may fit the tables as they are now only. A large table is read for
   // longer than people wait here; it is planned anew all the same.
-  const Deadline deadline(kTakenUpWithin);
+  const Deadline deadline(kAcceptedWithin);
   while (accepts && hold_in(path) == capture::SchemaHold::accepted && !deadline.passed())
     std::this_thread::sleep_for(Milliseconds{20});
   // It must not be taken for the acceptance of what comes later.

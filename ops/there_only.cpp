@@ -19,12 +19,13 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-constexpr std::uint64_t kRowsMax = 5'000'000;
-constexpr int kExamplesMax = 3;
+constexpr std::uint64_t kGroupedRowsMax = 5'000'000;
+constexpr int kCollisionsShown = 3;
 
 // The source's columns of a unique key. Nothing: a column comes from elsewhere, or a rule may make
 // one value of two. Those that rules add are the same in every row.
-std::optional<std::vector<std::size_t>> columns_of(const TablePlan& plan, const Names& unique) {
+std::optional<std::vector<std::size_t>> source_columns_of(const TablePlan& plan,
+                                                          const Names& unique) {
   std::vector<std::size_t> columns;
   for (const std::string& name : unique) {
     const auto is_it = [&](const AddedColumn& each) { return each.name == name; };
@@ -53,7 +54,7 @@ std::string collisions_sql(const TablePlan& plan, const std::vector<std::size_t>
       "SELECT {0}, count(*), min({1}), max({1}) FROM main.{2} WHERE {3} GROUP BY {4} HAVING "
       "count(*) > 1 LIMIT {5}",
       fmt::join(named, ", "), key, sqlite::quoted(plan.name()), fmt::join(filled, " AND "),
-      fmt::join(grouped, ", "), kExamplesMax);
+      fmt::join(grouped, ", "), kCollisionsShown);
 }
 
 bool is_shown(const TablePlan& plan, const std::vector<std::size_t>& columns) {
@@ -61,8 +62,8 @@ bool is_shown(const TablePlan& plan, const std::vector<std::size_t>& columns) {
                       [&](std::size_t column) { return plan.is_personal(column); });
 }
 
-std::string example(const sqlite::Statement& row, const TablePlan& plan,
-                    const std::vector<std::size_t>& columns) {
+std::string collision(const sqlite::Statement& row, const TablePlan& plan,
+                      const std::vector<std::size_t>& columns) {
   const int count = static_cast<int>(columns.size());
   Names values;
   for (int i = 0; i < count; ++i) values.push_back(describe(row.value(i)));
@@ -130,13 +131,13 @@ void tell_unchecked(const postgres::Result& there, const TablePlan& plan,
 std::vector<std::string> rows_that_collide(sqlite::Database& database, const TablePlan& plan,
                                            const CatalogTable& there, std::uint64_t rows) {
   std::vector<std::string> found;
-  if (rows > kRowsMax) return found;
+  if (rows > kGroupedRowsMax) return found;
   for (const Names& unique : snapshot::unproven_keys(plan, there)) {
-    const auto columns = columns_of(plan, unique);
+    const auto columns = source_columns_of(plan, unique);
     if (!columns) continue;
     sqlite::Statement each(database, collisions_sql(plan, *columns));
     Names examples;
-    while (each.step()) examples.push_back(example(each, plan, *columns));
+    while (each.step()) examples.push_back(collision(each, plan, *columns));
     if (examples.empty()) continue;
     found.push_back(fmt::format("LS-T261 ({}) is unique there only, and rows here agree in it: {}",
                                 fmt::join(unique, ", "), fmt::join(examples, "; ")));
