@@ -229,7 +229,7 @@ Applied Applier::finish_staging() {
   }
   if (options_.becomes_consistent)
     fill_existing(connection_, options_.schema, existing_plans(), options_.silent);
-  if (plan_change_) end_plan_change(connection_, options_.migration, *plan_change_);
+  if (plan_change_) end_plan_change(connection_, options_.migration, *plan_change_, told_);
   quarantine_.finish(end_.to);
   LOCKSTEP_FAILPOINT("apply.rows_done");
   postgres::check_unmeddled(connection_, options_.schema, written(), options_.silent);

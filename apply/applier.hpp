@@ -48,8 +48,8 @@ struct Applied {
   std::uint64_t entries = 0;
   bool fell_back =
       false;  ///< a unique conflict was met and the batch was done by delete and insert
-  std::int64_t conflicts = 0;       ///< rows that the application wrote otherwise on both sides
-  std::vector<std::string> told{};  ///< what a change of the plans took away, a sentence each
+  std::int64_t conflicts = 0;  ///< rows that the application wrote otherwise on both sides
+  std::vector<Told> told{};    ///< what a change of the plans took away
 };
 
 /// A row with a value that its column cannot hold waits in the quarantine if the column's plan says
@@ -146,7 +146,7 @@ class Applier {
   std::unique_ptr<Staging> staging_;
   Quarantine quarantine_;
   std::optional<PlanChange> plan_change_;
-  std::vector<std::string> told_;
+  std::vector<Told> told_;
   std::set<std::string> prepared_;
 };
 

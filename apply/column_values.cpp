@@ -11,6 +11,7 @@ namespace {
 constexpr char kInterval[] =
     "make_interval(days => ({us} / 86400000000)::integer, secs => ({us} % 86400000000)::double "
     "precision / 1000000)";
+constexpr char kFrom1970[] = "({} - timestamp '1970-01-01')";
 
 }  // namespace
 
@@ -18,7 +19,9 @@ std::string assigned(const TablePlan& plan, std::size_t column, std::string valu
   if (!plan.existing) return value;
   const ExistingColumn& there = plan.existing->columns[column];
   if (there.holds.kind == TargetKind::interval)
-    return fmt::format(kInterval, fmt::arg("us", value));
+    return plan.types[column] == ColumnType::timestamp
+               ? fmt::format(kFrom1970, value)
+               : fmt::format(kInterval, fmt::arg("us", value));
   return needs_cast(there.holds.kind) ? fmt::format("{}::{}", value, there.type) : value;
 }
 

@@ -63,9 +63,13 @@ void change_columns(const std::string& schema, const TablePlan& before, const Ta
         change.before.push_back(fmt::format("{}ALTER COLUMN {} DROP DEFAULT", alter, name));
       continue;
     }
+    const std::string given = default_sql(now, i);
     if (before.types[*was] != now.types[i]) {
       check(now.types[i] == ColumnType::text, "a column keeps its type, or becomes text");
-      change.to_text.push_back({table, now.target_column(i), translate_default(now, i).sql});
+      change.to_text.push_back({table, now.target_column(i), given});
+    } else if (default_sql(before, *was) != given) {
+      change.before.push_back(fmt::format("{}ALTER COLUMN {} {}", alter, name,
+                                          given.empty() ? "DROP DEFAULT" : "SET DEFAULT " + given));
     }
     if (not_null(before, *was) && !not_null(now, i)) {
       change.before.push_back(fmt::format("{}ALTER COLUMN {} DROP NOT NULL", alter, name));
@@ -85,35 +89,83 @@ std::map<std::string, IndexStatement> by_name(const KeyStatements& keys) {
   return found;
 }
 
+std::string constraint_of(const KeyStatements& keys, const std::string& name) {
+  const std::string adds = fmt::format(" ADD CONSTRAINT {} ", postgres::quoted(name));
+  for (const std::string& sql : keys.constraints)
+    if (sql.find(adds) != std::string::npos) return sql;
+  return {};
+}
+
+// What an index is but for its name, and of which constraint: the first mention is the name.
+std::string nameless(const KeyStatements& keys, const IndexStatement& index) {
+  const std::string name = postgres::quoted(index.name), made = constraint_of(keys, index.name);
+  const std::string_view kind = made.empty()                                      ? ""
+                                : made.find(" PRIMARY KEY ") != std::string::npos ? "p"
+                                                                                  : "u";
+  std::string sql = index.sql;
+  return sql.erase(sql.find(name), name.size()).append(kind);
+}
+
+// By old names: those that are there under another name now. The rows of the batch go by the
+// primary key, so it must not go away for its name.
+std::map<std::string, std::string> renamed_indexes(const KeyStatements& before,
+                                                   const KeyStatements& now) {
+  const auto old = by_name(before);
+  auto coming = by_name(now);
+  std::erase_if(coming, [&](const auto& each) { return old.contains(each.first); });
+  std::map<std::string, std::string> renamed;
+  const auto present = by_name(now);
+  for (const auto& [name, index] : old) {
+    if (present.contains(name)) continue;
+    const std::string was = nameless(before, index);
+    const auto same = std::find_if(coming.begin(), coming.end(), [&](const auto& each) {
+      return nameless(now, each.second) == was;
+    });
+    if (same == coming.end()) continue;
+    renamed.emplace(name, same->first);
+    coming.erase(same);
+  }
+  return renamed;
+}
+
 // Dropped ones first: the rows of the batch may be against them. CASCADE is nobody's wish: an index
 // that something else needs stops the batch by name.
 void change_indexes(const std::string& schema, const KeyStatements& before,
                     const KeyStatements& now, const TablePlan& plan, PlanChange& change) {
   const auto old = by_name(before), present = by_name(now);
+  const auto renamed = renamed_indexes(before, now);
   const std::string table = qualified(schema, plan.target_name());
-  const auto constraint_of = [](const KeyStatements& keys, const std::string& name) {
-    return std::find_if(
-        keys.constraints.begin(), keys.constraints.end(), [&](const std::string& sql) {
-          return sql.find(fmt::format(" ADD CONSTRAINT {} ", postgres::quoted(name))) !=
-                 std::string::npos;
-        });
-  };
+  std::set<std::string> there;
   for (const auto& [name, index] : old) {
     const auto still = present.find(name);
-    if (still != present.end() && still->second.sql == index.sql) continue;
-    if (constraint_of(before, name) != before.constraints.end())
+    if (renamed.contains(name) || (still != present.end() && still->second.sql == index.sql))
+      continue;
+    if (!constraint_of(before, name).empty())
       change.before.push_back(
           fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", table, postgres::quoted(name)));
     else
       change.before.push_back(fmt::format("DROP INDEX IF EXISTS {}", qualified(schema, name)));
   }
+  for (const auto& [from, to] : renamed) {
+    change.before.push_back(fmt::format("ALTER INDEX IF EXISTS {} RENAME TO {}",
+                                        qualified(schema, from), postgres::quoted(to)));
+    there.insert(to);
+  }
   for (const auto& [name, index] : present) {
     const auto was = old.find(name);
-    if (was != old.end() && was->second.sql == index.sql) continue;
+    if (there.contains(name) || (was != old.end() && was->second.sql == index.sql)) continue;
     change.after.push_back(index.sql);
-    const auto constraint = constraint_of(now, name);
-    if (constraint != now.constraints.end()) change.after.push_back(*constraint);
+    if (std::string constraint = constraint_of(now, name); !constraint.empty())
+      change.after.push_back(std::move(constraint));
   }
+}
+
+void change_checks(const std::string& schema, const KeyStatements& before, const KeyStatements& now,
+                   const TablePlan& plan, PlanChange& change) {
+  CheckChange checks{plan.name(), qualified(schema, plan.target_name()),
+                     checks_only_in(before.checks, now.checks),
+                     checks_only_in(now.checks, before.checks)};
+  if (!checks.gone.empty() || !checks.come.empty()) change.checks.push_back(std::move(checks));
 }
 
 // A table that an ORM made is its to alter, and was: ops planned it as it is there now. Before the
@@ -127,6 +179,8 @@ void make_place(const std::string& schema, const TablePlan& plan, PlanChange& ch
 void add_table(const std::string& schema, const TablePlan& plan,
                const std::vector<TablePlan>& plans, bool keyed, PlanChange& change) {
   change.added.push_back(plan);
+  // The server's own comes only after dozens of rows, and a cutover waits for it.
+  if (keyed) change.after.push_back("ANALYZE " + qualified(schema, plan.target_name()));
   if (plan.existing) {
     if (!keyed) make_place(schema, plan, change);
     return;
@@ -138,6 +192,7 @@ void add_table(const std::string& schema, const TablePlan& plan,
   const KeyStatements keys = key_statements(schema, plan, plans);
   for (const IndexStatement& index : keys.indexes) change.before.push_back(index.sql);
   for (const std::string& constraint : keys.constraints) change.before.push_back(constraint);
+  change_checks(schema, {}, keys, plan, change);
   if (std::string sequence = sequence_sql(schema, plan); !sequence.empty())
     change.after.push_back(std::move(sequence));
 }
@@ -181,9 +236,11 @@ PlanChange plan_change(const std::string& schema, const std::vector<LedgerTable>
       continue;
     }
     change_columns(schema, *was, plan, change);
-    if (keyed)
-      change_indexes(schema, key_statements(schema, *was, plans_before),
-                     key_statements(schema, plan, now), plan, change);
+    if (!keyed) continue;
+    const KeyStatements old = key_statements(schema, *was, plans_before);
+    const KeyStatements keys = key_statements(schema, plan, now);
+    change_indexes(schema, old, keys, plan, change);
+    change_checks(schema, old, keys, plan, change);
   }
   for (const TablePlan& plan : plans_before)
     if (std::none_of(now.begin(), now.end(),
@@ -197,8 +254,7 @@ namespace {
 
 // What the column was compared with it no longer is. Indexes whose meaning changes are gone by now,
 // the others are made anew by the server.
-void make_text(postgres::Connection& connection, const TextColumn& each,
-               std::vector<std::string>& told) {
+void make_text(postgres::Connection& connection, const TextColumn& each, std::vector<Told>& told) {
   const postgres::Result checks = connection.query(
       "SELECT c.conname, pg_catalog.pg_get_constraintdef(c.oid) FROM pg_catalog.pg_constraint AS c "
       "JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) "
@@ -208,8 +264,9 @@ void make_text(postgres::Connection& connection, const TextColumn& each,
     const std::string name(checks.value(row, 0));
     connection.exec(
         fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", each.table, postgres::quoted(name)));
-    told.push_back(fmt::format("constraint {} of {} was dropped, for column {} is text now: {}",
-                               name, each.table, each.column, checks.value(row, 1)));
+    told.push_back({"LS-D421", "",
+                    fmt::format("constraint {} of {} was dropped, for column {} is text now: {}",
+                                name, each.table, each.column, checks.value(row, 1))});
   }
   const std::string alter =
       fmt::format("ALTER TABLE {} ALTER COLUMN {} ", each.table, postgres::quoted(each.column));
@@ -220,18 +277,28 @@ void make_text(postgres::Connection& connection, const TextColumn& each,
 
 }  // namespace
 
-std::vector<std::string> begin_plan_change(postgres::Connection& connection,
-                                           const PlanChange& change) {
-  std::vector<std::string> told;
+std::vector<Told> begin_plan_change(postgres::Connection& connection, const PlanChange& change) {
+  std::vector<Told> told;
+  std::vector<std::string> drops;
+  for (const CheckChange& each : change.checks)
+    for (const std::string& name : names_of_checks(connection, each.table, each.gone))
+      drops.push_back(fmt::format("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", each.table,
+                                  postgres::quoted(name)));
   for (const ForeignKeySql& key : change.unmade) connection.exec(drop_sql(key));
   for (const std::string& sql : change.before) connection.exec(sql);
   for (const TextColumn& each : change.to_text) make_text(connection, each, told);
+  // Some went with their columns.
+  for (const std::string& sql : drops) connection.exec(sql);
   return told;
 }
 
 void end_plan_change(postgres::Connection& connection, const std::string& migration,
-                     const PlanChange& change) {
+                     const PlanChange& change, std::vector<Told>& told) {
   for (const std::string& sql : change.after) connection.exec(sql);
+  for (const CheckChange& each : change.checks)
+    for (const CheckSql& come : each.come)
+      if (!add_check(connection, each.table, come))
+        told.push_back(broken_check(each.name, each.table, come));
   forget_foreign_keys(connection, migration, change.unmade);
   enter_foreign_keys(connection, migration, change.wanted);
   for (const TablePlan& plan : change.plans)
@@ -263,11 +330,11 @@ void change_plans(postgres::Connection& connection, const std::string& migration
   check(!change.keyed, "what has keys changes together with a batch");
   connection.exec("BEGIN");
   // Nothing is told of: CHECKs come with the keys.
-  static_cast<void>(begin_plan_change(connection, change));
+  std::vector<Told> told = begin_plan_change(connection, change);
   if (!silent)
     for (const auto* plans : {&change.plans, &change.added})
       make_way_for_changed(connection, migration, schema, *plans);
-  end_plan_change(connection, migration, change);
+  end_plan_change(connection, migration, change, told);
   if (connection.commit() == postgres::CommitOutcome::committed) return;
   throw Error({.code = "LS-T212",
                .exit = ExitCode::unreachable,

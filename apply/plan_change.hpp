@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/checks.hpp"
 #include "apply/foreign_keys.hpp"
 #include "apply/ledger.hpp"
 #include "link/postgres/connection.hpp"
@@ -18,11 +19,19 @@ struct TextColumn {
   std::string default_sql;  ///< as text; empty: none
 };
 
+/// CHECKs of lockstep's own tables.
+struct CheckChange {
+  std::string name;   ///< of the table, for people
+  std::string table;  ///< qualified
+  std::vector<CheckSql> gone, come;
+};
+
 /// The source follows its own schema first; the target learns of it by the plans in the welcome.
 struct PlanChange {
   std::vector<std::string> before;       ///< DDL that the rows of the batch need
   std::vector<TextColumn> to_text{};     ///< likewise
   std::vector<std::string> after;        ///< DDL that needs these rows
+  std::vector<CheckChange> checks{};     ///< dropped before these rows, added after them
   std::vector<TablePlan> plans;          ///< changed, for the ledger
   std::vector<TablePlan> added;          ///< new in the ledger
   std::vector<ForeignKeySql> unmade;     ///< foreign keys of before that are dropped before
@@ -39,12 +48,12 @@ struct PlanChange {
                                      const std::vector<LedgerTable>& before,
                                      const std::vector<TablePlan>& now, bool keyed);
 
-/// In the caller's transaction: before its rows, and after them (with the ledger's plans). Returns
-/// a sentence for each CHECK that had to go, because its column is text now.
-[[nodiscard]] std::vector<std::string> begin_plan_change(postgres::Connection& connection,
-                                                         const PlanChange& change);
+/// In the caller's transaction: before its rows, and after them (with the ledger's plans). `told`
+/// gets the CHECKs that had to go (the column is text now) or could not be made.
+[[nodiscard]] std::vector<Told> begin_plan_change(postgres::Connection& connection,
+                                                  const PlanChange& change);
 void end_plan_change(postgres::Connection& connection, const std::string& migration,
-                     const PlanChange& change);
+                     const PlanChange& change, std::vector<Told>& told);
 /// Both in a transaction of its own, while the ledger does not say `consistent` yet: the batch that
 /// makes it so reads these tables anew.
 void change_plans(postgres::Connection& connection, const std::string& migration,

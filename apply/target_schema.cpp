@@ -218,19 +218,11 @@ void add_index(KeyStatements& statements, const std::string& schema, const Table
     statements.constraints.push_back(constraint_sql(name, "UNIQUE", table));
 }
 
-void add_checks(KeyStatements& statements, const std::string& schema, const TablePlan& plan) {
-  std::set<std::string> taken;  // constraints of one table share a namespace of their own
+// Constraints of one table share a namespace of their own.
+void add_checks(KeyStatements& statements, const TablePlan& plan) {
+  std::set<std::string> taken;
   for (const IndexStatement& index : statements.indexes) taken.insert(index.name);
-  for (const sqlite::CheckText& check : sqlite::read_checks(plan.shape.sql)) {
-    const Translation condition = translate_condition(plan, check.expression);
-    if (condition.sql.empty()) continue;
-    const bool named =
-        postgres::relation_name_problem(check.name).empty() && taken.insert(check.name).second;
-    statements.checks.push_back(fmt::format(
-        "ALTER TABLE {} ADD {}CHECK {}", qualified(schema, plan.target_name()),
-        named ? fmt::format("CONSTRAINT {} ", postgres::quoted(check.name)) : "",
-        condition.sql.front() == '(' ? condition.sql : fmt::format("({})", condition.sql)));
-  }
+  statements.checks = own_checks(plan, std::move(taken));
 }
 
 }  // namespace
@@ -241,6 +233,10 @@ std::string untyped_constant_sql(const AddedColumn& column) {
   return postgres::literal(column.value.kind == ValueClass::real
                                ? fmt::format("{}", column.value.real)
                                : fmt::to_string(column.value.integer));
+}
+
+std::string default_sql(const TablePlan& plan, std::size_t column) {
+  return counting_column(plan) == column ? std::string() : translate_default(plan, column).sql;
 }
 
 std::string create_table_sql(const std::string& schema, const TablePlan& plan,
@@ -256,8 +252,8 @@ std::string create_table_sql(const std::string& schema, const TablePlan& plan,
     // The application inserts without a key there; after a cutover it must find the next number.
     if (counting_column(plan) == i)
       text += identity_sql(schema, plan, i, plans);
-    else if (const Translation given = translate_default(plan, i); !given.sql.empty())
-      text += " DEFAULT " + given.sql;
+    else if (const std::string given = default_sql(plan, i); !given.empty())
+      text += " DEFAULT " + given;
     columns.push_back(std::move(text));
   }
   for (const AddedColumn& column : plan.rules.added)
@@ -334,7 +330,7 @@ KeyStatements key_statements(const std::string& schema, const TablePlan& plan,
     for (const Index& index : each.shape.indexes)
       if (index.origin == IndexOrigin::primary_key || carried(each, index))
         add_index(own, schema, each, index, names);
-    if (each.id == plan.id) add_checks(own, schema, each);
+    if (each.id == plan.id) add_checks(own, each);
     if (each.id == plan.id) statements = std::move(own);
   }
   return statements;

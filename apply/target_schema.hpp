@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/checks.hpp"
 #include "model/shape.hpp"
 
 namespace lockstep::apply {
@@ -14,6 +15,9 @@ namespace lockstep::apply {
 /// `plans` has: tables, indexes and sequences share a namespace.
 [[nodiscard]] std::string create_table_sql(const std::string& schema, const TablePlan& plan,
                                            const std::vector<TablePlan>& plans = {});
+
+/// The DEFAULT of a column in that; empty: it has none (an identity has not).
+[[nodiscard]] std::string default_sql(const TablePlan& plan, std::size_t column);
 
 /// The value of a column that a rule adds, as a literal without a type: it becomes what the column
 /// is that it goes into.
@@ -33,7 +37,7 @@ struct IndexStatement {
 struct KeyStatements {
   std::vector<IndexStatement> indexes;
   std::vector<std::string> constraints;
-  std::vector<std::string> checks;  ///< ADD CHECK, each on its own: rows may break one
+  std::vector<CheckSql> checks;  ///< added each on its own: rows may break one
 };
 
 /// What the table's SQLite schema says and PostgreSQL does not get, or gets otherwise: a sentence

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "capture/declared.hpp"
 #include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
 #include "link/sqlite/own_objects.hpp"
@@ -274,9 +275,12 @@ std::vector<Drift> drift(Database& database, const std::vector<TablePlan>& table
       found.push_back({plan.name(), fmt::format("table {} is gone", plan.name()), true});
       continue;
     }
-    if (fingerprint(sqlite::read_shape(database, plan.name(), &plan.shape)) !=
-        fingerprint(plan.shape))
+    const TableShape now = sqlite::read_shape(database, plan.name(), &plan.shape);
+    if (fingerprint(now) != fingerprint(plan.shape))
       found.push_back({plan.name(), fmt::format("table {} was altered", plan.name()), true});
+    else if (!plan.existing)  // what an ORM made there is its own to alter
+      for (const std::string& sentence : declared_otherwise(plan.shape, now))
+        found.push_back({plan.name(), fmt::format("table {}: {}", plan.name(), sentence), false});
     for (const Trigger& expected : triggers_for(plan.id, plan.shape)) {
       trigger.reset();
       trigger.bind(1, std::string_view(expected.name)).bind(2, std::string_view(plan.name()));

@@ -80,10 +80,12 @@ std::size_t remove(sqlite::Database& database, Fence fence = Fence::goes);
 struct Drift {
   std::string table;
   std::string what;      ///< one sentence
-  bool altered = false;  ///< the table itself is gone or has another shape; else only triggers
+  bool altered = false;  ///< the table itself is gone or has another shape; else only triggers,
+                         ///< CHECKs and DEFAULTs
 };
 /// Triggers that are missing, read differently than they should or fire behind one that hides
-/// changes from them, and tables whose shape changed, table by table. Call inside the read
+/// changes from them, and tables whose shape changed or (lockstep's own) whose CHECKs and DEFAULTs,
+/// table by table. Call inside the read
 /// transaction whose changes are about to be used.
 [[nodiscard]] std::vector<Drift> drift(sqlite::Database& database,
                                        const std::vector<TablePlan>& tables);

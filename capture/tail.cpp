@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "capture/install.hpp"
+#include "capture/take_over.hpp"
 #include "capture/triggers.hpp"
 #include "link/sqlite/shape.hpp"
 
@@ -117,6 +118,10 @@ bool Tail::schema_moved() {
   return schema_version() != schema_version_;
 }
 
+bool Tail::schema_accepted() {
+  return schema_hold(reading_->database) == SchemaHold::accepted;
+}
+
 std::optional<std::int64_t> Tail::rowids_version() const {
   if (std::none_of(tables_.begin(), tables_.end(), by_rowid)) return std::nullopt;
   return rowids_version_;
@@ -135,9 +140,9 @@ void Tail::check_drift() {
   const std::int64_t version = reading_->database.pragma_int("schema_version");
   if (version != schema_version_) {
     schema_watch_.look(reading_->database);
-    if (const std::vector<Drift> found = drift(reading_->database, tables_); !found.empty())
-      throw_drift(found, Retry::new_session);
-    look_for_rebuilt(version);
+    std::vector<Drift> found = drift(reading_->database, tables_);
+    for (Drift& each : rebuilt_since(version)) found.push_back(std::move(each));
+    if (!found.empty()) throw_drift(found, Retry::new_session);
     look_for_new_tables();
     schema_version_ = version;
   }
@@ -154,7 +159,7 @@ std::vector<std::uint32_t> Tail::take_stale() {
 // A rebuild may bring our triggers back (SQLite's documentation says how), and what it did to the
 // rows meanwhile was not logged. VACUUM moves tables as well, but by one statement, which is one
 // step of schema_version; a rebuild takes several.
-void Tail::look_for_rebuilt(std::int64_t version) {
+std::vector<Drift> Tail::rebuilt_since(std::int64_t version) {
   std::map<std::uint32_t, std::string> now;
   for (const TablePlan& plan : tables_) now.emplace(plan.id, incarnation(reading_->database, plan));
   std::vector<Drift> found;
@@ -165,8 +170,8 @@ void Tail::look_for_rebuilt(std::int64_t version) {
         found.push_back({plan.name(), fmt::format("table {} was made anew", plan.name()), false});
         rebuilt_.push_back(plan.id);
       }
-  if (!found.empty()) throw_drift(found, Retry::new_session);
-  incarnations_ = std::move(now);
+  if (found.empty()) incarnations_ = std::move(now);
+  return found;
 }
 
 void Tail::look_for_new_tables() {

@@ -20,6 +20,8 @@
 
 namespace lockstep::capture {
 
+struct Drift;
+
 /// A connection of the tail with what is prepared on it.
 struct Reading {
   Reading(sqlite::Database opened, std::size_t key_columns);
@@ -97,6 +99,8 @@ class Tail {
   [[nodiscard]] bool in_wal_mode() { return reading_->database.in_wal_mode(); }
   /// True if the schema was changed since it was checked last. Cheap.
   [[nodiscard]] bool schema_moved();
+  /// A migration was accepted (capture::SchemaHold), and nobody has followed it yet.
+  [[nodiscard]] bool schema_accepted();
   [[nodiscard]] std::int64_t schema_version();
   /// The one at which triggers and shapes were seen in place last; -1: not yet.
   [[nodiscard]] std::int64_t seen_in_place() const {
@@ -138,7 +142,7 @@ class Tail {
   /// Behind it, for a batch: tables whose rowids may mean other rows than the target has. The batch
   /// reads them anew.
   [[nodiscard]] std::vector<std::uint32_t> take_stale();
-  void look_for_rebuilt(std::int64_t version);
+  [[nodiscard]] std::vector<Drift> rebuilt_since(std::int64_t version);
   void look_for_new_tables();
   [[nodiscard]] const TablePlan& plan(std::uint32_t id) const;
   [[nodiscard]] const TablePlan* find_plan(std::uint32_t id) const;

@@ -194,6 +194,14 @@ std::string_view meaning_misfit(std::string_view text, const TargetType& type) {
       if (!is_time(text)) return "it is no time HH:MM:SS[.ffffff]";
       return fraction_digits(text) <= type.limit ? ""
                                                  : "its fraction has more digits than the type";
+    case TargetKind::interval: {
+      const auto instant = parse_instant(text);
+      if (!instant || instant->zone != Zone::none)
+        return "it is no YYYY-MM-DD HH:MM:SS[.ffffff], from 1970-01-01 on, as SQLAlchemy has "
+               "intervals";
+      return fraction_digits(text) <= type.limit ? ""
+                                                 : "its fraction has more digits than the type";
+    }
     case TargetKind::uuid:
       return parse_uuid(text) ? "" : "it is no UUID of one case";
     case TargetKind::json:
@@ -215,7 +223,6 @@ std::string_view meaning_misfit(std::string_view text, const TargetType& type) {
     case TargetKind::numeric:
     case TargetKind::bytea:
     case TargetKind::boolean:
-    case TargetKind::interval:
       break;
   }
   return "it is text";

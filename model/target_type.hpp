@@ -30,7 +30,7 @@ enum class TargetKind : std::uint8_t {
   jsonb,
   enumeration,  ///< CREATE TYPE .. AS ENUM
   inet,
-  interval  ///< of days and time: of integers that count microseconds, as Django has them
+  interval  ///< of days and time: microseconds (Django), or instants from 1970 on (SQLAlchemy)
 };
 
 struct TargetType {

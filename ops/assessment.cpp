@@ -26,6 +26,7 @@
 #include "ops/names.hpp"
 #include "ops/rule_checks.hpp"
 #include "ops/settled_types.hpp"
+#include "ops/there_only.hpp"
 #include "ops/virtual_tables.hpp"
 #include "snapshot/census.hpp"
 #include "snapshot/existing.hpp"
@@ -142,6 +143,8 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const T
                                                       facts.rules, facts.on_bad_value);
     planned.plan.on_bad_value = facts.on_bad_value;
     planned.plan.personal = personal_for(choice.on_bad_value, shape, nullptr);
+    if (there != nullptr && planned.problems.empty() && choice.sample == 0)
+      planned.problems = rows_that_collide(database, planned.plan, *there, facts.census.rows);
     for (const ExistingColumn& column :
          there != nullptr ? planned.plan.existing->columns : std::vector<ExistingColumn>())
       facts.types_there.push_back(column.type);

@@ -180,13 +180,6 @@ void Board::read_to_the_end() {
         "reading did not overtake the writer: one long read (writers may have felt it)"});
 }
 
-void Board::check_broken(const std::string& table, const std::string& add_check) {
-  const std::lock_guard lock(mutex_);
-  note({"LS-T231", table,
-        fmt::format("rows of {} break a CHECK, so PostgreSQL does not get it: {}", table,
-                    add_check)});
-}
-
 void Board::schema_note(const Note& one) {
   const std::lock_guard lock(mutex_);
   if (one.code == "LS-S315" && !schema_notes_.insert(one.what).second) return;

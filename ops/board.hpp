@@ -63,8 +63,6 @@ class Board {
   void read_to_the_end();
   /// A note LS-S315: the application made a table that nobody follows.
   void new_table(const std::string& name);
-  /// A note LS-T231: rows break a CHECK, which the target therefore does not get.
-  void check_broken(const std::string& table, const std::string& add_check);
   /// What the application did to its schema, and how it is followed (LS-S306, LS-S315, LS-S316);
   /// each once.
   void schema_note(const Note& note);

@@ -10,6 +10,7 @@
 #include "ops/orphans.hpp"
 #include "ops/output_file.hpp"
 #include "ops/report.hpp"
+#include "ops/there_only.hpp"
 
 namespace lockstep::ops {
 
@@ -46,6 +47,17 @@ There tables_there(const AssessRequest& request, const postgres::Dsn& dsn) {
             apply::may_be_silent(connection)};
   } catch (const Error&) {
     return {};
+  }
+}
+
+// Where it cannot be asked, look_at_target says so.
+void look_at_rules_there(const AssessRequest& request, const postgres::Dsn& dsn,
+                         Assessment& assessment) {
+  try {
+    postgres::Connection connection = postgres::Connection::open(dsn, "assess");
+    add_unchecked(connection, schema_of(request, dsn), assessment);
+  } catch (const Error&) {
+    return;
   }
 }
 
@@ -89,6 +101,7 @@ ExitCode command_assess(const AssessRequest& request, Screen& screen) {
   if (dsn) choice.there = &there.tables;
   choice.silent = there.silent;
   report.assessment = assess(database, choice, screen);
+  if (dsn) look_at_rules_there(request, *dsn, report.assessment);
   report.seconds = std::chrono::duration<double>(steady_now() - begun).count();
   report.findings = all_findings(report.assessment);
   for (Finding& orphans : orphans_in(database, report.assessment))

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "capture/install.hpp"
 #include "capture/left_out.hpp"
@@ -16,6 +17,8 @@
 namespace lockstep::ops {
 
 namespace {
+
+constexpr Milliseconds kAcceptedWithin{5'000};
 
 capture::Installed installed_in(const std::string& path) {
   sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_only);
@@ -38,20 +41,31 @@ void set_hold(const std::string& path, capture::SchemaHold hold) {
   capture::set_schema_hold(database, hold);
 }
 
+bool has_existing(const capture::Installed& installed) {
+  return std::any_of(installed.tables.begin(), installed.tables.end(),
+                     [](const TablePlan& plan) { return plan.existing.has_value(); });
+}
+
 // The lockstep that is at work waits for it; if nothing changed, there is nothing to accept.
 ExitCode accept_while_running(const std::string& path, const capture::Installed& installed,
                               Screen& screen) {
   const SchemaMoves moves = look_at_schema(path, installed, true, false);
   const bool nothing = moves.step.empty() && moves.asks.empty();
-  set_hold(path, nothing ? capture::SchemaHold::none : capture::SchemaHold::accepted);
-  screen.result(nothing ? "the schema is as it is followed; it is held no longer"
-                        : "accepted  the lockstep that is running follows the schema as it is now");
+  // What an ORM's tables are like now only the one that is running sees.
+  const bool accepts = !nothing || has_existing(installed);
+  set_hold(path, accepts ? capture::SchemaHold::accepted : capture::SchemaHold::none);
+  // What is written from now on may fit the tables as they are now only. A large table is read for
+  // longer than people wait here; it is planned anew all the same.
+  const Deadline deadline(kAcceptedWithin);
+  while (accepts && hold_in(path) == capture::SchemaHold::accepted && !deadline.passed())
+    std::this_thread::sleep_for(Milliseconds{20});
+  // It must not be taken for the acceptance of what comes later.
+  const bool unused = nothing && hold_in(path) == capture::SchemaHold::accepted;
+  if (unused) set_hold(path, capture::SchemaHold::none);
+  screen.result(!accepts || unused
+                    ? "the schema is as it is followed; it is held no longer"
+                    : "accepted  the lockstep that is running follows the schema as it is now");
   return ExitCode::done;
-}
-
-bool has_existing(const capture::Installed& installed) {
-  return std::any_of(installed.tables.begin(), installed.tables.end(),
-                     [](const TablePlan& plan) { return plan.existing.has_value(); });
 }
 
 void say(Screen& screen, const char* verdict, const Note& note) {

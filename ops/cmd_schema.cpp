@@ -52,8 +52,9 @@ std::string keys_sql(const std::string& schema, const std::vector<TablePlan>& pl
   for (const TablePlan& plan : plans) {
     const apply::KeyStatements keys = apply::key_statements(schema, plan, plans);
     for (const apply::IndexStatement& index : keys.indexes) sql += index.sql + ";\n";
-    for (const auto& statements : {keys.constraints, keys.checks})
-      for (const std::string& statement : statements) sql += statement + ";\n";
+    for (const std::string& statement : keys.constraints) sql += statement + ";\n";
+    const std::string table = postgres::qualified(schema, plan.target_name());
+    for (const apply::CheckSql& check : keys.checks) sql += apply::add_sql(table, check) + ";\n";
   }
   return sql;
 }

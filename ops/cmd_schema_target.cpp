@@ -17,6 +17,7 @@
 #include "ops/commands.hpp"
 #include "ops/names.hpp"
 #include "ops/refusals.hpp"
+#include "ops/there_only.hpp"
 
 namespace lockstep::ops {
 
@@ -47,7 +48,9 @@ Assessment assess_with(sqlite::Database& database, const SchemaRequest& request,
   TableChoice choice = request.choice;
   choice.there = &there;
   choice.silent = apply::may_be_silent(connection);
-  return assess(database, choice, screen);
+  Assessment assessment = assess(database, choice, screen);
+  add_unchecked(connection, schema_of(request, connection.dsn()), assessment);
+  return assessment;
 }
 
 std::vector<Difference> differences_of(const Assessment& assessment) {
@@ -109,7 +112,8 @@ std::vector<std::string> statements_for(const std::string& schema,
     const apply::KeyStatements made = apply::key_statements(schema, plan, plans);
     for (const apply::IndexStatement& index : made.indexes) keys.push_back(index.sql);
     keys.insert(keys.end(), made.constraints.begin(), made.constraints.end());
-    keys.insert(keys.end(), made.checks.begin(), made.checks.end());
+    for (const apply::CheckSql& check : made.checks)
+      keys.push_back(apply::add_sql(postgres::qualified(schema, plan.target_name()), check));
   }
   for (const apply::ForeignKeySql& key : apply::own_foreign_keys(schema, plans)) {
     foreign.push_back(key.add);

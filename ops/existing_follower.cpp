@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
+
+#include "link/sqlite/shape.hpp"
 
 namespace lockstep::ops {
 
@@ -73,6 +76,51 @@ void follow_existing(sqlite::Database& database, const capture::Installed& insta
   moves.notes.push_back({"LS-S316", before.name(), what_changed(change)});
   note_warnings(planned, before.name(), moves);
   moves.step.changed.push_back(std::move(planned.plan));
+}
+
+bool is_altered_there(const TablePlan& plan, TargetNow& target) {
+  if (!plan.existing || !target.can_look()) return false;
+  const CatalogTable* there = target.table(plan.target_name());
+  if (there == nullptr) return false;
+  const auto find = [&](const std::string& name) {
+    return std::find_if(there->columns.begin(), there->columns.end(),
+                        [&](const auto& column) { return column.name == name; });
+  };
+  for (std::size_t i = 0; i < plan.shape.columns.size(); ++i) {
+    const ExistingColumn& planned = plan.existing->columns[i];
+    const auto now = find(plan.target_column(i));
+    if (now == there->columns.end() || now->type != planned.type ||
+        now->not_null != planned.not_null)
+      return true;
+  }
+  const std::vector<std::string>& extra = plan.existing->extra;
+  const auto stranger = [&](const CatalogTable::CatalogColumn& column) {
+    const auto& added = plan.rules.added;
+    bool known = std::find(extra.begin(), extra.end(), column.name) != extra.end() ||
+                 std::any_of(added.begin(), added.end(),
+                             [&](const AddedColumn& each) { return each.name == column.name; });
+    for (std::size_t i = 0; i < plan.shape.columns.size() && !known; ++i)
+      known = plan.target_column(i) == column.name;
+    return !known;
+  };
+  return there->key != plan.existing->key ||
+         std::any_of(there->columns.begin(), there->columns.end(), stranger);
+}
+
+std::set<std::string> follow_altered_there(sqlite::Database& database,
+                                           const capture::Installed& installed,
+                                           const std::set<std::string>& drifted, TargetNow& target,
+                                           SchemaMoves& moves) {
+  std::set<std::string> names;
+  ShapeChange change;
+  change.same = false;
+  for (const TablePlan& plan : installed.tables) {
+    if (drifted.contains(plan.name()) || !is_altered_there(plan, target)) continue;
+    follow_existing(database, installed, plan,
+                    sqlite::read_shape(database, plan.name(), &plan.shape), change, target, moves);
+    names.insert(plan.name());
+  }
+  return names;
 }
 
 bool follow_into_existing(sqlite::Database& database, const capture::Installed& installed,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "capture/install.hpp"
@@ -36,6 +37,16 @@ class TargetNow {
 void follow_existing(sqlite::Database& database, const capture::Installed& installed,
                      const TablePlan& before, const TableShape& now, const ShapeChange& change,
                      TargetNow& target, SchemaMoves& moves);
+
+/// Tables whose columns, types or key the target has otherwise than planned, though the source may
+/// have nothing new to say (SQLite's declarations lack what PostgreSQL's say, and ORMs know): these
+/// are planned anew as well. Only what was accepted: else nobody wanted it. `drifted` ones are
+/// looked at anyway. Returns their names.
+[[nodiscard]] std::set<std::string> follow_altered_there(sqlite::Database& database,
+                                                         const capture::Installed& installed,
+                                                         const std::set<std::string>& drifted,
+                                                         TargetNow& target, SchemaMoves& moves);
+[[nodiscard]] bool is_altered_there(const TablePlan& plan, TargetNow& target);
 
 /// A table that is new on the source. False: the target has none of its name, nothing was done. One
 /// that has rows there asks, unless that was `accepted`: then they give way.

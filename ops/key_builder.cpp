@@ -39,20 +39,6 @@ void build_index(postgres::Connection& session, const std::string& sql) {
   }
 }
 
-// SQLite may have been told to let rows in that break a CHECK; then PostgreSQL does not get it.
-bool holds(postgres::Connection& session, const std::string& add_check) {
-  session.exec("SAVEPOINT checked");
-  try {
-    session.exec(add_check);
-  } catch (const Error& error) {
-    if (error.foreign() != "23514") throw;
-    session.exec("ROLLBACK TO SAVEPOINT checked");
-    return false;
-  }
-  session.exec("RELEASE SAVEPOINT checked");
-  return true;
-}
-
 }  // namespace
 
 KeyBuilder::KeyBuilder(std::string migration, std::string schema, Board& board)
@@ -170,8 +156,12 @@ void KeyBuilder::finish(postgres::Connection& session, Table& table, bool with_i
     if (with_indexes)
       for (const std::string& sql : table.missing) session.exec(sql);
     for (const std::string& sql : table.keys.constraints) session.exec(sql);
-    for (const std::string& sql : table.keys.checks)
-      if (!holds(session, sql)) board_.check_broken(plan.name(), sql);
+    const std::string name = postgres::qualified(schema_, plan.target_name());
+    for (const apply::CheckSql& check : table.keys.checks)
+      if (!apply::add_check(session, name, check)) {
+        apply::Told told = apply::broken_check(plan.name(), name, check);
+        board_.schema_note({told.code, told.table, std::move(told.what)});
+      }
     if (const std::string sql = apply::sequence_sql(schema_, plan); !sql.empty()) session.exec(sql);
     apply::mark_indexed(session, migration_, plan.id);
     session.exec("ANALYZE " + postgres::qualified(schema_, plan.target_name()));

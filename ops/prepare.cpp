@@ -23,6 +23,7 @@
 #include "ops/names.hpp"
 #include "ops/refusals.hpp"
 #include "ops/schema_follower.hpp"
+#include "ops/there_only.hpp"
 #include "snapshot/reader.hpp"
 
 namespace lockstep::ops {
@@ -125,11 +126,9 @@ TableChoice choice_of(const Request& request) {
           .on_bad_value = request.on_bad_value};
 }
 
-Assessment assess_or_refuse(Database& reading, const TableChoice& choice, Screen& screen) {
-  Assessment assessment = assess(reading, choice, screen);
+void print_or_refuse(const Assessment& assessment, Screen& screen) {
   print_assessment(assessment, screen);
   refuse_uncarried(assessment);
-  return assessment;
 }
 
 capture::Installed first_install(Database& reading, const std::string& migration,
@@ -161,7 +160,9 @@ capture::Installed start(const RunRequest& request, const std::string& path,
     choice.exclude.push_back(std::move(skipped));
   choice.there = &there;
   choice.silent = apply::may_be_silent(connection);
-  Assessment assessment = assess_or_refuse(reading, choice, screen);
+  Assessment assessment = assess(reading, choice, screen);
+  add_unchecked(connection, schema, assessment);
+  print_or_refuse(assessment, screen);
   settle_existing_rows(connection, schema, request.on_existing_row, assessment.plans, screen);
   const auto entered = apply::read_ledger(connection, migration, apply::RowLock::none);
   refuse_taken_names(connection, schema, assessment.plans);
@@ -256,7 +257,8 @@ PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
     follow_source(path, request.on_bad_value, *installed, {}, screen);
     return {path, std::move(*installed)};
   }
-  Assessment assessment = assess_or_refuse(reading, choice_of(request), screen);
+  Assessment assessment = assess(reading, choice_of(request), screen);
+  print_or_refuse(assessment, screen);
   const auto census_rows = rows_by_table(assessment);
   installed = first_install(reading, migration_name(path), to_string(capture::random_era(reading)),
                             std::move(assessment.plans),

@@ -10,6 +10,7 @@
 #include "link/sqlite/sql_text.hpp"
 #include "model/bad_value.hpp"
 #include "ops/frameworks.hpp"
+#include "ops/there_only.hpp"
 #include "snapshot/census.hpp"
 #include "snapshot/existing.hpp"
 #include "snapshot/partners.hpp"
@@ -125,6 +126,8 @@ snapshot::Planned plan_into_existing(sqlite::Database& database, const TableShap
         elsewhere_in(database, planned, installed).settle(planned.plan, planned.undecided));
   planned.plan.on_bad_value = choices_for({}, shape, before, installed.on_bad_value);
   planned.plan.personal = personal_for({}, shape, before);
+  if (planned.problems.empty())
+    planned.problems = rows_that_collide(database, planned.plan, there, census.rows);
   if (before != nullptr && before->existing)
     planned.plan.existing->replaces_rows = before->existing->replaces_rows;
   return planned;

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "capture/declared.hpp"
 #include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
 #include "link/sqlite/own_objects.hpp"
@@ -15,6 +16,7 @@
 #include "link/sqlite/sql_text.hpp"
 #include "model/shape_change.hpp"
 #include "ops/added_columns.hpp"
+#include "ops/declared_follower.hpp"
 #include "ops/existing_follower.hpp"
 #include "ops/left_out.hpp"
 #include "ops/replan.hpp"
@@ -51,15 +53,13 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
   const TableShape now = sqlite::read_shape(database, plan.name(), &plan.shape);
   const ShapeChange change = shape_change(plan.shape, present_shape(database, plan.shape));
   if (change.same) {
-    TablePlan same = plan;
-    if (!plan.existing) {  // PostgreSQL's are made anew if they differ
-      same.shape.references = now.references;
-      same.shape.foreign_keys = now.foreign_keys;
+    const bool told = tell_of_hiding(database, plan, moves);
+    if (accepted && is_altered_there(plan, target)) {
+      ShapeChange other;
+      other.same = false;
+      return follow_existing(database, installed, plan, now, other, target, moves);
     }
-    moves.step.changed.push_back(std::move(same));
-    if (!tell_of_hiding(database, plan, moves))
-      moves.notes.push_back({"LS-S306", plan.name(), what_changed(change)});
-    return;
+    return follow_declarations(database, installed, plan, now, told, moves);
   }
   if (!change.altered.empty()) return asks(fmt::format("{}", fmt::join(change.altered, "; ")));
   if (!change.can_be_followed() && !accepted)
@@ -69,6 +69,9 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
   if (!planned.problems.empty()) return asks(fmt::format("{}", fmt::join(planned.problems, "; ")));
   moves.step.changed.push_back(carry_decisions(plan, std::move(planned.plan)));
   moves.notes.push_back({"LS-S316", plan.name(), what_changed(change)});
+  for (const std::string& sentence : capture::declared_otherwise(plan.shape, now))
+    moves.notes.push_back({"LS-S316", plan.name(), sentence});
+  tell_left_out(plan, moves.step.changed.back(), moves);
 }
 
 std::string what_came(const ShapeChange& change) {
@@ -120,9 +123,11 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
   std::set<std::string> drifted, there;
   for (const capture::Drift& each : capture::drift(database, installed.tables))
     drifted.insert(each.table);
+  std::set<std::string> planned_anew;
+  if (accepted) planned_anew = follow_altered_there(database, installed, drifted, target, moves);
   for (const TablePlan& plan : installed.tables) {
     const auto& rebuilt = installed.rebuilt;
-    if (drifted.contains(plan.name()) ||
+    if (drifted.contains(plan.name()) || planned_anew.contains(plan.name()) ||
         std::find(rebuilt.begin(), rebuilt.end(), plan.id) == rebuilt.end())
       continue;
     moves.step.changed.push_back(plan);
@@ -181,6 +186,7 @@ void look_at_new(Database& database, const capture::Installed& installed, bool a
       moves.notes.push_back({warning.code, name, warning.what});
     for (const std::string& left_out : planned.plan.left_out)
       moves.notes.push_back({"LS-S316", name, "PostgreSQL does not get: " + left_out});
+    tell_left_out({}, planned.plan, moves);
     moves.step.added.push_back(std::move(planned.plan));
     ++id;
   }

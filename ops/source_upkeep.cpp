@@ -53,6 +53,14 @@ void SourceWorker::look_at_schema() {
   if (now < next_schema_look_) return;
   next_schema_look_ = now + kSchemaEvery;
   if (tail_->schema_moved()) tail_->check_schema();
+  if (tail_->schema_accepted())
+    throw Error({.code = "LS-S306",
+                 .exit = ExitCode::stopped,
+                 .what = "a migration was accepted",
+                 .why = "lockstep ddl accept",
+                 .data = "the tables are planned as they are on both sides now",
+                 .todo = "nothing; lockstep goes on",
+                 .retry = Retry::new_session});
   if (tail_->schema_watch().in_doubt())
     throw Error({.code = "LS-S306",
                  .exit = ExitCode::stopped,

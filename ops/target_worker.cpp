@@ -284,7 +284,8 @@ void TargetWorker::finish_batch(const Message& message) {
     make_foreign_keys();
     keep_guard();
   }
-  for (const std::string& sentence : applied.told) board_.schema_note({"LS-D421", "", sentence});
+  for (const apply::Told& told : applied.told)
+    board_.schema_note({told.code, told.table, told.what});
   board_.captured(applied.position);
   ledger_.position = applied.position;
   // synchronous_commit is at least `on` in our sessions: a commit that answered is flushed, hence

@@ -32,7 +32,8 @@ Promise promise_to(const TargetType& type) {
       return Promise::date;
     case TargetKind::timestamp:
     case TargetKind::timestamptz:
-    case TargetKind::time:  // Rails' have a day
+    case TargetKind::time:      // Rails' have a day
+    case TargetKind::interval:  // SQLAlchemy's begin in 1970
       return Promise::instant;
     case TargetKind::uuid:
       return Promise::uuid;
@@ -50,7 +51,6 @@ Promise promise_to(const TargetType& type) {
     case TargetKind::bytea:
     case TargetKind::enumeration:
     case TargetKind::inet:
-    case TargetKind::interval:
       break;
   }
   return Promise::none;
@@ -141,9 +141,14 @@ class Counter {
     if (why.empty() && targets_[i]->kind == TargetKind::time && column.promise.broken &&
         (column.promise.kept > 0 || parse_instant(value.bytes)))
       why = "some have a day, as Rails writes it, and some have none";
+    const bool interval = targets_[i]->kind == TargetKind::interval;
+    const auto other = value.kind == ValueClass::text ? ValueClass::integer : ValueClass::text;
+    const bool either = value.kind == ValueClass::text || value.kind == ValueClass::integer;
+    if (why.empty() && interval && either && column.count[static_cast<std::size_t>(other)] > 0)
+      why = "some are numbers of microseconds, and some are instants";
     PromiseCensus alone;
-    if (why.empty() && promises_[i] == Promise::instant && value.kind == ValueClass::integer &&
-        !keeps(Promise::instant, value, alone))
+    if (why.empty() && !interval && promises_[i] == Promise::instant &&
+        value.kind == ValueClass::integer && !keeps(Promise::instant, value, alone))
       why = "it is an integer, and may count seconds: a rule for the column says what";
     if (why.empty()) return;
     if (column.target_misfits++ == 0)

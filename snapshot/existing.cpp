@@ -26,12 +26,46 @@ bool contains(const Names& all, const Names& part) {
   return std::includes(all.begin(), all.end(), part.begin(), part.end());
 }
 
+bool is_injective(const TablePlan& plan, std::size_t i) {
+  return i >= plan.rules.columns.size() || plan.rules.columns[i].is_injective();
+}
+
+// The columns, by their names there, that a whole unique index of the source tells apart; none
+// where an expression or a rule could make two values one.
+Names told_apart(const TablePlan& plan, const Index& index) {
+  Names own;
+  if (!index.unique || index.partial) return own;
+  for (const IndexTerm& term : index.terms) {
+    if (!term.column || !is_injective(plan, *term.column)) return {};
+    own.insert(plan.target_column(*term.column));
+  }
+  return own;
+}
+
+Names key_of(const TablePlan& plan) {
+  Names key;
+  for (const std::size_t column : plan.shape.key) key.insert(plan.target_column(column));
+  return key;
+}
+
+// That no two rows collapse: the source keeps the same columns, or fewer, unique.
+bool proven(const TablePlan& plan, const Names& columns) {
+  if (contains(columns, key_of(plan))) return true;
+  return std::any_of(plan.shape.indexes.begin(), plan.shape.indexes.end(), [&](const Index& index) {
+    const Names own = told_apart(plan, index);
+    return !own.empty() && contains(columns, own);
+  });
+}
+
 class Meeting {
  public:
   Meeting(Planned& planned, const TableCensus& census, const CatalogTable& there, bool silent)
-      : planned_(planned), plan_(planned.plan), census_(census), there_(there), silent_(silent) {
-    for (const std::size_t key : plan_.shape.key) key_.insert(plan_.target_column(key));
-  }
+      : planned_(planned),
+        plan_(planned.plan),
+        census_(census),
+        there_(there),
+        silent_(silent),
+        key_(key_of(plan_)) {}
 
   void meet() {
     table();
@@ -118,27 +152,11 @@ class Meeting {
             "LS-T208 it is partitioned there by {}, which the source does not have", column));
   }
 
-  // The columns, by their names there, that a whole unique index of the source tells apart; none
-  // where an expression or a rule could make two values one.
-  [[nodiscard]] Names told_apart(const Index& index) const {
-    Names own;
-    if (!index.unique || index.partial) return own;
-    for (const IndexTerm& term : index.terms) {
-      if (!term.column || !is_injective(*term.column)) return {};
-      own.insert(plan_.target_column(*term.column));
-    }
-    return own;
-  }
-
-  [[nodiscard]] bool is_injective(std::size_t i) const {
-    return i >= plan_.rules.columns.size() || plan_.rules.columns[i].is_injective();
-  }
-
   // What the source keeps unique the target may keep as well, or not: the ORM decided.
   void unique_here_only() {
     for (const Index& index : plan_.shape.indexes) {
       if (index.origin == IndexOrigin::primary_key) continue;
-      const Names own = told_apart(index);
+      const Names own = told_apart(plan_, index);
       const bool there = std::any_of(there_.unique_keys.begin(), there_.unique_keys.end(),
                                      [&](const auto& unique) { return as_set(unique) == own; });
       if (!own.empty() && !there)
@@ -146,25 +164,15 @@ class Meeting {
     }
   }
 
-  // Proof that no two rows collapse: the source keeps the same columns, or fewer, unique.
-  bool proven(const Names& columns) {
-    if (contains(columns, key_)) return true;
-    return std::any_of(plan_.shape.indexes.begin(), plan_.shape.indexes.end(),
-                       [&](const Index& index) {
-                         const Names own = told_apart(index);
-                         return !own.empty() && contains(columns, own);
-                       });
-  }
-
   void uniques() {
     for (const auto& unique : there_.unique_keys)
-      if (!proven(as_set(unique)))
+      if (!proven(plan_, as_set(unique)))
         tells(
-            fmt::format("({}) is unique there only: two rows that agree in it will stop it "
-                        "(LS-T210)",
+            fmt::format("({}) is unique there only: two rows that agree in it later will "
+                        "stop it (LS-T210)",
                         fmt::join(unique, ", ")));
     for (const auto& unique : there_.deferrable_keys)
-      if (!proven(as_set(unique)))
+      if (!proven(plan_, as_set(unique)))
         tells(fmt::format("({}) is unique there only, and DEFERRABLE: {}", fmt::join(unique, ", "),
                           silent_ ? "nothing checks it while lockstep follows"
                                   : "two rows that agree in it will stop it"));
@@ -192,6 +200,15 @@ class Meeting {
 };
 
 }  // namespace
+
+std::vector<std::vector<std::string>> unproven_keys(const TablePlan& plan,
+                                                    const CatalogTable& there) {
+  std::vector<std::vector<std::string>> found;
+  for (const auto* keys : {&there.unique_keys, &there.deferrable_keys})
+    for (const auto& unique : *keys)
+      if (!proven(plan, as_set(unique))) found.push_back(unique);
+  return found;
+}
 
 Planned plan_existing(std::uint32_t id, const TableShape& shape, const TableCensus& census,
                       std::int64_t sequence, const CatalogTable& there, bool silent,

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "model/existing_target.hpp"
 #include "model/shape.hpp"
@@ -19,5 +21,9 @@ namespace lockstep::snapshot {
                                     const TableCensus& census, std::int64_t sequence,
                                     const CatalogTable& there, bool silent,
                                     const TableRules& rules = {});
+
+/// Whole unique keys of `there` that the source does not keep: rows may be two here and one there.
+[[nodiscard]] std::vector<std::vector<std::string>> unproven_keys(const TablePlan& plan,
+                                                                  const CatalogTable& there);
 
 }  // namespace lockstep::snapshot

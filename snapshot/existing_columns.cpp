@@ -24,11 +24,16 @@ constexpr std::uint64_t kWithoutZone = 0xffff;  // spellings 0 to 15 (model/spel
 
 // How values travel that become this type: what the server converts by itself on the way into the
 // column is exact for every value that misfit_of_target() lets pass.
-ColumnType carrier(const TargetType& type, const PromiseCensus& found) {
+ColumnType carrier(const TargetType& type, const Column& declared, const ColumnCensus& census) {
+  const PromiseCensus& found = census.promise;
   switch (type.kind) {
     case TargetKind::integer:
-    case TargetKind::interval:
       return ColumnType::bigint;
+    case TargetKind::interval: {  // without values: as it is declared
+      const bool counted = census.count[static_cast<std::size_t>(ValueClass::integer)] > 0;
+      const bool instants = found.spellings != 0 || promise_of(declared) == Promise::instant;
+      return instants && !counted ? ColumnType::timestamp : ColumnType::bigint;
+    }
     case TargetKind::double_precision:
     case TargetKind::real:
       return ColumnType::double_precision;
@@ -172,9 +177,9 @@ class ColumnMeeting {
     entry = *kept;
     std::string_view why = misfit_of_target(rule.value.view(), kept->holds);
     // A literal of the server's it would be, which counts nothing since 1970.
-    if (rule.value.kind == ValueClass::integer && (promise_worth(kept->holds) == Promise::instant ||
-                                                   kept->holds.kind == TargetKind::interval))
+    if (rule.value.kind == ValueClass::integer && promise_worth(kept->holds) == Promise::instant)
       why = "it is an integer";
+    if (kept->holds.kind == TargetKind::interval) why = "a rule has no intervals";
     if (!why.empty())
       blocks(
           fmt::format("column {} is {} there, and {}, which a rule puts into it, does not fit: "
@@ -250,13 +255,24 @@ class ColumnMeeting {
     // Its indexes there are not made by us.
     const std::string_view why = obstacle(promise, found, unique ? distinction : Distinction::none);
     if (!why.empty()) blocks(fmt::format("column {}: {}", shown(i), why));
-    plan_.types[i] = instants ? type_of(cast_of(i)) : carrier(type, found);
+    plan_.types[i] =
+        instants ? type_of(cast_of(i)) : carrier(type, plan_.shape.columns[i], census_.columns[i]);
     if (promise == Promise::instant && !instants && found.kept == 0)
       planned_.undecided.push_back(i);
     if (type.kind == TargetKind::time && plan_.types[i] == ColumnType::timestamp) {
       plan_.spellings[i] = {found.spellings, distinct};
       tells(fmt::format("column {} is {} there; its texts are times of 2000-01-01", shown(i),
                         plan_.existing->columns[i].type));
+    }
+    if (type.kind == TargetKind::interval && plan_.types[i] == ColumnType::timestamp) {
+      plan_.spellings[i] = {found.spellings == 0
+                                ? usual_spellings(Promise::instant, plan_.shape.columns[i])
+                                : found.spellings,
+                            distinct};
+      tells(
+          fmt::format("column {} is {} there; its instants are taken for the time from "
+                      "1970-01-01 on, as SQLAlchemy has it",
+                      shown(i), plan_.existing->columns[i].type));
     }
     if (!instants && (promise == Promise::instant || promise == Promise::uuid))
       plan_.spellings[i] = {found.spellings == 0 && unique

@@ -198,6 +198,15 @@ bool read_field(Value& out, std::string_view field, ColumnType type) {
   return false;
 }
 
+// What has months, or is of no year that SQLite can spell, differs from all that SQLite has.
+std::string from_1970(const std::string& name) {
+  return fmt::format(
+      "CASE WHEN date_part('month', {0}) = 0 AND date_part('year', {0}) = 0 AND {0} BETWEEN "
+      "'-719162 days' AND '2932896 days 23:59:59.999999' THEN timestamp '1970-01-01' + {0} WHEN "
+      "{0} IS NOT NULL THEN '-infinity' END",
+      name);
+}
+
 }  // namespace
 
 bool is_respelled(const TablePlan& plan, std::size_t column) {
@@ -258,9 +267,10 @@ void read_target(Value& out, const std::optional<std::string_view>& field, const
   out.kind = ValueClass::null;
   out.bytes.clear();
   if (!field) return;
-  const bool read = there_is(plan, column, TargetKind::interval)
-                        ? read_interval_there(out, *field)
-                        : read_field(out, *field, plan.types[column]);
+  const bool read =
+      plan.types[column] == ColumnType::bigint && there_is(plan, column, TargetKind::interval)
+          ? read_interval_there(out, *field)
+          : read_field(out, *field, plan.types[column]);
   if (!read) set_bytes(out, ValueClass::blob, *field);
   if (out.kind == ValueClass::text && there_is(plan, column, TargetKind::jsonb))
     out.bytes = json_meaning(out.bytes);
@@ -268,8 +278,10 @@ void read_target(Value& out, const std::optional<std::string_view>& field, const
 
 std::string shown_column(const TablePlan& plan, std::size_t column) {
   const std::string name = postgres::quoted(plan.target_column(column));
+  if (!plan.existing) return name;
   // As they are, intervals have their parts, and addresses no length that says nothing.
-  if (!plan.existing || there_is(plan, column, TargetKind::interval)) return name;
+  if (there_is(plan, column, TargetKind::interval))
+    return plan.types[column] == ColumnType::timestamp ? from_1970(name) : name;
   if (there_is(plan, column, TargetKind::inet)) return fmt::format("abbrev({})", name);
   const ColumnType type = plan.types[column];  // that of milliseconds would round
   if (type == ColumnType::timestamp && there_is(plan, column, TargetKind::time))

@@ -87,7 +87,7 @@ std::string_view read_instant(Value& out, std::int64_t microseconds, ColumnType 
   if (!spell_instant(out.bytes, microseconds, type, spelling))
     return microseconds == std::numeric_limits<std::int64_t>::max() ||
                    microseconds == std::numeric_limits<std::int64_t>::min()
-               ? "infinity, for which SQLite has no date"
+               ? "infinity, or months of an interval, for which SQLite has no date"
                : "a year outside of 1 to 9999";
   return admits(spelling, type, out.bytes) ? std::string_view() : kNoSpelling;
 }
@@ -252,6 +252,16 @@ bool carried(std::optional<std::string>& bytes, const ValueView& present, const 
   return true;
 }
 
+// Months have no length, and SQLite's instants end with the year 9999: infinity says that it is
+// none.
+std::string instant_of_interval(const std::string& name) {
+  return fmt::format(
+      "CASE WHEN extract(year FROM {0}) <> 0 OR extract(month FROM {0}) <> 0 OR {0} < interval "
+      "'-719162 days' OR {0} >= interval '2932897 days' THEN 'infinity' ELSE timestamp "
+      "'1970-01-01' + {0} END",
+      name);
+}
+
 bool inverted(Value& out, const std::optional<std::string_view>& field, const TablePlan& plan,
               std::size_t column) {
   const ColumnRule& rule = plan.rules.columns[column];
@@ -271,8 +281,10 @@ bool inverted(Value& out, const std::optional<std::string_view>& field, const Ta
 std::string carried_column(const TablePlan& plan, std::size_t column, std::string_view alias) {
   const std::string name = fmt::format("{}{}{}", alias, alias.empty() ? "" : ".",
                                        postgres::quoted(plan.target_column(column)));
+  if (!plan.existing) return name;
   // As it is sent, an interval has its parts; an inet as text its length, needed or not.
-  if (!plan.existing || is_there(plan, column, TargetKind::interval)) return name;
+  if (is_there(plan, column, TargetKind::interval))
+    return plan.types[column] == ColumnType::timestamp ? instant_of_interval(name) : name;
   if (is_there(plan, column, TargetKind::inet)) return fmt::format("pg_catalog.abbrev({})", name);
   if (plan.types[column] == ColumnType::timestamp && is_there(plan, column, TargetKind::time))
     return fmt::format("date '2000-01-01' + {}", name);
@@ -316,7 +328,7 @@ bool still_means(const ValueView& present, const std::optional<std::string_view>
     return same_value(one.view(), other.view());
   }
   std::int64_t microseconds = 0;
-  if (is_there(plan, column, TargetKind::interval))
+  if (is_there(plan, column, TargetKind::interval) && plan.types[column] == ColumnType::bigint)
     return read_interval(microseconds, *field).empty() &&
            big_endian<std::int64_t>(*bytes) == microseconds;
   if (!is_there(plan, column, TargetKind::time)) return false;

@@ -251,8 +251,17 @@ TEST_CASE("milliseconds, addresses, labels and microseconds go into an ORM's own
   CHECK(refused("char(39)", "inet", "'::1'").empty());
   CHECK_THAT(refused("char(39)", "inet", "'::1/128'"), Contains("no address"));
   CHECK(refused("bigint", "interval", "-1").empty());
-  CHECK_THAT(refused("DATETIME", "interval", "'1970-01-02 00:00:00.000000'"),
-             Contains("it is text"));
+  // SQLAlchemy's Interval.
+  const snapshot::Planned since =
+      with("DATETIME", "interval", "'1970-01-02 00:00:00.000000'), (2, NULL");
+  CHECK(since.problems.empty());
+  CHECK(since.plan.types[1] == ColumnType::timestamp);
+  CHECK_THAT(warnings(since), Contains("from 1970-01-01 on"));
+  CHECK(with("DATETIME", "interval", "NULL").plan.types[1] == ColumnType::timestamp);
+  CHECK(with("bigint", "interval", "NULL").plan.types[1] == ColumnType::bigint);
+  CHECK_THAT(refused("DATETIME", "interval", "'1 day'"), Contains("as SQLAlchemy has intervals"));
+  CHECK_THAT(refused("DATETIME", "interval", "'1970-01-02 00:00:00.000000'), (2, 86400000000"),
+             Contains("some are numbers of microseconds, and some are instants"));
   // What the server compares with no text or number of ours is no key.
   for (const char* type : {"inet", "\"Mood\"", "time"}) {
     INFO(type);
@@ -271,7 +280,7 @@ TEST_CASE("milliseconds, addresses, labels and microseconds go into an ORM's own
   CHECK_THAT(problems("CREATE TABLE t(id INTEGER PRIMARY KEY)",
                       "CREATE TABLE t(id bigint PRIMARY KEY, o interval)",
                       R"("tables": {"add": {"t": {"o": 7}}})"),
-             Contains("it is an integer"));
+             Contains("a rule has no intervals"));
 }
 
 TEST_CASE("Rails' times, which have a day, are times there; all of a column's or none") {

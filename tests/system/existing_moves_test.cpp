@@ -108,6 +108,46 @@ TEST_CASE("a migration of both sides between hold and accept is followed", "[sys
   CHECK(shop.foreign_keys() == "child,fresh");
 }
 
+TEST_CASE("a migration that only the target shows is followed once it is accepted", "[system]") {
+  Migrated shop("moves_there");
+  shop.start();
+  shop.caught_up();
+  require_code(lockstep({"ddl", "hold", shop.file()}), 0);
+  // SQLite's text says no length, so the same migration does nothing there, or rebuilds it as it
+  // was.
+  const bool rebuilt = GENERATE(true, false);
+  shop.there("ALTER TABLE parent ALTER COLUMN name TYPE varchar(40)");
+  if (rebuilt)
+    shop.here(
+        "BEGIN; CREATE TABLE new__parent(id INTEGER PRIMARY KEY, name text); INSERT INTO "
+        "new__parent SELECT * FROM parent; DROP TABLE parent; ALTER TABLE new__parent RENAME TO "
+        "parent; COMMIT");
+  const bool running = GENERATE(true, false);
+  if (!running) {
+    shop.run().signal(SIGTERM);
+    CHECK(shop.run().wait_or_throw(20s) == ExitStatus{.code = 143});
+  }
+  require_code(lockstep({"ddl", "accept", shop.file()}), 0);
+  if (!running) shop.start();
+  shop.here("INSERT INTO parent VALUES (3, 'a name of more than twenty characters')");
+  REQUIRE(wait_until(
+      [&] { return shop.seen("SELECT count(*) FROM parent") == "3" || !shop.run().running(); }, 30s,
+      20ms));
+  shop.caught_up();
+  CHECK(shop.seen("SELECT length(name) FROM parent WHERE id = 3") == "37");
+  require_code(lockstep({"verify", shop.file(), shop.dsn()}), 0);
+}
+
+TEST_CASE("what was accepted is no acceptance of what comes later", "[system]") {
+  Migrated shop("moves_later");
+  shop.start();
+  shop.caught_up();
+  require_code(lockstep({"ddl", "hold", shop.file()}), 0);
+  require_code(lockstep({"ddl", "accept", shop.file()}), 0);
+  shop.here("ALTER TABLE child DROP COLUMN at");
+  shop.stopped_saying("column at was dropped");
+}
+
 TEST_CASE("without a hold the side that is migrated first waits for the other, by name",
           "[system]") {
   Migrated shop("moves_free");

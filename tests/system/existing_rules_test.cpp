@@ -332,4 +332,71 @@ TEST_CASE("a label that an enum type gets later is taken from the next start on"
   require_code(lockstep({"verify", file, dsn}), 0);
 }
 
+TEST_CASE("intervals that SQLAlchemy writes as instants are intervals there, and come back",
+          "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("app.db"), name = "since1970";
+  sqlite(file,
+         "PRAGMA journal_mode = WAL; CREATE TABLE job(id INTEGER PRIMARY KEY, took DATETIME);"
+         "INSERT INTO job VALUES (1, '1970-01-02 00:00:00.000000'), (2, '1969-12-31 "
+         "23:59:59.999999'), (3, NULL), (4, '0001-01-01 00:00:00.000000'), (5, '9999-12-31 "
+         "23:59:59.999999')");
+  const std::string dsn = server().create_database(name);
+  server().query("CREATE TABLE job(id bigint PRIMARY KEY, took interval)", name);
+  const auto following = start_lockstep({"run", file, dsn, "--quiet"});
+  require_caught_up(*following, file);
+  CHECK(value("SELECT string_agg(coalesce(took::text, '-'), '|' ORDER BY id) FROM job", name) ==
+        "1 day|-00:00:00.000001|-|-719162 days|2932896 days 23:59:59.999999");
+  sqlite(file, "UPDATE job SET took = '1970-01-01 12:00:00.000001' WHERE id = 1");
+  sqlite(file,
+         "WITH n(i) AS (VALUES (10) UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO job "
+         "SELECT i, strftime('%Y-%m-%d %H:%M:%f000', i * 7777.123, 'unixepoch') FROM n");
+  require_caught_up(*following, file);
+  CHECK(value("SELECT took FROM job WHERE id = 1", name) == "12:00:00.000001");
+  require_code(lockstep({"verify", file, dsn}), 0);
+  for (const char* other : {"took + interval '1 microsecond'", "interval '1 month'", "NULL",
+                            "interval '9999 years'", "interval '100000000 years'"}) {
+    INFO(other);
+    server().query(
+        fmt::format("SET lockstep.guard = off; UPDATE job SET took = {} WHERE id = 1", other),
+        name);
+    require_code(lockstep({"verify", file, dsn}), 4);
+    server().query("SET lockstep.guard = off; UPDATE job SET took = '12:00:00.000001' WHERE id = 1",
+                   name);
+  }
+  // 24 hours are a day.
+  server().query(
+      "SET lockstep.guard = off; UPDATE job SET took = '719161 days 24:00:00' WHERE id = 4;"
+      "UPDATE job SET took = -took WHERE id = 4",
+      name);
+  require_code(lockstep({"verify", file, dsn}), 0);
+  const auto move = [&](const std::string& direction) {
+    std::vector<std::string> arguments{direction, file,          "--confirm", "app",
+                                       "--json",  "--max-pause", "5s",        "--when-ready"};
+    if (direction == "cutover") arguments.insert(arguments.end(), {"--verify-max-age", "0"});
+    require_code(lockstep(arguments), 0);
+  };
+  move("cutover");
+  server().query("UPDATE job SET took = '1 month' WHERE id = 3", name);
+  REQUIRE(wait_until(
+      [&] {
+        return lockstep({"status", file}).output.find("LS-X606") != std::string::npos;
+      },
+      30s));
+  server().query(
+      "UPDATE job SET took = '36:00:00' WHERE id = 3; UPDATE job SET took = '-1 day "
+      "+00:00:01' WHERE id = 2",
+      name);
+  move("rollback");
+  CHECK(
+      sqlite(file,
+             "SELECT group_concat(took, '|') FROM (SELECT took FROM job WHERE id < 6 ORDER BY id)")
+          .front() ==
+      "1970-01-01 12:00:00.000001|1969-12-31 00:00:01.000000|1970-01-02 12:00:00.000000|0001-01-01 "
+      "00:00:00.000000|9999-12-31 23:59:59.999999");
+  following->signal(SIGTERM);
+  CHECK(following->wait_or_throw(20s) == ExitStatus{.code = 143});
+  require_code(lockstep({"verify", file, dsn}), 0);
+}
+
 }  // namespace lockstep::test

@@ -91,6 +91,50 @@ TEST_CASE("rows that are there already: refused with counts, replaced, or left a
   require_code(lockstep({"verify", file, dsn}), 0);
 }
 
+TEST_CASE("rows that only the target would refuse are found before the copy, by their keys",
+          "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("app.db"), name = "there_only";
+  sqlite(file,
+         "PRAGMA journal_mode = WAL; CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b INT, at "
+         "DATETIME, n INT CHECK (n > 0), CONSTRAINT few CHECK (n < 100));"
+         "INSERT INTO t VALUES (1, 'x', 1, '2024-01-02 03:04:05', 1), (2, 'x', 1, NULL, 2), (3, "
+         "'x', NULL, NULL, 3), (4, 'y', 1, NULL, 4), (7, 'x', 1, NULL, 5), (8, 'X', 1, NULL, 6);"
+         "CREATE TABLE pairs(p INT, q INT, s TEXT, PRIMARY KEY (p, q)); INSERT INTO pairs VALUES "
+         "(1, 1, 'secret'), (1, 2, 'secret')");
+  const std::string dsn = server().create_database(name);
+  server().query(
+      "CREATE TABLE t(id int PRIMARY KEY, a text, b int, at timestamp UNIQUE, n int, CHECK (n > "
+      "0), CONSTRAINT few CHECK (n < 100), UNIQUE (a, b)); CREATE UNIQUE INDEX lower_a ON t "
+      "(lower(a), id); ALTER TABLE t ADD CONSTRAINT more CHECK (b < 10);"
+      "CREATE TABLE pairs(p int, q int, s text UNIQUE DEFERRABLE, PRIMARY KEY (p, q))",
+      name);
+  const Outcome diff = lockstep({"schema", "diff", file, dsn});
+  require_code(diff, 4);
+  const Outcome refused = lockstep({"run", file, dsn, "--until", "caught-up"});
+  require_code(refused, 3);
+  for (const std::string& said : {diff.output, refused.output}) {
+    CHECK_THAT(said, Catch::Contains("LS-T261") &&
+                         Catch::Contains("(a, b) is unique there only, and rows here agree in it: "
+                                         "3 rows with ('x', 1), id=1 and id=7 among them"));
+    CHECK_THAT(said, Catch::Contains("(s) is unique there only, and rows here agree in it: 2 rows "
+                                     "with ('secret')"));
+  }
+  CHECK(value("SELECT count(*) FROM pg_namespace WHERE nspname = 'lockstep'", name) == "0");
+  CHECK(sqlite(file, "SELECT count(*) FROM sqlite_master WHERE name LIKE '%lockstep%'")[0] == "0");
+
+  sqlite(file, "UPDATE t SET b = id WHERE a = 'x'; UPDATE pairs SET s = q");
+  const Outcome done = lockstep({"run", file, dsn, "--until", "caught-up"});
+  require_code(done, 0);
+  CHECK_THAT(done.output, Catch::Contains("index lower_a keeps rows unique there only") &&
+                              Catch::Contains("1 CHECK(s) are there only, some of") &&
+                              Catch::Contains("more CHECK ((b < 10))"));
+  CHECK_THAT(done.output, !Catch::Contains("few"));
+  require_code(lockstep({"verify", file, dsn}), 0);
+  const Outcome assessed = lockstep({"assess", file, dsn});
+  CHECK_THAT(assessed.output, Catch::Contains("lower_a"));
+}
+
 TEST_CASE("a rebuild in the source leaves the ORM's table as it is; a new column stops by name",
           "[system]") {
   const TempDir folder;

@@ -224,9 +224,10 @@ TEST_CASE("partial, NOCASE, expression and DESC indexes and CHECKs are made") {
           R"(CREATE UNIQUE INDEX "t_k_folded_key" ON "app"."t" ((lower("k" COLLATE "C")) COLLATE "C"))",
           R"(CREATE UNIQUE INDEX "t_a_folded_key" ON "app"."t" ((rtrim("a", ' ')) COLLATE "C"))"});
   CHECK(keys.constraints.size() == 1);
-  CHECK(keys.checks ==
-        std::vector<std::string>{R"(ALTER TABLE "app"."t" ADD CONSTRAINT "few" CHECK ("b" < 10))",
-                                 R"(ALTER TABLE "app"."t" ADD CHECK ("b" > 0))"});
+  REQUIRE(keys.checks.size() == 2);
+  CHECK(apply::add_sql("app.t", keys.checks[0]) ==
+        R"(ALTER TABLE app.t ADD CONSTRAINT "few" CHECK ("b" < 10))");
+  CHECK(apply::add_sql("app.t", keys.checks[1]) == R"(ALTER TABLE app.t ADD CHECK ("b" > 0))");
   CHECK(apply::left_out(plan) ==
         std::vector<std::string>{"plain index odd: not translated: abs(b): function abs",
                                  "CHECK (b GLOB 'x'): not translated: operator GLOB"});

@@ -24,6 +24,7 @@ from django.db import models, transaction
 from django.db.models import Avg, Count, F, Max, Sum
 from django.db.models.functions import ExtractYear, Lower, TruncDay
 from django.utils import timezone
+from shop import models as shop
 from shop.models import Author, Editor, Numbered, Profile, Tag, Work
 from switching import chosen, transact
 
@@ -78,6 +79,12 @@ def step(n):
     Work.objects.bulk_create([Work(author=author, title=f"{n} {i}", price=i, at=timezone.now()) for i in range(3)])
     work.price = F("price") + 0
     work.took = dt.timedelta(microseconds=n)
+    if shop.SECOND:
+        author.note, author.joined = "n%d" % n, timezone.now()
+        author.save()
+        work.rate, work.price = Decimal("123456.654321"), Decimal("-5.00")
+        shelf = shop.Shelf.objects.create(name=str(n), filled=timezone.now())
+        shelf.works.add(work)
     work.save()
     if n % 3 == 0:
         Work.objects.filter(author=author, price=1).delete()

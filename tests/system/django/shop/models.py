@@ -13,11 +13,14 @@ class Author(models.Model):
     name = models.CharField(max_length=80, unique=True)
     email = models.EmailField(blank=True)
     knows = models.ManyToManyField("self", blank=True)
-    if SECOND:
+    if SECOND:  # AddField, AddIndex
         note = models.CharField(max_length=20, null=True)
+        joined = models.DateTimeField(null=True, db_index=True)
 
     class Meta:
         indexes = [Index(Lower("name"), name="author_lower_name")]
+        if SECOND:
+            indexes += [Index(fields=["email", "-name"], name="author_email_name")]
 
 
 class Profile(models.Model):
@@ -45,12 +48,19 @@ class Numbered(models.Model):
     big = models.BigIntegerField(null=True)
 
 
+if SECOND:  # CreateModel
+    class Shelf(models.Model):
+        name = models.CharField(max_length=9)
+        filled = models.DateTimeField(null=True)
+        works = models.ManyToManyField("Work", blank=True)
+
+
 class Work(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     title = models.CharField(max_length=80)
     text = models.TextField(blank=True)
     price = models.DecimalField(max_digits=12, decimal_places=2)
-    rate = models.DecimalField(max_digits=9, decimal_places=6, null=True)
+    rate = models.DecimalField(max_digits=12 if SECOND else 9, decimal_places=6, null=True)  # AlterField
     ratio = models.FloatField(null=True)
     born = models.DateField(null=True)
     at = models.DateTimeField(db_index=True)
@@ -72,6 +82,6 @@ class Work(models.Model):
         db_table = "Shop_Work"
         unique_together = [("author", "title")]
         constraints = [
-            models.CheckConstraint(check=Q(price__gte=0), name="price_not_negative"),
+            models.CheckConstraint(check=Q(price__gte=-5 if SECOND else 0), name="price_not_negative"),
             models.UniqueConstraint(fields=["title"], condition=Q(done=True), name="one_done_of_a_title"),
         ]
