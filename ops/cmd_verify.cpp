@@ -91,12 +91,12 @@ VerifyTotals print_pass(postgres::Connection& target, const verify::Pass& pass,
   return totals;
 }
 
-constexpr Milliseconds kPatience{60'000};
+constexpr Milliseconds kComesWithin{60'000};
 
 // False: not within a minute.
 bool is_applied(postgres::Connection& target, const std::string& migration,
                 const Position& position) {
-  const Deadline deadline(kPatience);
+  const Deadline deadline(kComesWithin);
   while (true) {
     const auto at = ledger_of(target, migration).position;
     if (at && at->seq >= position.seq) return true;
@@ -140,10 +140,10 @@ void print_repair(std::uint64_t rows, std::uint64_t skipped, const std::vector<s
 // The repair goes the way of every change.
 void repair_forward(const std::string& path, const std::string& migration,
                     postgres::Connection& target, std::int64_t pass, Screen& screen) {
-  constexpr Milliseconds kPatienceForTables{3'600'000};
+  constexpr Milliseconds kTablesComeWithin{3'600'000};
   const Repair repair = log_differences(path, target, migration, pass);
   print_repair(repair.rows, repair.skipped, repair.anew, Flow::forward, screen);
-  const Deadline deadline(repair.anew.empty() ? kPatience : kPatienceForTables);
+  const Deadline deadline(repair.anew.empty() ? kComesWithin : kTablesComeWithin);
   while (!is_applied(target, migration, repair.position)) {
     const bool followed = observe(path).running;
     if (followed && !deadline.passed()) continue;
@@ -162,7 +162,7 @@ void repair_back(const std::string& migration, postgres::Connection& target, std
   const BackRepair repair = log_differences_back(
       target, migration, ledger_of(target, migration).target_schema, pass, again);
   print_repair(repair.rows, repair.skipped, repair.anew, Flow::reverse, screen);
-  for (const Deadline deadline(kPatience); !has_come_back(target, migration, repair.snapshot);) {
+  for (const Deadline deadline(kComesWithin); !has_come_back(target, migration, repair.snapshot);) {
     if (deadline.passed())
       throw Error({.code = "LS-V550",
                    .exit = ExitCode::timed_out,

@@ -17,6 +17,14 @@ namespace {
 
 constexpr std::size_t kShownPerTable = 5;
 
+// The outlines are behind the columns, each with its column's number.
+std::string where_apart(const wire::ShownRow& source, std::size_t columns, std::size_t column,
+                        const Value& value) {
+  for (std::size_t i = columns; i < source.values.size(); ++i)
+    if (source.values[i].hash == column) return verify::where_apart(source.values[i].text, value);
+  return {};
+}
+
 // Of a row that both sides have.
 std::vector<std::string> columns_apart(const TablePlan& plan, const wire::ShownRow& source,
                                        const std::optional<verify::TargetRow>& target,
@@ -27,8 +35,9 @@ std::vector<std::string> columns_apart(const TablePlan& plan, const wire::ShownR
     const Value& value = target->values[i];
     if (verify::value_hash(value) == source.values[i].hash) continue;
     const std::string here = verify::shown_value(plan, i, value.view());
-    columns.push_back(fmt::format("{} is {} on {} and {} on {}", plan.shape.columns[i].name,
-                                  source.values[i].text, names.sqlite, here, names.postgres));
+    columns.push_back(fmt::format("{} is {} on {} and {} on {}{}", plan.shape.columns[i].name,
+                                  source.values[i].text, names.sqlite, here, names.postgres,
+                                  where_apart(source, target->values.size(), i, value)));
   }
   for (std::string& each : verify::wrong_constants(plan, target->wrong))
     columns.push_back(std::move(each));

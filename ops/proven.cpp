@@ -32,7 +32,7 @@ std::string waived_text(const CheckFinding& finding) {
                      finding.waiver->until, finding.waiver->by, finding.waiver->reason);
 }
 
-std::string why_not(const CheckFinding& finding) {
+std::string not_waived_text(const CheckFinding& finding) {
   return finding.not_waived.empty() ? "" : "; " + finding.not_waived;
 }
 
@@ -73,10 +73,10 @@ Proven proven(const std::vector<verify::TableResult>& results,
     if (finding->waiver)
       waived.push_back(waived_text(*finding));
     else if (finding->code == "LS-V534")
-      problems.push_back(fmt::format("{}{}", plan.name(), why_not(*finding)));
+      problems.push_back(fmt::format("{}{}", plan.name(), not_waived_text(*finding)));
     else
       different.push_back(
-          fmt::format("{} ({} rows{})", plan.name(), result->different, why_not(*finding)));
+          fmt::format("{} ({} rows{})", plan.name(), result->different, not_waived_text(*finding)));
   }
   if (!followed.empty() && never.size() == followed.size()) return {false, never_text};
   std::vector<std::string> parts;

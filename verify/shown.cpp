@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
+#include "model/big_endian.hpp"
 #include "model/error.hpp"
 #include "verify/values.hpp"
 
@@ -17,11 +19,28 @@ bool is_long(const Value& value) {
 }
 
 // Counted from 1.
-std::size_t first_difference(const std::string& a, const std::string& b) {
+std::size_t first_difference(std::string_view a, std::string_view b) {
   const std::size_t shorter = std::min(a.size(), b.size());
   std::size_t same = 0;
   while (same < shorter && a[same] == b[same]) ++same;
   return same + 1;
+}
+
+constexpr std::size_t kSentWhole = 4'096, kPieces = 512;
+
+std::size_t piece_bytes(std::size_t size) {
+  return (size + kPieces - 1) / kPieces;
+}
+
+std::uint64_t piece_hash(std::string_view bytes) {
+  Value piece;
+  piece.kind = ValueClass::blob;
+  piece.bytes = bytes;
+  return value_hash(piece);
+}
+
+std::string sizes_text(std::uint64_t sqlite, std::size_t postgres) {
+  return fmt::format("{} and {} bytes, first difference", sqlite, postgres);
 }
 
 }  // namespace
@@ -55,9 +74,46 @@ std::string both_values(const TablePlan& plan, std::size_t column, const Value& 
                                  shown_value(plan, column, postgres.view()), names.postgres);
   if (!plan.is_personal(column) && sqlite.kind == postgres.kind && is_long(sqlite) &&
       is_long(postgres))
-    text += fmt::format(" ({} and {} bytes, first difference at byte {})", sqlite.bytes.size(),
-                        postgres.bytes.size(), first_difference(sqlite.bytes, postgres.bytes));
+    text += fmt::format(" ({} at byte {})", sizes_text(sqlite.bytes.size(), postgres.bytes.size()),
+                        first_difference(sqlite.bytes, postgres.bytes));
   return text;
+}
+
+std::string outline(const TablePlan& plan, std::size_t column, const Value& value) {
+  if (plan.is_personal(column) || !is_long(value)) return {};
+  std::string out(1, static_cast<char>(value.kind));
+  const auto put = [&](std::uint64_t number) {
+    std::array<char, sizeof number> bytes{};
+    store_big_endian(bytes.data(), number);
+    out.append(bytes.data(), bytes.size());
+  };
+  put(value.bytes.size());
+  if (value.bytes.size() <= kSentWhole) return out + value.bytes;
+  const std::string_view bytes = value.bytes;
+  for (std::size_t at = 0; at < bytes.size(); at += piece_bytes(bytes.size()))
+    put(piece_hash(bytes.substr(at, piece_bytes(bytes.size()))));
+  return out;
+}
+
+std::string where_apart(std::string_view outline, const Value& postgres) {
+  constexpr std::size_t kNumber = sizeof(std::uint64_t), kHead = 1 + kNumber;
+  if (outline.size() < kHead || outline[0] != static_cast<char>(postgres.kind) ||
+      !is_long(postgres))
+    return {};
+  const auto size = load_big_endian<std::uint64_t>(outline.data() + 1);
+  const std::string_view here = postgres.bytes;
+  outline.remove_prefix(kHead);
+  const std::string sizes = sizes_text(size, here.size());
+  if (size <= kSentWhole)
+    return fmt::format(" ({} at byte {})", sizes, first_difference(outline, here));
+  const std::size_t piece = piece_bytes(size);
+  for (std::size_t at = 0; outline.size() >= kNumber && at < size;
+       outline.remove_prefix(kNumber), at += piece)
+    if (at >= here.size() || piece_hash(here.substr(at, std::min<std::size_t>(piece, size - at))) !=
+                                 load_big_endian<std::uint64_t>(outline.data()))
+      return fmt::format(" ({} in bytes {} to {})", sizes, at + 1,
+                         std::min<std::size_t>(at + piece, size));
+  return fmt::format(" ({} at byte {})", sizes, size + 1);
 }
 
 std::vector<std::string> wrong_constants(const TablePlan& plan, const WrongConstants& wrong) {

@@ -79,6 +79,12 @@ void append_canonical(std::string& out, const ValueView& value);
 [[nodiscard]] std::string both_values(const TablePlan& plan, std::size_t column,
                                       const Value& sqlite, const Value& postgres,
                                       const SideNames& names);
+/// Of a long value of SQLite's, at most 4 KiB by which the other side finds where its own parts
+/// from it: the bytes, or hashes of 512 pieces. Empty for short values and personal data.
+[[nodiscard]] std::string outline(const TablePlan& plan, std::size_t column, const Value& value);
+/// " (1300 and 1301 bytes, first difference at byte 1200)", of a larger one "in bytes .. to ..";
+/// empty where the outline is none, or of another class.
+[[nodiscard]] std::string where_apart(std::string_view outline, const Value& postgres);
 /// "region is 'US' on the target, and 'EU' by its rule", one for each.
 [[nodiscard]] std::vector<std::string> wrong_constants(const TablePlan& plan,
                                                        const WrongConstants& wrong);

@@ -78,7 +78,9 @@ struct ShownValue {
 struct ShownRow {
   std::string key;
   bool there = false;
-  std::vector<ShownValue> values;  ///< one per column, if it is there
+  /// One per column, if it is there. Behind them may follow outlines of long values: `hash` is the
+  /// column's number then.
+  std::vector<ShownValue> values;
 };
 
 /// capture -> apply: rows that were asked for by their keys.

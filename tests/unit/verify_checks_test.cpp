@@ -1,6 +1,9 @@
 // What is decided about findings, waivers and pairs of queries, and what a query may do on SQLite.
+#include <fmt/format.h>
+
 #include <array>
 #include <catch2/catch.hpp>
+#include <cstdio>
 
 #include "link/sqlite/read_guard.hpp"
 #include "link/sqlite/statement.hpp"
@@ -204,6 +207,7 @@ TEST_CASE("a personal value is masked, and the same one looks the same", "[unit]
   const auto mail = [](std::string_view bytes) {
     return ValueView{.kind = ValueClass::text, .bytes = bytes};
   };
+  CHECK(verify::outline(plan, 1, Value(mail(std::string(100, 'k')))).empty());
   const std::string shown = verify::shown_value(plan, 1, mail("kim@ex\xc3\xa4mple.org"));
   CHECK(shown.find("kim") == std::string::npos);
   CHECK_THAT(shown, Contains("xxh3:") && Contains("(text, 15 characters)"));
@@ -286,6 +290,44 @@ TEST_CASE("somebody else's SQL reads the tables that are followed, and does noth
   REQUIRE(rest.step());
   CHECK(rest.integer(0) == 2);
   CHECK(rest.text(1) == "sesame");
+}
+
+TEST_CASE("an outline tells where another value parts, within its pieces", "[unit]") {
+  TablePlan plan;
+  plan.shape.columns.resize(1);
+  const auto text = [](const std::string& bytes) {
+    return Value(ValueView{.kind = ValueClass::text, .bytes = bytes});
+  };
+  CHECK(verify::outline(plan, 0, text(std::string(30, 'x'))).empty());
+  for (const std::size_t size : {31U, 512U, 4'096U, 4'097U, 5'000U, 100'001U, 1'048'576U}) {
+    const std::string whole(size, 'x');
+    const std::string outline = verify::outline(plan, 0, text(whole));
+    CHECK(outline.size() <= 4'096 + 9);
+    for (const std::size_t at : {std::size_t{0}, size / 3, size / 2 + 1, size - 1}) {
+      std::string other = whole;
+      other[at] = 'y';
+      const std::string said = verify::where_apart(outline, text(other));
+      INFO(size << " " << at << said);
+      if (size <= 4'096) {
+        CHECK(said ==
+              fmt::format(" ({0} and {0} bytes, first difference at byte {1})", size, at + 1));
+        continue;
+      }
+      std::size_t first = 0, last = 0;
+      REQUIRE(std::sscanf(said.substr(said.find("in bytes")).c_str(), "in bytes %zu to %zu", &first,
+                          &last) == 2);
+      CHECK((first <= at + 1 && at + 1 <= last && last <= size));
+      CHECK(last - first < size / 512 + 1);
+    }
+    CHECK(verify::where_apart(outline, text(whole + "z")) ==
+          fmt::format(" ({} and {} bytes, first difference at byte {})", size, size + 1, size + 1));
+    CHECK(verify::where_apart(outline, Value(ValueView{.kind = ValueClass::blob, .bytes = whole}))
+              .empty());
+    // Cut, or not what it says: nothing is read behind its end.
+    for (const std::size_t left : {0U, 1U, 8U, 9U, 20U})
+      CHECK_NOTHROW(verify::where_apart(outline.substr(0, left), text(whole)));
+    CHECK_NOTHROW(verify::where_apart(std::string(30, '\xff'), text(whole)));
+  }
 }
 
 }  // namespace lockstep::ops
