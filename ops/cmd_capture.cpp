@@ -73,7 +73,9 @@ ExitCode command_capture(const CaptureRequest& request, Screen& screen, Signals&
   refuse_files_of_source(listen, path);
   sqlite::LockFile lock = take_source(path, screen);
   try {
-    publish(lock, starting_status(path), screen);
+    Status starting = starting_status(path);
+    starting.target = endpoint;  // from the first moment: whoever looks asks the ledger for the rest
+    publish(lock, starting, screen);
     try_to_listen(listen);
     const PreparedSource prepared = [&] {
       const Signals::Through through;

@@ -245,9 +245,10 @@ bool SourceWorker::produce() {
   return flush_outbox() && session_->batch != nullptr;
 }
 
-void SourceWorker::serve_copy(std::vector<wire::CopyRequest> parts) {
-  if (options_.alone) served_.emplace(parts, options_.installed, board_);
-  reader_->request(std::move(parts));
+void SourceWorker::serve_copy(const std::vector<wire::CopyRequest>& parts) {
+  reader_->request(parts);
+  // Who has acked a batch has its copy: only a broken apply asks then, and it is no copy to show.
+  if (options_.alone && !session_->warm) served_.emplace(parts, options_.installed, board_);
 }
 
 void SourceWorker::produce_chunk() {

@@ -105,7 +105,7 @@ class SourceWorker {
   void begin_barrier_at_rest();
   void tell_waiting_barrier();
   [[nodiscard]] bool send_verified();
-  void serve_copy(std::vector<wire::CopyRequest> parts);
+  void serve_copy(const std::vector<wire::CopyRequest>& parts);
   void produce_chunk();
   void produce_batch();
   void begin_batch();

@@ -373,7 +373,7 @@ TEST_CASE("intervals that SQLAlchemy writes as instants are intervals there, and
   const auto move = [&](const std::string& direction) {
     std::vector<std::string> arguments{direction, file,          "--confirm", "app",
                                        "--json",  "--max-pause", "5s",        "--when-ready"};
-    if (direction == "cutover") arguments.insert(arguments.end(), {"--verify-max-age", "0"});
+    arguments.insert(arguments.end(), {"--verify-max-age", "0"});
     require_code(lockstep(arguments), 0);
   };
   move("cutover");

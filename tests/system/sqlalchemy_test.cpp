@@ -15,7 +15,7 @@ constexpr char kPython[] = "/usr/bin/python3";
 constexpr char kRouteOfThePage[] = "/srv/shop/db.sqlite3-lockstep-route";
 
 PostgresServer& server() {
-  static PostgresServer running{{"fsync=off"}};
+  static PostgresServer running;
   return running;
 }
 
@@ -119,7 +119,7 @@ class Shop {
   void move(const std::string& direction) const {
     std::vector<std::string> arguments{direction, file_,         "--confirm", "shop",
                                        "--json",  "--max-pause", "5s",        "--when-ready"};
-    if (direction == "cutover") arguments.insert(arguments.end(), {"--verify-max-age", "0"});
+    arguments.insert(arguments.end(), {"--verify-max-age", "0"});
     require_code(lockstep(arguments), 0);
   }
 

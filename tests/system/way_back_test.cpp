@@ -271,6 +271,7 @@ TEST_CASE("columns that only SQLite computes keep nobody from going back", "[sys
   moved.tamper("UPDATE g SET z = 9 WHERE id = 5");
   require_code(moved.verify(), 4);
   moved.follow();
+  require_code(moved.wait("caught-up"), 0);
   require_code(moved.verify({"--repair", "--yes"}), 0);
   require_code(moved.verify(), 0);
   require_code(lockstep({"rollback", moved.file(), "--confirm", "moved", "--when-ready",

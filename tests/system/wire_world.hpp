@@ -71,6 +71,7 @@ class Hosts {
         patience));
     INFO("capture says: " << capture_->output() << capture_->error_output());
     INFO("apply says: " << apply_->output() << apply_->error_output());
+    INFO("status: " << status().dump());
     REQUIRE(capture_->running());
     REQUIRE(apply_->running());
     REQUIRE(caught_up);
