@@ -73,7 +73,7 @@ check_scripts() {
   files -name '*.sh' -o -path ./.ci/run | xargs -0 --no-run-if-empty shellcheck
 }
 
-# What clang-tidy looks at: everything; in CI, where it would take as long as all tests, 24 files: half of them drawn from
+# What clang-tidy looks at: everything; in CI, where it would take as long as all tests, 16 files: half of them drawn from
 # what the last commits changed, the others from all, another draw for each commit.
 tidy_files() {
   local all
@@ -83,19 +83,19 @@ tidy_files() {
     return
   fi
   {
-    git diff --name-only 'HEAD~6' 2>/dev/null | grep -Fx -f <(echo "$all") | draw 12 || true
-    draw 12 <<<"$all"
+    git diff --name-only 'HEAD~6' 2>/dev/null | grep -Fx -f <(echo "$all") | draw 8 || true
+    draw 8 <<<"$all"
   } | sort -u
 }
 
-# The tests against a server that run under asan, too: all; in CI a third of them, another for each commit.
+# The tests against a server that run under asan, too: all; in CI a quarter of them, another for each commit.
 asan_db_tests() {
   local all
   all=$(basename -s .cpp tests/db/*_test.cpp | sed 's/^/db_/')
   if [[ -z ${CI:-} ]]; then
     echo "$all"
   else
-    draw $(($(wc -l <<<"$all") / 3)) <<<"$all"
+    draw $(($(wc -l <<<"$all") / 4)) <<<"$all"
   fi
 }
 

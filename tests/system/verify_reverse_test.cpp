@@ -69,7 +69,7 @@ void write_hard(const std::string& journal, int wanted) {
 }  // namespace
 
 TEST_CASE("while PostgreSQL is written hard no pass finds a difference", "[system]") {
-  write_hard(GENERATE("WAL", "DELETE"), 12);
+  write_hard(GENERATE("WAL", "DELETE"), 6);
 }
 
 TEST_CASE("a hundred passes beside a hostile writer find no difference", "[.][soak]") {
