@@ -19,7 +19,7 @@ using postgres::Connection;
 using postgres::Result;
 using switchover::Coordinator;
 
-struct Holder {
+struct LockHolder {
   std::string what, todo;
 };
 
@@ -47,13 +47,13 @@ constexpr char kWho[] =
 
 // A role that may not see other roles' transactions (pg_read_all_stats) is not told their age: who
 // is still there after `patience` is as old as that.
-std::vector<Holder> holders(Connection& target, const std::string& sql,
-                            const std::vector<std::optional<std::string>>& parameters,
-                            Milliseconds patience) {
+std::vector<LockHolder> holders(Connection& target, const std::string& sql,
+                                const std::vector<std::optional<std::string>>& parameters,
+                                Milliseconds patience) {
   std::set<std::string> before;
   for (bool again = false;; again = true) {
     const Result rows = target.query(sql, parameters);
-    std::vector<Holder> found;
+    std::vector<LockHolder> found;
     std::set<std::string> hidden;
     for (int row = 0; row < rows.rows(); ++row) {
       const std::string place(rows.value(row, 2));
@@ -67,7 +67,7 @@ std::vector<Holder> holders(Connection& target, const std::string& sql,
   }
 }
 
-Gate gate_of(const std::vector<Holder>& found, const char* what, Milliseconds patience) {
+Gate gate_of(const std::vector<LockHolder>& found, const char* what, Milliseconds patience) {
   constexpr std::size_t kNamedMax = 3;
   std::string named, todo;
   for (std::size_t i = 0; i < std::min(found.size(), kNamedMax); ++i) {
