@@ -137,6 +137,8 @@ TEST_CASE("a pass rests while changes come later than they may, and goes on afte
     return priced.number("SELECT coalesce(sum(source_rows), 0) FROM lockstep.verify_tables");
   };
   const auto applied = [&] { return priced.status()["changes_applied"].get<std::int64_t>(); };
+  // Before the first pass there is no table of passes to ask.
+  REQUIRE(wait_until([&] { return priced.status()["verifying"].is_object(); }, 30s, 20ms));
   REQUIRE(wait_until([&] { return compared() > 20'000; }, 30s, 20ms));
   Tool writer({TOOL_WRITER, priced.file(), "--until-stdin-closes", "--rate", "500"});
   REQUIRE(wait_until([&] { return applied() > 200; }, 30s, 20ms));
