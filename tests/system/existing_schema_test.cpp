@@ -135,6 +135,28 @@ TEST_CASE("rows that only the target would refuse are found before the copy, by 
   CHECK_THAT(assessed.output, Catch::Contains("lower_a"));
 }
 
+TEST_CASE(
+    "where writers would wait for it rows are not held against the target's keys, and that is told",
+    "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("app.db"), name = "not_held";
+  sqlite(file,
+         "CREATE TABLE t(id INTEGER PRIMARY KEY, a INT); WITH RECURSIVE n(i) AS (SELECT 1 UNION "
+         "ALL SELECT i + 1 FROM n WHERE i < 20001) INSERT INTO t SELECT i, i FROM n;"
+         "UPDATE t SET a = 2 WHERE id = 1");
+  const std::string dsn = server().create_database(name);
+  server().query("CREATE TABLE t(id int PRIMARY KEY, a int UNIQUE)", name);
+  const Outcome told = lockstep({"assess", file, dsn});
+  require_code(told, 0);
+  CHECK_THAT(told.output, Catch::Contains("LS-T220") &&
+                              Catch::Contains("(a) is unique there only, and no row is held"));
+  // With a WAL nobody waits.
+  sqlite(file, "PRAGMA journal_mode = WAL");
+  const Outcome refused = lockstep({"assess", file, dsn});
+  require_code(refused, 3);
+  CHECK_THAT(refused.output, Catch::Contains("LS-T261"));
+}
+
 TEST_CASE("a rebuild in the source leaves the ORM's table as it is; a new column stops by name",
           "[system]") {
   const TempDir folder;

@@ -30,6 +30,13 @@ inline std::string value(const std::string& sql, const std::string& database) {
   return rows.empty() || !rows[0][0] ? std::string("nothing") : *rows[0][0];
 }
 
+/// A cutover or a rollback that asks for no comparison.
+inline void move_writers(const std::string& direction, const std::string& file) {
+  require_code(lockstep({direction, file, "--confirm", "app", "--json", "--max-pause", "5s",
+                         "--when-ready", "--verify-max-age", "0"}),
+               0);
+}
+
 /// What `pg_dump --schema-only` would say of the tables, as far as lockstep could have changed it.
 inline std::string shape_there(const std::string& database) {
   return value(

@@ -92,4 +92,15 @@ class Followed {
   std::unique_ptr<Process> process_;
 };
 
+/// Lines of JSON of one type.
+inline std::vector<nlohmann::json> objects(const Outcome& outcome, const std::string& type) {
+  std::vector<nlohmann::json> found;
+  std::istringstream lines(outcome.output);
+  for (std::string line; std::getline(lines, line);) {
+    nlohmann::json object = nlohmann::json::parse(line);
+    if (object["type"] == type) found.push_back(std::move(object));
+  }
+  return found;
+}
+
 }  // namespace lockstep::test

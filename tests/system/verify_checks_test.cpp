@@ -78,16 +78,6 @@ class World {
   std::unique_ptr<Process> running_;
 };
 
-std::vector<Json> objects(const Outcome& outcome, const std::string& type) {
-  std::vector<Json> found;
-  std::istringstream lines(outcome.output);
-  for (std::string line; std::getline(lines, line);) {
-    Json object = Json::parse(line);
-    if (object["type"] == type) found.push_back(std::move(object));
-  }
-  return found;
-}
-
 Json named(const Outcome& outcome, const std::string& name) {
   for (const Json& object : objects(outcome, "check"))
     if (object["name"] == name) return object;
