@@ -144,7 +144,7 @@ snapshot::Planned plan_one(sqlite::Database& database, std::uint32_t id, const T
     planned.plan.on_bad_value = facts.on_bad_value;
     planned.plan.personal = personal_for(choice.on_bad_value, shape, nullptr);
     if (there != nullptr && planned.problems.empty() && choice.sample == 0)
-      planned.problems = rows_that_collide(database, planned.plan, *there, facts.census.rows);
+      hold_rows_against(database, planned, *there, facts.census.rows);
     for (const ExistingColumn& column :
          there != nullptr ? planned.plan.existing->columns : std::vector<ExistingColumn>())
       facts.types_there.push_back(column.type);

@@ -74,8 +74,7 @@ ExitCode command_capture(const CaptureRequest& request, Screen& screen, Signals&
   sqlite::LockFile lock = take_source(path, screen);
   try {
     Status starting = starting_status(path);
-    starting.target =
-        endpoint;  // from the first moment: whoever looks asks the ledger for the rest
+    starting.target = endpoint;  // at once: so that whoever looks asks the ledger for the rest
     publish(lock, starting, screen);
     try_to_listen(listen);
     const PreparedSource prepared = [&] {

@@ -131,23 +131,25 @@ void print_or_refuse(const Assessment& assessment, Screen& screen) {
   refuse_uncarried(assessment);
 }
 
-capture::Installed first_install(Database& reading, const std::string& migration,
-                                 std::string source_id, std::vector<TablePlan> plans,
-                                 capture::TableChoice choice) {
-  return {.source_id = std::move(source_id),
-          .era = capture::random_era(reading),
-          .migration = migration,
-          .target = {},
-          .target_schema = {},
-          .tables = std::move(plans),
-          .choice = std::move(choice)};
-}
-
 std::map<std::uint32_t, std::int64_t> rows_by_table(const Assessment& assessment) {
   std::map<std::uint32_t, std::int64_t> rows;
   for (std::size_t i = 0; i < assessment.plans.size(); ++i)
     rows[assessment.plans[i].id] = assessment.rows[i];
   return rows;
+}
+
+capture::Installed first_install(Database& reading, const std::string& migration,
+                                 std::string source_id, Assessment assessment,
+                                 capture::TableChoice choice) {
+  auto census_rows = rows_by_table(assessment);
+  return {.source_id = std::move(source_id),
+          .era = capture::random_era(reading),
+          .migration = migration,
+          .target = {},
+          .target_schema = {},
+          .tables = std::move(assessment.plans),
+          .choice = std::move(choice),
+          .census_rows = std::move(census_rows)};
 }
 
 capture::Installed start(const RunRequest& request, const std::string& path,
@@ -166,12 +168,9 @@ capture::Installed start(const RunRequest& request, const std::string& path,
   settle_existing_rows(connection, schema, request.on_existing_row, assessment.plans, screen);
   const auto entered = apply::read_ledger(connection, migration, apply::RowLock::none);
   refuse_taken_names(connection, schema, assessment.plans);
-  const auto census_rows = rows_by_table(assessment);
   capture::Installed first = first_install(
       reading, migration, entered ? entered->source_id : to_string(capture::random_era(reading)),
-      std::move(assessment.plans),
-      {request.tables, choice.exclude, request.rules.value_or(RuleSet())});
-  first.census_rows = census_rows;
+      std::move(assessment), {request.tables, choice.exclude, request.rules.value_or(RuleSet())});
   first.on_bad_value = request.on_bad_value.all.value_or(OnBadValue::stop);
   first.target = connection.dsn().without_secrets();
   first.target_schema = schema;
@@ -259,11 +258,9 @@ PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
   }
   Assessment assessment = assess(reading, choice_of(request), screen);
   print_or_refuse(assessment, screen);
-  const auto census_rows = rows_by_table(assessment);
   installed = first_install(reading, migration_name(path), to_string(capture::random_era(reading)),
-                            std::move(assessment.plans),
+                            std::move(assessment),
                             {request.tables, request.exclude, request.rules.value_or(RuleSet())});
-  installed->census_rows = census_rows;
   installed->on_bad_value = request.on_bad_value.all.value_or(OnBadValue::stop);
   Database writing = Database::open(path, OpenMode::read_write);
   capture::install(writing, *installed);

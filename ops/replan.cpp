@@ -126,8 +126,7 @@ snapshot::Planned plan_into_existing(sqlite::Database& database, const TableShap
         elsewhere_in(database, planned, installed).settle(planned.plan, planned.undecided));
   planned.plan.on_bad_value = choices_for({}, shape, before, installed.on_bad_value);
   planned.plan.personal = personal_for({}, shape, before);
-  if (planned.problems.empty())
-    planned.problems = rows_that_collide(database, planned.plan, there, census.rows);
+  if (planned.problems.empty()) hold_rows_against(database, planned, there, census.rows);
   if (before != nullptr && before->existing)
     planned.plan.existing->replaces_rows = before->existing->replaces_rows;
   return planned;

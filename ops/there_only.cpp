@@ -19,7 +19,8 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-constexpr std::uint64_t kGroupedRowsMax = 5'000'000;
+// What one read transaction sorts in about a second; in rollback-journal mode writers wait for it.
+constexpr std::uint64_t kSortedRowsMax = 1'000'000, kSortedRowsMaxInJournalMode = 20'000;
 constexpr int kCollisionsShown = 3;
 
 // The source's columns of a unique key. Nothing: a column comes from elsewhere, or a rule may make
@@ -128,21 +129,32 @@ void tell_unchecked(const postgres::Result& there, const TablePlan& plan,
 
 }  // namespace
 
-std::vector<std::string> rows_that_collide(sqlite::Database& database, const TablePlan& plan,
-                                           const CatalogTable& there, std::uint64_t rows) {
-  std::vector<std::string> found;
-  if (rows > kGroupedRowsMax) return found;
+void hold_rows_against(sqlite::Database& database, snapshot::Planned& planned,
+                       const CatalogTable& there, std::uint64_t rows) {
+  const TablePlan& plan = planned.plan;
+  const bool wal = database.in_wal_mode();
+  const bool takes_long = rows > (wal ? kSortedRowsMax : kSortedRowsMaxInJournalMode);
   for (const Names& unique : snapshot::unproven_keys(plan, there)) {
     const auto columns = source_columns_of(plan, unique);
     if (!columns) continue;
+    if (takes_long) {
+      planned.warnings.push_back(
+          {"LS-T220", fmt::format("({}) is unique there only, and no row is held against it before "
+                                  "the copy: {}",
+                                  fmt::join(unique, ", "),
+                                  wal ? "the table is large, and one long read would keep the -wal"
+                                      : "in rollback-journal mode the application would have to "
+                                        "wait for that")});
+      continue;
+    }
     sqlite::Statement each(database, collisions_sql(plan, *columns));
     Names examples;
     while (each.step()) examples.push_back(collision(each, plan, *columns));
     if (examples.empty()) continue;
-    found.push_back(fmt::format("LS-T261 ({}) is unique there only, and rows here agree in it: {}",
-                                fmt::join(unique, ", "), fmt::join(examples, "; ")));
+    planned.problems.push_back(
+        fmt::format("LS-T261 ({}) is unique there only, and rows here agree in it: {}",
+                    fmt::join(unique, ", "), fmt::join(examples, "; ")));
   }
-  return found;
 }
 
 void add_unchecked(postgres::Connection& connection, const std::string& schema,

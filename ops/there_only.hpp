@@ -10,16 +10,15 @@
 #include "model/existing_target.hpp"
 #include "model/shape.hpp"
 #include "ops/assessment.hpp"
+#include "snapshot/plan.hpp"
 
 namespace lockstep::ops {
 
-/// LS-T261, a sentence for each unique key of `there` that the source does not keep and that rows
-/// of it break, with examples. Sorts the table once for each such key; tables of more than five
-/// million `rows` are not looked at.
-[[nodiscard]] std::vector<std::string> rows_that_collide(sqlite::Database& database,
-                                                         const TablePlan& plan,
-                                                         const CatalogTable& there,
-                                                         std::uint64_t rows);
+/// Adds a problem LS-T261 for each unique key of `there` that the source does not keep and that
+/// its rows break, with examples. Sorts the table once for each such key, in one read: a table of
+/// more `rows` than that may take is not looked at, which is a warning LS-T220.
+void hold_rows_against(sqlite::Database& database, snapshot::Planned& planned,
+                       const CatalogTable& there, std::uint64_t rows);
 
 /// A warning LS-T220 for CHECKs and unique indexes with WHERE or expressions that only the target
 /// has: no row is held against these. A CHECK goes by its name, or where SQLite has some without,
