@@ -270,6 +270,9 @@ void SourceWorker::begin_batch() {
   const Position newest = tail_->newest();
   see_commit(newest);
   board_.captured(newest);
+  if (!session.in_flight.empty() &&
+      newest.seq - session.followed->seq < options_.changes_behind_min)
+    return;
   session.batch = tail_->next(*session.followed, session.seen);
   if (!session.batch) {
     if (session.in_flight.empty()) board_.schema_settled(tail_->seen_in_place());

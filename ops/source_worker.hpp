@@ -36,7 +36,10 @@ struct SourceOptions {
   capture::PruneLimits prune{};
   capture::RoomLimits room{};
   std::size_t batches_in_flight_max =
-      2;                          ///< more would only make batches smaller than they could be
+      2;  ///< more would only make batches smaller than they could be
+  /// Changes that make a batch behind one that is not acked yet: it keeps apply busy. Fewer would
+  /// only wait there, and what is written meanwhile would wait for both.
+  std::int64_t changes_behind_min = 256;
   Milliseconds slow_poll{200};    ///< the net below inotify
   Milliseconds hot_poll_for{20};  ///< events come before the commit is visible
   /// Nothing: nobody here knows the target, as in `capture` alone.
