@@ -3,14 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "apply/batch_parameters.hpp"
 #include "apply/existing.hpp"
 #include "apply/ledger.hpp"
 #include "apply/merge.hpp"
-#include "apply/refused_row.hpp"
 #include "apply/row_counts.hpp"
 #include "link/postgres/entry_check.hpp"
 #include "model/failpoint.hpp"
@@ -22,7 +20,6 @@ namespace {
 using postgres::CommitOutcome;
 using postgres::Pipeline;
 
-constexpr char kUniqueViolation[] = "23505";
 constexpr char kMeddlingName[] = "lockstep_meddling";
 
 }  // namespace
@@ -31,6 +28,7 @@ Applier::Applier(postgres::Connection& connection, const std::vector<TablePlan>&
                  ApplierOptions options)
     : connection_(connection),
       options_(std::move(options)),
+      small_(options_.schema, tables_),
       quarantine_(connection_, options_.migration) {
   for (const TablePlan& table : tables) tables_.emplace(table.id, table);
   // A session that ended may have left the connection, and on it statements and staging of the same
@@ -68,11 +66,11 @@ void Applier::find_tables() {
 
 // Of a small batch those that it has rows of.
 std::vector<postgres::Relation> Applier::written() const {
-  std::map<std::uint32_t, postgres::Relation> touched;
-  if (staging_) touched = relations_;
-  for (const StoredEntry& entry : stored_) touched.insert(*relations_.find(entry.table));
   std::vector<postgres::Relation> relations;
-  for (const auto& [id, relation] : touched) relations.push_back(relation);
+  if (staging_)
+    for (const auto& [id, relation] : relations_) relations.push_back(relation);
+  else
+    for (const std::uint32_t id : small_.tables()) relations.push_back(relations_.at(id));
   return relations;
 }
 
@@ -90,8 +88,7 @@ void Applier::begin(const wire::BatchBegin& batch) {
   slice_ = 0;
   reader_ = EntryReader();
   entries_ = 0;
-  bytes_.clear();
-  stored_.clear();
+  small_.clear();
   quarantine_.begin();
 }
 
@@ -130,12 +127,11 @@ void Applier::put(const TablePlan& table, const EntryView& entry) {
     staging_->put(table, entry, slice_);
     return;
   }
-  stored_.push_back({entry.table, entry.present, slice_, bytes_.size(), entry.values.size()});
-  bytes_.append(entry.values);
+  small_.put(entry, slice_);
   const ApplierLimits& limits = options_.limits;
   // Without keys each DELETE would read the whole table: a join with staging reads it once.
-  if (!options_.keyed || stored_.size() > limits.small_entries_max ||
-      bytes_.size() > limits.small_bytes_max)
+  if (!options_.keyed || small_.entries() > limits.small_entries_max ||
+      small_.bytes() > limits.small_bytes_max)
     start_staging();
 }
 
@@ -145,13 +141,10 @@ void Applier::start_staging() {
   LOCKSTEP_FAILPOINT("apply.begun");
   staging_ = std::make_unique<Staging>(connection_, options_.schema,
                                        options_.limits.copy_lump_bytes, options_.dual);
-  for (const StoredEntry& stored : stored_)
-    staging_->put(plan(stored.table),
-                  {stored.table, stored.present,
-                   std::string_view(bytes_).substr(stored.offset, stored.length)},
-                  stored.slice);
-  stored_.clear();
-  bytes_.clear();
+  small_.each([&](const EntryView& entry, std::uint32_t slice) {
+    staging_->put(plan(entry.table), entry, slice);
+  });
+  small_.clear();
 }
 
 void Applier::reset(const wire::BatchReset& reset) {
@@ -159,29 +152,6 @@ void Applier::reset(const wire::BatchReset& reset) {
   if (!staging_) start_staging();
   staging_->reset(table);
   quarantine_.reset(table);
-}
-
-// Of the entries of one key only the last counts: in a small batch that is found here.
-void Applier::keep_latest() {
-  std::set<std::string> seen;
-  std::vector<StoredEntry> latest;
-  for (auto entry = stored_.rbegin(); entry != stored_.rend(); ++entry) {
-    const TablePlan& table = plan(entry->table);
-    std::vector<ValueView> values;
-    ValueCursor cursor(std::string_view(bytes_).substr(entry->offset, entry->length));
-    while (const auto value = cursor.next()) values.push_back(*value);
-    Parameters key;
-    for (std::size_t i = 0; i < table.shape.key.size(); ++i) {
-      const std::size_t column = table.shape.key[i];
-      ValueView value = entry->present ? values[column] : values[i];
-      if (value.kind == ValueClass::real && std::abs(value.real) <= 0)
-        value.real = 0;  // -0.0 is the same key for PostgreSQL
-      key.add(value, table.types[column]);
-    }
-    if (seen.insert(fmt::format("{}:{}", entry->table, key.joined())).second)
-      latest.push_back(*entry);
-  }
-  stored_.assign(latest.rbegin(), latest.rend());
 }
 
 Applied Applier::end(const wire::BatchEnd& batch) {
@@ -251,67 +221,14 @@ void Applier::run_advance(Pipeline& pipeline) {
   pipeline.run(advance_name(), parameters.views());
 }
 
-std::map<std::string, std::string> Applier::statements_for(bool delete_and_insert) const {
-  std::map<std::string, std::string> statements{
-      {advance_name(), advance()}, {kMeddlingName, postgres::meddling_sql(options_.silent)}};
-  for (const StoredEntry& entry : stored_) {
-    const TablePlan& table = plan(entry.table);
-    const bool replaced = delete_and_insert || !is_upserted(table);
-    if (replaced || !entry.present)
-      statements.emplace(fmt::format("lockstep_d{}", table.id),
-                         delete_row_sql(options_.schema, table));
-    if (replaced && entry.present)
-      statements.emplace(fmt::format("lockstep_i{}", table.id),
-                         insert_row_sql(options_.schema, table));
-    if (!replaced && entry.present)
-      statements.emplace(fmt::format("lockstep_u{}", table.id),
-                         upsert_row_sql(options_.schema, table));
-  }
-  std::erase_if(statements,
-                [&](const auto& statement) { return prepared_.contains(statement.first); });
-  return statements;
-}
-
-void Applier::run_entry(Pipeline& pipeline, const StoredEntry& entry, char verb, bool key_only) {
-  const TablePlan& table = plan(entry.table);
-  ValueCursor values(std::string_view(bytes_).substr(entry.offset, entry.length));
-  Parameters parameters;
-  if (entry.present && key_only) {
-    std::vector<ValueView> row;
-    while (const auto value = values.next()) row.push_back(*value);
-    for (const std::size_t column : table.shape.key)
-      parameters.add(row[column], table.types[column]);
-  } else if (entry.present) {
-    for (std::size_t i = 0; i < table.types.size(); ++i) {
-      const auto value = values.next();
-      if (table.shape.columns[i].computed_as.empty()) parameters.add(*value, table.types[i]);
-    }
-  } else {
-    for (const std::size_t column : table.shape.key)
-      parameters.add(*values.next(), table.types[column]);
-  }
-  pipeline.run(fmt::format("lockstep_{}{}", verb, table.id), parameters.views());
-}
-
-// What statement number `at` of `sent` met, or the one behind them, which looks for meddling. One
-// before the first has a number beyond all.
-Error Applier::placed(const Error& error, std::size_t at,
-                      const std::vector<const StoredEntry*>& sent) const {
-  if (at == sent.size() && error.foreign() == postgres::kMeddled) return postgres::meddled(error);
-  if (at >= sent.size()) return error;
-  const StoredEntry& entry = *sent[at];
-  return about_row(
-      error, plan(entry.table),
-      {entry.table, entry.present, std::string_view(bytes_).substr(entry.offset, entry.length)});
-}
-
 // The position moves first: the row lock makes two appliers take turns, and the loser fails before
 // it has done anything.
-Pipeline::Outcome Applier::run_small(bool delete_and_insert) {
-  const std::map<std::string, std::string> statements = statements_for(delete_and_insert);
-  const auto replaced = [&](const StoredEntry& entry) {
-    return delete_and_insert || !is_upserted(plan(entry.table));
-  };
+Pipeline::Outcome Applier::run_small(Writing writing) {
+  std::map<std::string, std::string> statements = small_.statements(writing);
+  statements.emplace(advance_name(), advance());
+  statements.emplace(kMeddlingName, postgres::meddling_sql(options_.silent));
+  std::erase_if(statements,
+                [&](const auto& statement) { return prepared_.contains(statement.first); });
   Pipeline pipeline(connection_);
   for (const auto& [name, sql] : statements) pipeline.prepare(name, sql);
   pipeline.exec("BEGIN");
@@ -319,42 +236,37 @@ Pipeline::Outcome Applier::run_small(bool delete_and_insert) {
   LOCKSTEP_FAILPOINT("apply.begun");
   run_advance(pipeline);
   LOCKSTEP_FAILPOINT("apply.pos_set");
-  const std::size_t first = statements.size() + (options_.silent ? 3 : 2);
-  std::vector<const StoredEntry*> sent;  // one for each statement from the first on
-  for (const StoredEntry& entry : stored_) {
-    if (!replaced(entry) && entry.present) continue;
-    run_entry(pipeline, entry, 'd', true);
-    sent.push_back(&entry);
-  }
+  small_.remove_rows(pipeline, writing, statements.size() + (options_.silent ? 3 : 2));
   LOCKSTEP_FAILPOINT("apply.half_rows");
-  std::vector<std::size_t> counted;  // statements that say 1 if they did what they are for
-  for (const StoredEntry& entry : stored_) {
-    if (!entry.present) continue;
-    run_entry(pipeline, entry, replaced(entry) ? 'i' : 'u', false);
-    if (replaced(entry) || upsert_counts(plan(entry.table))) counted.push_back(first + sent.size());
-    sent.push_back(&entry);
-  }
+  small_.write_rows(pipeline, writing);
   LOCKSTEP_FAILPOINT("apply.rows_done");
   const postgres::MeddlingParameters meddling(options_.schema, written());
   pipeline.run(kMeddlingName, meddling.views());
   pipeline.commit();
   Pipeline::Outcome outcome = pipeline.finish();
-  if (outcome.error) outcome.error = placed(*outcome.error, outcome.failed_statement - first, sent);
+  if (outcome.error) outcome.error = placed(*outcome.error, outcome.failed_statement);
   std::size_t index = 0;
   for (const auto& [name, sql] : statements)
     if (!outcome.error || index++ < outcome.failed_statement) prepared_.insert(name);
   if (outcome.commit != CommitOutcome::committed) return outcome;
   std::int64_t written = 0;
-  for (const std::size_t statement : counted) written += outcome.affected[statement];
-  if (const auto rows = static_cast<std::int64_t>(counted.size()); written != rows)
+  for (const std::size_t statement : small_.counted()) written += outcome.affected[statement];
+  if (const auto rows = static_cast<std::int64_t>(small_.counted().size()); written != rows)
     throw other_rows_written("", rows, written, Kept::batch);
   return outcome;
 }
 
+// Behind the rows comes the look for meddling.
+Error Applier::placed(const Error& error, std::size_t statement) const {
+  if (statement == small_.behind() && error.foreign() == postgres::kMeddled)
+    return postgres::meddled(error);
+  return small_.placed(error, statement);
+}
+
 Applied Applier::finish_small() {
-  if (slice_ > 0) keep_latest();
+  if (slice_ > 0) small_.keep_latest();
   bool fell_back = false;
-  Pipeline::Outcome outcome = run_small(false);
+  Pipeline::Outcome outcome = run_small(Writing::in_place);
   if (outcome.error && outcome.error->foreign() == kUniqueViolation) {
     // Two rows of this batch exchanged a unique value: no order of upserts can do that.
     connection_.abort();
@@ -363,7 +275,7 @@ Applied Applier::finish_small() {
     connection_.exec("DEALLOCATE ALL");
     prepared_.clear();
     fell_back = true;
-    outcome = run_small(true);
+    outcome = run_small(Writing::anew);
   }
   if (outcome.error && outcome.commit != CommitOutcome::in_doubt) {
     connection_.abort();

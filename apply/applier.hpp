@@ -15,6 +15,7 @@
 #include "apply/plan_change.hpp"
 #include "apply/quarantine.hpp"
 #include "apply/recent_keys.hpp"
+#include "apply/small_batch.hpp"
 #include "apply/staging.hpp"
 #include "link/postgres/connection.hpp"
 #include "link/postgres/meddling.hpp"
@@ -94,31 +95,20 @@ class Applier {
   void set_dual(std::vector<DualTable> dual) { options_.dual = std::move(dual); }
 
  private:
-  struct StoredEntry {
-    std::uint32_t table = 0;
-    bool present = false;
-    std::uint32_t slice = 0;
-    std::size_t offset = 0, length = 0;
-  };
-
   [[nodiscard]] const TablePlan& plan(std::uint32_t table) const;
   [[nodiscard]] std::vector<TablePlan> existing_plans() const;
   void take(const EntryView& entry);
   void hold(const TablePlan& table, const EntryView& entry, const postgres::BadValue& bad);
   void put(const TablePlan& table, const EntryView& entry);
   void start_staging();
-  void keep_latest();
   void find_tables();
   [[nodiscard]] std::vector<postgres::Relation> written() const;
   [[nodiscard]] Applied finish_small();
   [[nodiscard]] Applied finish_staging();
-  [[nodiscard]] postgres::Pipeline::Outcome run_small(bool delete_and_insert);
-  void run_entry(postgres::Pipeline& pipeline, const StoredEntry& entry, char verb, bool key_only);
+  [[nodiscard]] postgres::Pipeline::Outcome run_small(Writing writing);
   void run_advance(postgres::Pipeline& pipeline);
   void begin_change();
-  [[nodiscard]] Error placed(const Error& error, std::size_t at,
-                             const std::vector<const StoredEntry*>& sent) const;
-  [[nodiscard]] std::map<std::string, std::string> statements_for(bool delete_and_insert) const;
+  [[nodiscard]] Error placed(const Error& error, std::size_t statement) const;
   [[nodiscard]] std::string advance() const {
     return advance_sql(options_.migration, options_.becomes_consistent, !options_.dual.empty());
   }
@@ -141,8 +131,7 @@ class Applier {
   wire::BatchEnd end_;
   std::uint32_t slice_ = 0;
   std::uint64_t entries_ = 0;
-  std::string bytes_;
-  std::vector<StoredEntry> stored_;
+  SmallBatch small_;
   std::unique_ptr<Staging> staging_;
   Quarantine quarantine_;
   std::optional<PlanChange> plan_change_;

@@ -26,7 +26,7 @@ using postgres::Result;
 constexpr std::array kPhases{Phase::installing, Phase::snapshot, Phase::catchup, Phase::indexing,
                              Phase::streaming};
 
-constexpr char kCreate[] =
+constexpr char kCreateLedger[] =
     "BEGIN;"
     // IF NOT EXISTS would ask for the right to create schemas even where an administrator made it.
     "DO $$BEGIN IF to_regnamespace('lockstep') IS NULL THEN CREATE SCHEMA lockstep; END IF; END$$;"
@@ -202,7 +202,7 @@ void create_ledger(Connection& connection) {
     return;
   }
   try {
-    connection.exec(kCreate);
+    connection.exec(kCreateLedger);
     connection.exec(kCreateQuarantine);
     ensure_guard_ledger(connection);
     ensure_switch_ledger(connection);

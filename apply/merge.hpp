@@ -13,6 +13,9 @@ namespace lockstep::apply {
 /// (postgres::copy_table), which has no constraints: rows that never existed together can meet.
 enum class Into { table, copy };
 
+/// What statements in place meet where rows exchange unique values: they are written anew then.
+inline constexpr char kUniqueViolation[] = "23505";
+
 /// False for a partitioned table whose unique keys hold more than the source's key: there is
 /// nothing for ON CONFLICT to go by, its rows are deleted and inserted. Then they find their
 /// partition anew, too.

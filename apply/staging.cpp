@@ -13,8 +13,6 @@ namespace lockstep::apply {
 
 namespace {
 
-constexpr char kUniqueViolation[] = "23505";
-
 void append_null(std::string& out) {
   put_u32(out, 0xffffffffU);
 }

@@ -77,7 +77,7 @@ BEGIN
 END)";
 
 // Nothing in it may depend on the caller's search_path.
-constexpr char kCreate[] =
+constexpr char kCreateFunction[] =
     "BEGIN;"
     "CREATE OR REPLACE FUNCTION lockstep.wait_for(wanted text, patience interval DEFAULT '5 s') "
     "RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, "
@@ -101,7 +101,7 @@ void ensure_wait_for(Connection& connection) {
   const There before = look(connection);
   if (before == There::as_it_is) return;
   try {
-    connection.exec(fmt::format(kCreate, kBody));
+    connection.exec(fmt::format(kCreateFunction, kBody));
   } catch (const Error& error) {
     if (error.foreign().empty() || !connection.alive()) throw;
     connection.abort();

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <sstream>
 
-#include "capture/declared.hpp"
 #include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
 #include "link/sqlite/own_objects.hpp"
@@ -24,12 +23,6 @@ using sqlite::Database;
 using sqlite::Own;
 using sqlite::Statement;
 using sqlite::Transaction;
-
-bool table_exists(Database& database, std::string_view name) {
-  Statement exists(database, "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?");
-  exists.bind(1, name);
-  return exists.step();
-}
 
 std::string meta(Database& database, std::string_view name) {
   Statement value(database, fmt::format("SELECT value FROM {} WHERE name = ?", kMetaTable));
@@ -104,7 +97,7 @@ void install_table(Database& database, const TablePlan& plan) {
 }
 
 Position end_position(Database& database, const Era& era, std::string_view order) {
-  if (table_exists(database, kChangeTable)) {
+  if (sqlite::has_own_table(database, kChangeTable)) {
     Statement row(database, fmt::format("SELECT seq, identity FROM {} ORDER BY seq {} LIMIT 1",
                                         kChangeTable, order));
     if (row.step()) return {era, row.integer(0), row.integer(1)};
@@ -240,98 +233,6 @@ std::size_t remove(Database& database, Fence fence) {
   for (const std::string& drop : drops) database.exec(drop);
   transaction.commit();
   return drops.size();
-}
-
-void throw_drift(const std::vector<Drift>& found, Retry retry) {
-  std::vector<std::string> sentences, blocked;
-  bool altered = false;
-  for (const Drift& each : found) {
-    sentences.push_back(each.what);
-    if (blocked.empty() || blocked.back() != each.table) blocked.push_back(each.table);
-    altered = altered || each.altered;
-  }
-  throw Error({.code = "LS-S306",
-               .exit = ExitCode::stopped,
-               .what = fmt::format("blocked: the source's schema changed under {}",
-                                   fmt::join(blocked, ", ")),
-               .why = fmt::format("{}", fmt::join(sentences, "; ")),
-               .data = "changes of these tables since then may not have been captured; the target "
-                       "is stale, not wrong: nothing of it was applied",
-               .todo = altered ? "lockstep remove SOURCE TARGET, drop the copied tables, then run "
-                                 "again: a new copy is needed"
-                               : "lockstep run SOURCE TARGET again: it puts the triggers back and "
-                                 "reads these tables anew, without a gap for readers",
-               .retry = retry});
-}
-
-std::vector<Drift> drift(Database& database, const std::vector<TablePlan>& tables) {
-  std::vector<Drift> found;
-  Statement trigger(
-      database,
-      "SELECT sql FROM main.sqlite_master WHERE type = 'trigger' AND name = ? AND tbl_name = ?");
-  const std::vector<HidingTrigger> hiding = newer_hiding_triggers(database);
-  for (const TablePlan& plan : tables) {
-    if (!table_exists(database, plan.name())) {
-      found.push_back({plan.name(), fmt::format("table {} is gone", plan.name()), true});
-      continue;
-    }
-    const TableShape now = sqlite::read_shape(database, plan.name(), &plan.shape);
-    if (fingerprint(now) != fingerprint(plan.shape))
-      found.push_back({plan.name(), fmt::format("table {} was altered", plan.name()), true});
-    else if (!plan.existing)  // what an ORM made there is its own to alter
-      for (const std::string& sentence : declared_otherwise(plan.shape, now))
-        found.push_back({plan.name(), fmt::format("table {}: {}", plan.name(), sentence), false});
-    for (const Trigger& expected : triggers_for(plan.id, plan.shape)) {
-      trigger.reset();
-      trigger.bind(1, std::string_view(expected.name)).bind(2, std::string_view(plan.name()));
-      if (!trigger.step())
-        found.push_back({plan.name(),
-                         fmt::format("trigger {} of table {} is gone", expected.name, plan.name()),
-                         false});
-      else if (trigger.text(0) != expected.sql)
-        found.push_back(
-            {plan.name(),
-             fmt::format("trigger {} of table {} was changed", expected.name, plan.name()), false});
-    }
-    for (const HidingTrigger& each : hiding)
-      if (sqlite::same_name(each.table, plan.name()))
-        found.push_back({plan.name(), hides(each), false});
-  }
-  return found;
-}
-
-std::string incarnation(Database& database, const TablePlan& plan) {
-  Statement rows(database,
-                 "SELECT rowid, rootpage FROM main.sqlite_master WHERE tbl_name = ? AND type IN "
-                 "('table', 'trigger') AND (type = 'table' OR name LIKE '\\_lockstep\\_%' ESCAPE "
-                 "'\\' AND name NOT LIKE '\\_lockstep\\_fence\\_%' ESCAPE '\\') ORDER BY rowid");
-  rows.bind(1, std::string_view(plan.name()));
-  std::string text;
-  while (rows.step()) text += fmt::format("{}:{} ", rows.integer(0), rows.integer(1));
-  return text;
-}
-
-std::vector<std::string> reinstall_triggers(Database& database,
-                                            const std::vector<TablePlan>& tables) {
-  database.exec("PRAGMA synchronous=EXTRA");
-  Transaction transaction(database, Transaction::Mode::immediate);
-  const std::vector<Drift> found = drift(database, tables);
-  std::vector<std::string> mended;
-  for (const Drift& each : found) {
-    if (std::any_of(found.begin(), found.end(), [](const Drift& one) { return one.altered; }))
-      throw_drift(found);
-    if (mended.empty() || mended.back() != each.table) mended.push_back(each.table);
-  }
-  for (const TablePlan& plan : tables) {
-    if (std::find(mended.begin(), mended.end(), plan.name()) == mended.end()) continue;
-    for (const Trigger& trigger : triggers_for(plan.id, plan.shape)) {
-      database.exec("DROP TRIGGER IF EXISTS " + trigger.name);
-      database.exec(trigger.sql);
-    }
-    database.exec(fmt::format("INSERT INTO {}(tbl) VALUES (-{})", kChangeTable, plan.id));
-  }
-  if (!mended.empty()) transaction.commit();
-  return mended;
 }
 
 std::int64_t recorded_rowids_version(Database& database) {

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <utility>
 
+#include "capture/drift.hpp"
 #include "capture/install.hpp"
 #include "capture/take_over.hpp"
 #include "capture/triggers.hpp"

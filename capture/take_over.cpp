@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "capture/drift.hpp"
 #include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
 #include "link/sqlite/own_objects.hpp"

@@ -8,6 +8,7 @@
 
 #include "apply/target_schema.hpp"
 #include "capture/declared.hpp"
+#include "capture/drift.hpp"
 #include "capture/triggers.hpp"
 #include "ops/existing_follower.hpp"
 

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "capture/drift.hpp"
 #include "capture/install.hpp"
 #include "ops/open_files.hpp"
 #include "switchover/fence_debt.hpp"

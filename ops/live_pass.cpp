@@ -17,7 +17,7 @@ namespace lockstep::ops {
 
 namespace {
 
-constexpr Milliseconds kTakenUpWithin{15'000};
+constexpr Milliseconds kPassTakenUpWithin{15'000};
 
 [[noreturn]] void throw_pass_failed(const verify::Pass& pass) {
   throw Error({.code = "LS-V507",
@@ -49,7 +49,7 @@ std::string why_it_waits(const Observed& observed) {
 // The pass of a running lockstep, from its request to its end.
 verify::Pass wait_for_pass(const std::string& path, postgres::Connection& target,
                            const std::string& migration, std::int64_t id, Screen& screen) {
-  Deadline deadline(kTakenUpWithin);
+  Deadline deadline(kPassTakenUpWithin);
   std::string why;
   std::uint64_t rows_before = 0;  // compared by the one that is before us
   for (int look = 1;; ++look) {
@@ -60,7 +60,7 @@ verify::Pass wait_for_pass(const std::string& path, postgres::Connection& target
     if (pass->state == verify::PassState::requested && deadline.passed()) {
       const auto first = verify::next_pass(target, migration);
       const std::uint64_t now = first && first->id != id ? rows_of(target, first->id) : 0;
-      if (now != std::exchange(rows_before, now)) deadline = Deadline(kTakenUpWithin);
+      if (now != std::exchange(rows_before, now)) deadline = Deadline(kPassTakenUpWithin);
     }
     const bool waits = pass->state == verify::PassState::requested && deadline.passed();
     bool alone = false;
@@ -123,7 +123,7 @@ verify::Pass run_live_pass(const std::string& path, postgres::Connection& target
                            const std::string& migration, const verify::PassRequest& request,
                            Screen& screen) {
   // The one that follows makes the tables.
-  for (const Deadline deadline(kTakenUpWithin); !verify::records_exist(target);) {
+  for (const Deadline deadline(kPassTakenUpWithin); !verify::records_exist(target);) {
     if (deadline.passed()) throw_nobody_follows(path);
     std::this_thread::sleep_for(Milliseconds{50});
   }

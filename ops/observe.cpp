@@ -7,6 +7,7 @@
 
 #include "apply/ledger.hpp"
 #include "apply/quarantine.hpp"
+#include "capture/drift.hpp"
 #include "capture/install.hpp"
 #include "link/sqlite/lock_file.hpp"
 #include "ops/board.hpp"

@@ -23,7 +23,8 @@ namespace {
 // after a while of nothing.
 constexpr Milliseconds kHot{2}, kWarm{20}, kCold{100};
 constexpr Milliseconds kHotFor{200}, kWarmFor{10'000};
-constexpr Milliseconds kLookEvery{1'000};  // at the catalog, which a rollback looks at once more
+constexpr Milliseconds kCatalogLookEvery{
+    1'000};  // at the catalog, which a rollback looks at once more
 
 Milliseconds pause_after(SteadyTime last_change) {
   const auto since = steady_now() - last_change;
@@ -133,7 +134,7 @@ void ReverseWorker::begin_verifying(sqlite::Database& sqlite) {
 
 void ReverseWorker::look_around(sqlite::Database& sqlite, const std::vector<TablePlan>& plans) {
   if (steady_now() < next_look_) return;
-  next_look_ = steady_now() + kLookEvery;
+  next_look_ = steady_now() + kCatalogLookEvery;
   board_.columns_cannot_go_back(switchover::cannot_go_back(*connection_, options_.schema, plans));
   for (const switchover::MovedTable& moved :
        switchover::follow_moved_tables(*connection_, options_.migration, options_.schema, plans))

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "capture/declared.hpp"
+#include "capture/drift.hpp"
 #include "capture/lookups.hpp"
 #include "capture/triggers.hpp"
 #include "link/sqlite/own_objects.hpp"

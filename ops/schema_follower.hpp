@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "capture/drift.hpp"
 #include "capture/install.hpp"
 #include "capture/tail.hpp"
 #include "capture/take_over.hpp"

@@ -8,7 +8,7 @@
 namespace lockstep::ops {
 
 namespace {
-constexpr Milliseconds kLookEvery{200};
+constexpr Milliseconds kHealthLookEvery{200};
 }
 
 void SourceHealth::reopened(const Position& first) {
@@ -19,7 +19,7 @@ void SourceHealth::reopened(const Position& first) {
 
 bool SourceHealth::look(capture::Tail& tail, const std::optional<Position>& acked) {
   if (steady_now() < next_look_) return true;
-  next_look_ = steady_now() + kLookEvery;
+  next_look_ = steady_now() + kHealthLookEvery;
   guard_.look(tail.in_wal_mode());
   const auto free = sqlite::free_bytes(path_);
   if (!free || *free >= limits_.warn_free) {

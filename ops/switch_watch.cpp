@@ -20,7 +20,7 @@ using switchover::Side;
 
 namespace {
 
-constexpr Milliseconds kLookEvery{100};
+constexpr Milliseconds kSwitchLookEvery{100};
 constexpr Milliseconds kGrace{1'000};  // a coordinator at work needs less
 constexpr Milliseconds kPatience{1'000};
 
@@ -63,7 +63,7 @@ SwitchWatch::SwitchWatch(switchover::SwitchPlace place, Board& board)
 
 bool SwitchWatch::turned(Direction flow) {
   if (steady_now() < next_look_) return false;
-  next_look_ = steady_now() + kLookEvery;
+  next_look_ = steady_now() + kSwitchLookEvery;
   try {
     return look(flow);
   } catch (const Error&) {
@@ -146,7 +146,7 @@ Direction settle(const switchover::SwitchPlace& place,
   const Deadline deadline(kOthers);
   while (unfinished(coordinator.look()).step != switchover::Step::none) {
     if (!coordinator.take_the_lead() && !deadline.passed()) {
-      static_cast<void>(coordinator.postgres().wait_for_notification(kLookEvery));
+      static_cast<void>(coordinator.postgres().wait_for_notification(kSwitchLookEvery));
       continue;
     }
     coordinator.finish(Milliseconds{0});

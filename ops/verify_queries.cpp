@@ -18,7 +18,7 @@ using verify::Verdict;
 
 namespace {
 
-constexpr Milliseconds kTakenUpWithin{15'000};
+constexpr Milliseconds kQueriesTakenUpWithin{15'000};
 
 [[noreturn]] void throw_failed(const std::string& why) {
   throw Error({.code = "LS-V507",
@@ -49,7 +49,7 @@ std::vector<QueryPair> wanted_pairs(const VerifyRequest& request,
 std::vector<Verdict> ask_running(const std::string& path, postgres::Connection& target,
                                  const std::string& migration, const std::vector<QueryPair>& pairs,
                                  Screen& screen) {
-  const Deadline deadline(kTakenUpWithin);
+  const Deadline deadline(kQueriesTakenUpWithin);
   while (!verify::query_records_exist(target)) {  // the one that follows makes the table
     if (deadline.passed()) throw_nobody_follows(path);
     std::this_thread::sleep_for(Milliseconds{50});

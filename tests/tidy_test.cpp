@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <optional>
 #include <regex>
 #include <set>
@@ -272,6 +273,26 @@ TEST_CASE("a source includes its own header first, so that the header leans on n
     if (fs::exists(fs::path{LOCKSTEP_SOURCE_DIR} / header) && first_include(file.lines) != header)
       complaints.push_back(file.path);
   }
+  CHECK(complaints == Complaints{});
+}
+
+TEST_CASE("a constant's name is there once in a folder: sanitizer builds join its files",
+          "[unit]") {
+  const std::regex constant(R"(^constexpr [^(]*?\b(k[A-Z]\w*)\b *(\[|\{|=|$))");
+  std::map<std::pair<std::string, std::string>, std::string> first;
+  Complaints complaints;
+  for (const SourceFile& file : product_files()) {
+    if (!file.path.ends_with(".cpp")) continue;
+    const std::string folder = file.path.substr(0, file.path.rfind('/'));
+    for (const std::string& line : file.lines) {
+      std::smatch found;
+      if (!std::regex_search(line, found, constant)) continue;
+      const auto [there, fresh] = first.try_emplace({folder, found[1]}, file.path);
+      if (!fresh)
+        complaints.push_back(file.path + ": " + found[1].str() + ", as in " + there->second);
+    }
+  }
+  CHECK(first.size() > 100);
   CHECK(complaints == Complaints{});
 }
 

@@ -13,6 +13,7 @@
 #include "link/postgres/names.hpp"
 #include "link/postgres/numeric.hpp"
 #include "link/postgres/spell.hpp"
+#include "link/postgres/units.hpp"
 #include "model/big_endian.hpp"
 #include "model/spelling.hpp"
 
@@ -34,7 +35,7 @@ constexpr std::string_view kMalformed = "its bytes are none of the column's type
                                "for it",
                            kNoHour = "24:00:00, which is no time in SQLite",
                            kNotMilliseconds = "it has microseconds, and SQLite counts milliseconds";
-constexpr std::int64_t kMicroseconds = 1'000'000, kMillisecondsTo2000 = 946'684'800'000;
+constexpr std::int64_t kMillisecondsTo2000 = 946'684'800'000;
 
 template <class Number>
 std::optional<Number> big_endian(std::string_view bytes) {

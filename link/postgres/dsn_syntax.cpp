@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kPostgresSchemes[] = {"postgresql", "postgres", "postgis", "pgsql"};
 constexpr std::string_view kConninfoBlanks = " \t\r\n\f\v";
-constexpr std::size_t kNone = std::string_view::npos;
+constexpr std::size_t kNowhere = std::string_view::npos;
 
 int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -74,11 +74,11 @@ UrlPieces cut_url(std::string_view rest) {
     tail.remove_prefix(path_end);
   }
   if (!tail.empty()) pieces.query = tail.substr(1);
-  const bool at_in_query = pieces.query.find('@') != kNone;
-  if (ats > 1 || pieces.path.find('@') != kNone ||
+  const bool at_in_query = pieces.query.find('@') != kNowhere;
+  if (ats > 1 || pieces.path.find('@') != kNowhere ||
       (at_in_query && (pieces.has_user_info || !has_path)))
     throw_unescaped();
-  if (pieces.path.find('/') != kNone)
+  if (pieces.path.find('/') != kNowhere)
     throw_bad_dsn("the name of the database contains \"/\"", "write it as %2F, or correct the URL");
   return pieces;
 }
@@ -92,7 +92,7 @@ void take_hosts(std::string_view text, std::vector<GivenParameter>& out) {
     std::string_view host = one.substr(0, one.find(':'));
     if (!one.empty() && one.front() == '[') {  // IPv6
       const std::size_t close = one.find(']');
-      if (close == kNone) throw_bad_dsn("a \"[\" in the host has no \"]\"", kEncodeAdvice);
+      if (close == kNowhere) throw_bad_dsn("a \"[\" in the host has no \"]\"", kEncodeAdvice);
       host = one.substr(1, close - 1);
       one.remove_prefix(close + 1);
       if (!one.empty() && one.front() != ':')
@@ -101,11 +101,11 @@ void take_hosts(std::string_view text, std::vector<GivenParameter>& out) {
     const std::size_t colon = one.find(':');
     if (!first) hosts += ',', ports += ',';
     hosts += percent_decoded(host, "host");
-    if (colon != kNone) {
+    if (colon != kNowhere) {
       ports += percent_decoded(one.substr(colon + 1), "port");
       any_port = true;
     }
-    if (comma == kNone) break;
+    if (comma == kNowhere) break;
     text.remove_prefix(comma + 1);
   }
   if (!hosts.empty()) out.push_back({"host", hosts});
@@ -114,20 +114,20 @@ void take_hosts(std::string_view text, std::vector<GivenParameter>& out) {
 
 void take_query(std::string_view query, std::vector<GivenParameter>& out) {
   // A raw '@' means that the query may be the end of a password that was not encoded.
-  bool may_be_named = query.find('@') == kNone;
+  bool may_be_named = query.find('@') == kNowhere;
   while (!query.empty()) {
     const std::size_t end = std::min(query.find('&'), query.size());
     const std::string_view item = query.substr(0, end);
     query.remove_prefix(std::min(end + 1, query.size()));
     const std::size_t equals = item.find('=');
-    if (equals == kNone || equals == 0)
+    if (equals == kNowhere || equals == 0)
       throw_bad_dsn("a parameter after the \"?\" is not of the form name=value", kEncodeAdvice);
-    if (item.find('=', equals + 1) != kNone && is_secret_keyword(item.substr(0, equals)))
+    if (item.find('=', equals + 1) != kNowhere && is_secret_keyword(item.substr(0, equals)))
       throw_bad_dsn("the password contains \"=\" and is not percent-encoded",
                     "write it as %3D, or use ~/.pgpass");
     const std::string_view value = item.substr(equals + 1);
     const std::size_t at = value.find('@');
-    if (at != kNone && value.find('/', at) != kNone) throw_unescaped();
+    if (at != kNowhere && value.find('/', at) != kNowhere) throw_unescaped();
     GivenParameter given{percent_decoded(item.substr(0, equals), "name of a parameter"),
                          percent_decoded(value, "value of a parameter"), may_be_named};
     if (is_secret_keyword(given.name)) may_be_named = false;
@@ -143,7 +143,7 @@ void check_scheme(std::string_view scheme, std::vector<std::string>& notes) {
       std::end(kPostgresSchemes))
     throw_bad_dsn("its scheme is not that of PostgreSQL",
                   "give a URL that begins with postgresql:// or postgres://");
-  if (plus != kNone)
+  if (plus != kNowhere)
     notes.push_back(fmt::format("\"{}\" in the scheme names a driver of your ORM; it was dropped",
                                 lower.substr(plus)));
   else if (engine != "postgresql" && engine != "postgres")
@@ -165,7 +165,7 @@ std::string conninfo_value(std::string_view text, std::size_t& at) {
       ++at;
       return value;
     }
-    if (!in_quotes && kConninfoBlanks.find(text[at]) != kNone) return value;
+    if (!in_quotes && kConninfoBlanks.find(text[at]) != kNowhere) return value;
     if (text[at] == '\\' && ++at == text.size()) break;
     value += text[at];
   }
@@ -209,7 +209,7 @@ bool is_secret_keyword(std::string_view keyword) {
 
 bool is_url(std::string_view text) {
   const std::size_t colon = text.find("://");
-  return colon != kNone && colon > 0 &&
+  return colon != kNowhere && colon > 0 &&
          std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon),
                      [](char c) { return is_letter_or_digit(c) || c == '+' || c == '_'; });
 }
@@ -227,7 +227,7 @@ std::vector<GivenParameter> split_url(std::string_view text, std::vector<std::st
     const std::size_t split = pieces.user_info.find(':');
     if (const auto user = pieces.user_info.substr(0, split); !user.empty())
       out.push_back({"user", percent_decoded(user, "user name")});
-    if (split != kNone)
+    if (split != kNowhere)
       out.push_back({"password", percent_decoded(pieces.user_info.substr(split + 1), "password")});
   }
   take_hosts(pieces.hosts, out);
@@ -242,7 +242,7 @@ std::vector<GivenParameter> split_conninfo(std::string_view text) {
   bool may_be_named = true;
   for (std::size_t at = 0; at < text.size(); at = skip_blanks(text, at)) {
     const std::size_t name_end = text.find_first_of(" \t\r\n\f\v=", at);
-    const std::size_t equals = name_end == kNone ? text.size() : skip_blanks(text, name_end);
+    const std::size_t equals = name_end == kNowhere ? text.size() : skip_blanks(text, name_end);
     if (equals == text.size() || text[equals] != '=' || equals == at)
       throw_bad_dsn("it is neither a URL nor a list of key=value pairs",
                     "give a URL, postgresql://user@host/database, or key=value pairs; a value with "

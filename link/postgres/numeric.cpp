@@ -8,6 +8,7 @@
 #include <limits>
 #include <optional>
 
+#include "link/postgres/units.hpp"
 #include "model/big_endian.hpp"
 #include "model/error.hpp"
 
@@ -22,8 +23,6 @@ constexpr int kBaseDigits = 4;
 constexpr unsigned kBase = 10'000;
 constexpr unsigned kPositive = 0x0000, kNegative = 0x4000;
 constexpr unsigned kNaN = 0xc000, kInfinity = 0xd000, kMinusInfinity = 0xf000;
-
-constexpr double kTwoTo63 = 9'223'372'036'854'775'808.0;
 
 /// Decimal digits without zeros at either end, none for 0. The first counts 10^exponent.
 struct Decimal {

@@ -10,14 +10,14 @@
 #include <utility>
 
 #include "link/postgres/decode.hpp"
+#include "link/postgres/units.hpp"
 #include "model/spelling.hpp"
 
 namespace lockstep::postgres {
 
 namespace {
 
-constexpr std::int64_t kMicroseconds = 1'000'000, kDaySeconds = 86'400;
-constexpr double kTwoTo63 = 9'223'372'036'854'775'808.0;
+constexpr std::int64_t kDaySeconds = 86'400;
 
 std::string clock_of(std::int64_t of_day, ColumnType type, std::uint64_t found) {
   if (found == 0) {

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kWordBytes = 8;
 constexpr std::size_t kEraBytes = std::tuple_size_v<decltype(Era::bytes)>;
-constexpr std::size_t kPositionBytes = kEraBytes + 2 * kWordBytes;
+static_assert(kPositionBytes == kEraBytes + 2 * kWordBytes);
 
 constexpr std::array kExitCodes{
     ExitCode::done,      ExitCode::bug,         ExitCode::usage,       ExitCode::precondition,

@@ -106,6 +106,7 @@ struct BatchEnd {
 [[nodiscard]] ErrorFacts decode_refusal(std::string_view body);
 // Fixed: position = era:16 bytes seq:i64 identity:i64
 [[nodiscard]] std::string encode_position(const Position& position);
+inline constexpr std::size_t kPositionBytes = 32;  ///< on the wire: era, seq, identity
 [[nodiscard]] Position decode_position(std::string_view body);
 [[nodiscard]] std::string encode_batch_begin(const BatchBegin& begin);
 [[nodiscard]] BatchBegin decode_batch_begin(std::string_view body);

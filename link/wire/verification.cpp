@@ -11,7 +11,6 @@ namespace lockstep::wire {
 namespace {
 
 constexpr std::uint32_t kNoKey = 0xffff'ffff;  // in place of a key's length
-constexpr std::size_t kPositionBytes = 32;
 
 /// Fixed numbers and keys from a body, as far as it goes.
 class BodyReader {

@@ -1,5 +1,6 @@
 // What SQLite is asked before anything is installed: whether our connection can run the look-ups
 // and probes at all, and whether each is a search. And which triggers and tables are ours.
+#include "capture/drift.hpp"
 #include "capture/lookups.hpp"
 
 #include <catch2/catch.hpp>

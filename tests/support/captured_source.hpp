@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "capture/drift.hpp"
 #include "capture/install.hpp"
 #include "capture/tail.hpp"
 #include "capture/triggers.hpp"
