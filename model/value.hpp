@@ -33,6 +33,13 @@ struct Value {
   explicit Value(ValueView view)
       : kind(view.kind), integer(view.integer), real(view.real), bytes(view.bytes) {}
   [[nodiscard]] ValueView view() const { return {kind, integer, real, bytes}; }
+  /// Keeps the memory that it has.
+  void assign(const ValueView& view) {
+    kind = view.kind;
+    integer = view.integer;
+    real = view.real;
+    bytes.assign(view.bytes);
+  }
 };
 
 /// Exact: same class and same bits. 1 is not 1.0, 0.0 is not -0.0, a NaN equals itself, 'a' is not

@@ -36,15 +36,17 @@ class Comparer {
     return key;
   }
 
-  void values(const Row& sqlite, const Row& postgres, const WrongConstants& wrong) {
+  /// True if they are the same.
+  bool values(const Row& sqlite, const Row& postgres, const WrongConstants& wrong) {
     std::vector<std::string> columns;
     for (std::size_t i = 0; i < sqlite.size(); ++i)
       if (!same_value(sqlite[i].view(), postgres[i].view()))
         columns.push_back(both_values(plan_, i, sqlite[i], postgres[i], names_));
     for (const std::string& each : wrong_constants(plan_, wrong)) columns.push_back(each);
-    if (columns.empty()) return;
+    if (columns.empty()) return true;
     ++result_.differ;
     example(fmt::format("{}: {}", key_of(sqlite), fmt::join(columns, "; ")));
+    return false;
   }
 
   void in_sqlite_only(const Row& row) {
@@ -101,6 +103,7 @@ Comparison compare_table(sqlite::Database& sqlite, postgres::Connection& postgre
 
   WrongConstants wrong;
   std::string own_key, scratch;
+  std::uint64_t left_hash = 0;
   const auto waits = [&] {
     if (quarantined.empty()) return false;
     own_key = key_text(plan, left);
@@ -112,13 +115,13 @@ Comparison compare_table(sqlite::Database& sqlite, postgres::Connection& postgre
       if (++in_sqlite % kRowsPerProgress == 0) progress(in_sqlite);
     } while (waits());
     for (std::size_t i = 0; i < left.size(); ++i) respell(left[i], plan, i);
-    result.source_digest += row_hash(left, scratch);
+    left_hash = row_hash(left, scratch);
+    result.source_digest += left_hash;
     return true;
   };
   const auto next_target = [&] {
     if (!target_rows.next(fields)) return false;
     wrong = read_target_fields(right, fields, plan);
-    result.target_digest += target_hash(right, wrong, scratch);
     ++in_postgres;
     return true;
   };
@@ -127,8 +130,9 @@ Comparison compare_table(sqlite::Database& sqlite, postgres::Connection& postgre
   while (on_source || on_target) {
     const auto order = !on_target   ? std::weak_ordering::less
                        : !on_source ? std::weak_ordering::greater
-                                    : key_order(comparer.key(left), comparer.key(right));
+                                    : key_order(plan.shape.key, left, right);
     // After a cutover a row that waits may be on both sides: whoever writes there made it.
+    bool same = false;
     if (order < 0 && quarantined.erase(own_key) > 0) {
       ++result.quarantined;
     } else if (order < 0) {
@@ -136,8 +140,10 @@ Comparison compare_table(sqlite::Database& sqlite, postgres::Connection& postgre
     } else if (order > 0) {
       comparer.in_postgres_only(right);
     } else {
-      comparer.values(left, right, wrong);
+      same = comparer.values(left, right, wrong);
     }
+    // The same values have the same bytes, and so the same hash.
+    if (order >= 0) result.target_digest += same ? left_hash : target_hash(right, wrong, scratch);
     if (order <= 0) on_source = next_source();
     if (order >= 0) on_target = next_target();
   }

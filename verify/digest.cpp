@@ -108,6 +108,13 @@ std::weak_ordering key_order(const Key& a, const Key& b) {
   return a.size() <=> b.size();
 }
 
+std::weak_ordering key_order(const std::vector<std::size_t>& key, const std::vector<Value>& a,
+                             const std::vector<Value>& b) {
+  for (const std::size_t column : key)
+    if (const auto order = value_order(a[column], b[column]); order != 0) return order;
+  return std::weak_ordering::equivalent;
+}
+
 bool has_null(const Key& key) {
   return std::any_of(key.begin(), key.end(),
                      [](const Value& value) { return value.kind == ValueClass::null; });

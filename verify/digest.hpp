@@ -23,6 +23,10 @@ using Key = std::vector<Value>;
 /// The order in which both sides read their rows: integers and reals as numbers, text and blobs
 /// byte by byte.
 [[nodiscard]] std::weak_ordering key_order(const Key& a, const Key& b);
+/// The same of two rows; `key` are their key columns.
+[[nodiscard]] std::weak_ordering key_order(const std::vector<std::size_t>& key,
+                                           const std::vector<Value>& a,
+                                           const std::vector<Value>& b);
 
 /// False for a key that no row of SQLite has: NULL is in it, or NaN.
 [[nodiscard]] bool source_may_have(const Key& key);

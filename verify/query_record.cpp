@@ -14,13 +14,13 @@ using postgres::Connection;
 using postgres::Result;
 using State = QueryRequest::State;
 
-constexpr std::array<std::pair<State, std::string_view>, 4> kStates{
+constexpr std::array<std::pair<State, std::string_view>, 4> kQueryStates{
     {{State::requested, "requested"},
      {State::running, "running"},
      {State::answered, "answered"},
      {State::failed, "failed"}}};
 
-constexpr char kCreate[] =
+constexpr char kCreateQueryRecords[] =
     "BEGIN;"
     "CREATE TABLE IF NOT EXISTS lockstep.verify_queries ("
     " id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
@@ -117,7 +117,7 @@ std::vector<Verdict> parse_verdicts(std::string_view text) {
 QueryRequest request_of(const Result& rows) {
   QueryRequest request;
   request.id = rows.integer(0, 0);
-  for (const auto& [state, name] : kStates)
+  for (const auto& [state, name] : kQueryStates)
     if (name == rows.value(0, 1)) request.state = state;
   request.asked_by = rows.value(0, 3);
   request.problem = rows.value(0, 5);
@@ -144,7 +144,7 @@ bool query_records_exist(Connection& connection) {
 }
 
 void create_query_records(Connection& connection) {
-  if (!query_records_exist(connection)) connection.exec(kCreate);
+  if (!query_records_exist(connection)) connection.exec(kCreateQueryRecords);
 }
 
 std::int64_t request_queries(Connection& connection, const std::string& migration,
@@ -199,7 +199,7 @@ std::optional<QueryRequest> read_queries(Connection& connection, std::int64_t id
 
 void move_queries(Connection& connection, const QueryRequest& request) {
   std::string state;
-  for (const auto& [known, name] : kStates)
+  for (const auto& [known, name] : kQueryStates)
     if (known == request.state) state = name;
   connection.query(
       "UPDATE lockstep.verify_queries SET state = $2, verdicts = $3, problem = $4, ended = CASE "

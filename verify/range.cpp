@@ -28,18 +28,10 @@ Key key_of(const TablePlan& plan, const std::vector<Value>& row) {
   return key;
 }
 
-// Keeps the memory that `out` has.
-void assign(Value& out, const ValueView& value) {
-  out.kind = value.kind;
-  out.integer = value.integer;
-  out.real = value.real;
-  out.bytes.assign(value.bytes);
-}
-
 void read_columns(std::vector<Value>& row, const TablePlan& plan, RuleReader& carried,
                   const sqlite::Statement& rows) {
   for (std::size_t i = 0; i < row.size(); ++i) {
-    assign(row[i], carried(i, rows.value(static_cast<int>(i))));
+    row[i].assign(carried(i, rows.value(static_cast<int>(i))));
     respell(row[i], plan, i);
   }
 }

@@ -15,10 +15,10 @@ namespace {
 using postgres::Connection;
 using postgres::Result;
 
-constexpr std::array kStates{PassState::requested, PassState::running, PassState::equal,
-                             PassState::different, PassState::failed};
+constexpr std::array kPassStates{PassState::requested, PassState::running, PassState::equal,
+                                 PassState::different, PassState::failed};
 
-constexpr char kCreate[] =
+constexpr char kCreateRecords[] =
     "BEGIN;"
     "CREATE TABLE IF NOT EXISTS lockstep.verify_passes ("
     " id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
@@ -197,7 +197,7 @@ std::string_view to_string(PassState state) {
 }
 
 std::optional<PassState> parse_pass_state(std::string_view text) {
-  for (const PassState state : kStates)
+  for (const PassState state : kPassStates)
     if (to_string(state) == text) return state;
   return std::nullopt;
 }
@@ -215,7 +215,7 @@ bool records_exist(Connection& connection) {
 
 void create_records(Connection& connection) {
   if (records_exist(connection)) return;
-  connection.exec(kCreate);
+  connection.exec(kCreateRecords);
 }
 
 std::int64_t request_pass(Connection& connection, const std::string& migration,

@@ -151,7 +151,7 @@ bool SourceRows::next(std::vector<Value>& row) {
   if (sorted_) return next_sorted(row);
   if (!rows_->step()) return false;
   for (std::size_t i = 0; i < row.size(); ++i)
-    row[i] = Value(carried_(i, rows_->value(static_cast<int>(i))));
+    row[i].assign(carried_(i, rows_->value(static_cast<int>(i))));
   return true;
 }
 
@@ -163,7 +163,7 @@ bool SourceRows::next_sorted(std::vector<Value>& row) {
   const auto entry = reader.next();
   check(entry.has_value(), "what was sorted is a row");
   ValueCursor values(entry->values);
-  for (Value& value : row) value = Value(*values.next());
+  for (Value& value : row) value.assign(*values.next());
   return true;
 }
 

@@ -4,6 +4,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <chrono>
@@ -81,6 +82,15 @@ std::optional<Number> big_endian(std::string_view bytes) {
   return load_big_endian<Number>(bytes.data());
 }
 
+// Each row with a date comes by: fmt takes three times as long.
+template <std::size_t kDigits>
+void append_digits(std::string& out, std::uint64_t number) {
+  std::array<char, kDigits> digits;
+  for (std::size_t i = kDigits; i-- > 0; number /= 10)
+    digits[i] = static_cast<char>('0' + number % 10);
+  out.append(digits.data(), digits.size());
+}
+
 /// Of a number of days since 2000-01-01; years beyond four digits and infinity equal no text.
 void append_day(std::string& out, std::int64_t days) {
   using std::chrono::sys_days, std::chrono::year_month_day;
@@ -91,8 +101,11 @@ void append_day(std::string& out, std::int64_t days) {
   }
   const sys_days from = sys_days(std::chrono::year(2000) / 1 / 1);
   const year_month_day date(from + std::chrono::days(days));
-  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}", static_cast<int>(date.year()),
-                 static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
+  append_digits<4>(out, static_cast<unsigned>(static_cast<int>(date.year())));
+  out += '-';
+  append_digits<2>(out, static_cast<unsigned>(date.month()));
+  out += '-';
+  append_digits<2>(out, static_cast<unsigned>(date.day()));
 }
 
 void append_instant(std::string& out, std::int64_t microseconds) {
@@ -101,10 +114,16 @@ void append_instant(std::string& out, std::int64_t microseconds) {
   std::int64_t day = seconds / kDaySeconds, second = seconds % kDaySeconds;
   if (second < 0) --day, second += kDaySeconds;
   append_day(out, day);
-  fmt::format_to(std::back_inserter(out), " {:02}:{:02}:{:02}", second / 3'600, second / 60 % 60,
-                 second % 60);
+  const auto of_day = static_cast<std::uint64_t>(second);
+  out += ' ';
+  append_digits<2>(out, of_day / 3'600);
+  out += ':';
+  append_digits<2>(out, of_day / 60 % 60);
+  out += ':';
+  append_digits<2>(out, of_day % 60);
   if (fraction == 0) return;
-  fmt::format_to(std::back_inserter(out), ".{:06}", fraction);
+  out += '.';
+  append_digits<6>(out, static_cast<std::uint64_t>(fraction));
   while (out.back() == '0') out.pop_back();
 }
 
@@ -196,6 +215,31 @@ bool read_field(Value& out, std::string_view field, ColumnType type) {
       return field.size() == 16;
   }
   return false;
+}
+
+constexpr std::size_t kCanonicalHeadBytes = 1 + sizeof(std::uint64_t);
+
+/// Writes at most kCanonicalHeadBytes and the value's bytes; returns their end.
+char* put_canonical(char* out, const ValueView& value) {
+  *out++ = static_cast<char>(value.kind);
+  std::uint64_t number = value.bytes.size();
+  switch (value.kind) {
+    case ValueClass::null:
+      return out;
+    case ValueClass::integer:
+      number = static_cast<std::uint64_t>(value.integer);
+      break;
+    case ValueClass::real:
+      number = std::bit_cast<std::uint64_t>(value.real);
+      break;
+    case ValueClass::text:
+    case ValueClass::blob:
+      break;
+  }
+  store_big_endian(out, number);
+  out += sizeof number;
+  if (value.kind != ValueClass::text && value.kind != ValueClass::blob) return out;
+  return std::copy(value.bytes.begin(), value.bytes.end(), out);
 }
 
 // What has months, or is of no year that SQLite can spell, differs from all that SQLite has.
@@ -291,33 +335,19 @@ std::string shown_column(const TablePlan& plan, std::size_t column) {
 }
 
 void append_canonical(std::string& out, const ValueView& value) {
-  std::uint64_t number = 0;
-  switch (value.kind) {
-    case ValueClass::null:
-      out += static_cast<char>(value.kind);
-      return;
-    case ValueClass::integer:
-      number = static_cast<std::uint64_t>(value.integer);
-      break;
-    case ValueClass::real:
-      number = std::bit_cast<std::uint64_t>(value.real);
-      break;
-    case ValueClass::text:
-    case ValueClass::blob:
-      number = value.bytes.size();
-      break;
-  }
-  std::array<char, 1 + sizeof number> head;  // at once: each value of each row comes by
-  head[0] = static_cast<char>(value.kind);
-  store_big_endian(head.data() + 1, number);
-  out.append(head.data(), head.size());
-  if (value.kind == ValueClass::text || value.kind == ValueClass::blob) out.append(value.bytes);
+  const std::size_t begin = out.size();
+  out.resize(begin + kCanonicalHeadBytes + value.bytes.size());
+  out.resize(static_cast<std::size_t>(put_canonical(out.data() + begin, value) - out.data()));
 }
 
+// Each value of each row comes by: `scratch` grows to the longest row and is written over.
 std::uint64_t row_hash(const std::vector<Value>& row, std::string& scratch) {
-  scratch.clear();
-  for (const Value& value : row) append_canonical(scratch, value.view());
-  return XXH3_64bits(scratch.data(), scratch.size());
+  std::size_t most = 0;
+  for (const Value& value : row) most += kCanonicalHeadBytes + value.bytes.size();
+  if (scratch.size() < most) scratch.resize(most);
+  char* end = scratch.data();
+  for (const Value& value : row) end = put_canonical(end, value.view());
+  return XXH3_64bits(scratch.data(), static_cast<std::size_t>(end - scratch.data()));
 }
 
 std::uint64_t value_hash(const Value& value) {

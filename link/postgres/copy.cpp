@@ -124,16 +124,11 @@ bool CopyOut::fetch() {
   return false;
 }
 
-std::string_view CopyOut::take(std::size_t bytes) {
-  if (rest_.size() < bytes)
-    throw malformed_copy(connection_.dsn(), fmt::format("{} bytes missing", bytes - rest_.size()));
-  const std::string_view taken = rest_.substr(0, bytes);
-  rest_.remove_prefix(bytes);
-  return taken;
+void CopyOut::throw_too_short(std::size_t bytes) const {
+  throw malformed_copy(connection_.dsn(), fmt::format("{} bytes missing", bytes - rest_.size()));
 }
 
 bool CopyOut::next(std::vector<std::optional<std::string_view>>& fields) {
-  fields.clear();
   if (done_) return false;
   if (rest_.empty() && !fetch())
     throw malformed_copy(connection_.dsn(), "it ends without its trailer");
@@ -152,13 +147,13 @@ bool CopyOut::next(std::vector<std::optional<std::string_view>>& fields) {
     }
     return false;
   }
-  fields.reserve(static_cast<std::size_t>(count));
-  for (std::int16_t i = 0; i < count; ++i) {
+  fields.resize(static_cast<std::size_t>(count));
+  for (std::optional<std::string_view>& field : fields) {
     const std::int32_t length = load_big_endian<std::int32_t>(take(sizeof(std::int32_t)).data());
     if (length < 0)
-      fields.emplace_back(std::nullopt);
+      field.reset();
     else
-      fields.emplace_back(take(static_cast<std::size_t>(length)));
+      field = take(static_cast<std::size_t>(length));
   }
   return true;
 }

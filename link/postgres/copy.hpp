@@ -53,7 +53,13 @@ class CopyOut {
   [[nodiscard]] bool next(std::vector<std::optional<std::string_view>>& fields);
 
  private:
-  std::string_view take(std::size_t bytes);
+  std::string_view take(std::size_t bytes) {
+    if (rest_.size() < bytes) throw_too_short(bytes);
+    const std::string_view taken = rest_.substr(0, bytes);
+    rest_.remove_prefix(bytes);
+    return taken;
+  }
+  [[noreturn]] void throw_too_short(std::size_t bytes) const;
   bool fetch();
   Connection& connection_;
   std::unique_ptr<char, FreeCopyBuffer> buffer_;

@@ -35,6 +35,7 @@ verify::Comparison compare(CapturedSource& source, FollowedTarget& target, std::
       verify::compare_table(database, connection, "public", source.plans()[table],
                             [&](std::uint64_t rows) { told = rows; });
   CHECK(told <= result.source_rows);
+  CHECK((result.source_digest == result.target_digest) == result.equal());
   if (source.plans().size() == 1) CHECK(result.equal() == (target.difference() == ""));
   return result;
 }
