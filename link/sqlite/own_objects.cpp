@@ -30,8 +30,8 @@ constexpr std::array<OwnTable, 5> kOwnTables{
      {"_lockstep_switch", "CREATE TABLE _lockstep_switch (one INTEGER PRIMARY KEY", Own::fence},
      {"_lockstep_refused", "CREATE TABLE _lockstep_refused (one INTEGER PRIMARY KEY", Own::fence}}};
 
-constexpr std::array<std::string_view, 5> kTriggerKinds{"insert", "delete", "update", "probe_insert",
-                                                  "probe_update"};
+constexpr std::array<std::string_view, 5> kTriggerKinds{"insert", "delete", "update",
+                                                        "probe_insert", "probe_update"};
 constexpr std::array<std::string_view, 3> kFenced{"fence_INSERT_", "fence_UPDATE_",
                                                   "fence_DELETE_"};
 
@@ -53,7 +53,9 @@ Own own_trigger_name(std::string_view name) {
   const std::size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
   if (digits == 0 || digits == name.size() || name[digits] != '_') return Own::no;
   name.remove_prefix(digits + 1);
-  return std::find(kTriggerKinds.begin(), kTriggerKinds.end(), name) != kTriggerKinds.end() ? Own::capture : Own::no;
+  return std::find(kTriggerKinds.begin(), kTriggerKinds.end(), name) != kTriggerKinds.end()
+             ? Own::capture
+             : Own::no;
 }
 
 Own own_object(std::string_view type, std::string_view name, std::string_view sql) {
