@@ -270,9 +270,7 @@ void SourceWorker::begin_batch() {
   const Position newest = tail_->newest();
   see_commit(newest);
   board_.captured(newest);
-  if (!session.in_flight.empty() &&
-      newest.seq - session.followed->seq < options_.changes_behind_min)
-    return;
+  if (keeps_few(newest.seq - session.followed->seq)) return;
   session.batch = tail_->next(*session.followed, session.seen);
   if (!session.batch) {
     if (session.in_flight.empty()) board_.schema_settled(tail_->seen_in_place());
@@ -285,6 +283,13 @@ void SourceWorker::begin_batch() {
   session.batch_begun = false;
   if (verifier_.wants_view()) session.batch->keep_view();
   produce_batch();
+}
+
+// Not for long: what follows a message shows that it was lost.
+bool SourceWorker::keeps_few(std::int64_t changes) const {
+  const auto& in_flight = session_->in_flight;
+  return !in_flight.empty() && changes > 0 && changes < options_.changes_behind_min &&
+         steady_now() - in_flight.back().sent < options_.keep_few_for;
 }
 
 // Nothing is sent of a batch whose first slice shows no change: the schema had moved, and that was
@@ -319,7 +324,7 @@ void SourceWorker::end_batch(const wire::BatchEnd& end) {
   enqueue(Kind::batch_end, wire::encode_batch_end(end));
   LOCKSTEP_FAILPOINT("cap.encoded");
   session.followed = end.to;
-  session.in_flight.push_back({tail_->rowids_version(), tail_->seen_in_place()});
+  session.in_flight.push_back({tail_->rowids_version(), tail_->seen_in_place(), steady_now()});
   board_.captured(end.to);
   if (session.batch->long_reads() > 0) board_.read_to_the_end();
   auto view = session.batch->take_view();

@@ -38,8 +38,9 @@ struct SourceOptions {
   std::size_t batches_in_flight_max =
       2;  ///< more would only make batches smaller than they could be
   /// Changes that make a batch behind one that is not acked yet: it keeps apply busy. Fewer would
-  /// only wait there, and what is written meanwhile would wait for both.
+  /// only wait there, and what is written meanwhile would wait for both: they are kept for so long.
   std::int64_t changes_behind_min = 256;
+  Milliseconds keep_few_for{20};
   Milliseconds slow_poll{200};    ///< the net below inotify
   Milliseconds hot_poll_for{20};  ///< events come before the commit is visible
   /// Nothing: nobody here knows the target, as in `capture` alone.
@@ -61,6 +62,7 @@ struct CaptureSession {
   struct InFlight {
     std::optional<std::int64_t> rowids_version;  // the target knows, once this is durable
     std::int64_t schema_version = -1;            // that was looked at
+    SteadyTime sent{};
   };
   std::deque<InFlight> in_flight;
   std::unique_ptr<capture::BatchReader> batch;
@@ -112,6 +114,7 @@ class SourceWorker {
   void produce_chunk();
   void produce_batch();
   void begin_batch();
+  [[nodiscard]] bool keeps_few(std::int64_t changes) const;
   void end_batch(const wire::BatchEnd& end);
   void rowids_durable(std::int64_t schema_version);
   void enqueue(wire::Kind kind, std::string body);

@@ -126,10 +126,21 @@ draw() {
   shuf -n "$1" --random-source=<(yes "$LOCKSTEP_SEED")
 }
 
+# CI, which has to compile everything, joins the files of a folder, as the sanitizers' builds do: that halves the time. Each by itself is
+# what clang-tidy compiles there, and what every other build does.
+build_dev() {
+  if [[ -n ${CI:-} ]]; then
+    cmake --preset dev -DLOCKSTEP_UNITY=ON
+    cmake --preset dev -B build/tidy -DLOCKSTEP_UNITY=OFF >/dev/null
+  fi
+  ops/build.sh dev
+}
+
 # What .clang-tidy calls an error ends the stage; its warnings are advice and not shown.
 check_tidy() {
-  local log=$logs/tidy status=0
-  tidy_files | xargs --no-run-if-empty -P "$(nproc)" -n 2 clang-tidy -p build/dev --quiet >"$log" 2>/dev/null || status=$?
+  local log=$logs/tidy status=0 commands=build/dev
+  if [[ -n ${CI:-} ]]; then commands=build/tidy; fi
+  tidy_files | xargs --no-run-if-empty -P "$(nproc)" -n 2 clang-tidy -p "$commands" --quiet >"$log" 2>/dev/null || status=$?
   grep -E ' error: ' "$log" || true
   return "$status"
 }
@@ -166,7 +177,7 @@ passes_alone() {
 stage "packages" ops/install_packages.sh
 stage "clang-format" check_format
 stage "shellcheck" check_scripts
-stage "build dev" ops/build.sh dev
+stage "build dev" build_dev
 stage "clang-tidy" check_tidy
 rm -rf build/dev/tests/faults  # what an earlier run saw is no proof of this one
 stage "tests" tests dev '^(unit|db|system)$'
