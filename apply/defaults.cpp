@@ -211,14 +211,21 @@ std::optional<std::string> char_format(std::string_view format) {
 }
 
 struct Moment {
-  std::string format;  // strftime's
+  std::string format;         // strftime's
+  bool thousandfold = false;  // of %s: milliseconds, of a whole second
 };
 
-std::optional<Moment> moment_of(const Expression& from) {
+std::optional<Moment> moment_of(const Expression& from) {  // NOLINT(misc-no-recursion): two deep
   if (from.kind == Kind::name && !from.double_quoted) {
     if (sqlite::same_name(from.text, "CURRENT_TIMESTAMP")) return Moment{"%Y-%m-%d %H:%M:%S"};
     if (sqlite::same_name(from.text, "CURRENT_DATE")) return Moment{"%Y-%m-%d"};
     if (sqlite::same_name(from.text, "CURRENT_TIME")) return Moment{"%H:%M:%S"};
+  }
+  if (from.kind == Kind::binary && from.text == "*" && from.operands[1].kind == Kind::integer &&
+      from.operands[1].text == "1000") {
+    const auto seconds = moment_of(from.operands[0]);
+    const bool plain = seconds && seconds->format == "%s" && !seconds->thousandfold;
+    return plain ? std::optional(Moment{"%s", true}) : std::nullopt;
   }
   if (from.kind != Kind::call) return std::nullopt;
   const bool formatted = from.text == "strftime";
@@ -256,7 +263,11 @@ std::optional<std::string> moment_sql(const Moment& moment, Affinity affinity, C
   if (moment.format == "%s") {
     const std::string seconds = fmt::format("floor(extract(epoch FROM {}))::bigint", kNow);
     const bool whole = affinity == Affinity::integer || affinity == Affinity::numeric;
-    if (type == ColumnType::bigint && whole) return seconds;
+    if (type == ColumnType::bigint && whole)
+      return seconds + (moment.thousandfold ? " * 1000" : "");
+    if (moment.thousandfold && type == ColumnType::timestamp_ms)
+      return fmt::format("date_trunc('second', {} AT TIME ZONE 'UTC')", kNow);
+    if (moment.thousandfold) return std::nullopt;
     if (type == ColumnType::text && affinity == Affinity::text) return seconds + "::text";
     return std::nullopt;
   }
@@ -287,8 +298,9 @@ Translation translate_default(const TablePlan& plan, std::size_t column) {
   if (!tree) return {{}, "it is not understood", {}};
   if (tree->kind == Kind::null) return {};
   if (const auto moment = moment_of(*tree)) {
+    const Cast unit = moment->thousandfold ? Cast::epoch_ms : Cast::epoch_s;
     const bool counted =
-        column < plan.rules.columns.size() && plan.rules.columns[column].cast == Cast::epoch_s;
+        column < plan.rules.columns.size() && plan.rules.columns[column].cast == unit;
     const auto sql = counted && moment->format == "%s"
                          ? std::optional(fmt::format("date_trunc('second', {})", kNow))
                          : moment_sql(*moment, of.affinity, plan.types[column]);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cctype>
+#include <cmath>
 
 #include "model/spelling.hpp"
 
@@ -96,7 +97,7 @@ Promise promise_of(const Column& column) {
   return says("JSON") ? Promise::json : Promise::none;
 }
 
-bool keeps(Promise promise, const ValueView& value, PromiseCensus& census) {
+bool keeps(Promise promise, const ValueView& value, PromiseCensus& census, Integers integers) {
   const auto spelled = [&](unsigned spelling) {
     census.spellings |= std::uint64_t{1} << spelling;
     ++census.kept;
@@ -109,8 +110,12 @@ bool keeps(Promise promise, const ValueView& value, PromiseCensus& census) {
   if (promise == Promise::instant && value.kind == ValueClass::integer) {
     census.kept += 1;
     census.milliseconds += 1;
-    return value.integer >= kSurelyMilliseconds && instant_of_milliseconds(value.integer);
+    return (integers == Integers::milliseconds || value.integer >= kSurelyMilliseconds) &&
+           instant_of_milliseconds(value.integer);
   }
+  // JSON that is a number: NUMERIC affinity makes one of it. What else is there decides the type.
+  if (promise == Promise::json && value.kind == ValueClass::integer) return true;
+  if (promise == Promise::json && value.kind == ValueClass::real) return std::isfinite(value.real);
   if (value.kind != ValueClass::text) return false;
   switch (promise) {
     case Promise::date:

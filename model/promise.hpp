@@ -29,9 +29,14 @@ struct PromiseCensus {
   std::uint64_t empty_fractions = 0;  ///< instants with a fraction that is written, and 0
 };
 
+/// What an integer is where an instant is promised: nobody knows, so one before 1973 may be seconds
+/// of a later year; or whoever made the file counts milliseconds, always.
+enum class Integers : std::uint8_t { unknown, milliseconds };
+
 /// True if `value`, which is not NULL, keeps the promise; counts it then. What is broken by two
 /// values together (a zone here and none there) shows in `spellings`.
-[[nodiscard]] bool keeps(Promise promise, const ValueView& value, PromiseCensus& census);
+[[nodiscard]] bool keeps(Promise promise, const ValueView& value, PromiseCensus& census,
+                         Integers integers = Integers::unknown);
 
 /// Adds what another reader of the same column found.
 void add(PromiseCensus& sum, const PromiseCensus& other);

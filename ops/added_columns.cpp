@@ -8,6 +8,7 @@
 #include "link/sqlite/default_value.hpp"
 #include "model/bad_value.hpp"
 #include "model/shape_change.hpp"
+#include "ops/frameworks.hpp"
 #include "ops/replan.hpp"
 #include "snapshot/census.hpp"
 #include "snapshot/plan.hpp"
@@ -53,7 +54,8 @@ std::optional<TablePlan> widened_plan(sqlite::Database& database, const TablePla
       !before.rules.columns.empty() || (installed.choice && !installed.choice->rules.empty());
   if (before.existing || has_rules) return std::nullopt;
   const TableShape part = part_of(now, had);
-  const TableCensus census = snapshot::take_census(database, part, {}, [](std::uint64_t) {});
+  const TableCensus census = snapshot::take_census(
+      database, part, {}, [](std::uint64_t) {}, {}, {}, integers_in(database));
   snapshot::Planned planned =
       snapshot::plan_table(before.id, part, census, before.sequence, {},
                            choices_for({}, part, &before, installed.on_bad_value));

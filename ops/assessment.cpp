@@ -93,15 +93,18 @@ std::string reading_problem(sqlite::Database& database, const TableShape& shape)
 TableCensus census_of(sqlite::Database& database, const TableFacts& facts, std::uint64_t sample,
                       Screen& screen, const snapshot::TargetTypes& targets, CensusStore& store) {
   const TableShape& shape = facts.shape;
-  if (sample > 0) return snapshot::sample_census(database, shape, sample, facts.rules, targets);
-  const std::string asked = snapshot::asked_for(shape, facts.rules, targets);
+  const Integers integers = facts.integers;
+  if (sample > 0)
+    return snapshot::sample_census(database, shape, sample, facts.rules, targets, integers);
+  const std::string asked = snapshot::asked_for(shape, facts.rules, targets, integers);
   if (const TableCensus* known = store.find(shape.name, asked)) return *known;
   const auto progress = [&](std::uint64_t seen) {
     screen.progress(fmt::format("reading every value of {}: {} rows", shape.name,
                                 grouped(static_cast<std::int64_t>(seen))));
   };
   const SteadyTime begun = steady_now();
-  TableCensus census = snapshot::take_census(database, shape, {}, progress, facts.rules, targets);
+  TableCensus census =
+      snapshot::take_census(database, shape, {}, progress, facts.rules, targets, integers);
   store.took(shape.name, asked, std::chrono::duration<double>(steady_now() - begun).count(),
              census);
   return census;
@@ -281,6 +284,7 @@ Assessment assess(sqlite::Database& database, const TableChoice& choice, Screen&
     TableFacts& facts = assessment.tables.emplace_back();
     facts.shape = sqlite::read_shape(database, table.name);
     facts.rules = rules_of(choice.rules, facts.shape);
+    facts.integers = integers_of(frameworks);
     snapshot::Planned planned = plan_either_way(database, id, choice, screen, store, facts);
     for (snapshot::Warning& warning : planned.warnings)
       if (facts.carried)

@@ -34,6 +34,7 @@ struct TableFacts {
   TableCensus census;
   bool carried = false;
   TableRules rules;
+  Integers integers = Integers::unknown;      ///< in columns that are declared as instants
   std::vector<std::string> shape_problems;    ///< names, number of columns
   std::vector<std::string> rule_problems;     ///< rules that may not stand there
   std::vector<std::string> capture_problems;  ///< changes that cannot be seen

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "model/spelling.hpp"
 #include "snapshot/distinction.hpp"
 
 namespace lockstep::ops {
@@ -43,9 +44,14 @@ bool sounds_like_a_moment(const Column& column) {
 }
 
 // The unit in which every integer of the column is a moment; empty: none.
-std::string epoch_of(const Column& column, const ColumnCensus& census) {
+std::string epoch_of(const Column& column, const ColumnCensus& census,
+                     Integers integers = Integers::unknown) {
   const Extremes& ends = census.extremes;
   if (!ends.integer_min || !sounds_like_a_moment(column)) return {};
+  if (integers == Integers::milliseconds && promise_of(column) == Promise::instant)
+    return instant_of_milliseconds(*ends.integer_min) && instant_of_milliseconds(*ends.integer_max)
+               ? "epoch-ms"
+               : "";
   std::int64_t unit = 1;
   for (const char* name : {"epoch-s", "epoch-ms", "epoch-us"}) {
     if (*ends.integer_min >= kEpochFrom * unit && *ends.integer_max < kEpochUntil * unit)
@@ -59,6 +65,14 @@ bool holds_julian_days(const Column& column, const ColumnCensus& census) {
   const Extremes& ends = census.extremes;
   return ends.real_min && *ends.real_min >= kJulianFrom && *ends.real_max < kJulianUntil &&
          sounds_like_a_moment(column);
+}
+
+// As Sequelize and Laravel declare what is true or false, after MySQL.
+bool says_tinyint_1(const Column& column) {
+  std::string declared;
+  for (const char c : lower(column.declared_type))
+    if (c != ' ') declared += c;
+  return declared == "tinyint(1)";
 }
 
 bool are_zero_or_one(const Extremes& ends) {
@@ -105,19 +119,23 @@ std::string type_line(const TableShape& shape, std::size_t column, const std::st
                      place.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), type);
 }
 
-std::string meaning_of(const Column& column, const ColumnCensus& census) {
+std::string meaning_of(const Column& column, const ColumnCensus& census, Integers counted_in) {
   const std::uint64_t texts = counted(census, ValueClass::text),
-                      integers = counted(census, ValueClass::integer);
-  if (counted(census, ValueClass::real) + counted(census, ValueClass::blob) > 0 ||
-      census.nul_texts + census.invalid_texts > 0)
+                      integers = counted(census, ValueClass::integer),
+                      reals = counted(census, ValueClass::real);
+  if (counted(census, ValueClass::blob) > 0 || census.nul_texts + census.invalid_texts > 0)
     return {};
   const std::string of_texts = meaning_of_texts(census.formats, texts);
+  const Promise promise = promise_of(column);
+  if (promise == Promise::json && integers + reals > 0) return census.promise.broken ? "" : "json";
+  if (reals > 0) return {};
   if (integers == 0) return of_texts;
   if (texts > 0 && of_texts.empty()) return {};
-  const bool words = texts == 0 ? promise_of(column) == Promise::boolean : of_texts == "boolean";
+  const bool words =
+      texts == 0 ? promise == Promise::boolean || says_tinyint_1(column) : of_texts == "boolean";
   if (words) return are_zero_or_one(census.extremes) ? "boolean" : "";
   const bool moments = texts == 0 || of_texts == "timestamp" || of_texts == "timestamptz";
-  return moments ? epoch_of(column, census) : "";
+  return moments ? epoch_of(column, census, counted_in) : "";
 }
 
 }  // namespace lockstep::ops

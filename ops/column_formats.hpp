@@ -26,6 +26,7 @@ namespace lockstep::ops {
 
 /// The `type` of a rule that carries every value of the column for what it means: a moment, a day,
 /// yes or no, a UUID, JSON. Of several storage classes too. Empty: none is sure.
-[[nodiscard]] std::string meaning_of(const Column& column, const ColumnCensus& census);
+[[nodiscard]] std::string meaning_of(const Column& column, const ColumnCensus& census,
+                                     Integers counted_in = Integers::unknown);
 
 }  // namespace lockstep::ops

@@ -77,7 +77,7 @@ void propose_rule(const TableFacts& table, std::size_t column, Finding& finding)
   const bool text_only = count_of(census, ValueClass::text) > 0 && finding.code != "LS-A101";
   std::string type = text_only && plain ? "bytea" : "literal";
   if (finding.code == "LS-A101" && may_be_converted(table.shape, column))
-    if (const std::string meaning = meaning_of(table.shape.columns[column], census);
+    if (const std::string meaning = meaning_of(table.shape.columns[column], census, table.integers);
         !meaning.empty())
       type = meaning;
   finding.decide_config = type_line(table.shape, column, type);
@@ -277,9 +277,11 @@ std::string possible_type(const TableFacts& table, std::size_t column) {
   for (const ForeignKey& key : table.shape.references)
     if (std::find(key.columns.begin(), key.columns.end(), of.name) != key.columns.end()) return {};
   if (!may_be_converted(table.shape, column)) return {};
-  const std::string meaning = meaning_of(of, table.census.columns[column]);
+  const std::string meaning = meaning_of(of, table.census.columns[column], table.integers);
   const bool moments = meaning.starts_with("epoch") || meaning.starts_with("timestamp");
-  return moments || meaning == "date" ? meaning : "";
+  // Of integers alone: words and JSON in TEXT columns are mostly meant as texts.
+  const bool integers = type == ColumnType::bigint && (meaning == "boolean" || meaning == "json");
+  return moments || integers || meaning == "date" ? meaning : "";
 }
 
 Proposal proposal_for(const TableFacts& table, std::size_t column) {

@@ -33,4 +33,12 @@ snapshot::Customs customs_of(const Frameworks& found) {
           .six_digits = (found.rails || found.alembic) && !found.django && !found.prisma};
 }
 
+Integers integers_of(const Frameworks& found) {
+  return customs_of(found).milliseconds ? Integers::milliseconds : Integers::unknown;
+}
+
+Integers integers_in(sqlite::Database& database) {
+  return integers_of(frameworks_of(sqlite::list_tables(database)));
+}
+
 }  // namespace lockstep::ops

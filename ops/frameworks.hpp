@@ -1,4 +1,5 @@
-// Frameworks, told by the tables in which they keep their own state. Pure.
+// Frameworks, told by the tables in which they keep their own state. Pure, but for
+// integers_in().
 #pragma once
 
 #include <string>
@@ -20,5 +21,8 @@ struct Frameworks {
 
 /// How they store what a declaration alone does not say.
 [[nodiscard]] snapshot::Customs customs_of(const Frameworks& found);
+/// What integers are in a column that is declared as an instant.
+[[nodiscard]] Integers integers_of(const Frameworks& found);
+[[nodiscard]] Integers integers_in(sqlite::Database& database);
 
 }  // namespace lockstep::ops

@@ -99,7 +99,7 @@ snapshot::Planned plan_as_it_is(sqlite::Database& database, const TableShape& sh
   planned.problems = problems_of(database, shape, rules);
   if (!planned.problems.empty()) return planned;
   const TableCensus census = snapshot::take_census(
-      database, shape, {}, [](std::uint64_t) {}, rules);
+      database, shape, {}, [](std::uint64_t) {}, rules, {}, integers_in(database));
   planned = snapshot::plan_table(id, shape, census, sqlite::read_sequence(database, shape.name),
                                  rules, choices_for({}, shape, before, installed.on_bad_value));
   settle_beside(database, planned, before, installed);
@@ -117,8 +117,8 @@ snapshot::Planned plan_into_existing(sqlite::Database& database, const TableShap
   planned.problems = problems_of(database, shape, rules);
   if (!planned.problems.empty()) return planned;
   const TableCensus census = snapshot::take_census(
-      database, shape, {}, [](std::uint64_t) {}, rules,
-      snapshot::target_types(shape, there, rules));
+      database, shape, {}, [](std::uint64_t) {}, rules, snapshot::target_types(shape, there, rules),
+      integers_in(database));
   planned = snapshot::plan_existing(id, shape, census, sqlite::read_sequence(database, shape.name),
                                     there, silent, rules);
   if (planned.problems.empty())

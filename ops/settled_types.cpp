@@ -53,6 +53,25 @@ void warn_of_defaults(Assessment& assessment, const TableFacts& facts, const Tab
                      fmt::join(sentences, "; "))});
 }
 
+// Its adapter for PostgreSQL reads a timestamptz as if the session's zone were UTC, and writes one
+// so.
+void warn_of_zones(Assessment& assessment) {
+  for (const TablePlan& plan : assessment.plans) {
+    std::vector<std::string> columns;
+    for (std::size_t i = 0; i < plan.types.size() && !plan.existing; ++i)
+      if (plan.types[i] == ColumnType::timestamptz &&
+          promise_of(plan.shape.columns[i]) == Promise::instant)
+        columns.push_back(plan.shape.columns[i].name);
+    if (!columns.empty())
+      assessment.warnings.push_back(
+          {plan.name(), "LS-T265",
+           fmt::format("{} become(s) timestamptz, which Prisma reads and writes as if every "
+                       "session were in UTC: ALTER DATABASE .. SET timezone = 'UTC' on the target, "
+                       "or let Prisma Migrate make the tables there first",
+                       fmt::join(columns, ", "))});
+  }
+}
+
 }  // namespace
 
 void settle_types(Assessment& assessment, const std::vector<std::vector<std::size_t>>& undecided,
@@ -77,6 +96,7 @@ void settle_types(Assessment& assessment, const std::vector<std::vector<std::siz
       facts->types = plan.types;
       warn_of_defaults(assessment, *facts, plan);
     }
+  if (customs.milliseconds) warn_of_zones(assessment);
 }
 
 }  // namespace lockstep::ops

@@ -56,14 +56,25 @@ Promise promise_to(const TargetType& type) {
   return Promise::none;
 }
 
+/// What the values are read for, and how.
+struct Reading {
+  const TableRules& rules;
+  const TargetTypes& targets;
+  Integers integers;
+};
+
 class Counter {
  public:
-  Counter(const TableShape& shape, const TableRules& rules, const TargetTypes& targets)
-      : shape_(shape), rules_(rules), targets_(targets), carried_(rules, shape.key) {
+  Counter(const TableShape& shape, const Reading& reading)
+      : shape_(shape),
+        rules_(reading.rules),
+        targets_(reading.targets),
+        integers_(reading.integers),
+        carried_(reading.rules, shape.key) {
     census_.columns.resize(shape.columns.size());
     for (const Column& column : shape.columns) promises_.push_back(promise_of(column));
-    for (std::size_t i = 0; i < targets.size(); ++i)
-      if (targets[i]) promises_[i] = promise_to(*targets[i]);
+    for (std::size_t i = 0; i < targets_.size(); ++i)
+      if (targets_[i]) promises_[i] = promise_to(*targets_[i]);
   }
 
   std::size_t count(const sqlite::Statement& row) {
@@ -105,7 +116,7 @@ class Counter {
         column.whole_reals++ == 0)
       column.whole_real_example = describe_row(row, shape_, i);
     if (promises_[i] != Promise::none && value.kind != ValueClass::null && !column.promise.broken &&
-        !keeps(promises_[i], value, column.promise)) {
+        !keeps(promises_[i], value, column.promise, integers_)) {
       column.promise.broken = true;
       column.promise.broken_by = describe_row(row, shape_, i);
     }
@@ -148,7 +159,7 @@ class Counter {
       why = "some are numbers of microseconds, and some are instants";
     PromiseCensus alone;
     if (why.empty() && !interval && promises_[i] == Promise::instant &&
-        value.kind == ValueClass::integer && !keeps(Promise::instant, value, alone))
+        value.kind == ValueClass::integer && !keeps(Promise::instant, value, alone, integers_))
       why = "it is an integer, and may count seconds: a rule for the column says what";
     if (why.empty()) return;
     if (column.target_misfits++ == 0)
@@ -158,6 +169,7 @@ class Counter {
   const TableShape& shape_;
   const TableRules& rules_;
   const TargetTypes& targets_;
+  Integers integers_;
   RuleReader carried_;
   std::vector<Promise> promises_;
   TableCensus census_;
@@ -168,17 +180,11 @@ struct Part {
   std::optional<std::int64_t> until;
 };
 
-/// What the values are read for.
-struct Reading {
-  const TableRules& rules;
-  const TargetTypes& targets;
-};
-
 TableCensus count_part(sqlite::Database& database, const TableShape& shape, const Reading& reading,
                        const sqlite::SliceLimits& limits, const Part& part,
                        const std::function<void(std::uint64_t)>& progress) {
   sqlite::Scan scan(database, shape, part.after, limits, part.until);
-  Counter counter(shape, reading.rules, reading.targets);
+  Counter counter(shape, reading);
   const sqlite::Scan::Visit visit = [&](const sqlite::Statement& row) {
     return counter.count(row);
   };
@@ -247,11 +253,11 @@ TargetTypes target_types(const TableShape& shape, const CatalogTable& there,
 
 TableCensus sample_census(sqlite::Database& database, const TableShape& shape,
                           std::uint64_t rows_max, const TableRules& rules,
-                          const TargetTypes& targets) {
+                          const TargetTypes& targets, Integers integers) {
   constexpr std::size_t kSliceBytesMax = std::size_t{1} << 40;
   const sqlite::SliceLimits limits{.bytes_max = kSliceBytesMax};
   sqlite::Scan scan(database, shape, std::nullopt, limits);
-  Counter counter(shape, rules, targets);
+  Counter counter(shape, {rules, targets, integers});
   bool more = true;
   while (more && scan.rows() < rows_max)
     more = scan.slice([&](const sqlite::Statement& row) {
@@ -266,10 +272,10 @@ TableCensus sample_census(sqlite::Database& database, const TableShape& shape,
 TableCensus take_census(sqlite::Database& database, const TableShape& shape,
                         const sqlite::SliceLimits& limits,
                         const std::function<void(std::uint64_t)>& progress, const TableRules& rules,
-                        const TargetTypes& targets) {
+                        const TargetTypes& targets, Integers integers) {
   sqlite::SliceLimits wide = limits;
   wide.bytes_max = std::size_t{1} << 40;  // nothing is kept: only time bounds a slice
-  const Reading reading{rules, targets};
+  const Reading reading{rules, targets, integers};
   const std::optional<std::int64_t> middle = middle_rowid(database, shape);
   if (!middle) return count_part(database, shape, reading, wide, {}, progress);
 

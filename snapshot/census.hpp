@@ -26,12 +26,13 @@ using TargetTypes = std::vector<std::optional<TargetType>>;
 [[nodiscard]] TableCensus take_census(sqlite::Database& database, const TableShape& shape,
                                       const sqlite::SliceLimits& limits,
                                       const std::function<void(std::uint64_t)>& progress,
-                                      const TableRules& rules = {},
-                                      const TargetTypes& targets = {});
+                                      const TableRules& rules = {}, const TargetTypes& targets = {},
+                                      Integers integers = Integers::unknown);
 
 /// About the first `rows_max` rows, in key order: says what is there, proves nothing.
 [[nodiscard]] TableCensus sample_census(sqlite::Database& database, const TableShape& shape,
                                         std::uint64_t rows_max, const TableRules& rules = {},
-                                        const TargetTypes& targets = {});
+                                        const TargetTypes& targets = {},
+                                        Integers integers = Integers::unknown);
 
 }  // namespace lockstep::snapshot

@@ -80,8 +80,8 @@ struct FieldReader {
 
 }  // namespace
 
-std::string asked_for(const TableShape& shape, const TableRules& rules,
-                      const TargetTypes& targets) {
+std::string asked_for(const TableShape& shape, const TableRules& rules, const TargetTypes& targets,
+                      Integers integers) {
   // The plan's own text has every member of shape and rules in it.
   TablePlan plan;
   plan.shape = shape;
@@ -92,6 +92,7 @@ std::string asked_for(const TableShape& shape, const TableRules& rules,
     text += type ? fmt::format("|{}:{}:{}{}", static_cast<int>(type->kind), type->limit,
                                type->scale, fmt::join(type->labels, "\1"))
                  : std::string("|");
+  if (integers == Integers::milliseconds) text += "|milliseconds";
   return text;
 }
 

@@ -23,9 +23,11 @@ struct CensusRecord {
   std::map<std::string, KnownTable> tables;
 };
 
-/// What else than the rows a census depends on: shape, rules, and the types on the target.
+/// What else than the rows a census depends on: shape, rules, the types on the target, and what
+/// integers are.
 [[nodiscard]] std::string asked_for(const TableShape& shape, const TableRules& rules,
-                                    const TargetTypes& targets);
+                                    const TargetTypes& targets,
+                                    Integers integers = Integers::unknown);
 
 /// CBOR, exact for any bytes. `version` is of the program: another one may count otherwise.
 [[nodiscard]] std::string encode_census(const CensusRecord& record, std::string_view version);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cctype>
 #include <optional>
 
@@ -13,6 +14,12 @@
 namespace lockstep::snapshot {
 
 namespace {
+
+// Prisma Migrate writes its own table in its own way: as a program in milliseconds, whatever the
+// application's Prisma Client does.
+bool counts_by_itself(const TablePlan& plan) {
+  return plan.name() == "_prisma_migrations";
+}
 
 // In capitals, without blanks.
 std::string spoken(const Column& column) {
@@ -99,18 +106,22 @@ bool settle_by_default(TablePlan& plan, std::size_t column) {
 }  // namespace
 
 void Elsewhere::add(const TablePlan& plan, const std::vector<std::size_t>& undecided) {
+  if (!counts_by_itself(plan)) show(plan, undecided);
+}
+
+void Elsewhere::show(const TablePlan& plan, const std::vector<std::size_t>& undecided) {
   for (std::size_t column = 0; column < plan.types.size(); ++column) {
     const Column& of = plan.shape.columns[column];
     const Promise promise = promise_of(of);
     if (promise == Promise::none || is_cast(plan, column) ||
         std::count(undecided.begin(), undecided.end(), column) > 0)
       continue;
-    const auto show = [&](Seen& seen) {
+    const auto enter = [&](Seen& seen) {
       seen.types.insert(plan.types[column]);
       seen.spellings |= plan.spelling(column).found;
     };
-    for (const std::string& name : declarations(of)) show(declared_[name]);
-    show(promised_[promise]);
+    for (const std::string& name : declarations(of)) enter(declared_[name]);
+    enter(promised_[promise]);
   }
 }
 
@@ -139,6 +150,25 @@ bool Elsewhere::settle_as_seen(TablePlan& plan, std::size_t column, const Seen& 
   plan.types[column] = type;
   plan.spellings[column] = usable.spelling;
   return true;
+}
+
+// What is there decides all but how the application counts, and whether it writes zones.
+void Elsewhere::settle_there(TablePlan& plan, std::size_t column) const {
+  const Column& of = plan.shape.columns[column];
+  if (promise_of(of) != Promise::instant) return;
+  const Seen* const seen = seen_of(of);
+  if (seen == nullptr ? !customs_.milliseconds : seen->types.size() != 1) return;
+  const ColumnType type = seen == nullptr ? ColumnType::timestamp_ms : *seen->types.begin();
+  if (type == ColumnType::timestamp_ms) {
+    plan.types[column] = type;
+    plan.spellings[column] = {};
+    return;
+  }
+  if (type != ColumnType::timestamp && type != ColumnType::timestamptz) return;
+  const bool bound = plan.spelling(column).bound;
+  if (bound && std::popcount(seen->spellings) != 1) return;
+  plan.types[column] = type;
+  plan.spellings[column] = {seen->spellings, bound};
 }
 
 Elsewhere::Guess Elsewhere::guess(const Column& column) const {
@@ -174,15 +204,20 @@ Elsewhere::Guess Elsewhere::guess(const Column& column) const {
 
 std::vector<Settled> Elsewhere::settle(TablePlan& plan,
                                        const std::vector<std::size_t>& undecided) const {
+  if (!counts_by_itself(plan)) return settle_all(plan, undecided);
+  Elsewhere beside(customs_);
+  beside.show(plan, undecided);
+  return beside.settle_all(plan, undecided);
+}
+
+std::vector<Settled> Elsewhere::settle_all(TablePlan& plan,
+                                           const std::vector<std::size_t>& undecided) const {
   std::vector<Settled> settled;
   for (const std::size_t column : undecided) {
     const Column& of = plan.shape.columns[column];
     const auto say = [&](std::string reason) { settled.push_back({column, std::move(reason)}); };
-    if (plan.existing) {  // what is there decides all but how the application counts
-      const Seen* counted = seen_of(of);
-      if (counted == nullptr || counted->types != std::set{ColumnType::timestamp_ms}) continue;
-      plan.types[column] = ColumnType::timestamp_ms;
-      plan.spellings[column] = {};
+    if (plan.existing) {
+      settle_there(plan, column);
       continue;
     }
     if (const Seen* same = seen_of(of)) {

@@ -56,6 +56,9 @@ class Elsewhere {
   /// Of the same declaration, as it is written before without its digits.
   [[nodiscard]] const Seen* seen_of(const Column& column) const;
   bool settle_as_seen(TablePlan& plan, std::size_t column, const Seen& seen) const;
+  void show(const TablePlan& plan, const std::vector<std::size_t>& undecided);
+  std::vector<Settled> settle_all(TablePlan& plan, const std::vector<std::size_t>& undecided) const;
+  void settle_there(TablePlan& plan, std::size_t column) const;
   [[nodiscard]] Guess guess(const Column& column) const;
 
   Customs customs_;

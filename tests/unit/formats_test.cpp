@@ -110,6 +110,21 @@ TEST_CASE("the rule that carries every value for what it means") {
   CHECK(meaning_of(column("at", "TEXT"), census({"2024-01-02 03:04:05"})) == "timestamp");
   CHECK(meaning_of(column("at", "TEXT"), census({"2024-01-02 03:04:05+02:00"})) == "timestamptz");
   CHECK(meaning_of(column("at", "TEXT"), census({"2024-01-02"})) == "date");
+  // Before 1990, and after 2100: only in a file of Prisma's.
+  const ColumnCensus upgraded =
+      census({"2024-01-02T03:04:05.678+00:00"}, {-2'208'988'800'000, 253'402'300'799'999});
+  CHECK(meaning_of(at, upgraded).empty());
+  CHECK(meaning_of(at, upgraded, Integers::milliseconds) == "epoch-ms");
+  CHECK(meaning_of(at, census({}, {253'402'300'800'000}), Integers::milliseconds).empty());
+  // What true and false are for Sequelize and Laravel; JSON that is a number.
+  CHECK(meaning_of(column("done", "TINYINT(1)"), census({}, {0, 1})) == "boolean");
+  CHECK(meaning_of(column("done", "TINYINT(1)"), census({}, {0, 2})).empty());
+  CHECK(meaning_of(column("done", "TINYINT"), census({}, {0, 1})).empty());
+  const Column data = column("data", "JSONB");
+  CHECK(meaning_of(data, census({"{}", "true", "\"s\""}, {7}, {1.5})) == "json");
+  ColumnCensus broken = census({"{}", "{bad"}, {7});
+  broken.promise.broken = true;
+  CHECK(meaning_of(data, broken).empty());
   // Not what one rule would carry: something would be guessed or lost.
   CHECK(meaning_of(at, census({"2024-01-02 03:04:05", "soon"}, {1'704'164'645'123})).empty());
   CHECK(meaning_of(at, census({"2024-01-02 03:04:05", "2024-01-02 03:04:05Z"})).empty());

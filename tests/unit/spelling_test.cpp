@@ -28,12 +28,12 @@ ValueView integer(std::int64_t number) {
 /// The type that these values give a column; its class's (nothing) if they break the promise.
 std::optional<ColumnType> type_of(const std::string& declared, const std::vector<ValueView>& values,
                                   Distinction distinction = Distinction::none,
-                                  Usable* all = nullptr) {
+                                  Usable* all = nullptr, Integers integers = Integers::unknown) {
   PromiseCensus census;
   const Promise promise = promise_of(column(declared));
   if (promise == Promise::none) return std::nullopt;
   for (const ValueView& value : values)
-    if (!census.broken && !keeps(promise, value, census)) {
+    if (!census.broken && !keeps(promise, value, census, integers)) {
       census.broken = true;
       census.broken_by = "id=7, " + describe(value);
     }
@@ -156,6 +156,14 @@ TEST_CASE("the ORMs' columns get the types they want") {
         ColumnType::timestamp_ms);
   CHECK_FALSE(type_of("DATETIME", {integer(1'709'290'000)}));  // as well seconds
   CHECK_FALSE(type_of("DATETIME", {integer(253'402'300'800'000)}));
+  const auto prisma = [](std::int64_t value) {
+    return type_of("DATETIME", {integer(value)}, Distinction::none, nullptr,
+                   Integers::milliseconds);
+  };
+  for (const std::int64_t value : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{1'709'290'000},
+                                   std::int64_t{-62'135'596'800'000}})
+    CHECK(prisma(value) == ColumnType::timestamp_ms);
+  CHECK_FALSE(prisma(253'402'300'800'000));
   CHECK_FALSE(type_of("DATETIME", {integer(1'709'290'000'123), text("2024-01-02 03:04:05")}));
   CHECK(type_of("DATE", {text("2024-01-02")}) == ColumnType::date);
   CHECK(type_of("bool", {integer(0), integer(1)}) == ColumnType::boolean);
@@ -163,6 +171,7 @@ TEST_CASE("the ORMs' columns get the types they want") {
   CHECK(type_of("CHAR (36)", {text(kUuid)}) == ColumnType::uuid);
   CHECK(type_of("uuid", {text(kUuid)}) == ColumnType::uuid);
   CHECK(type_of("JSON", {text("{\"a\": 1}"), text("[]")}) == ColumnType::json);
+  CHECK_FALSE(type_of("JSON", {integer(7)}));  // a number by NUMERIC affinity
   for (const char* declared :
        {"TEXT", "VARCHAR(36)", "INTEGER", "", "BLOB", "REAL", "TIME", "DECIMAL(10,2)", "UPDATED"})
     CHECK(promise_of(column(declared)) == Promise::none);

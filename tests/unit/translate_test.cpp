@@ -202,6 +202,25 @@ TEST_CASE("moments and texts that are instants become defaults of the type that 
   counted.rules.columns.resize(2);
   counted.rules.columns[1].cast = Cast::epoch_s;
   CHECK(apply::translate_default(counted, 1).sql == "date_trunc('second', statement_timestamp())");
+  // Drizzle's milliseconds.
+  const auto drizzle = [](const std::string& sql, Cast cast) {
+    TablePlan plan = plan_of(
+        1, "CREATE TABLE t(id INTEGER PRIMARY KEY, v integer DEFAULT (" + sql + ") NOT NULL)",
+        {kBigint, cast == Cast::none ? kBigint : timestamptz});
+    plan.rules.columns.resize(2);
+    plan.rules.columns[1].cast = cast;
+    return apply::translate_default(plan, 1).sql;
+  };
+  CHECK(drizzle("unixepoch() * 1000", Cast::epoch_ms) ==
+        "date_trunc('second', statement_timestamp())");
+  CHECK(drizzle("strftime('%s', 'now') * 1000", Cast::none) ==
+        "floor(extract(epoch FROM statement_timestamp()))::bigint * 1000");
+  CHECK(drizzle("unixepoch() * 1000", Cast::epoch_s).empty());
+  CHECK(drizzle("unixepoch()", Cast::epoch_ms).empty());
+  CHECK(drizzle("unixepoch() * 1000 * 1000", Cast::epoch_ms).empty());
+  CHECK(drizzle("unixepoch() * 60", Cast::epoch_ms).empty());
+  CHECK(given("DATETIME DEFAULT (unixepoch() * 1000)", timestamp_ms).sql ==
+        "date_trunc('second', statement_timestamp() AT TIME ZONE 'UTC')");
 }
 
 TEST_CASE("partial, NOCASE, expression and DESC indexes and CHECKs are made") {

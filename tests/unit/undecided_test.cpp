@@ -106,6 +106,46 @@ TEST_CASE("where nothing has values, framework, DEFAULT and declaration decide")
   CHECK(Settling(bound, {.six_digits = true}).type("t", "id") == ColumnType::timestamp);
 }
 
+TEST_CASE("what Prisma Migrate keeps for itself says nothing of how the application counts") {
+  const std::string sql =
+      "CREATE TABLE _prisma_migrations(id TEXT PRIMARY KEY, started_at DATETIME, rolled_back_at "
+      "DATETIME); INSERT INTO _prisma_migrations VALUES ('a', 1709290000001, NULL);"
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, at DATETIME, until DATETIME);";
+  const std::string texts = "INSERT INTO t VALUES (1, '2024-01-02T03:04:05.678+00:00', NULL)";
+  const Settling adapters(sql + texts, {.milliseconds = true});
+  CHECK(adapters.type("t", "until") == ColumnType::timestamptz);
+  CHECK(adapters.type("_prisma_migrations", "rolled_back_at") == ColumnType::timestamp_ms);
+  CHECK(Settling(sql, {.milliseconds = true}).type("t", "until") == ColumnType::timestamp_ms);
+}
+
+TEST_CASE("an empty column of a table that was there counts, and writes zones, as the others do") {
+  const auto empty_one = [](const std::string& values, bool bound = false, Customs customs = {}) {
+    Settling file("CREATE TABLE t(id INTEGER PRIMARY KEY, at DATETIME, until DATETIME); " + values);
+    TablePlan plan = file.plans.at(0);
+    plan.existing.emplace();
+    plan.types[2] = ColumnType::timestamp;
+    plan.spellings[2] = {0, bound};
+    snapshot::Elsewhere elsewhere(customs);
+    elsewhere.add(file.plans[0], file.undecided.at(0));
+    CHECK(elsewhere.settle(plan, {2}).empty());
+    return std::pair{plan.types[2], plan.spelling(2)};
+  };
+  const auto [zoned, spelling] =
+      empty_one("INSERT INTO t VALUES (1, '2024-01-02T03:04:05.678+00:00', NULL)");
+  CHECK(zoned == ColumnType::timestamptz);
+  CHECK(spelling.found != 0);
+  CHECK(empty_one("INSERT INTO t VALUES (1, 1709290000001, NULL)").first ==
+        ColumnType::timestamp_ms);
+  CHECK(empty_one("INSERT INTO t VALUES (1, '2024-01-02', NULL)").first == ColumnType::timestamp);
+  CHECK(empty_one("").first == ColumnType::timestamp);
+  CHECK(empty_one("", false, {.milliseconds = true}).first == ColumnType::timestamp_ms);
+  // A unique column has to keep to one spelling, and two are no evidence for one.
+  const std::string two =
+      "INSERT INTO t VALUES (1, '2024-01-02T03:04:05Z', NULL), (2, '2024-01-02 03:04:05Z', NULL)";
+  CHECK(empty_one(two).first == ColumnType::timestamptz);
+  CHECK(empty_one(two, true).first == ColumnType::timestamp);
+}
+
 TEST_CASE("columns that a foreign key joins have one type") {
   const std::string tables =
       "CREATE TABLE usr(id CHAR(32) PRIMARY KEY);"

@@ -94,11 +94,11 @@ def step(session, n):
         for gone in session.query(Person).filter(Person.name == "person %d %d" % (os.getpid(), n - 2)):
             session.delete(gone)  # and its samples, by the database
     session.merge(Setting(scope="n", key=str(n % 5), value={"n": n}))
-    return session.get_bind().dialect.name
+    return "sqlite" if session.get_bind().dialect.name == "sqlite" else "postgres"
 
 
 def write():
-    wrote, n = {"sqlite": 0, "postgresql": 0}, 1
+    wrote, n = {"sqlite": 0, "postgres": 0}, 1
     while not select.select([sys.stdin], [], [], 0.002)[0]:
         wrote[transact(lambda session: step(session, n))] += 1
         n += 1
