@@ -91,7 +91,7 @@ TEST_CASE("a server whose WAL has no room panics, and is waited for until it is 
                         {"LD_PRELOAD=" + library, "FAULTY_DISK_FULL=" + full}};
   Followed both("panic", server.create_database("panic"));
   both.start_and_catch_up();
-  std::ofstream(full) << "yes";
+  std::ofstream(full) << "pg_wal";
   fs::permissions(full, fs::perms{0644});
   // What the segment has already may still be written: all but half a MiB of it is used up.
   server.query(
