@@ -123,6 +123,24 @@ TEST_CASE("a server whose connections others have taken is waited for, and named
   saw_fault("A12", "WAIT: LS-T209 while others have all of max_connections; at the start exit 7");
 }
 
+TEST_CASE("a role with fewer connections than a copy takes is waited for") {
+  PostgresServer server{{"fsync=off"}};
+  server.query("CREATE ROLE few LOGIN CONNECTION LIMIT 2");
+  std::string dsn = server.create_database("few", "OWNER few");
+  server.query("GRANT CREATE ON SCHEMA public TO few", "few");
+  dsn.replace(dsn.find("postgres@"), 8, "few");
+  Followed both("few", dsn);
+  both.start();
+  REQUIRE(wait_until([&] { return lockstep({"status", both.file()}).status.code == 0; }, 20s));
+  const auto awaited = both.awaits("LS-T209");
+  CHECK_THAT(awaited["what"].get<std::string>(), Catch::Contains("too many connections for role"));
+  CHECK(both.status()["consistent"] == false);
+  server.query("ALTER ROLE few CONNECTION LIMIT 3");
+  both.caught_up();
+  both.stop();
+  saw_fault("A12", "WAIT: LS-T209 in the copy while the role may have two connections; three do");
+}
+
 TEST_CASE("a server whose WAL has no room panics, and is waited for until it is back") {
   const TempDir folder;
   const std::string library = folder.file("faulty_disk.so"), full = folder.file("full");
