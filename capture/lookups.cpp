@@ -116,12 +116,11 @@ std::vector<HidingTrigger> newer_hiding_triggers(sqlite::Database& database) {
 
 std::vector<ForeignObject> objects_on_ours(sqlite::Database& database) {
   std::vector<ForeignObject> found;
-  // An index without text belongs to a key.
+  // An index without text belongs to a key; a trigger's table is spelled as somebody wrote it.
   sqlite::Statement objects(database,
-                            "SELECT o.type, o.name, t.name FROM main.sqlite_master AS o JOIN "
-                            "main.sqlite_master AS t ON t.type = 'table' AND t.name = o.tbl_name "
-                            "COLLATE NOCASE WHERE o.type IN ('trigger', 'index') AND o.sql IS NOT "
-                            "NULL AND t.name LIKE '\\_lockstep\\_%' ESCAPE '\\' ORDER BY o.name");
+                            "SELECT type, name, lower(tbl_name) FROM main.sqlite_master WHERE type "
+                            "IN ('trigger', 'index') AND sql IS NOT NULL AND tbl_name LIKE "
+                            "'\\_lockstep\\_%' ESCAPE '\\' ORDER BY name");
   while (objects.step())
     if (sqlite::has_own_table(database, objects.text(2)))
       found.push_back({objects.text(0), objects.text(1), objects.text(2)});

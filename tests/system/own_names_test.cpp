@@ -127,7 +127,7 @@ TEST_CASE("a trigger that hides changes is not taken for lockstep's because of i
 TEST_CASE("what somebody makes on lockstep's own tables takes no change away", "[system]") {
   const auto [name, eats] = GENERATE(table<std::string, std::string>(
       {{"skips",
-        "CREATE TRIGGER eats BEFORE INSERT ON _lockstep_changes BEGIN SELECT RAISE(IGNORE); END"},
+        "CREATE TRIGGER eats BEFORE INSERT ON _LOCKSTEP_changes BEGIN SELECT RAISE(IGNORE); END"},
        {"deletes",
         "CREATE TRIGGER eats AFTER INSERT ON _lockstep_changes BEGIN DELETE FROM "
         "_lockstep_changes WHERE seq = NEW.seq; END"},
