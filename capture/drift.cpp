@@ -36,6 +36,7 @@ std::vector<Drift> drift(Database& database, const std::vector<TablePlan>& table
       database,
       "SELECT sql FROM main.sqlite_master WHERE type = 'trigger' AND name = ? AND tbl_name = ?");
   const std::vector<HidingTrigger> hiding = newer_hiding_triggers(database);
+  const std::vector<ForeignObject> on_ours = objects_on_ours(database);
   for (const TablePlan& plan : tables) {
     if (!is_there(database, plan)) {
       found.push_back({plan.name(), fmt::format("table {} is gone", plan.name()), true});
@@ -62,6 +63,7 @@ std::vector<Drift> drift(Database& database, const std::vector<TablePlan>& table
     for (const HidingTrigger& each : hiding)
       if (sqlite::same_name(each.table, plan.name()))
         found.push_back({plan.name(), hides(each), false});
+    for (const ForeignObject& each : on_ours) found.push_back({plan.name(), may_eat(each), false});
   }
   return found;
 }

@@ -104,13 +104,38 @@ std::vector<HidingTrigger> newer_hiding_triggers(sqlite::Database& database) {
     const std::string table = triggers.text(0);
     const auto same = [&](const std::string& other) { return sqlite::same_name(other, table); };
     const bool after_ours = std::any_of(ours.begin(), ours.end(), same);
-    if (sqlite::own_trigger_name(triggers.text(1)) == sqlite::Own::capture) {
-      if (!after_ours) ours.push_back(table);
-    } else if (after_ours && hides_changes(triggers.text(2))) {
-      found.push_back({table, triggers.text(1)});
+    // Whatever it is called: ours never say so.
+    if (hides_changes(triggers.text(2))) {
+      if (after_ours) found.push_back({table, triggers.text(1)});
+    } else if (sqlite::own_trigger_name(triggers.text(1)) == sqlite::Own::capture && !after_ours) {
+      ours.push_back(table);
     }
   }
   return found;
+}
+
+std::vector<ForeignObject> objects_on_ours(sqlite::Database& database) {
+  std::vector<ForeignObject> found;
+  // An index without text belongs to a key; a trigger's table is spelled as somebody wrote it.
+  sqlite::Statement objects(database,
+                            "SELECT type, name, lower(tbl_name) FROM main.sqlite_master WHERE type "
+                            "IN ('trigger', 'index') AND sql IS NOT NULL AND tbl_name LIKE "
+                            "'\\_lockstep\\_%' ESCAPE '\\' ORDER BY name");
+  while (objects.step())
+    if (sqlite::has_own_table(database, objects.text(2)))
+      found.push_back({objects.text(0), objects.text(1), objects.text(2)});
+  return found;
+}
+
+std::string may_eat(const ForeignObject& object) {
+  return fmt::format(
+      "{} {} was made on {}, a table of lockstep's own, where it may have taken changes away",
+      object.type, object.name, object.table);
+}
+
+void drop_objects_on_ours(sqlite::Database& database) {
+  for (const ForeignObject& each : objects_on_ours(database))
+    database.exec(fmt::format("DROP {} {}", each.type, sqlite::quoted(each.name)));
 }
 
 }  // namespace lockstep::capture

@@ -1,4 +1,4 @@
-// Asks SQLite what it would do: runs nothing, changes nothing.
+// Asks SQLite what it would do, and who else has made something that ours would not survive.
 #pragma once
 
 #include <string>
@@ -28,5 +28,16 @@ struct HidingTrigger {
 [[nodiscard]] std::vector<HidingTrigger> newer_hiding_triggers(sqlite::Database& database);
 /// In one clause. Pure.
 [[nodiscard]] std::string hides(const HidingTrigger& trigger);
+
+/// What somebody else made on lockstep's own tables, which have neither: a trigger there can take
+/// logged changes away without a gap, a UNIQUE index as well.
+struct ForeignObject {
+  std::string type, name, table;
+};
+[[nodiscard]] std::vector<ForeignObject> objects_on_ours(sqlite::Database& database);
+/// In one clause. Pure.
+[[nodiscard]] std::string may_eat(const ForeignObject& object);
+/// In the caller's transaction. Whoever calls has all tables read anew.
+void drop_objects_on_ours(sqlite::Database& database);
 
 }  // namespace lockstep::capture

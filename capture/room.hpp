@@ -14,6 +14,8 @@ struct RoomLimits {
   /// What is left must also do for giving up itself: dropping a table writes to the journal.
   std::int64_t give_up_free = 512 * kMiB;
   std::int64_t ours_min = 64 * kMiB;  ///< of changes that wait: giving up less would help nobody
+  /// On a disk with less left than changes wait: below that, it is others who have filled it.
+  std::int64_t ours_least = kMiB / 16;
 };
 
 enum class Room {
@@ -23,11 +25,12 @@ enum class Room {
 };
 
 /// `our_bytes`: of changes that the target does not have yet, so that nothing may prune them. On a
-/// disk too small for these limits it is given up once they are more than what is left.
+/// disk too small for these limits it is given up once they are as much as what is left.
 [[nodiscard]] constexpr Room judge_room(std::int64_t free_bytes, std::int64_t our_bytes,
                                         const RoomLimits& limits) {
   if (free_bytes >= limits.warn_free) return Room::fine;
-  const bool ours_matters = our_bytes >= limits.ours_min || our_bytes >= free_bytes;
+  const bool ours_matters =
+      our_bytes >= limits.ours_min || (our_bytes >= free_bytes && our_bytes >= limits.ours_least);
   if (!ours_matters) return Room::fine;
   return free_bytes < limits.give_up_free ? Room::give_up : Room::warn;
 }

@@ -45,6 +45,7 @@ void drop_triggers(Database& database, std::uint32_t id) {
 }
 
 void make_triggers(Database& database, const TablePlan& plan) {
+  drop_objects_on_ours(database);  // before the mark, which they could take away
   drop_triggers(database, plan.id);
   for (const Trigger& trigger : triggers_for(plan.id, plan.shape)) database.exec(trigger.sql);
 }
@@ -166,7 +167,7 @@ void keep_logging(Database& database, const TablePlan& plan) {
   complete = complete && std::none_of(hiding.begin(), hiding.end(), [&](const HidingTrigger& each) {
                return sqlite::same_name(each.table, plan.name());
              });
-  if (complete) return;
+  if (complete && objects_on_ours(database).empty()) return;
   TablePlan present = plan;
   present.shape = now;
   make_triggers(database, present);

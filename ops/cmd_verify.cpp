@@ -93,14 +93,18 @@ VerifyTotals print_pass(postgres::Connection& target, const verify::Pass& pass,
 
 constexpr Milliseconds kComesWithin{60'000};
 
-// False: not within a minute.
-bool is_applied(postgres::Connection& target, const std::string& migration,
-                const Position& position) {
-  const Deadline deadline(kComesWithin);
+enum class Comes { applied, too_late, nobody_follows };
+
+/// Waits until the target has what was logged up to `position`, as long as somebody follows.
+Comes comes_within(Milliseconds patience, const std::string& path, const std::string& migration,
+                   postgres::Connection& target, const Position& position) {
+  const Deadline deadline(patience);
   while (true) {
+    const bool followed = observe(path).running;  // before the look: its last batch counts
     const auto at = ledger_of(target, migration).position;
-    if (at && at->seq >= position.seq) return true;
-    if (deadline.passed()) return false;
+    if (at && at->seq >= position.seq) return Comes::applied;
+    if (!followed) return Comes::nobody_follows;
+    if (deadline.passed()) return Comes::too_late;
     std::this_thread::sleep_for(Milliseconds{20});
   }
 }
@@ -143,18 +147,16 @@ void repair_forward(const std::string& path, const std::string& migration,
   constexpr Milliseconds kTablesComeWithin{3'600'000};
   const Repair repair = log_differences(path, target, migration, pass);
   print_repair(repair.rows, repair.skipped, repair.anew, Flow::forward, screen);
-  const Deadline deadline(repair.anew.empty() ? kComesWithin : kTablesComeWithin);
-  while (!is_applied(target, migration, repair.position)) {
-    const bool followed = observe(path).running;
-    if (followed && !deadline.passed()) continue;
-    throw Error({.code = "LS-V535",
-                 .exit = ExitCode::timed_out,
-                 .what = "the repair has not come to PostgreSQL",
-                 .why = followed ? "the lockstep that follows has not applied it yet"
-                                 : "the lockstep that follows has ended meanwhile",
-                 .data = "the rows are logged in the source: they come with the next batch",
-                 .todo = "lockstep status; then verify again"});
-  }
+  const Comes comes = comes_within(repair.anew.empty() ? kComesWithin : kTablesComeWithin, path,
+                                   migration, target, repair.position);
+  if (comes == Comes::applied) return;
+  throw Error({.code = "LS-V535",
+               .exit = ExitCode::timed_out,
+               .what = "the repair has not come to PostgreSQL",
+               .why = comes == Comes::too_late ? "the lockstep that follows has not applied it yet"
+                                               : "the lockstep that follows has ended meanwhile",
+               .data = "the rows are logged in the source: they come with the next batch",
+               .todo = "lockstep status; then verify again"});
 }
 
 void repair_back(const std::string& migration, postgres::Connection& target, std::int64_t pass,
@@ -275,8 +277,8 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
     if (request.continuous)
       return verify_for_ever(path, installed.migration, target, request, compared, screen);
     // What has been written by now is to be among it.
-    if (since &&
-        !is_applied(target, installed.migration, capture::newest_position(source, installed.era)))
+    if (since && comes_within(kComesWithin, path, installed.migration, target,
+                              capture::newest_position(source, installed.era)) != Comes::applied)
       throw_nobody_follows(path);
     return verify_running(path, installed.migration, target, request, since,
                           back ? Flow::reverse : Flow::forward, compared, screen);

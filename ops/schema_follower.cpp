@@ -54,7 +54,8 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
   const TableShape now = sqlite::read_shape(database, plan.name(), &plan.shape);
   const ShapeChange change = shape_change(plan.shape, present_shape(database, plan.shape));
   if (change.same) {
-    const bool told = tell_of_hiding(database, plan, moves);
+    const bool told =
+        tell_of_hiding(database, plan, moves) || !capture::objects_on_ours(database).empty();
     if (accepted && is_altered_there(plan, target)) {
       ShapeChange other;
       other.same = false;
@@ -335,6 +336,9 @@ SchemaMoves look_at_schema(const std::string& path, const capture::Installed& in
   Database reading = Database::open(path, OpenMode::read_only);
   SchemaMoves moves;
   moves.schema_version = reading.pragma_int("schema_version");
+  for (const capture::ForeignObject& each : capture::objects_on_ours(reading))
+    moves.notes.push_back(
+        {"LS-S345", "", capture::may_eat(each) + "; it is dropped, and all tables are read anew"});
   TargetNow target(look);
   look_at_followed(reading, installed, accepted, target, moves);
   if (new_tables) look_at_new(reading, installed, accepted, target, moves);

@@ -29,18 +29,25 @@ std::string_view to_string(Fault fault) {
                                                          "wire_slow",
                                                          "answer_lost",
                                                          "server_unheard",
-                                                         "foreign_write"};
+                                                         "foreign_write",
+                                                         "server_disk_full",
+                                                         "source_disk_low",
+                                                         "server_failover"};
   return kNames.at(static_cast<std::size_t>(fault));
 }
 
 std::vector<Fault> draw_faults(std::mt19937_64& random) {
   std::vector<Fault> kinds;
-  for (int kind = 0; kind < kFaults; ++kind) kinds.push_back(static_cast<Fault>(kind));
+  for (int kind = 0; kind < kCommonFaults; ++kind) kinds.push_back(static_cast<Fault>(kind));
   std::shuffle(kinds.begin(), kinds.end(), random);
-  kinds.resize(kFaults / 2);
+  kinds.resize(kCommonFaults / 2);
   std::vector<Fault> faults;
   for (std::uint64_t count = 3 + random() % 4; count > 0; --count)
     faults.push_back(kinds[random() % kinds.size()]);
+  for (int kind = kCommonFaults; kind < kFaults; ++kind)
+    if (random() % 12 == 0)
+      faults.insert(faults.begin() + static_cast<std::ptrdiff_t>(random() % (faults.size() + 1)),
+                    static_cast<Fault>(kind));
   return faults;
 }
 

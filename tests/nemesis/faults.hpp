@@ -26,21 +26,27 @@ enum class Fault {
   source_exclusive,   ///< BEGIN EXCLUSIVE
   source_checkpoint,  ///< the application truncates the WAL
   source_vacuum,
-  wire_reset,      ///< RST in the middle of what goes one way
-  wire_flip,       ///< one bit
-  wire_frozen,     ///< nothing goes on one way for a while
-  wire_cable,      ///< connections hang for ever, new ones pass
-  wire_slow,       ///< latency and small segments, for a while
-  answer_lost,     ///< the next COMMIT happens, and its answer does not arrive
-  server_unheard,  ///< connections end for lockstep, and not for the server
-  foreign_write,   ///< somebody else deletes rows of the target; the guard has to refuse it
+  wire_reset,        ///< RST in the middle of what goes one way
+  wire_flip,         ///< one bit
+  wire_frozen,       ///< nothing goes on one way for a while
+  wire_cable,        ///< connections hang for ever, new ones pass
+  wire_slow,         ///< latency and small segments, for a while
+  answer_lost,       ///< the next COMMIT happens, and its answer does not arrive
+  server_unheard,    ///< connections end for lockstep, and not for the server
+  foreign_write,     ///< somebody else deletes rows of the target; the guard has to refuse it
+  server_disk_full,  ///< no file of a table can grow for a while; or none of the WAL: a panic
+  // Rare, for each costs seconds.
+  source_disk_low,  ///< the target is held up, changes gather: lockstep may give up (LS-S308)
+  server_failover,  ///< the server dies; an asynchronous standby leads, which may be behind
 };
-inline constexpr int kFaults = 23;
+inline constexpr int kFaults = 26;
+/// The first of them; each of the others comes in one run of a dozen.
+inline constexpr int kCommonFaults = 24;
 
 [[nodiscard]] std::string_view to_string(Fault fault);
 
 /// The faults of one run, in order. Each run knows a random half of the kinds only (swarm testing):
-/// rare combinations come up more often that way.
+/// rare combinations come up more often that way. The rare ones come once in a run, at most.
 [[nodiscard]] std::vector<Fault> draw_faults(std::mt19937_64& random);
 
 /// For LOCKSTEP_FAILPOINTS: one of `names`, an action and a hit; often nothing.

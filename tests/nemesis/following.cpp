@@ -27,9 +27,13 @@ constexpr std::array<std::string_view, 10> kReasons{"LS-T201", "LS-T202", "LS-T2
 
 }  // namespace
 
-Following::Following(std::vector<std::vector<std::string>> commands, std::string folder,
+Following::Following(std::vector<std::vector<std::string>> commands,
+                     std::vector<std::string> environment, std::string folder,
                      std::vector<std::string> failpoints, std::mt19937_64& random)
-    : folder_(std::move(folder)), failpoints_(std::move(failpoints)), random_(random) {
+    : environment_(std::move(environment)),
+      folder_(std::move(folder)),
+      failpoints_(std::move(failpoints)),
+      random_(random) {
   for (std::vector<std::string>& command : commands)
     slots_.push_back({std::move(command), nullptr, ""});
 }
@@ -38,12 +42,12 @@ void Following::start(Slot& slot) {
   slot.failpoint = healing_ ? "" : draw_failpoint(random_, failpoints_);
   std::vector<std::string> arguments{LOCKSTEP_BINARY};
   arguments.insert(arguments.end(), slot.arguments.begin(), slot.arguments.end());
-  slot.process = std::make_unique<Process>(
-      std::move(arguments),
-      test::ProcessOptions{.environment = {"LOCKSTEP_FAILPOINT_TRACE=" + folder_ + "/trace",
-                                           slot.failpoint.empty()
-                                               ? "LOCKSTEP_FAILPOINTS"
-                                               : "LOCKSTEP_FAILPOINTS=" + slot.failpoint}});
+  test::ProcessOptions options{.environment = environment_};
+  options.environment.insert(
+      options.environment.end(),
+      {"LOCKSTEP_FAILPOINT_TRACE=" + folder_ + "/trace",
+       slot.failpoint.empty() ? "LOCKSTEP_FAILPOINTS" : "LOCKSTEP_FAILPOINTS=" + slot.failpoint});
+  slot.process = std::make_unique<Process>(std::move(arguments), std::move(options));
 }
 
 // Killed, told to stop (perhaps before it listens to signals), or for a reason that lies in the
@@ -55,6 +59,12 @@ void Following::note_end(const std::vector<std::string>& arguments, Process& pro
     return;
   }
   const std::string words = process.output() + process.error_output();
+  for (const std::string& reason : allowed_) {
+    if (!status.code || words.find("error[" + reason + "]") == std::string::npos) continue;
+    ++ends_[fmt::format("{} ({})", reason, *status.code)];
+    asks_ = true;
+    return;
+  }
   for (const std::string_view reason : kReasons) {
     if (!status.code || words.find(reason) == std::string::npos) continue;
     ++ends_[fmt::format("{} ({})", reason, *status.code)];
@@ -87,12 +97,24 @@ void Following::duplicate() {
   std::vector<std::string> arguments{LOCKSTEP_BINARY};
   const Slot& slot = slots_[random_() % slots_.size()];
   arguments.insert(arguments.end(), slot.arguments.begin(), slot.arguments.end());
-  duplicates_.push_back(std::make_unique<Process>(std::move(arguments)));
+  duplicates_.push_back(std::make_unique<Process>(
+      std::move(arguments), test::ProcessOptions{.environment = environment_}));
 }
 
 void Following::resume_all() {
   for (Slot& slot : slots_)
     if (slot.process) slot.process->signal(SIGCONT);
+}
+
+void Following::kill_all() {
+  for (Slot& slot : slots_) {
+    if (slot.process && slot.process->running()) slot.process->kill_hard();
+    if (slot.process) note_end(slot.arguments, *slot.process);
+    slot.process.reset();
+  }
+  for (auto& duplicate : duplicates_) duplicate->kill_hard();
+  duplicates_.clear();
+  asks_ = false;
 }
 
 void Following::heal() {

@@ -4,7 +4,9 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/nemesis/faults.hpp"
@@ -14,10 +16,10 @@ namespace lockstep::nemesis {
 
 class Following {
  public:
-  /// Each of `commands` is the arguments of one process of lockstep. With each start a failpoint
-  /// may be set.
-  Following(std::vector<std::vector<std::string>> commands, std::string folder,
-            std::vector<std::string> failpoints, std::mt19937_64& random);
+  /// Each of `commands` is the arguments of one process of lockstep, `environment` is added to
+  /// each one's. With each start a failpoint may be set.
+  Following(std::vector<std::vector<std::string>> commands, std::vector<std::string> environment,
+            std::string folder, std::vector<std::string> failpoints, std::mt19937_64& random);
 
   /// Starts what does not run. A process may end by a signal of ours or for a reason that lies in
   /// the faults; throws std::runtime_error with its words if it ended otherwise.
@@ -32,6 +34,12 @@ class Following {
   void heal();
   /// SIGTERM for all; throws if one does not end well.
   void end();
+  /// From now on a process may end for that reason as well, which asks for a new copy.
+  void allow(std::string_view reason) { allowed_.insert(std::string(reason)); }
+  /// Whether one ended for such a reason since the last kill_all().
+  [[nodiscard]] bool asks_for_new_copy() const { return asks_; }
+  /// SIGKILL for all of them, before a new copy is begun.
+  void kill_all();
 
   /// Ends by reason.
   [[nodiscard]] const std::map<std::string, int>& ends() const { return ends_; }
@@ -49,10 +57,12 @@ class Following {
   void start(Slot& slot);
   void note_end(const std::vector<std::string>& arguments, test::Process& process);
 
+  std::vector<std::string> environment_;
   std::string folder_;
   std::vector<std::string> failpoints_;
   std::mt19937_64& random_;
-  bool healing_ = false;
+  bool healing_ = false, asks_ = false;
+  std::set<std::string> allowed_;
   std::vector<Slot> slots_;
   std::vector<std::unique_ptr<test::Process>> duplicates_;
   std::map<std::string, int> ends_;

@@ -4,7 +4,11 @@
 #include <signal.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <future>
 #include <memory>
 #include <random>
 #include <stdexcept>
@@ -45,27 +49,31 @@ void on_source(const std::string& file, const std::string& begin, std::chrono::m
 
 class Run {
  public:
-  Run(test::PostgresServer& server, std::uint64_t seed, const std::vector<std::string>& failpoints,
+  Run(Target& target, std::uint64_t seed, const std::vector<std::string>& failpoints,
       RunReport& report)
-      : server_(server),
+      : target_(target),
         random_(seed),
         report_(report),
+        faults_(draw_faults(random_)),
         name_(fmt::format("n{}", seed)),
         file_(folder_.file(name_ + ".db")) {
     const bool wal = random_() % 3 != 0;
     const int writers = random_() % 3 == 0 ? 2 : 1;
     make_source(file_, wal ? "wal" : "delete", random_());
     std::tie(history_.first_n, history_.first_hash) = source_state(file_);
-    dsn_ = server_.create_database(name_);
-    surroundings_ = std::make_unique<Surroundings>(server_, sockets_.path().string(), random_);
+    dsn_ = target_.server().create_database(name_);
+    const bool standby = drawn(Fault::server_failover);
+    if (standby) target_.add_standby();
+    surroundings_ =
+        std::make_unique<Surroundings>(target_, standby, sockets_.path().string(), random_);
     report_.odd = random_() % 3 == 0;
-    report_.shape =
-        fmt::format("{}, {}, {} writers{}", wal ? "wal" : "delete", surroundings_->words(), writers,
-                    report_.odd ? ", values that do not fit" : "");
+    report_.shape = fmt::format("{}, {}, {} writers{}{}", wal ? "wal" : "delete",
+                                surroundings_->words(), writers, standby ? ", standby" : "",
+                                report_.odd ? ", values that do not fit" : "");
     auto commands = surroundings_->commands(file_, name_);
     if (report_.odd)
       commands.front().insert(commands.front().end(), {"--on-bad-value", "quarantine"});
-    following_ = std::make_unique<Following>(std::move(commands), sockets_.path().string(),
+    following_ = std::make_unique<Following>(std::move(commands), disk(), sockets_.path().string(),
                                              failpoints, random_);
     workload_ = std::make_unique<Workload>(file_, writers, 120, random_(), report_.odd);
     reader_ = std::make_unique<Reader>(dsn_, 8ms);
@@ -75,13 +83,14 @@ class Run {
     following_->keep_running();
     // Sometimes the copy is hit, mostly what comes after it.
     if (random_() % 3 != 0) static_cast<void>(test::wait_until([&] { return consistent(); }, 10s));
-    for (const Fault fault : draw_faults(random_)) {
+    for (const Fault fault : faults_) {
       std::this_thread::sleep_for(between(random_, 0, 250));
       report_.faults.emplace_back(to_string(fault));
       inject(fault);
       if (random_() % 2 == 0) following_->resume_all();
       if (random_() % 3 == 0) surroundings_->clear();
       following_->keep_running();
+      start_anew_if_due();
     }
   }
 
@@ -94,6 +103,7 @@ class Run {
     const bool equal = test::wait_until(
         [&] {
           following_->keep_running();
+          start_anew_if_due();
           return sees(n, hash);
         },
         60s, 20ms);
@@ -141,7 +151,7 @@ class Run {
   /// For as long as the server takes no such statement (it is just being killed), nothing happens.
   void on_server(const std::string& sql) {
     try {
-      server_.query(sql, name_);
+      target_.server().query(sql, name_);
     } catch (const std::runtime_error&) {
     }
   }
@@ -181,11 +191,11 @@ class Run {
           on_server(fmt::format("SELECT pg_cancel_backend(pid) {}", kOurs));
         return;
       case Fault::server_immediate:
-        server_.stop_immediate();
-        return server_.start();
+        target_.server().stop_immediate();
+        return target_.server().start();
       case Fault::server_kill:
-        server_.kill_hard();
-        return server_.start();
+        target_.server().kill_hard();
+        return target_.server().start();
       case Fault::server_read_only:
         return setting("default_transaction_read_only = on");
       case Fault::server_timeouts:
@@ -206,6 +216,15 @@ class Run {
         return on_source(file_, "VACUUM", 0ms);
       case Fault::foreign_write:
         return write_on_target();
+      case Fault::server_disk_full:
+        if (random_() % 4 == 0) return target_.panic(between(random_, 0, 400));
+        target_.fill_disk("base");
+        std::this_thread::sleep_for(between(random_, 20, 600));
+        return target_.room_again();
+      case Fault::source_disk_low:
+        return source_disk_low();
+      case Fault::server_failover:
+        return fail_over();
       case Fault::wire_reset:
       case Fault::wire_flip:
       case Fault::wire_frozen:
@@ -224,16 +243,87 @@ class Run {
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND "
         "application_name LIKE 'lockstep%'",
         name_);
-    server_.query(fmt::format("ALTER DATABASE {} SET {}", name_, text));
-    server_.query(end);
+    target_.server().query(fmt::format("ALTER DATABASE {} SET {}", name_, text));
+    target_.server().query(end);
     std::this_thread::sleep_for(between(random_, 10, 400));
-    server_.query(fmt::format("ALTER DATABASE {} RESET ALL", name_));
-    server_.query(end);
+    target_.server().query(fmt::format("ALTER DATABASE {} RESET ALL", name_));
+    target_.server().query(end);
   }
 
-  test::PostgresServer& server_;
+  [[nodiscard]] bool drawn(Fault fault) const {
+    return std::find(faults_.begin(), faults_.end(), fault) != faults_.end();
+  }
+
+  /// Of lockstep: a disk below the source that the run can fill.
+  [[nodiscard]] std::vector<std::string> disk() const {
+    if (!drawn(Fault::source_disk_low)) return {};
+    return {"LD_PRELOAD=" FAULTY_DISK, "FAULTY_DISK_FREE=" + sockets_.file("free")};
+  }
+
+  /// The target takes nothing, more changes gather than the disk has room for, and the rows stay
+  /// what they are. Lockstep looks five times a second, if it runs.
+  void source_disk_low() {
+    following_->allow("LS-S308");
+    following_->allow("LS-R711");
+    const auto hold = between(random_, 300, 1'500);
+    const auto held = std::async(std::launch::async, [&] {
+      on_server(
+          fmt::format("BEGIN; SELECT seq FROM lockstep.ledger FOR UPDATE; SELECT "
+                      "pg_sleep({}); COMMIT",
+                      static_cast<double>(hold.count()) / 1000));
+    });
+    const std::string free = sockets_.file("free");
+    std::ofstream(free + "~") << 4096;
+    std::filesystem::rename(free + "~", free);
+    std::string gather = "BEGIN IMMEDIATE;";
+    for (int i = 0; i < 30; ++i) gather += "UPDATE items SET note = note;";
+    on_source(file_, gather + "COMMIT", 0ms);
+    held.wait();
+    std::filesystem::remove(free);
+  }
+
+  /// What was committed on the old server and had not come to the new one is sent again. Where not
+  /// even the ledger had come, lockstep says so by name.
+  void fail_over() {
+    following_->allow("LS-R707");
+    following_->allow("LS-R709");
+    const bool behind = random_() % 2 == 0;
+    target_.fail_over(behind ? between(random_, 20, 400) : 0ms);
+    dsn_ = target_.server().dsn(name_);
+    history_.sightings.push_back(reader_->finish());
+    const auto& seen = history_.sightings.back();
+    reader_ = std::make_unique<Reader>(dsn_, 8ms);
+    try {
+      const auto now = look_at(dsn_);
+      if (!seen.empty() && (!now || now->n < seen.back().n)) ++report_.behind;
+    } catch (const std::runtime_error&) {  // it has not even the tables
+      ++report_.behind;
+    }
+  }
+
+  /// An operator does what the message says. Whoever reads then reads another copy.
+  void start_anew_if_due() {
+    if (!following_->asks_for_new_copy()) return;
+    ++report_.new_copies;
+    surroundings_->clear();
+    following_->kill_all();
+    history_.sightings.push_back(reader_->finish());
+    test::Outcome removed;
+    const auto remove = [&] {
+      removed = test::run({LOCKSTEP_BINARY, "remove", file_, target_.address(name_)});
+      return removed.status.code == 0;
+    };
+    if (!test::wait_until(remove, 20s, 100ms))
+      throw std::runtime_error("lockstep remove: " + removed.output + removed.error_output);
+    target_.server().query("DROP TABLE IF EXISTS meta, ops, items, places, lines", name_);
+    reader_ = std::make_unique<Reader>(dsn_, 8ms);
+    following_->keep_running();
+  }
+
+  Target& target_;
   Random random_;
   RunReport& report_;
+  const std::vector<Fault> faults_;
   test::TempDir folder_;
   test::TempDir sockets_;  ///< not beside the source: what is written there wakes capture
   std::string name_, file_, dsn_;
@@ -246,12 +336,11 @@ class Run {
 
 }  // namespace
 
-RunReport run_once(test::PostgresServer& server, std::uint64_t seed,
-                   const std::vector<std::string>& failpoints) {
+RunReport run_once(Target& target, std::uint64_t seed, const std::vector<std::string>& failpoints) {
   RunReport report;
   report.seed = seed;
   try {
-    Run run(server, seed, failpoints, report);
+    Run run(target, seed, failpoints, report);
     try {
       run.play();
       run.heal();
@@ -264,7 +353,8 @@ RunReport run_once(test::PostgresServer& server, std::uint64_t seed,
     report.trouble = exception.what();
   }
   try {
-    server.query(fmt::format("DROP DATABASE IF EXISTS n{} WITH (FORCE)", seed));
+    target.settle();
+    target.server().query(fmt::format("DROP DATABASE IF EXISTS n{} WITH (FORCE)", seed));
   } catch (const std::exception& exception) {
     if (report.trouble.empty()) report.trouble = exception.what();
   }

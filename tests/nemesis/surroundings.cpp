@@ -20,25 +20,25 @@ void generate_key(const std::string& path) {
 
 }  // namespace
 
-Surroundings::Surroundings(test::PostgresServer& server, const std::string& folder,
+Surroundings::Surroundings(Target& target, bool standby, const std::string& folder,
                            std::mt19937_64& random)
-    : server_(server), folder_(folder), layout_(static_cast<Layout>(random() % 3)) {
+    : target_(target), folder_(folder), layout_(static_cast<Layout>(random() % 3)) {
   if (layout_ == Layout::tcp) {
     generate_key(key("capture"));
     generate_key(key("apply"));
     port_ = test::free_port();
     network_ = std::make_unique<TcpProxy>(port_);
   }
-  if (random() % 3 == 0)
+  if (random() % 3 == 0 && !standby)
     way_to_server_ =
-        std::make_unique<test::PostgresProxy>(server.folder().string() + "/.s.PGSQL.5432");
+        std::make_unique<test::PostgresProxy>(target.server().folder().string() + "/.s.PGSQL.5432");
 }
 
 std::vector<std::vector<std::string>> Surroundings::commands(const std::string& file,
                                                              const std::string& database) const {
   const std::string dsn = way_to_server_ ? fmt::format("host={} dbname={} user=postgres",
                                                        way_to_server_->host(), database)
-                                         : server_.dsn(database);
+                                         : target_.address(database);
   if (layout_ == Layout::one_process) return {{"run", file, dsn}};
   std::vector<std::string> capture{"capture", file, "--listen"};
   std::vector<std::string> apply{"apply", "--connect"};

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "tests/nemesis/faults.hpp"
+#include "tests/nemesis/target.hpp"
 #include "tests/support/postgres_proxy.hpp"
-#include "tests/support/postgres_server.hpp"
 #include "tests/support/tcp_proxy.hpp"
 
 namespace lockstep::nemesis {
@@ -19,8 +19,8 @@ enum class Layout { one_process, ipc, tcp };
 class Surroundings {
  public:
   /// `folder` is where keys and sockets may lie. The dice decide the layout, and whether the server
-  /// is reached through a proxy.
-  Surroundings(test::PostgresServer& server, const std::string& folder, std::mt19937_64& random);
+  /// is reached through a proxy; with a standby it is not.
+  Surroundings(Target& target, bool standby, const std::string& folder, std::mt19937_64& random);
 
   /// The arguments of lockstep's processes.
   [[nodiscard]] std::vector<std::vector<std::string>> commands(const std::string& file,
@@ -35,7 +35,7 @@ class Surroundings {
   [[nodiscard]] std::string endpoint() const;
   [[nodiscard]] std::string key(const char* whose) const { return folder_ + "/" + whose; }
 
-  test::PostgresServer& server_;
+  Target& target_;
   std::string folder_;
   Layout layout_;
   std::uint16_t port_ = 0;

@@ -7,7 +7,8 @@
 //   FAULTY_DISK_READS   file; while it says "eio" reads of the database fail, "short": are empty
 //   FAULTY_DISK_WRITES  file that gets the name of each of these files that is written to
 //   FAULTY_DISK_FREE    file with the bytes that statvfs() tells as free
-//   FAULTY_DISK_FULL    file; while it is there no file in a folder named pg_wal can grow (ENOSPC)
+//   FAULTY_DISK_FULL    file; while it is there no file below a folder of the name that it says can
+//                       grow (ENOSPC)
 //   FAULTY_DISK_MAGIC   number in hex that statfs() tells as type
 //   FAULTY_CLOCK        file with the seconds by which the wall clock is off
 #include <dlfcn.h>
@@ -130,10 +131,10 @@ void note_write(int fd) {
 
 /// Whether the disk has no room for that write. What a file has already may be written over.
 bool is_full(int fd, size_t size, off_t at) {
-  const char* full = ::getenv("FAULTY_DISK_FULL");
-  if (full == nullptr || ::access(full, F_OK) != 0) return false;
+  const std::string folder = said("FAULTY_DISK_FULL");
+  if (folder.empty()) return false;
   struct stat about {};
-  return path_of(fd).find("/pg_wal/") != std::string::npos && ::fstat(fd, &about) == 0 &&
+  return path_of(fd).find("/" + folder + "/") != std::string::npos && ::fstat(fd, &about) == 0 &&
          at + static_cast<off_t>(size) > about.st_size;
 }
 

@@ -1,5 +1,7 @@
 // A SQLite file that somebody has made to do harm: with names that write to terminals and logs,
 // with a damaged or forged schema.
+#include <filesystem>
+#include <functional>
 #include <random>
 
 #include "tests/support/fault.hpp"
@@ -85,6 +87,60 @@ TEST_CASE("a file with a damaged or forged schema is refused by name, whatever i
             "REFUSE: by name; 60 random damages a run end without a crash, nothing written. Not as "
             "written: trusted_schema is on (json_extract() in a schema has to be read), and of the "
             "limits only that of a value's length is set");
+}
+
+// What SQLite can be talked into loading shows in the dynamic linker's own list.
+TEST_CASE("functions that a hostile schema names are not called", "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("calls.db"), linked = folder.file("linked");
+  const ProcessOptions watched{.environment = {"LD_DEBUG=files", "LD_DEBUG_OUTPUT=" + linked}};
+  const std::string load = "load_extension('/nowhere/evil.so')";
+  const auto loaded = [&] {
+    std::string seen;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+      if (entry.path().filename().string().starts_with("linked."))
+        seen += contents(entry.path().string());
+    REQUIRE(seen.find("libsqlite3") != std::string::npos);
+    return seen.find("evil.so") != std::string::npos;
+  };
+  REQUIRE(test::run({"sqlite3", ":memory:", "SELECT " + load}, watched).status.code == 1);
+  REQUIRE(loaded());  // so it would be seen
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    std::filesystem::remove(entry.path());
+
+  sqlite(file, "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT DEFAULT (" + load +
+                   "), w TEXT); CREATE VIEW a AS SELECT id, " + load +
+                   " AS x FROM t; CREATE TRIGGER b INSTEAD OF INSERT ON a BEGIN SELECT " + load +
+                   "; END; CREATE TRIGGER c AFTER UPDATE ON t WHEN NEW.w = 'never' BEGIN SELECT " +
+                   load + "; END; INSERT INTO t VALUES (1, 'v', 'w')");
+  static PostgresServer server{{"fsync=off"}};
+  const std::string forged =
+      GENERATE(as<std::string>{}, "", "w TEXT CHECK (LOAD)", "w TEXT AS (LOAD) STORED",
+               "w TEXT UNIQUE COLLATE evil", "w TEXT NOT NULL DEFAULT (LOAD)");
+  if (!forged.empty()) {
+    std::string column = forged;
+    if (const auto at = column.find("LOAD"); at != std::string::npos)
+      column.replace(at, 4, "load_extension(''/nowhere/evil.so'')");
+    sqlite(file,
+           "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 'w "
+           "TEXT', '" +
+               column + "') WHERE name = 't'");
+  }
+  INFO(forged);
+  const std::string dsn =
+      server.create_database("calls" + std::to_string(std::hash<std::string>{}(forged) % 10'000));
+  for (const auto& command : {std::vector<std::string>{"assess", file},
+                              {"run", file, dsn, "--until", "caught-up"},
+                              {"verify", file, dsn}}) {
+    const Outcome outcome = lockstep(command, watched);
+    INFO(command[0] << ": " << everything(outcome));
+    REQUIRE(outcome.status.code);
+    REQUIRE(*outcome.status.code != 1);
+    if (forged.empty() && command[0] != "assess") CHECK(*outcome.status.code == 0);
+  }
+  CHECK_FALSE(loaded());
+  saw_fault("H12",
+            "GO: load_extension() in defaults, views, triggers or a forged schema is never called");
 }
 
 }  // namespace lockstep::test

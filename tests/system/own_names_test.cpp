@@ -108,4 +108,47 @@ TEST_CASE("a trigger that hides changes and is made while following hides none",
   source.stop();
 }
 
+TEST_CASE("a trigger that hides changes is not taken for lockstep's because of its name",
+          "[system]") {
+  Followed source("disguised", server().create_database("disguised"));
+  source.start_and_catch_up();
+  source.write(
+      "CREATE TRIGGER _lockstep_99_update AFTER UPDATE ON a BEGIN SELECT RAISE(IGNORE); END; "
+      "UPDATE a SET n = n + 100 WHERE id = 2");
+  REQUIRE(wait_until(
+      [&] { return source.process().error_output().find("LS-S304") != std::string::npos; }, 20s));
+  CHECK_THAT(source.process().error_output(), Catch::Contains("trigger _lockstep_99_update of"));
+  source.caught_up();
+  source.write("UPDATE a SET n = n + 100 WHERE id = 3");
+  source.caught_up();
+  source.stop();
+}
+
+TEST_CASE("what somebody makes on lockstep's own tables takes no change away", "[system]") {
+  const auto [name, eats] = GENERATE(table<std::string, std::string>(
+      {{"skips",
+        "CREATE TRIGGER eats BEFORE INSERT ON _LOCKSTEP_changes BEGIN SELECT RAISE(IGNORE); END"},
+       {"deletes",
+        "CREATE TRIGGER eats AFTER INSERT ON _lockstep_changes BEGIN DELETE FROM "
+        "_lockstep_changes WHERE seq = NEW.seq; END"},
+       {"unique", "CREATE UNIQUE INDEX eats ON _Lockstep_Changes(tbl)"}}));
+  const bool while_running = GENERATE(true, false);
+  const std::string database = name + (while_running ? "_seen" : "_later");
+  Followed source(database, server().create_database(database));
+  source.start_and_catch_up();
+  if (!while_running) source.stop();
+  source.write(eats + "; UPDATE OR IGNORE a SET n = n + 100; UPDATE OR IGNORE b SET n = 7");
+  if (!while_running) source.start();
+  REQUIRE(wait_until(
+      [&] { return source.process().error_output().find("LS-S345") != std::string::npos; }, 20s));
+  CHECK_THAT(source.process().error_output(), Catch::Contains(" eats was made on "));
+  source.caught_up();
+  CHECK(sqlite(source.file(), "SELECT count(*) FROM sqlite_master WHERE name = 'eats'") ==
+        std::vector<std::string>{"0"});
+  source.write("UPDATE OR IGNORE a SET n = n + 100");
+  source.caught_up();
+  CHECK(target_value(source, "SELECT min(n) FROM a") == "201");
+  source.stop();
+}
+
 }  // namespace lockstep::test

@@ -80,6 +80,67 @@ TEST_CASE("a server without memory for one more lock is waited for") {
   saw_fault("A13", "WAIT: LS-T209 while the server has no memory for one more lock (53200)");
 }
 
+TEST_CASE("a server whose connections others have taken is waited for, and named at the start") {
+  PostgresServer server{
+      {"fsync=off", "max_connections=16", "superuser_reserved_connections=0", "max_wal_senders=0"}};
+  Followed both("crowded", server.create_database("crowded"));
+  both.start_and_catch_up();
+  postgres::Connection first = session(both.dsn());
+  std::vector<postgres::Connection> crowd;
+  const auto take_all = [&] {
+    try {
+      for (;;) crowd.push_back(session(both.dsn()));
+    } catch (const Error& error) {
+      REQUIRE(error.code() == "LS-T209");
+      REQUIRE_THAT(error.facts().why, Catch::Contains("too many clients"));
+    }
+  };
+  both.write_some();
+  // Whoever is first gets what becomes free.
+  REQUIRE(wait_until(
+      [&] {
+        first.exec(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name "
+            "LIKE 'lockstep%' AND application_name NOT LIKE 'lockstep test%'");
+        take_all();
+        const auto awaited = both.status()["awaited"];
+        return awaited.is_object() && awaited["code"] == "LS-T209";
+      },
+      30s));
+  both.write_some();
+  CHECK(both.awaits("LS-T209")["what"].get<std::string>().size() > 0);
+  crowd.clear();
+  both.caught_up();
+  both.stop();
+  take_all();
+  const Outcome refused = lockstep({"run", both.file(), both.dsn()});
+  require_code(refused, 7);
+  CHECK_THAT(refused.error_output,
+             Catch::Contains("LS-T209") && Catch::Contains("too many clients"));
+  crowd.clear();
+  both.start_and_catch_up();
+  both.stop();
+  saw_fault("A12", "WAIT: LS-T209 while others have all of max_connections; at the start exit 7");
+}
+
+TEST_CASE("a role with fewer connections than a copy takes is waited for") {
+  PostgresServer server{{"fsync=off"}};
+  server.query("CREATE ROLE few LOGIN CONNECTION LIMIT 2");
+  std::string dsn = server.create_database("few", "OWNER few");
+  server.query("GRANT CREATE ON SCHEMA public TO few", "few");
+  dsn.replace(dsn.find("postgres@"), 8, "few");
+  Followed both("few", dsn);
+  both.start();
+  REQUIRE(wait_until([&] { return lockstep({"status", both.file()}).status.code == 0; }, 20s));
+  const auto awaited = both.awaits("LS-T209");
+  CHECK_THAT(awaited["what"].get<std::string>(), Catch::Contains("too many connections for role"));
+  CHECK(both.status()["consistent"] == false);
+  server.query("ALTER ROLE few CONNECTION LIMIT 3");
+  both.caught_up();
+  both.stop();
+  saw_fault("A12", "WAIT: LS-T209 in the copy while the role may have two connections; three do");
+}
+
 TEST_CASE("a server whose WAL has no room panics, and is waited for until it is back") {
   const TempDir folder;
   const std::string library = folder.file("faulty_disk.so"), full = folder.file("full");
@@ -91,7 +152,7 @@ TEST_CASE("a server whose WAL has no room panics, and is waited for until it is 
                         {"LD_PRELOAD=" + library, "FAULTY_DISK_FULL=" + full}};
   Followed both("panic", server.create_database("panic"));
   both.start_and_catch_up();
-  std::ofstream(full) << "yes";
+  std::ofstream(full) << "pg_wal";
   fs::permissions(full, fs::perms{0644});
   // What the segment has already may still be written: all but half a MiB of it is used up.
   server.query(

@@ -66,4 +66,64 @@ TEST_CASE("what somebody answers for shuts no gate, until the waiver's last day"
   CHECK(shop.sqlite_role() == "primary");
 }
 
+// A value that cannot be read any more says nothing about the rest of its table: somebody may
+// answer for that, in both directions.
+TEST_CASE("what cannot be compared shuts the gate of both ways, until somebody answers for it",
+          "[system]") {
+  Shop shop("unreadable");
+  const TempDir folder;
+  const std::string config = folder.file("waived.json");
+  const auto waive = [&](const std::string& until) {
+    std::ofstream(config) << fmt::format(
+        R"({{ "version": 1, "waivers": [ {{ "check": "LS-V534", "table": "notes", "max_rows": 1,
+      "reason": "restored on Monday", "by": "kim", "until": "{}" }} ] }})",
+        until);
+  };
+  const auto asked = [&](const std::string& command, std::vector<std::string> more) {
+    more.insert(more.begin(), {command, shop.file(), "--config", config});
+    return lockstep(more);
+  };
+  const std::vector<std::string> now{"--confirm", "shop", "--max-pause", "5s"};
+  // Not among the first rows, of which a cutover tries whether they can go back.
+  sqlite(
+      shop.file(),
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) INSERT INTO "
+      "notes SELECT 'n' || i, 'x' FROM n");
+  wait_caught_up(shop.file());
+  sqlite(shop.file(), "INSERT INTO notes VALUES ('long', hex(randomblob(50000)))");
+  wait_caught_up(shop.file());
+  server().query(
+      fmt::format(
+          "CREATE SCHEMA surgery; CREATE EXTENSION pg_surgery SCHEMA surgery; SELECT "
+          "surgery.heap_force_kill('{}'::regclass, ARRAY['(0,1)']::tid[])",
+          server().value("SELECT reltoastrelid::regclass FROM pg_class WHERE relname = 'notes'",
+                         "unreadable")),
+      "unreadable");
+  using Catch::Contains;
+  for (const char* direction : {"cutover", "rollback"}) {
+    INFO(direction);
+    waive("2020-12-31");
+    REQUIRE(wait_until([&] { return asked("verify", {}).status.code == 7; }, 20s, 50ms));
+    const Outcome shut = asked(direction, now);
+    require_code(shut, 3);
+    CHECK_THAT(everything(shut), Contains("not compared: notes; the waiver of kim ended with "
+                                          "2020-12-31"));
+    waive("2999-12-31");
+    require_code(asked("verify", {}), 9);
+    Outcome opened;
+    static_cast<void>(wait_until(
+        [&] {
+          opened = asked(direction, now);
+          return opened.status.code == 0;
+        },
+        20s, 50ms));
+    require_code(opened, 0);
+    CHECK_THAT(everything(opened), Contains("equal but for waivers, ") &&
+                                       Contains("waived: notes (not compared; waived until "
+                                                "2999-12-31 by kim: restored on Monday)"));
+    REQUIRE(wait_until([&] { return shop.settled(); }, 20s, 20ms));
+  }
+  CHECK(shop.sqlite_role() == "primary");
+}
+
 }  // namespace lockstep::test

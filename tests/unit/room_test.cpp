@@ -21,6 +21,10 @@ TEST_CASE("a low disk matters when our changes take it, and then the application
   CHECK(judge(63, 63) == Room::give_up);
   CHECK(judge(64, 63) == Room::fine);
   CHECK(judge(1, 0) == Room::fine);
+  // A full disk, and a batch that is under way: a new copy would be the price of nothing.
+  CHECK(judge(0, 0) == Room::fine);
+  CHECK(judge_room(0, 1'000 * kBytesPerChange, limits) == Room::fine);
+  CHECK(judge_room(0, 1'400 * kBytesPerChange, limits) == Room::give_up);
 }
 
 }  // namespace lockstep::capture
