@@ -101,6 +101,12 @@ def many_tables(path, seed, count, rows=20):
                   for t in range(count)])
 
 
+def least_triggers(path, tables):
+    """What no trigger that logs a change can do with less: one integer into a table of its own."""
+    with_sql(path, "CREATE TABLE _least(id INTEGER PRIMARY KEY, key INTEGER);"
+             + "".join(f'CREATE TRIGGER _least_{table} AFTER UPDATE ON "{table}" BEGIN INSERT INTO _least(key) VALUES (NEW.id); END;' for table in tables))
+
+
 def image_triggers(path, tables):
     """What tools do that log both images of each row as JSON: not lockstep's way; for comparison."""
     base = sqlite3.connect(path)
