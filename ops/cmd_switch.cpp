@@ -71,23 +71,26 @@ void confirm(const SwitchRequest& request, const switchover::SwitchPlace& place)
                                    shell_word(place.path), shell_word(place.migration))});
 }
 
-std::vector<Gate> show_gates(Coordinator& coordinator, const SwitchRequest& request,
-                             Screen& screen) {
-  GateLimits limits = request.limits;
-  limits.look_into_file = request.dry_run ? LookIntoFile::yes : LookIntoFile::if_small;
-  std::vector<Gate> gates = look_at_gates(coordinator, request.direction, limits);
+std::string gates_json(const std::vector<Gate>& gates) {
   json list = json::array();
-  for (const Gate& gate : gates) {
-    screen.result(gate_line(gate));
+  for (const Gate& gate : gates)
     list.push_back({{"name", gate.name},
                     {"open", gate.open},
                     {"found", gate.found},
                     {"wanted", gate.wanted},
                     {"waived", gate.waived},
                     {"todo", gate.todo}});
-  }
-  screen.json(json{{"type", "gates"}, {"open", all_open(gates)}, {"gates", list}}.dump(
-      -1, ' ', false, json::error_handler_t::replace));
+  return json{{"type", "gates"}, {"open", all_open(gates)}, {"gates", list}}.dump(
+      -1, ' ', false, json::error_handler_t::replace);
+}
+
+std::vector<Gate> show_gates(Coordinator& coordinator, const SwitchRequest& request,
+                             Screen& screen) {
+  GateLimits limits = request.limits;
+  limits.look_into_file = request.dry_run ? LookIntoFile::yes : LookIntoFile::if_small;
+  std::vector<Gate> gates = look_at_gates(coordinator, request.direction, limits);
+  for (const Gate& gate : gates) screen.result(gate_line(gate));
+  screen.json(gates_json(gates));
   return gates;
 }
 
@@ -142,18 +145,24 @@ void tell_what_is_given_up(const std::vector<Gate>& gates, Direction direction, 
                                    gate.name, gate.found, gate.wanted, goes_to(direction))});
 }
 
-// Until every gate is open; false: a signal came.
+// Until every gate is open; false: a signal came. Some gates somebody has to open: which are shut
+// is said each time that others are.
 bool wait_for_gates(Coordinator& coordinator, const SwitchRequest& request, Screen& screen,
                     Signals& signals) {
   constexpr Milliseconds kEvery{500};
+  std::string told;
   while (true) {
     const std::vector<Gate> gates = look_at_gates(coordinator, request.direction, request.limits);
     if (all_open(gates)) return true;
-    for (const Gate& gate : gates)
-      if (!passes(gate)) {
-        screen.progress("waiting for " + gate_line(gate));
-        break;
-      }
+    std::vector<Gate> shut = gates;
+    std::erase_if(shut, passes);
+    std::string names;
+    for (const Gate& gate : shut) names += gate.name + '\n';
+    if (std::exchange(told, names) != names) {
+      for (const Gate& gate : shut) screen.result("waiting for " + gate_line(gate));
+      screen.json(gates_json(gates));
+    }
+    screen.progress("waiting for " + gate_line(shut.front()));
     if (signals.wait(kEvery)) return false;
   }
 }

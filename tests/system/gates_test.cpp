@@ -105,8 +105,15 @@ TEST_CASE("limits, gates and hooks come from the configuration, and flags go bef
   const Outcome shut = lockstep(back);
   require_code(shut, 3);
   CHECK(everything(shut).find("asked: 0 (true)") != std::string::npos);
+  // Who waits is told for what, and then it begins.
+  std::vector<std::string> patient = back;
+  patient.insert(patient.end(), {"--when-ready", "--json"});
+  const auto waiting = start_lockstep(patient);
+  REQUIRE(wait_until([&] { return waiting->output().find("asked") != std::string::npos; }, 20s));
+  CHECK(waiting->output().find(R"("open":false,"type":"gates")") != std::string::npos);
+  CHECK(waiting->running());
   server().query("INSERT INTO orders(token) VALUES ('yes')", "gates");
-  REQUIRE(wait_until([&] { return lockstep(back).status.code == 0; }, 20s, 50ms));
+  CHECK(waiting->wait_or_throw(30s) == ExitStatus{.code = 0});
   CHECK(shop.sqlite_role() == "primary");
 }
 
