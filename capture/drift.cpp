@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <string_view>
 
 #include "capture/declared.hpp"
@@ -18,7 +17,6 @@ namespace lockstep::capture {
 
 using sqlite::Database;
 using sqlite::Statement;
-using sqlite::Transaction;
 
 namespace {
 
@@ -99,29 +97,6 @@ void throw_drift(const std::vector<Drift>& found, Retry retry) {
                                : "lockstep run SOURCE TARGET again: it puts the triggers back and "
                                  "reads these tables anew, without a gap for readers",
                .retry = retry});
-}
-
-std::vector<std::string> reinstall_triggers(Database& database,
-                                            const std::vector<TablePlan>& tables) {
-  database.exec("PRAGMA synchronous=EXTRA");
-  Transaction transaction(database, Transaction::Mode::immediate);
-  const std::vector<Drift> found = drift(database, tables);
-  std::vector<std::string> mended;
-  for (const Drift& each : found) {
-    if (std::any_of(found.begin(), found.end(), [](const Drift& one) { return one.altered; }))
-      throw_drift(found);
-    if (mended.empty() || mended.back() != each.table) mended.push_back(each.table);
-  }
-  for (const TablePlan& plan : tables) {
-    if (std::find(mended.begin(), mended.end(), plan.name()) == mended.end()) continue;
-    for (const Trigger& trigger : triggers_for(plan.id, plan.shape)) {
-      database.exec("DROP TRIGGER IF EXISTS " + trigger.name);
-      database.exec(trigger.sql);
-    }
-    database.exec(fmt::format("INSERT INTO {}(tbl) VALUES (-{})", kChangeTable, plan.id));
-  }
-  if (!mended.empty()) transaction.commit();
-  return mended;
 }
 
 }  // namespace lockstep::capture

@@ -1,4 +1,4 @@
-// What became of the triggers and tables that were installed, and lost triggers put back.
+// What became of the triggers and tables that were installed.
 #pragma once
 
 #include <string>
@@ -30,12 +30,5 @@ struct Drift {
 
 /// LS-S306 for them. With Retry::new_session: whoever follows looks whether it can be mended.
 [[noreturn]] void throw_drift(const std::vector<Drift>& found, Retry retry = Retry::never);
-
-/// Puts lost triggers back, if no table of `tables` was altered, and logs a mark for each table
-/// that had lost some: a change with the table's number negated and no key says that everything of
-/// the table may have changed. One IMMEDIATE transaction, synchronous=EXTRA. Returns the names of
-/// these tables; throws LS-S306 if a table was altered. `database` is read_write.
-std::vector<std::string> reinstall_triggers(sqlite::Database& database,
-                                            const std::vector<TablePlan>& tables);
 
 }  // namespace lockstep::capture

@@ -17,6 +17,7 @@
 #include "capture/drift.hpp"
 #include "capture/install.hpp"
 #include "capture/tail.hpp"
+#include "capture/take_over.hpp"
 #include "capture/triggers.hpp"
 #include "link/sqlite/shape.hpp"
 #include "link/wire/control.hpp"
@@ -194,11 +195,23 @@ class CapturedSource {
     tail_->rowids_known(capture::recorded_rowids_version(*judge_));
   }
 
-  /// Puts lost triggers back and follows with a new tail, as a restart does; the names of their
-  /// tables.
+  /// Takes tables with lost triggers over and follows with a new tail, as a restart does; the names
+  /// of their tables.
   std::vector<std::string> reinstall() {
     sqlite::Database database = sqlite::Database::open(path_, sqlite::OpenMode::read_write);
-    std::vector<std::string> names = capture::reinstall_triggers(database, plans());
+    std::vector<std::string> names;
+    capture::SchemaStep step;
+    for (const capture::Drift& each : capture::drift(database, plans())) {
+      if (each.altered) capture::throw_drift({each});
+      if (!names.empty() && names.back() == each.table) continue;
+      names.push_back(each.table);
+      for (const TablePlan& plan : plans())
+        if (plan.name() == each.table) step.changed.push_back(plan);
+    }
+    capture::SchemaWatch watch;
+    if (!names.empty() &&
+        !capture::take_over(database, database.pragma_int("schema_version"), step, watch))
+      throw std::runtime_error("the schema moved meanwhile");
     reopen();
     return names;
   }
