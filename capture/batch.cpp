@@ -240,7 +240,7 @@ void BatchReader::read_resets(const Deadline& deadline) {
       entry.begin(plan.id, true);
       for (int column = 0; column < columns; ++column) {
         const ValueView value = row.value(column);
-        sqlite::make_room(entries, plan.shape, row, column, value.bytes.size());
+        sqlite::make_room(entries, plan, row, column, value.bytes.size());
         entry.put(carried(static_cast<std::size_t>(column), value));
       }
       entry.end();
@@ -278,7 +278,7 @@ void BatchReader::append_entry(std::string& out, const Rounds::Key& key) {
   if (present) {
     for (int column = 0; column < row.columns(); ++column) {
       const ValueView value = row.value(column);
-      sqlite::make_room(out, plan.shape, row, column, value.bytes.size());
+      sqlite::make_room(out, plan, row, column, value.bytes.size());
       entry.put(carried(static_cast<std::size_t>(column), value));
     }
   } else {

@@ -77,7 +77,7 @@ bool Reader::read(Part& part, std::string& entries) {
     entry.begin(part.plan->id, true);
     for (int column = 0; column < columns; ++column) {
       const ValueView value = row.value(column);
-      sqlite::make_room(entries, part.plan->shape, row, column, value.bytes.size());
+      sqlite::make_room(entries, *part.plan, row, column, value.bytes.size());
       entry.put(carried(static_cast<std::size_t>(column), value));
     }
     entry.end();

@@ -12,12 +12,15 @@ namespace lockstep::sqlite {
 
 namespace {
 
-[[noreturn]] void throw_too_large_value(const TableShape& shape, const Statement& row, int column,
+[[noreturn]] void throw_too_large_value(const TablePlan& plan, const Statement& row, int column,
                                         std::size_t bytes) {
+  const TableShape& shape = plan.shape;
   std::vector<std::string> key;
   for (const std::size_t part : shape.key)
     key.push_back(fmt::format("{}={}", shape.columns[part].name,
-                              describe(row.value(static_cast<int>(part)))));
+                              plan.is_personal(part)
+                                  ? "(marked as personal data)"
+                                  : describe(row.value(static_cast<int>(part)))));
   throw Error(
       {.code = "LS-D413",
        .exit = ExitCode::stopped,
@@ -32,11 +35,11 @@ namespace {
 
 }  // namespace
 
-void make_room(std::string& out, const TableShape& shape, const Statement& row, int column,
+void make_room(std::string& out, const TablePlan& plan, const Statement& row, int column,
                std::size_t value_bytes) {
   constexpr std::size_t kLarge = 256u << 10;
   constexpr std::size_t kPerValue = 16;  // what a value takes beside its bytes
-  if (value_bytes > kValueBytesMax) throw_too_large_value(shape, row, column, value_bytes);
+  if (value_bytes > kValueBytesMax) throw_too_large_value(plan, row, column, value_bytes);
   if (value_bytes < kLarge || out.capacity() - out.size() > value_bytes + kLarge) return;
   std::size_t bytes = value_bytes + kPerValue;
   for (int behind = column + 1; behind < row.columns(); ++behind)

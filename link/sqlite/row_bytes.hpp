@@ -12,8 +12,8 @@ namespace lockstep::sqlite {
 
 /// Before the large value of `column` is appended to `out`: reserves what it and the columns behind
 /// it take. Does nothing for a small value. Throws LS-D413 naming table, column and key for one
-/// over kValueBytesMax. `row` has the columns of `shape` first.
-void make_room(std::string& out, const TableShape& shape, const Statement& row, int column,
+/// over kValueBytesMax. `row` has the columns of `plan` first.
+void make_room(std::string& out, const TablePlan& plan, const Statement& row, int column,
                std::size_t value_bytes);
 
 }  // namespace lockstep::sqlite

@@ -68,6 +68,13 @@ TEST_CASE("a value that is too large is refused by name, before and while it is 
   large.start_and_catch_up();
   large.write(too_large);
   large.halts(7, "LS-D413", {"v.b", "268435457", "id=7"});
+  const TempDir folder;
+  const std::string config = folder.file("pii.json");
+  std::ofstream(config) << R"({"version": 1, "columns": {"v.id": {"pii": true}}})";
+  std::filesystem::permissions(
+      config, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  large.start({"--config", config});
+  large.halts(7, "LS-D413", {"v.b", "268435457", "id=(marked as personal data)"});
   CHECK(server().value("SELECT count(*) FROM v", name) == "1");
   large.write("DELETE FROM v WHERE id = 7; INSERT INTO v VALUES (8, x'01')");
   large.start_and_catch_up();
