@@ -30,11 +30,11 @@ using apply::LedgerRow;
 
 // A running lockstep needs a moment for the last changes; an application that goes on writing never
 // comes to rest.
-constexpr Milliseconds kRestPatience{5'000};
+constexpr Milliseconds kTablesRestPatience{5'000};
 
 LedgerRow wait_for_rest(sqlite::Database& source, postgres::Connection& target,
                         const capture::Installed& installed) {
-  const Deadline deadline(kRestPatience);
+  const Deadline deadline(kTablesRestPatience);
   while (true) {
     LedgerRow ledger = ledger_of(target, installed.migration);
     const Position newest = capture::newest_position(source, installed.era);

@@ -9,9 +9,9 @@ namespace lockstep::switchover {
 
 namespace {
 
-constexpr std::size_t kColumnsMax = 100;  // that are told apart
-constexpr std::size_t kKeysMax = 3;       // of each
-constexpr std::size_t kNamedMax = 10;     // columns in one sentence
+constexpr std::size_t kColumnsTold = 100;  // that are told apart
+constexpr std::size_t kKeysMax = 3;        // of each
+constexpr std::size_t kNamedMax = 10;      // columns in one sentence
 
 std::string what_of(const std::string& table, const std::string& key,
                     const std::vector<RowRefused::Column>& columns) {
@@ -77,7 +77,7 @@ CannotGoBack& RefusedRows::entry(const std::string& table, const std::string& co
                                  const std::string& why) {
   const auto place = std::pair(table, column);
   if (const auto known = columns_.find(place); known != columns_.end()) return known->second;
-  if (columns_.size() < kColumnsMax)
+  if (columns_.size() < kColumnsTold)
     return columns_.try_emplace(place, CannotGoBack{table, column, why}).first->second;
   others_.table = "more columns";
   others_.why = "see these when those above are mended";

@@ -23,7 +23,7 @@ namespace lockstep::verify {
 namespace {
 
 constexpr std::size_t kMinuteBytes = 16, kSecondBytes = 19;
-constexpr std::int64_t kMicroseconds = 1'000'000, kDaySeconds = 86'400;
+constexpr std::int64_t kSecondMicros = 1'000'000, kDaySeconds = 86'400;
 constexpr std::int64_t kPerMillisecond = 1'000;
 constexpr std::int64_t kMillisecondsTo2000 = 946'684'800'000;  // of 1970, PostgreSQL begins in 2000
 constexpr std::array<std::size_t, 4> kDashes{8, 13, 18, 23};
@@ -109,8 +109,8 @@ void append_day(std::string& out, std::int64_t days) {
 }
 
 void append_instant(std::string& out, std::int64_t microseconds) {
-  std::int64_t seconds = microseconds / kMicroseconds, fraction = microseconds % kMicroseconds;
-  if (fraction < 0) --seconds, fraction += kMicroseconds;
+  std::int64_t seconds = microseconds / kSecondMicros, fraction = microseconds % kSecondMicros;
+  if (fraction < 0) --seconds, fraction += kSecondMicros;
   std::int64_t day = seconds / kDaySeconds, second = seconds % kDaySeconds;
   if (second < 0) --day, second += kDaySeconds;
   append_day(out, day);
@@ -145,9 +145,9 @@ bool read_interval_there(Value& out, std::string_view field) {
   const auto days = load_big_endian<std::int32_t>(field.data() + 8);
   if (load_big_endian<std::int32_t>(field.data() + 12) != 0) return false;
   const std::int64_t whole = static_cast<std::int64_t>(days) * kDaySeconds;
-  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / kMicroseconds;
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / kSecondMicros;
   if (whole > kMost || whole < -kMost) return false;
-  const std::int64_t microseconds = whole * kMicroseconds;
+  const std::int64_t microseconds = whole * kSecondMicros;
   if (time > 0 ? microseconds > std::numeric_limits<std::int64_t>::max() - time
                : microseconds < std::numeric_limits<std::int64_t>::min() - time)
     return false;

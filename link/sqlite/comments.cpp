@@ -12,7 +12,7 @@ namespace {
 
 using Kind = SqlToken::Kind;
 
-constexpr std::string_view kBlanks = " \t\n\v\f\r";
+constexpr std::string_view kSqlBlanks = " \t\n\v\f\r";
 
 // Where it stands in the SQL, and what it says.
 struct Found {
@@ -21,9 +21,9 @@ struct Found {
 };
 
 std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(kBlanks);
+  const std::size_t first = text.find_first_not_of(kSqlBlanks);
   if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+  return text.substr(first, text.find_last_not_of(kSqlBlanks) - first + 1);
 }
 
 // Each line without blanks around it, and without the star that many put before it.

@@ -17,8 +17,8 @@ namespace lockstep::sqlite {
 
 namespace {
 
-constexpr std::size_t kHeaderBytes = 100;  // https://www.sqlite.org/fileformat2.html, 1.3
-constexpr std::int64_t kSaltsAt = 16;      // of the WAL, 4.1
+constexpr std::size_t kFileHeaderBytes = 100;  // https://www.sqlite.org/fileformat2.html, 1.3
+constexpr std::int64_t kSaltsAt = 16;          // of the WAL, 4.1
 
 // The kernel stamps files with a clock that moves every 1 to 10 ms. Some file systems keep seconds
 // only, FAT two of them: their times have no odd nanoseconds.
@@ -105,7 +105,7 @@ std::optional<std::string> file_state(Database& database) {
   if (::stat(path.c_str(), &about) != 0) return std::nullopt;
   times.see(about);
   const auto log = wal(database, path + "-wal", times);
-  const auto first_page = read(database, SQLITE_FCNTL_FILE_POINTER, 0, kHeaderBytes);
+  const auto first_page = read(database, SQLITE_FCNTL_FILE_POINTER, 0, kFileHeaderBytes);
   if (!log || !first_page || !times.past()) return std::nullopt;
   return fmt::format("{} | {} | {} | {} | {} | {}", path, describe(about), schema_version,
                      *first_page, *log, boot);

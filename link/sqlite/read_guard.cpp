@@ -14,7 +14,7 @@ namespace lockstep::sqlite {
 
 namespace {
 
-constexpr int kValueBytesMax = 16 << 20;
+constexpr int kLengthMax = 16 << 20;
 constexpr int kStepsPerLook = 1'000;
 
 // What SQLite brings along that reaches outside of the database.
@@ -127,7 +127,7 @@ ReadGuard::ReadGuard(Database& database, const std::vector<ReadableTable>& table
     state_->others.insert(lower(names.text(0)));
   }
   for (const auto& [name, personal] : state_->tables) state_->readable.insert(lower(name));
-  length_before_ = sqlite3_limit(database.handle(), SQLITE_LIMIT_LENGTH, kValueBytesMax);
+  length_before_ = sqlite3_limit(database.handle(), SQLITE_LIMIT_LENGTH, kLengthMax);
   sqlite3_progress_handler(database.handle(), kStepsPerLook, State::look_at_clock, state_.get());
   sqlite3_set_authorizer(database.handle(), State::authorize, state_.get());
 }

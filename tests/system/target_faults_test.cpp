@@ -164,6 +164,8 @@ TEST_CASE("what a DBA set for a database does not reach lockstep") {
   require_caught_up(both.process(), both.file());
   both.write_some();
   require_caught_up(both.process(), both.file());
+  // (A busy machine may take a millisecond for the very statement that ends that limit.)
+  const auto reconnects = both.status()["reconnects"];
   // It may rest for longer than idle sessions are granted (it asks for passes twice a second).
   REQUIRE(wait_until(
       [&] {
@@ -173,7 +175,7 @@ TEST_CASE("what a DBA set for a database does not reach lockstep") {
                                kOurs)) == "1";
       },
       20s));
-  CHECK(both.status()["reconnects"] == 0);
+  CHECK(both.status()["reconnects"] == reconnects);
   both.stop();
   const Rows settings = server().query(
       "SELECT setdatabase FROM pg_db_role_setting WHERE 'statement_timeout=1' = ANY (setconfig)");
