@@ -236,9 +236,7 @@ Pipeline::Outcome Applier::run_small(Writing writing) {
   LOCKSTEP_FAILPOINT("apply.begun");
   run_advance(pipeline);
   LOCKSTEP_FAILPOINT("apply.pos_set");
-  small_.remove_rows(pipeline, writing, statements.size() + (options_.silent ? 3 : 2));
-  LOCKSTEP_FAILPOINT("apply.half_rows");
-  small_.write_rows(pipeline, writing);
+  small_.run(pipeline, writing, statements.size() + (options_.silent ? 3 : 2));
   LOCKSTEP_FAILPOINT("apply.rows_done");
   const postgres::MeddlingParameters meddling(options_.schema, written());
   pipeline.run(kMeddlingName, meddling.views());

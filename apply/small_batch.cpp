@@ -8,6 +8,7 @@
 #include "apply/batch_parameters.hpp"
 #include "apply/merge.hpp"
 #include "apply/refused_row.hpp"
+#include "model/failpoint.hpp"
 
 namespace lockstep::apply {
 
@@ -72,7 +73,7 @@ std::map<std::string, std::string> SmallBatch::statements(Writing writing) const
   return statements;
 }
 
-void SmallBatch::remove_rows(Pipeline& pipeline, Writing writing, std::size_t first) {
+void SmallBatch::run(Pipeline& pipeline, Writing writing, std::size_t first) {
   first_ = first;
   sent_.clear();
   counted_.clear();
@@ -81,9 +82,7 @@ void SmallBatch::remove_rows(Pipeline& pipeline, Writing writing, std::size_t fi
     run_delete(pipeline, stored);
     sent_.push_back(&stored);
   }
-}
-
-void SmallBatch::write_rows(Pipeline& pipeline, Writing writing) {
+  LOCKSTEP_FAILPOINT("apply.half_rows");
   for (const Stored& stored : stored_) {
     if (!stored.present) continue;
     const bool anew = replaced(stored, writing);

@@ -44,9 +44,8 @@ class SmallBatch {
 
   /// What run() runs: names and texts.
   [[nodiscard]] std::map<std::string, std::string> statements(Writing writing) const;
-  /// Deletes, then the rest; the statement before has number `first - 1` in the pipeline.
-  void remove_rows(postgres::Pipeline& pipeline, Writing writing, std::size_t first);
-  void write_rows(postgres::Pipeline& pipeline, Writing writing);
+  /// Deletes, then the rest. `first` statements are in the pipeline already.
+  void run(postgres::Pipeline& pipeline, Writing writing, std::size_t first);
 
   /// What the statement with that number met, named by its row; `error` itself if it is none of
   /// this batch.

@@ -45,7 +45,6 @@ void drop_triggers(Database& database, std::uint32_t id) {
 }
 
 void make_triggers(Database& database, const TablePlan& plan) {
-  drop_objects_on_ours(database);  // before the mark, which they could take away
   drop_triggers(database, plan.id);
   for (const Trigger& trigger : triggers_for(plan.id, plan.shape)) database.exec(trigger.sql);
 }
@@ -111,6 +110,7 @@ bool take_over(Database& database, std::int64_t schema_version, const SchemaStep
   Transaction transaction(database, Transaction::Mode::immediate);
   if (database.pragma_int("schema_version") != schema_version) return false;
   watch.look(database);
+  drop_objects_on_ours(database);  // before the marks, which they could take away
   widen_change_table(database, step.added);
   for (const std::vector<TablePlan>* plans : {&step.changed, &step.added}) {
     for (const TablePlan& plan : *plans) {
@@ -168,6 +168,7 @@ void keep_logging(Database& database, const TablePlan& plan) {
                return sqlite::same_name(each.table, plan.name());
              });
   if (complete && objects_on_ours(database).empty()) return;
+  drop_objects_on_ours(database);
   TablePlan present = plan;
   present.shape = now;
   make_triggers(database, present);
