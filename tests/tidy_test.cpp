@@ -130,27 +130,6 @@ std::string first_include(const std::vector<std::string>& lines) {
   return {};
 }
 
-/// The version in `## [1.2.3] - date` or `## 1.2.3`, the first heading of the second level.
-std::optional<std::string> newest_version(const std::vector<std::string>& changelog) {
-  static const std::regex pattern{R"(^## \[?v?(\d+\.\d+\.\d+)\]?.*)"};
-  for (const std::string& line : changelog) {
-    std::smatch match;
-    if (!line.starts_with("## ")) continue;
-    if (std::regex_match(line, match, pattern)) return match[1];
-    return std::nullopt;
-  }
-  return std::nullopt;
-}
-
-std::optional<std::string> project_version(const std::vector<std::string>& cmake) {
-  static const std::regex pattern{R"(^project\(lockstep VERSION (\d+\.\d+\.\d+).*)"};
-  for (const std::string& line : cmake) {
-    std::smatch match;
-    if (std::regex_match(line, match, pattern)) return match[1];
-  }
-  return std::nullopt;
-}
-
 std::vector<std::string> lines_of(const fs::path& path) {
   std::vector<std::string> lines;
   std::ifstream file{path};
@@ -396,14 +375,4 @@ TEST_CASE("every folder of the product has a README", "[unit]") {
       complaints.push_back(std::string{folder.name} + "/README.md is missing");
   }
   CHECK(complaints == Complaints{});
-}
-
-TEST_CASE("the version is the same in CMakeLists.txt and at the top of the changelog", "[unit]") {
-  CHECK(newest_version({"# Changelog", "", "## [1.2.3] - 2024-06-07", "## [1.2.2]"}) == "1.2.3");
-  CHECK(newest_version({"## 0.4.0"}) == "0.4.0");
-  CHECK_FALSE(newest_version({"## Unreleased", "## 0.4.0"}));
-  CHECK(project_version({"project(lockstep VERSION 4.5.6 LANGUAGES CXX)"}) == "4.5.6");
-  const auto project = project_version(lines_of(kRoot / "CMakeLists.txt"));
-  REQUIRE(project);
-  CHECK(newest_version(lines_of(kRoot / "CHANGELOG.md")).value_or("no version") == *project);
 }

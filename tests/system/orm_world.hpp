@@ -91,6 +91,12 @@ class OrmWorld {
     REQUIRE(status == ExitStatus{.code = 0});
     return nlohmann::json::parse(writer_->output());
   }
+  /// It writes so often on SQLite at least, and nowhere else.
+  void write_some(int times) {
+    write_begin();
+    has_written("sqlite", times);
+    CHECK(write_end()["postgres"] == 0);
+  }
 
   void move(const std::string& direction) const {
     require_code(lockstep({direction, file_, "--confirm", "shop", "--json", "--max-pause", "5s",

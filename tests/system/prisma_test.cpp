@@ -22,11 +22,6 @@ class Prisma : public NodeShop {
 
   /// From now on it writes instants in the other way.
   void writes(const std::string& format) { environment_["SHOP_FORMAT"] = format; }
-  void write_some() {
-    write_begin();
-    has_written("sqlite", 8);
-    CHECK(write_end()["postgres"] == 0);
-  }
   /// What the recipe of ops/SWITCHING.md says.
   void in_utc() const {
     static_cast<void>(query(
@@ -53,7 +48,7 @@ TEST_CASE("a Prisma application goes to the schema that Prisma Migrate made, and
   static_cast<void>(prisma.app({"schema", "postgres"}));
   prisma.follow();
   prisma.caught_up();
-  prisma.write_some();
+  prisma.write_some(8);
   prisma.equal();
   prisma.there_and_back();
   CHECK(prisma.equal()["Sample"].get<int>() > 20);
@@ -73,7 +68,7 @@ TEST_CASE("Prisma lives on the schema that lockstep made", "[system]") {
              Catch::Contains(R"("columns": { "Setting.value": { "type": "json" } })"));
   prisma.follow_with({{"Setting.value", "json"}});
   prisma.caught_up();
-  prisma.write_some();
+  prisma.write_some(8);
   CHECK(prisma.equal()["Event"].get<int>() > 10);
   prisma.there_and_back();
   prisma.stop();
@@ -89,7 +84,7 @@ TEST_CASE("what Prisma wrote in numbers, in texts or in both is the same moment"
     static_cast<void>(prisma.app({"schema", "postgres"}));
     prisma.follow();
     prisma.caught_up();
-    prisma.write_some();
+    prisma.write_some(8);
     prisma.equal();
     prisma.stop();
   }
@@ -102,14 +97,14 @@ TEST_CASE("what Prisma wrote in numbers, in texts or in both is the same moment"
     prisma.in_utc();
     prisma.follow();
     prisma.caught_up();
-    prisma.write_some();
+    prisma.write_some(8);
     prisma.equal();
     prisma.stop();
   }
   SECTION("both, after the change to driver adapters, are decided by lines that are printed") {
     Prisma prisma("upgraded", kNumbers);
     prisma.writes(kTexts);
-    prisma.write_some();
+    prisma.write_some(8);
     const Outcome refused = lockstep({"run", prisma.file(), prisma.dsn()});
     require_code(refused, 3);
     for (const char* column : {"Person.createdAt", "Person.updatedAt", "Sample.at"})
@@ -121,7 +116,7 @@ TEST_CASE("what Prisma wrote in numbers, in texts or in both is the same moment"
                         {"Sample.at", "epoch-ms"},
                         {"Event.at", "epoch-ms"}});
     prisma.caught_up();
-    prisma.write_some();
+    prisma.write_some(8);
     prisma.equal();
     prisma.stop();
   }

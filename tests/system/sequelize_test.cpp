@@ -32,9 +32,7 @@ TEST_CASE("a Sequelize application goes to the schema that sync() made, and back
   static_cast<void>(sequelize.app({"schema", "postgres"}));
   sequelize.follow();
   sequelize.caught_up();
-  sequelize.write_begin();
-  sequelize.has_written("sqlite", 10);
-  CHECK(sequelize.write_end()["postgres"] == 0);
+  sequelize.write_some(10);
   sequelize.equal();
   sequelize.there_and_back();
   CHECK(sequelize.equal()["Work"].get<int>() > 20);
@@ -50,9 +48,7 @@ TEST_CASE("Sequelize lives on the schema that lockstep made", "[system]") {
                                      R"("columns": {{ "{}": {{ "type": "boolean" }} }})", column)));
   sequelize.follow_with({{"Authors.active", "boolean"}, {"Works.maybe", "boolean"}});
   sequelize.caught_up();
-  sequelize.write_begin();
-  sequelize.has_written("sqlite", 10);
-  CHECK(sequelize.write_end()["postgres"] == 0);
+  sequelize.write_some(10);
   sequelize.equal();
   sequelize.there_and_back();
   sequelize.stop();

@@ -1,10 +1,11 @@
 // What the pages promise a reader: every link leads to a file that is there, every anchor to a
-// heading.
+// heading, and the newest version of the changelog is the one that is built.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cctype>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <regex>
 #include <set>
 #include <string>
@@ -71,6 +72,27 @@ std::string complaint(const fs::path& page, const std::string& link) {
   if (hash == std::string::npos || anchors(leads_to).contains(link.substr(hash + 1))) return {};
   return "has no such heading";
 }
+
+/// The version in `## [1.2.3] - date` or `## 1.2.3`, the first heading of the second level.
+std::optional<std::string> newest_version(const std::vector<std::string>& changelog) {
+  static const std::regex pattern{R"(^## \[?v?(\d+\.\d+\.\d+)\]?.*)"};
+  for (const std::string& line : changelog) {
+    std::smatch match;
+    if (!line.starts_with("## ")) continue;
+    if (std::regex_match(line, match, pattern)) return match[1];
+    return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> project_version(const std::vector<std::string>& cmake) {
+  static const std::regex pattern{R"(^project\(lockstep VERSION (\d+\.\d+\.\d+).*)"};
+  for (const std::string& line : cmake) {
+    std::smatch match;
+    if (std::regex_match(line, match, pattern)) return match[1];
+  }
+  return std::nullopt;
+}
 }  // namespace
 
 TEST_CASE("an anchor is made of its heading as hosts of Markdown make it") {
@@ -94,4 +116,14 @@ TEST_CASE("every link of the pages leads somewhere") {
       }
   CHECK(complaints == std::vector<std::string>{});
   CHECK(links > 50);
+}
+
+TEST_CASE("the version is the same in CMakeLists.txt and at the top of the changelog") {
+  CHECK(newest_version({"# Changelog", "", "## [1.2.3] - 2024-06-07", "## [1.2.2]"}) == "1.2.3");
+  CHECK(newest_version({"## 0.4.0"}) == "0.4.0");
+  CHECK_FALSE(newest_version({"## Unreleased", "## 0.4.0"}));
+  CHECK(project_version({"project(lockstep VERSION 4.5.6 LANGUAGES CXX)"}) == "4.5.6");
+  const auto project = project_version(prose(kRoot / "CMakeLists.txt"));
+  REQUIRE(project);
+  CHECK(newest_version(prose(kRoot / "CHANGELOG.md")).value_or("no version") == *project);
 }
