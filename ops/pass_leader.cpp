@@ -144,7 +144,7 @@ void PassLeader::drop_ahead(std::uint64_t compared) {
 }
 
 void PassLeader::give_up(std::size_t table, const Error& error) {
-  for (auto& view : parts_.connections.views) view->abort();
+  parts_.connections.views.end_all();
   verify::TableRecord record = records_[table];
   record.problem = error.what();
   record.done = true;

@@ -16,6 +16,7 @@
 #include "link/wire/verification.hpp"
 #include "ops/barrier_mail.hpp"
 #include "ops/board.hpp"
+#include "ops/verifier_views.hpp"
 #include "verify/pace.hpp"
 #include "verify/range.hpp"
 #include "verify/record.hpp"
@@ -29,13 +30,10 @@ struct VerifierTarget {
   verify::History history{};  ///< which way changes travel, and what counts of earlier passes
 };
 
-inline constexpr std::size_t kVerifierViews = 2;
-
 /// Two ranges are under way at a time: while one is read here, the source reads the next.
 struct VerifierConnections {
   std::optional<postgres::Connection> ledger;
-  /// A barrier's number says which one its read view is on.
-  std::array<std::optional<postgres::Connection>, kVerifierViews> views;
+  VerifierViews views;
 };
 
 /// What a leader works with; all of it outlives it.
@@ -143,7 +141,7 @@ class PassLeader {
   }
   [[nodiscard]] const TablePlan& plan_of(std::size_t table) const;
   [[nodiscard]] postgres::Connection& view_of(std::uint64_t barrier) {
-    return *parts_.connections.views[barrier % kVerifierViews];
+    return parts_.connections.views.of(barrier);
   }
   [[nodiscard]] postgres::Connection& ledger() { return *parts_.connections.ledger; }
   /// PostgreSQL is the source, and SQLite the target.

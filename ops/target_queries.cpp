@@ -27,7 +27,7 @@ void TargetVerifier::serve_queries(std::uint64_t session, std::uint64_t beside,
     return next_barrier_++;
   };
   const auto view = [&](std::uint64_t barrier) -> postgres::Connection& {
-    return *connections_.views[barrier % kVerifierViews];
+    return connections_.views.of(barrier);
   };
   answer_queries({target_.migration, target_.schema, mail_, session, *connections_.ledger,
                   new_barrier, view, stop},
@@ -41,8 +41,7 @@ void TargetVerifier::serve_queries_alone(const std::stop_token& stop) {
   try {
     serve_queries(*session, 0, stop);
   } catch (const Error&) {
-    for (auto& view : connections_.views)
-      if (view) view->abort();
+    connections_.views.end_all();
     throw;
   }
 }

@@ -59,8 +59,7 @@ TargetVerifier::TargetVerifier(VerifierTarget target, ContinuousPasses continuou
 
 TargetVerifier::~TargetVerifier() {
   thread_.request_stop();
-  for (auto& view : connections_.views)
-    if (view) view->cancel();
+  connections_.views.cancel();
   came_.notify_all();
 }
 
@@ -149,7 +148,7 @@ bool TargetVerifier::tell(const wire::Barrier& barrier,
                           const std::function<void(postgres::Connection&)>& open) noexcept {
   BarrierMail::Answer answer{barrier.barrier, Kind::barrier, {}, barrier.position, std::nullopt};
   try {
-    open(*connections_.views[barrier.barrier % kVerifierViews]);
+    connections_.views.open(barrier.barrier, open);
     LOCKSTEP_FAILPOINT("verify.view_open");
   } catch (const Error& error) {
     answer.failure = error.facts();
@@ -224,8 +223,7 @@ void TargetVerifier::lead(const verify::Pass& pass, const std::stop_token& stop)
   try {
     if (!leader.run()) return;
   } catch (const Error& error) {
-    for (auto& view : connections_.views)
-      if (view) view->abort();
+    connections_.views.end_all();
     if (error.retry() == Retry::never) leader.show_failure(error);
     throw;
   }
@@ -254,16 +252,18 @@ void TargetVerifier::rest(Milliseconds time, const std::stop_token& stop) {
 }
 
 void TargetVerifier::open_connections() {
-  const auto fresh = [&](std::optional<postgres::Connection>& connection) {
-    if (connection && connection->alive()) return connection->abort();
+  const auto connect = [&] {
     postgres::Connection opened = postgres::Connection::open(target_.dsn, "verify");
     verify::read_rows_themselves(opened);
-    const std::lock_guard lock(mutex_);
-    connection.reset();
-    connection.emplace(std::move(opened));
+    return opened;
   };
-  fresh(connections_.ledger);
-  for (auto& view : connections_.views) fresh(view);
+  std::optional<postgres::Connection>& ledger = connections_.ledger;
+  if (ledger && !ledger->alive()) ledger.reset();
+  if (ledger)
+    ledger->abort();
+  else
+    ledger.emplace(connect());
+  connections_.views.connect(connect);
 }
 
 }  // namespace lockstep::ops
