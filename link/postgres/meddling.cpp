@@ -32,7 +32,8 @@ std::string array_head(std::int32_t type, std::size_t elements) {
 }
 
 // No cast of a text to integer succeeds but where nothing was found. What fires where the session
-// is silent: ENABLE REPLICA and ENABLE ALWAYS.
+// is silent: ENABLE REPLICA and ENABLE ALWAYS. OFFSET 0: else all triggers of the database are
+// looked at with every batch, for the planner thinks that thousands of tables are asked for.
 constexpr char kMeddling[] = R"(
 WITH written AS MATERIALIZED (
   SELECT t.oid, t.name, c.oid IS NOT NULL AS there, c.relkind = 'p' AS partitioned
@@ -50,14 +51,16 @@ SELECT coalesce(pg_catalog.string_agg(what, '; '), '0')::integer FROM (
   SELECT name || ' is gone, or another table' AS what FROM written WHERE NOT there
   UNION ALL
   SELECT p.name || ' has a trigger ' || g.tgname
-  FROM parts AS p JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = p.oid
-  WHERE g.tgenabled = ANY ({}) AND CASE WHEN g.tgisinternal THEN EXISTS (
-      SELECT FROM pg_catalog.pg_constraint AS f WHERE f.oid = g.tgconstraint AND f.contype = 'f'
-        AND (f.confdeltype IN ('c', 'n', 'd') OR f.confupdtype IN ('c', 'n', 'd')))
-    ELSE NOT (g.tgname IN ('_lockstep_guard', '_lockstep_fence', '_lockstep_log',
-                           '_lockstep_log_truncate')
-      AND EXISTS (SELECT FROM pg_catalog.pg_proc AS f WHERE f.oid = g.tgfoid
-        AND f.pronamespace = pg_catalog.to_regnamespace('lockstep'))) END
+  FROM parts AS p CROSS JOIN LATERAL (
+    SELECT g.tgname FROM pg_catalog.pg_trigger AS g
+    WHERE g.tgrelid = p.oid AND g.tgenabled = ANY ({}) AND CASE WHEN g.tgisinternal THEN EXISTS (
+        SELECT FROM pg_catalog.pg_constraint AS f WHERE f.oid = g.tgconstraint AND f.contype = 'f'
+          AND (f.confdeltype IN ('c', 'n', 'd') OR f.confupdtype IN ('c', 'n', 'd')))
+      ELSE NOT (g.tgname IN ('_lockstep_guard', '_lockstep_fence', '_lockstep_log',
+                             '_lockstep_log_truncate')
+        AND EXISTS (SELECT FROM pg_catalog.pg_proc AS f WHERE f.oid = g.tgfoid
+          AND f.pronamespace = pg_catalog.to_regnamespace('lockstep'))) END
+    OFFSET 0) AS g
   UNION ALL
   SELECT w.name || ' has a rule ' || r.rulename
   FROM written AS w JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = w.oid

@@ -118,6 +118,27 @@ TEST_CASE("a batch that falls back is judged by what was planned in its own tran
   CHECK(target.difference() == "");
 }
 
+// It is behind every batch: what stands on other tables must cost it nothing.
+TEST_CASE("however many tables there are, only the triggers of those written are looked at") {
+  const std::string dsn = server().create_database("many_triggers");
+  query(dsn,
+        std::string(kSwallow) +
+            "DO $$ BEGIN FOR i IN 1..400 LOOP EXECUTE format('CREATE TABLE t%s(id bigint);"
+            "CREATE TRIGGER a BEFORE INSERT ON t%1$s EXECUTE FUNCTION swallow();"
+            "CREATE TRIGGER b BEFORE DELETE ON t%1$s EXECUTE FUNCTION swallow()', i); END LOOP;"
+            "END $$; ANALYZE pg_catalog.pg_trigger; ANALYZE pg_catalog.pg_class");
+  const Rows plan = query(
+      dsn,
+      "PREPARE look(oid[], text[], text) AS " + postgres::meddling_sql(false) +
+          "; SET plan_cache_mode = force_generic_plan; EXPLAIN EXECUTE look(NULL, NULL, NULL)");
+  std::string text;
+  for (const auto& line : plan) text += line[0].value() + '\n';
+  INFO(text);
+  CHECK_THAT(text, Catch::Contains("Scan using pg_trigger_tgrelid_tgname_index") ||
+                       Catch::Contains("Bitmap Index Scan on pg_trigger_tgrelid_tgname_index"));
+  CHECK_THAT(text, !Catch::Contains("Seq Scan on pg_trigger"));
+}
+
 TEST_CASE("in a silent session only a trigger that fires there stops a batch") {
   World world;
   FollowedTarget& target = *world.target;

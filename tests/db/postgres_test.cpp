@@ -184,7 +184,8 @@ TEST_CASE("the settings of the session are ours, whatever the DBA set") {
       {"client_min_messages", "warning"},
       {"row_security", "off"},
       {"client_connection_check_interval", "10s"},
-      {"TimeZone", "UTC"}};
+      {"TimeZone", "UTC"},
+      {"jit", "off"}};
   for (const auto& [key, value] : wanted)
     CHECK((key + setting(connection, key)) == key + std::string(value));
   const std::string own_name = setting(connection, "application_name");
