@@ -13,6 +13,7 @@
 #include "ops/commands.hpp"
 #include "ops/gates.hpp"
 #include "ops/names.hpp"
+#include "ops/observe.hpp"
 #include "ops/own_ledger.hpp"
 #include "ops/route.hpp"
 #include "ops/switch_hooks.hpp"
@@ -84,14 +85,15 @@ std::string gates_json(const std::vector<Gate>& gates) {
       -1, ' ', false, json::error_handler_t::replace);
 }
 
-std::vector<Gate> show_gates(Coordinator& coordinator, const SwitchRequest& request,
-                             Screen& screen) {
+std::vector<Gate> look_at_all(Coordinator& coordinator, const SwitchRequest& request) {
   GateLimits limits = request.limits;
   limits.look_into_file = request.dry_run ? LookIntoFile::yes : LookIntoFile::if_small;
-  std::vector<Gate> gates = look_at_gates(coordinator, request.direction, limits);
+  return look_at_gates(coordinator, request.direction, limits);
+}
+
+void show_gates(const std::vector<Gate>& gates, Screen& screen) {
   for (const Gate& gate : gates) screen.result(gate_line(gate));
   screen.json(gates_json(gates));
-  return gates;
 }
 
 void show_plan(const SwitchRequest& request, Screen& screen) {
@@ -145,15 +147,19 @@ void tell_what_is_given_up(const std::vector<Gate>& gates, Direction direction, 
                                    gate.name, gate.found, gate.wanted, goes_to(direction))});
 }
 
-// Until every gate is open; false: a signal came. Some gates somebody has to open: which are shut
-// is said each time that others are.
-bool wait_for_gates(Coordinator& coordinator, const SwitchRequest& request, Screen& screen,
-                    Signals& signals) {
+// All of them, once they are open; nothing: a signal came. What takes long is looked at when the
+// rest is open. Some gates somebody has to open: which are shut is said each time that others are.
+std::optional<std::vector<Gate>> wait_for_gates(Coordinator& coordinator,
+                                                const SwitchRequest& request, Screen& screen,
+                                                Signals& signals) {
   constexpr Milliseconds kEvery{500};
+  GateLimits quick = request.limits;
+  quick.try_way_back = TryWayBack::no;
   std::string told;
   while (true) {
-    const std::vector<Gate> gates = look_at_gates(coordinator, request.direction, request.limits);
-    if (all_open(gates)) return true;
+    std::vector<Gate> gates = look_at_gates(coordinator, request.direction, quick);
+    if (all_open(gates)) gates = look_at_all(coordinator, request);
+    if (all_open(gates)) return gates;
     std::vector<Gate> shut = gates;
     std::erase_if(shut, passes);
     std::string names;
@@ -163,7 +169,7 @@ bool wait_for_gates(Coordinator& coordinator, const SwitchRequest& request, Scre
       screen.json(gates_json(gates));
     }
     screen.progress("waiting for " + gate_line(shut.front()));
-    if (signals.wait(kEvery)) return false;
+    if (signals.wait(kEvery)) return std::nullopt;
   }
 }
 
@@ -252,7 +258,8 @@ void finish_whatever_comes(Coordinator& coordinator, Milliseconds patience, Scre
 Switched move(Coordinator& coordinator, const SwitchRequest& request, Screen& screen) {
   std::optional<Error> failed;
   try {
-    return coordinator.move_writers(request.direction, request.limits.max_pause);
+    return coordinator.move_writers(request.direction, request.limits.max_pause,
+                                    [&] { return schema_has_arrived(coordinator.place().path); });
   } catch (const Error& error) {
     failed = error;
   }
@@ -347,10 +354,13 @@ ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& s
     return ExitCode::done;
   }
   look_at_hooks(request);
-  if (request.when_ready && !wait_for_gates(coordinator, request, screen, signals))
-    return ExitCode::interrupted;
+  const auto gates_at_last = request.when_ready
+                                 ? wait_for_gates(coordinator, request, screen, signals)
+                                 : look_at_all(coordinator, request);
   screen.end_progress();
-  const std::vector<Gate> gates = show_gates(coordinator, request, screen);
+  if (!gates_at_last) return ExitCode::interrupted;
+  const std::vector<Gate>& gates = *gates_at_last;
+  show_gates(gates, screen);
   if (request.dry_run) {
     show_plan(request, screen);
     return all_open(gates) ? ExitCode::done : ExitCode::precondition;

@@ -47,7 +47,7 @@ SwitchRequest request_of(const TypedSwitch& typed, const Arguments& arguments) {
       limit("--verify-max-age", typed.verify_max_age, file.verify_max_age, "60min");
   limits.own = gates_of(file, typed.gates);
   limits.waivers = settings.waivers;
-  limits.probe_anyway = request.dry_run;
+  limits.try_way_back = request.dry_run ? TryWayBack::yes : TryWayBack::if_all_open;
   request.hooks = typed.hooks.empty() ? settings.hooks_dir : typed.hooks;
   return request;
 }

@@ -209,12 +209,17 @@ class Gates {
            "hand"});
   }
 
+  [[nodiscard]] bool tries_way_back() const {
+    return limits_.try_way_back == TryWayBack::yes ||
+           (limits_.try_way_back == TryWayBack::if_all_open && all_open(gates_));
+  }
+
   // Last, and not while something else is shut that a person waits for: counting takes long, and
   // the probe writes, though nothing of it stays.
   void way_back() {
-    if (!limits_.probe_anyway && !all_open(gates_)) return;
+    if (!tries_way_back()) return;
     add(orphans_gate(coordinator_, limits_.accept_orphans));
-    if (!limits_.probe_anyway && !all_open(gates_)) return;
+    if (!tries_way_back()) return;
     constexpr Milliseconds kPatience{2'000};
     switchover::ReverseProbe probe;
     const char* todo =

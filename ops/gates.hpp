@@ -31,6 +31,8 @@ struct UserGate {
 
 /// Whether SQLite's file is read as a whole.
 enum class LookIntoFile { no, if_small, yes };
+/// Whether rows are sent the way back, and orphans counted: seconds for hundreds of tables.
+enum class TryWayBack { no, if_all_open, yes };
 
 struct GateLimits {
   Milliseconds max_pause{800};
@@ -44,7 +46,7 @@ struct GateLimits {
   LookIntoFile look_into_file = LookIntoFile::no;
   std::vector<config::Waiver> waivers{};  ///< for what comparisons found
   bool unproven = false;                  ///< of a rollback: `compared` is waived
-  bool probe_anyway = false;              ///< the way back is tried although another gate is shut
+  TryWayBack try_way_back = TryWayBack::if_all_open;
   std::vector<UserGate> own{};
 };
 

@@ -12,6 +12,7 @@
 #include "link/sqlite/lock_file.hpp"
 #include "ops/board.hpp"
 #include "ops/endpoint.hpp"
+#include "ops/left_out.hpp"
 #include "ops/names.hpp"
 #include "ops/open_files.hpp"
 #include "ops/own_ledger.hpp"
@@ -247,6 +248,17 @@ bool schema_is_followed(const std::string& source) {
       sqlite::Database::open(source_path(source), sqlite::OpenMode::read_only);
   const auto installed = capture::read_installed(database);
   return !installed || capture::drift(database, installed->tables).empty();
+}
+
+bool schema_has_arrived(const std::string& path) {
+  sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_only);
+  const sqlite::Transaction view(database, sqlite::Transaction::Mode::deferred);
+  const capture::Installed installed = capture::require_installed(database);
+  if (!capture::drift(database, installed.tables).empty()) return false;
+  if (!left_out_of(database, installed).not_followed.empty()) return false;
+  const auto seen = published(path, kStalledAfter);
+  return seen && seen->schema_settled &&
+         *seen->schema_settled >= database.pragma_int("schema_version");
 }
 
 Observed observe(const std::string& side, Milliseconds stalled_after) {

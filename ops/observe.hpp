@@ -40,4 +40,8 @@ struct SourceNow {
 /// to it is not in source_now() yet.
 [[nodiscard]] bool schema_is_followed(const std::string& source);
 
+/// True if the lockstep that runs has followed the schema of the file at `path` as it is now to the
+/// end: nothing is left out that nobody chose to, and the target has what was read anew.
+[[nodiscard]] bool schema_has_arrived(const std::string& path);
+
 }  // namespace lockstep::ops

@@ -9,6 +9,7 @@
 #include "ops/open_files.hpp"
 #include "ops/route.hpp"
 #include "switchover/sqlite_side.hpp"
+#include "switchover/switch_errors.hpp"
 
 namespace lockstep::ops {
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "apply/ledger.hpp"
@@ -15,34 +16,11 @@
 #include "switchover/reverse_touched.hpp"
 #include "switchover/reverse_watch.hpp"
 #include "switchover/sqlite_side.hpp"
+#include "switchover/switch_errors.hpp"
 
 namespace lockstep::switchover {
 
 namespace {
-
-[[noreturn]] void throw_superseded(Direction direction, std::int64_t attempt) {
-  throw Error(
-      {.code = "LS-X607",
-       .exit = ExitCode::busy,
-       .what = fmt::format("{} {} was ended by another coordinator", to_string(direction), attempt),
-       .why = "it was faster, or took this one for dead",
-       .data = "nothing is lost: the row of the side that gains the writers decides alone",
-       .todo = "lockstep status SOURCE says where the application writes now"});
-}
-
-[[noreturn]] void throw_over_budget(std::string_view step, Milliseconds max_pause,
-                                    const std::string& why, std::string_view writers) {
-  throw Error({.code = "LS-X604",
-               .exit = ExitCode::timed_out,
-               .what = fmt::format("stopped: {} did not end within the pause budget of {} ms", step,
-                                   max_pause.count()),
-               .why = why,
-               .data = fmt::format("nothing changed: the application goes on writing to {}, and "
-                                   "everything is followed as before",
-                                   writers),
-               .todo = "try again when the lag is small (lockstep status), or allow a longer "
-                       "pause: --max-pause 2s"});
-}
 
 // lockstep run brings changes back at the same time; if it was quicker each time, they are there.
 void bring_back(ReverseFeed& feed) {
@@ -54,26 +32,6 @@ void bring_back(ReverseFeed& feed) {
 }
 
 }  // namespace
-
-void throw_at_odds(const Sides& sides, const SwitchPlace& place) {
-  const bool both = sides.sqlite.role == Role::primary && sides.postgres.role == Role::primary;
-  throw Error(
-      {.code = "LS-X617",
-       .exit = ExitCode::stopped,
-       .what = fmt::format("SQLite says that it is {}, PostgreSQL that it is {}, and no cutover or "
-                           "rollback explains it",
-                           to_string(sides.sqlite.role), to_string(sides.postgres.role)),
-       .why = "PostgreSQL failed over to a standby that had not got a step of the switch, or one "
-              "side was restored from a backup",
-       .data = both ? "both sides take writes now, and neither has the other's: stop the "
-                      "application"
-                    : "nobody may write: nothing is opened by guess, for either side may have "
-                      "writes that the other has not",
-       .todo = fmt::format("find out which side is right. SQLite: lockstep remove {0} TARGET "
-                           "--confirm {1}, and a new run copies anew. PostgreSQL: lockstep "
-                           "complete {0}, or remove, and put the SQLite file away",
-                           place.path, place.migration)});
-}
 
 /// How long the writers have been waiting.
 class Coordinator::Pause {
@@ -115,6 +73,11 @@ void Coordinator::connect() {
   postgres_.reset();
   postgres_ = postgres::Connection::open(place_.dsn, "switch");
   if (apply::ledger_exists(*postgres_)) apply::ensure_switch_ledger(*postgres_);
+  read_plans();
+}
+
+void Coordinator::read_plans() {
+  plans_mark_ = tables_mark(*postgres_, place_.migration);
   plans_ = apply::plans_of(apply::read_tables(*postgres_, place_.migration));
 }
 
@@ -138,6 +101,7 @@ bool Coordinator::take_the_lead() {
 
 std::vector<std::string> Coordinator::install() {
   connect();
+  read_plans();  // the gates may have been waited for
   install_fence(*postgres_, place_.migration, place_.schema);
   install_reverse_log(*postgres_, place_.migration, place_.schema, plans_);
   // Later it is for the way back to say, which then reads anew what it cannot be sure of.
@@ -150,7 +114,8 @@ std::vector<std::string> Coordinator::install() {
   return install_fence(*sqlite_, place_.migration);
 }
 
-Switched Coordinator::move_writers(Direction direction, Milliseconds max_pause) {
+Switched Coordinator::move_writers(Direction direction, Milliseconds max_pause,
+                                   const SchemaArrived& arrived) {
   const Sides sides = look();
   if (!may_begin(sides, direction)) throw_superseded(direction, next_attempt(sides) - 1);
   const std::int64_t attempt = next_attempt(sides);
@@ -162,7 +127,7 @@ Switched Coordinator::move_writers(Direction direction, Milliseconds max_pause) 
   Pause pause(max_pause);
   try {
     if (direction == Direction::forward)
-      cut_over(attempt, pause);
+      cut_over(attempt, pause, arrived);
     else
       roll_back(attempt, pause);
   } catch (const Error&) {
@@ -178,25 +143,55 @@ Switched Coordinator::move_writers(Direction direction, Milliseconds max_pause) 
   return {direction, attempt, pause.ms()};
 }
 
-void Coordinator::cut_over(std::int64_t attempt, Pause& pause) {
+// What takes time is done before writers wait: PostgreSQL has the schema, which a table that was
+// rebuilt in silence shows in nothing else, and is near the last change. The schema_version that
+// this is true of.
+std::int64_t Coordinator::come_near(const Era& era, Milliseconds max_pause,
+                                    const SchemaArrived& arrived) {
+  constexpr Milliseconds kSchemaPatience{5'000}, kEvery{20};
+  const Milliseconds patience = std::max(max_pause, kSchemaPatience);
+  const Deadline deadline(patience);
+  std::int64_t version = 0;
+  while (true) {
+    version = sqlite_->pragma_int("schema_version");
+    const bool has_arrived = arrived();
+    if (has_arrived && tables_mark(*postgres_, place_.migration) == plans_mark_) break;
+    if (deadline.passed()) throw_schema_behind(place_.path, patience);
+    if (has_arrived)
+      install();
+    else
+      std::this_thread::sleep_for(kEvery);
+  }
+  if (!wait_until_near(*postgres_, place_.migration, capture::newest_position(*sqlite_, era),
+                       max_pause))
+    throw_behind(max_pause);
+  return version;
+}
+
+void Coordinator::cut_over(std::int64_t attempt, Pause& pause, const SchemaArrived& arrived) {
   const Era era = capture::require_installed(*sqlite_).era;
+  const std::int64_t schema_version = come_near(era, pause.max(), arrived);
+  SqliteCounts counts(*sqlite_, numbered_);
+  const std::vector<Counted> counted = counts.read();
+  set_sequences(*postgres_, numbered_, counted);
+  LOCKSTEP_FAILPOINT("cut.near");
   const auto asked = steady_now();
   WriteLock lock(*sqlite_, pause.max());
   pause.begin();
   const Position barrier = capture::newest_position(*sqlite_, era);
-  const auto sqlite_sequences = read_sqlite_sequences(*sqlite_);
+  if (sqlite_->pragma_int("schema_version") != schema_version) throw_schema_moved(place_.path);
+  const std::vector<Counted> last_counted = counts.read();
   LOCKSTEP_FAILPOINT("cut.locked");
   tell_("LOCK",
         fmt::format("SQLite's write lock taken after {:.0f} ms",
                     std::chrono::duration<double, std::milli>(steady_now() - asked).count()));
   if (!wait_until_applied(*postgres_, place_.migration, barrier, pause.left()))
-    throw_over_budget("DRAIN", pause.max(),
-                      "PostgreSQL did not come to the last change in time: is lockstep run alive?",
-                      "SQLite");
+    throw_behind(pause.max());
   LOCKSTEP_FAILPOINT("cut.drained");
   tell_("DRAIN", fmt::format("PostgreSQL is at the last change, {}", barrier.seq));
-  set_sequences(*postgres_, numbered_, sqlite_sequences);
-  tell_("SEQUENCES", fmt::format("{} set", numbered_.size()));
+  const std::size_t again = set_sequences(*postgres_, numbered_, last_counted, counted);
+  tell_("SEQUENCES",
+        fmt::format("{} set, {} of them again under the lock", numbered_.size(), again));
   if (pause.left().count() == 0)
     throw_over_budget("SEQUENCES", pause.max(), "the steps before it took too long", "SQLite");
   if (!lock.fence(attempt, place_.migration, pause.left()))

@@ -31,8 +31,9 @@ struct SwitchPlace {
 /// A step that is done, for people: FENCE, "write lock taken after 4 ms".
 using TellStep = std::function<void(std::string_view step, const std::string& what)>;
 
-/// LS-X617, see at_odds().
-[[noreturn]] void throw_at_odds(const Sides& sides, const SwitchPlace& place);
+/// Asked before a cutover: true once the schema that SQLite has now is on PostgreSQL, with its
+/// rows.
+using SchemaArrived = std::function<bool()>;
 
 struct Switched {
   Direction direction = Direction::forward;
@@ -66,11 +67,12 @@ class Coordinator {
   /// `patience`, else aborts. Afterwards one side is open, or it throws LS-X617. Repeatable.
   void finish(Milliseconds patience);
 
-  /// Moves the writers, after install(). Throws LS-X604 (exit 6) if the budget does not last: then
-  /// nothing has changed, and everything goes on as before. Throws LS-X607 (exit 8) if another
-  /// coordinator was faster. A lost connection to PostgreSQL throws with Retry::new_session: if the
-  /// loser is fenced by then, finish() has to be called until it returns.
-  Switched move_writers(Direction direction, Milliseconds max_pause);
+  /// Moves the writers, after install(). Throws LS-X604 (exit 6) if the budget does not last,
+  /// LS-X668 (exit 3) if SQLite's schema moves at the last moment: then nothing has changed, and
+  /// everything goes on as before. Throws LS-X607 (exit 8) if another coordinator was faster. A
+  /// lost connection to PostgreSQL throws with Retry::new_session: if the loser is fenced by then,
+  /// finish() has to be called until it returns.
+  Switched move_writers(Direction direction, Milliseconds max_pause, const SchemaArrived& arrived);
 
   [[nodiscard]] postgres::Connection& postgres() { return *postgres_; }
   [[nodiscard]] sqlite::Database& sqlite() { return *sqlite_; }
@@ -78,13 +80,15 @@ class Coordinator {
 
  private:
   class Pause;
-  void cut_over(std::int64_t attempt, Pause& pause);
+  std::int64_t come_near(const Era& era, Milliseconds max_pause, const SchemaArrived& arrived);
+  void cut_over(std::int64_t attempt, Pause& pause, const SchemaArrived& arrived);
   void roll_back(std::int64_t attempt, Pause& pause);
   void give_up(Direction direction, std::int64_t attempt) noexcept;
   [[nodiscard]] bool abort(Direction direction, std::int64_t attempt);
   [[nodiscard]] bool try_commit(const Unfinished& what, Milliseconds patience);
   void hand_over(const Unfinished& what);
   void connect();
+  void read_plans();
   [[nodiscard]] ReverseFeed feed();
 
   SwitchPlace place_;
@@ -96,6 +100,7 @@ class Coordinator {
   std::optional<postgres::Connection> feeding_;
   std::optional<sqlite::Database> writing_;
   std::vector<TablePlan> plans_;
+  std::string plans_mark_;  // tables_mark() of them
   std::vector<Numbered> numbered_;
 };
 

@@ -322,16 +322,41 @@ bool unfence_postgres(Connection& connection, const std::string& migration, std:
        "role = 'primary' WHERE role <> 'replica'"});
 }
 
-bool wait_until_applied(Connection& connection, const std::string& migration,
-                        const Position& barrier, Milliseconds patience) {
+std::string tables_mark(Connection& connection, const std::string& migration) {
+  const postgres::Result mark = connection.query(
+      "SELECT pg_catalog.md5(pg_catalog.string_agg(id::text || ' ' || plan::text, ' ' ORDER BY "
+      "id)) "
+      "FROM lockstep.ledger_tables WHERE migration = $1",
+      {migration});
+  return mark.is_null(0, 0) ? std::string() : std::string(mark.value(0, 0));
+}
+
+namespace {
+template <class Enough>
+bool wait_for_applied(Connection& connection, const std::string& migration, Milliseconds patience,
+                      const Enough& enough) {
   const Deadline deadline(patience);
   // Whoever listens before looking misses nothing.
   connection.exec(fmt::format("LISTEN {}", apply::kMovedChannel));
   while (true) {
-    if (read_postgres_side(connection, migration).applied == barrier) return true;
+    const auto applied = read_postgres_side(connection, migration).applied;
+    if (applied && enough(*applied)) return true;
     if (deadline.passed()) return false;
     static_cast<void>(connection.wait_for_notification(deadline.left()));
   }
+}
+}  // namespace
+
+bool wait_until_applied(Connection& connection, const std::string& migration,
+                        const Position& barrier, Milliseconds patience) {
+  return wait_for_applied(connection, migration, patience,
+                          [&](const Position& applied) { return applied == barrier; });
+}
+
+bool wait_until_near(Connection& connection, const std::string& migration, const Position& position,
+                     Milliseconds patience) {
+  return wait_for_applied(connection, migration, patience,
+                          [&](const Position& applied) { return applied >= position; });
 }
 
 }  // namespace lockstep::switchover

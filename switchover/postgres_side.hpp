@@ -86,9 +86,17 @@ bool hand_over_postgres(postgres::Connection& connection, const std::string& mig
 bool unfence_postgres(postgres::Connection& connection, const std::string& migration,
                       std::int64_t attempt);
 
-/// Waits until `barrier` is applied; false when `patience` is over. P was done before.
+/// Changes with what the ledger says of the tables: which they are, and their plans.
+[[nodiscard]] std::string tables_mark(postgres::Connection& connection,
+                                      const std::string& migration);
+
+/// Waits until `barrier`, behind which there is nothing, is applied; false when `patience` is over.
+/// P was done before.
 [[nodiscard]] bool wait_until_applied(postgres::Connection& connection,
                                       const std::string& migration, const Position& barrier,
                                       Milliseconds patience);
+/// The same for a position that writers may be past already, or apply.
+[[nodiscard]] bool wait_until_near(postgres::Connection& connection, const std::string& migration,
+                                   const Position& position, Milliseconds patience);
 
 }  // namespace lockstep::switchover

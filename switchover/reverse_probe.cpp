@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "link/postgres/copy.hpp"
@@ -28,6 +29,9 @@ constexpr int kLookedAt = 50;         // rows that may be too large to be tried
 constexpr int kBytesMax = 1'000'000;  // of a row
 constexpr std::size_t kProblemsMax = 5;
 constexpr std::size_t kTablesAtOnce = 20;  // while SQLite's writers wait: a few milliseconds
+// In a transaction on PostgreSQL: a session keeps the plans of every trigger function it has run,
+// and looks through all of them for each table that comes or goes.
+constexpr std::size_t kTablesAtOnceOnPostgres = 50;
 
 using Row = std::vector<std::optional<std::string>>;
 
@@ -171,29 +175,12 @@ class Probing {
   }
 
   void read(Connection& connection, const std::string& migration, const std::string& schema,
-            const std::vector<TablePlan>& plans) {
-    try {
-      connection.exec(fmt::format(
-          "BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '10s'; SET LOCAL "
-          "lockstep.applier = off; {}",
-          reverse_log_table_sql()));
-      for (const TablePlan& plan : plans) {
-        if (enough()) break;
-        connection.exec("SAVEPOINT probe");
-        try {
-          std::vector<Row> rows = through_postgres(connection, migration, schema, plan);
-          if (!rows.empty()) tried_.push_back({&plan, std::move(rows)});
-        } catch (const Error& error) {
-          if (!connection.alive()) throw;
-          failed(plan.name(), error);
-        }
-        connection.exec("ROLLBACK TO probe; RELEASE probe");
-      }
-    } catch (const Error& error) {
-      if (!connection.alive()) throw;
-      failed("schema lockstep", error);
+            std::span<const TablePlan> plans) {
+    while (!plans.empty() && !enough()) {
+      const auto some = plans.first(std::min(kTablesAtOnceOnPostgres, plans.size()));
+      if (!read_some(connection, migration, schema, some)) return;
+      plans = plans.subspan(some.size());
     }
-    connection.abort();
   }
 
   void write(sqlite::Database& writing) {
@@ -211,6 +198,37 @@ class Probing {
   [[nodiscard]] ReverseProbe result() { return std::move(probe_); }
 
  private:
+  /// False: nothing can be tried there.
+  bool read_some(Connection& connection, const std::string& migration, const std::string& schema,
+                 std::span<const TablePlan> plans) {
+    try {
+      connection.exec(
+          fmt::format("DISCARD PLANS; BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL "
+                      "statement_timeout = '10s'; SET LOCAL "
+                      "lockstep.applier = off; {}",
+                      reverse_log_table_sql()));
+      for (const TablePlan& plan : plans) {
+        if (enough()) break;
+        connection.exec("SAVEPOINT probe");
+        try {
+          std::vector<Row> rows = through_postgres(connection, migration, schema, plan);
+          if (!rows.empty()) tried_.push_back({&plan, std::move(rows)});
+        } catch (const Error& error) {
+          if (!connection.alive()) throw;
+          failed(plan.name(), error);
+        }
+        connection.exec("ROLLBACK TO probe; RELEASE probe");
+      }
+    } catch (const Error& error) {
+      if (!connection.alive()) throw;
+      failed("schema lockstep", error);
+      connection.abort();
+      return false;
+    }
+    connection.abort();
+    return true;
+  }
+
   void write_one(sqlite::Database& writing, const Tried& tried) {
     try {
       probe_.rows += into_sqlite(writing, tried);

@@ -33,24 +33,26 @@ tree AS (
   SELECT place, oid, ''::text AS link FROM ours
   UNION ALL
   SELECT t.place, i.inhrelid, i.inhparent::text || '/' || i.xmin::text
-  FROM tree AS t JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.oid)
-SELECT l.id, l.reverse_seen, (SELECT o.oid::text || ' ' || pg_catalog.md5(coalesce((
+  FROM tree AS t JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.oid),
+links AS (
+  SELECT place, pg_catalog.string_agg(oid::text || '/' || link, ' ' ORDER BY oid, link) AS of_all
+  FROM tree WHERE link <> '' GROUP BY place),
+logs AS (
+  SELECT t.place, pg_catalog.string_agg(g.tgrelid::text || '/' || g.oid::text || '/' || g.xmin::text
+      || '/' || p.oid::text || '/' || p.xmin::text, ' ' ORDER BY g.tgrelid, g.oid) AS of_all
+  FROM tree AS t JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = t.oid
+    AND g.tgname IN ('_lockstep_log', '_lockstep_log_truncate')
+  JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
+  GROUP BY t.place)
+SELECT l.id, l.reverse_seen, o.oid::text || ' ' || pg_catalog.md5(coalesce((
     SELECT pg_catalog.string_agg(a.attnum::text || '/' || a.xmin::text, ' ' ORDER BY a.attnum)
     FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = o.oid AND a.attnum > 0), ''))
-  || ' ' || pg_catalog.md5(coalesce((
-    SELECT pg_catalog.string_agg(t.oid::text || '/' || t.link, ' ' ORDER BY t.oid, t.link)
-    FROM tree AS t WHERE t.place = o.place AND t.link <> ''), ''))
-  || ' ' || pg_catalog.md5(coalesce((
-    SELECT pg_catalog.string_agg(g.tgrelid::text || '/' || g.oid::text || '/' || g.xmin::text || '/'
-      || p.oid::text || '/' || p.xmin::text, ' ' ORDER BY g.tgrelid, g.oid)
-    FROM tree AS t JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = t.oid
-      AND g.tgname IN ('_lockstep_log', '_lockstep_log_truncate')
-    JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
-    WHERE t.place = o.place), ''))
-  FROM ours AS o WHERE o.place = f.place)
+  || ' ' || pg_catalog.md5(coalesce(links.of_all, ''))
+  || ' ' || pg_catalog.md5(coalesce(logs.of_all, ''))
 FROM pg_catalog.unnest($4::integer[]) WITH ORDINALITY AS f(id, place)
 JOIN lockstep.ledger_tables AS l ON l.migration = $1 AND l.id = f.id
-ORDER BY f.place)";
+LEFT JOIN ours AS o USING (place) LEFT JOIN links USING (place) LEFT JOIN logs USING (place)
+ORDER BY place)";
 
 constexpr std::string_view kNotGranted = "55P03";  // within lock_timeout
 

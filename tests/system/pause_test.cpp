@@ -1,0 +1,102 @@
+// What a cutover does before writers wait, so that they do not wait for it.
+#include "tests/system/shop.hpp"
+
+namespace lockstep::test {
+namespace {
+
+/// A cutover that sleeps at a failpoint.
+std::unique_ptr<Process> asleep(const Shop& shop, const std::string& failpoint,
+                                const std::string& max_pause) {
+  auto cutover = start_lockstep({"cutover", shop.file(), "--confirm", "shop", "--when-ready",
+                                 "--max-pause", max_pause, "--verify-max-age", "0"},
+                                {.environment = {"LOCKSTEP_FAILPOINTS=" + failpoint + "=stop"}});
+  REQUIRE(wait_until([&] { return is_stopped(*cutover); }, 30s, 5ms));
+  return cutover;
+}
+
+}  // namespace
+
+TEST_CASE("a PostgreSQL that does not come near costs no writer a moment", "[system]") {
+  const auto [failpoint, locks] =
+      GENERATE(table<std::string, bool>({{"cut.prepared", false}, {"cut.near", true}}));
+  INFO(failpoint);
+  Shop shop(locks ? "near" : "far");
+  const auto cutover = asleep(shop, failpoint, "300ms");
+  shop.run().signal(SIGSTOP);
+  sqlite(shop.file(), "INSERT INTO orders(token, n) VALUES ('late', 1)");
+  cutover->signal(SIGCONT);
+  CHECK(cutover->wait_or_throw(30s) == ExitStatus{.code = 6});
+  shop.run().signal(SIGCONT);
+  CHECK_THAT(cutover->error_output(), Catch::Contains(locks ? "LS-X604" : "LS-X668"));
+  CHECK((cutover->output().find("LOCK") != std::string::npos) == locks);
+  REQUIRE(
+      wait_until([&] { return shop.decision(true) != "pending" && shop.settled(); }, 30s, 20ms));
+  CHECK(shop.sqlite_role() == "primary");
+  shop.moved("cutover");
+  shop.equal();
+}
+
+// Sequences are set before the lock, and those of tables that count on meanwhile again under it.
+TEST_CASE("numbers that SQLite gives at the last moment are not given twice", "[system]") {
+  Shop shop("numbers");
+  shop.stop_following();
+  sqlite(shop.file(),
+         "CREATE TABLE plain(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO plain VALUES (5, 'x');"
+         "CREATE TABLE quiet(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO quiet VALUES (70, 'x')");
+  shop.follow();
+  require_caught_up(shop.run(), shop.file());
+  const auto cutover = asleep(shop, "cut.near", "5s");
+  // 1000 is gone when the lock is taken, and was given all the same.
+  sqlite(shop.file(),
+         "INSERT INTO orders(id, token, n) VALUES (1000, 'gone', 1); DELETE FROM orders WHERE id = "
+         "1000; INSERT INTO plain(id, v) VALUES (2000, 'last')");
+  cutover->signal(SIGCONT);
+  CHECK(cutover->wait_or_throw(30s) == ExitStatus{.code = 0});
+  CHECK_THAT(cutover->output(), Catch::Contains("3 set, 2 of them again under the lock"));
+  const auto next = [&](const std::string& into) {
+    return query(shop.dsn(), "INSERT INTO " + into + " RETURNING id", Guard::met).at(0).at(0);
+  };
+  CHECK(next("orders(token, n) VALUES ('next', 1)") == "1001");
+  CHECK(next("plain(v) VALUES ('next')") == "2001");
+  CHECK(next("quiet(v) VALUES ('next')") == "71");
+}
+
+// Behind the gates: the rebuild has no triggers of ours, so what is written to it is not logged.
+TEST_CASE("no writer moves past a schema that PostgreSQL has not got", "[system]") {
+  const auto [name, ddl] = GENERATE(table<std::string, std::string>(
+      {{"table",
+        "CREATE TABLE fresh(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO fresh VALUES (1, "
+        "'x')"},
+       {"rebuild",
+        "CREATE TABLE other(k TEXT PRIMARY KEY, v) WITHOUT ROWID; INSERT INTO other SELECT * FROM "
+        "notes; INSERT INTO other VALUES ('late', 'y'); DROP TABLE notes; ALTER TABLE other RENAME "
+        "TO notes"}}));
+  INFO(name);
+  Shop shop("schema_" + name);
+  const auto stays = [&](Process& cutover, int exit) {
+    cutover.signal(SIGCONT);
+    CHECK(cutover.wait_or_throw(30s) == ExitStatus{.code = exit});
+    CHECK_THAT(cutover.error_output(), Catch::Contains("LS-X668"));
+    REQUIRE(
+        wait_until([&] { return shop.decision(true) != "pending" && shop.settled(); }, 30s, 20ms));
+    CHECK(shop.sqlite_role() == "primary");
+  };
+  const std::string begin = "BEGIN IMMEDIATE; ", end = "; COMMIT";
+  const auto cutover = asleep(shop, "cut.prepared", "1s");
+  shop.run().signal(SIGSTOP);
+  sqlite(shop.file(), begin + ddl + end);
+  stays(*cutover, 6);
+  shop.run().signal(SIGCONT);
+  // Followed by now, and changed once more when the lock is about to be asked for.
+  const auto again = asleep(shop, "cut.near", "1s");
+  sqlite(shop.file(), "CREATE TABLE later(id INTEGER PRIMARY KEY); INSERT INTO later VALUES (7)");
+  stays(*again, 3);
+  shop.moved("cutover");
+  CHECK(query(shop.dsn(), "SELECT id FROM later").size() == 1);
+  CHECK(query(shop.dsn(), name == "table" ? "SELECT v FROM fresh WHERE v = 'x'"
+                                          : "SELECT v FROM notes WHERE v = 'y'")
+            .size() == 1);
+  shop.equal();
+}
+
+}  // namespace lockstep::test
