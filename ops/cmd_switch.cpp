@@ -16,6 +16,7 @@
 #include "ops/observe.hpp"
 #include "ops/own_ledger.hpp"
 #include "ops/route.hpp"
+#include "ops/switch_gates.hpp"
 #include "ops/switch_hooks.hpp"
 
 namespace lockstep::ops {
@@ -48,10 +49,6 @@ void require_own_target(Coordinator& coordinator) {
   require_own(coordinator.postgres(), capture::require_installed(database));
 }
 
-const char* goes_to(Direction direction) {
-  return direction == Direction::forward ? "PostgreSQL" : "SQLite";
-}
-
 // A wrong word here moves an application: so the name is asked for, and --yes would not do.
 void confirm(const SwitchRequest& request, const switchover::SwitchPlace& place) {
   std::string said = request.confirm;
@@ -70,30 +67,6 @@ void confirm(const SwitchRequest& request, const switchover::SwitchPlace& place)
                .data = "nothing was changed",
                .todo = fmt::format("lockstep {} {} --confirm {}", to_string(request.direction),
                                    shell_word(place.path), shell_word(place.migration))});
-}
-
-std::string gates_json(const std::vector<Gate>& gates) {
-  json list = json::array();
-  for (const Gate& gate : gates)
-    list.push_back({{"name", gate.name},
-                    {"open", gate.open},
-                    {"found", gate.found},
-                    {"wanted", gate.wanted},
-                    {"waived", gate.waived},
-                    {"todo", gate.todo}});
-  return json{{"type", "gates"}, {"open", all_open(gates)}, {"gates", list}}.dump(
-      -1, ' ', false, json::error_handler_t::replace);
-}
-
-std::vector<Gate> look_at_all(Coordinator& coordinator, const SwitchRequest& request) {
-  GateLimits limits = request.limits;
-  limits.look_into_file = request.dry_run ? LookIntoFile::yes : LookIntoFile::if_small;
-  return look_at_gates(coordinator, request.direction, limits);
-}
-
-void show_gates(const std::vector<Gate>& gates, Screen& screen) {
-  for (const Gate& gate : gates) screen.result(gate_line(gate));
-  screen.json(gates_json(gates));
 }
 
 void show_plan(const SwitchRequest& request, Screen& screen) {
@@ -121,56 +94,6 @@ void show_plan(const SwitchRequest& request, Screen& screen) {
                             forward ? "LOCKSTEP-FENCED on SQLite until they use PostgreSQL; a "
                                       "transaction that read first gets \"database is locked\" once"
                                     : "LOCKSTEP-FENCED (SQLSTATE 25006) until they use SQLite"));
-}
-
-[[noreturn]] void throw_shut(const std::vector<Gate>& gates, Direction direction) {
-  std::string shut;
-  for (const Gate& gate : gates)
-    if (!passes(gate))
-      shut += fmt::format("{}{}: {}{}", shut.empty() ? "" : "; ", gate.name, gate.found,
-                          gate.wanted.empty() ? "" : fmt::format(" ({})", gate.wanted));
-  throw Error({.code = "LS-X603",
-               .exit = ExitCode::precondition,
-               .what = fmt::format("not ready for the {}", to_string(direction)),
-               .why = shut,
-               .data = "nothing was changed",
-               .todo = "what each gate above says; or --when-ready, which waits and begins by "
-                       "itself"});
-}
-
-void tell_what_is_given_up(const std::vector<Gate>& gates, Direction direction, Screen& screen) {
-  for (const Gate& gate : gates)
-    if (gate.waived)
-      screen.note(Note{"LS-X666", "",
-                       fmt::format("going on although {} is shut ({}; wanted: {}): it is what the "
-                                   "application gets on {} from now on",
-                                   gate.name, gate.found, gate.wanted, goes_to(direction))});
-}
-
-// All of them, once they are open; nothing: a signal came. What takes long is looked at when the
-// rest is open. Some gates somebody has to open: which are shut is said each time that others are.
-std::optional<std::vector<Gate>> wait_for_gates(Coordinator& coordinator,
-                                                const SwitchRequest& request, Screen& screen,
-                                                Signals& signals) {
-  constexpr Milliseconds kEvery{500};
-  GateLimits quick = request.limits;
-  quick.try_way_back = TryWayBack::no;
-  std::string told;
-  while (true) {
-    std::vector<Gate> gates = look_at_gates(coordinator, request.direction, quick);
-    if (all_open(gates)) gates = look_at_all(coordinator, request);
-    if (all_open(gates)) return gates;
-    std::vector<Gate> shut = gates;
-    std::erase_if(shut, passes);
-    std::string names;
-    for (const Gate& gate : shut) names += gate.name + '\n';
-    if (std::exchange(told, names) != names) {
-      for (const Gate& gate : shut) screen.result("waiting for " + gate_line(gate));
-      screen.json(gates_json(gates));
-    }
-    screen.progress("waiting for " + gate_line(shut.front()));
-    if (signals.wait(kEvery)) return std::nullopt;
-  }
 }
 
 std::map<std::string, std::string> variables_for(const SwitchRequest& request,
@@ -354,21 +277,18 @@ ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& s
     return ExitCode::done;
   }
   look_at_hooks(request);
-  const auto gates_at_last = request.when_ready
-                                 ? wait_for_gates(coordinator, request, screen, signals)
-                                 : look_at_all(coordinator, request);
-  screen.end_progress();
-  if (!gates_at_last) return ExitCode::interrupted;
-  const std::vector<Gate>& gates = *gates_at_last;
-  show_gates(gates, screen);
+  const auto gates = show_gates(coordinator, request, screen, signals);
+  if (!gates) return ExitCode::interrupted;
   if (request.dry_run) {
     show_plan(request, screen);
-    return all_open(gates) ? ExitCode::done : ExitCode::precondition;
+    return all_open(*gates) ? ExitCode::done : ExitCode::precondition;
   }
-  if (!all_open(gates)) throw_shut(gates, request.direction);
-  tell_what_is_given_up(gates, request.direction, screen);
+  if (!all_open(*gates)) throw_shut(*gates, request.direction);
+  tell_what_is_given_up(*gates, request.direction, screen);
   confirm(request, coordinator.place());
   ask_hooks(request, coordinator.place());
+  if (request.confirm.empty() || !request.hooks.empty())
+    require_still_open(coordinator, request, screen);
   static_cast<void>(coordinator.take_the_lead());
   for (const std::string& table : coordinator.install())
     screen.note(

@@ -261,6 +261,25 @@ TEST_CASE("who listens is told where to go, whoever moved readers or writers", "
   CHECK(shop.route() == "postgres");
 }
 
+TEST_CASE("what is shut while a person or a hook takes their time stops the switch", "[system]") {
+  Shop shop("meanwhile");
+  const TempDir folder;
+  const std::string before = folder.file("pre-cutover.d");
+  std::filesystem::create_directory(before);
+  // The gates were open when it began; behind it nobody follows.
+  write_file(before + "/ends_it",
+             fmt::format("#!/bin/sh\nkill -9 {}\nuntil flock -n -s '{}-lockstep' true; do sleep "
+                         "0.01; done\n",
+                         shop.run().pid(), shop.file()),
+             0700);
+  const Outcome stopped = shop.move("cutover", {"--when-ready", "--hooks", folder.path().string()});
+  require_code(stopped, 3);
+  CHECK_THAT(everything(stopped),
+             Catch::Contains("LS-X603") && Catch::Contains("no lockstep is running"));
+  CHECK(shop.sqlite_role() == "primary");
+  CHECK(shop.postgres_role() == "replica");
+}
+
 TEST_CASE("a damaged SQLite file gets no cutover", "[system]") {
   Shop shop("damaged");
   shop.stop_following();
