@@ -194,6 +194,10 @@ void Coordinator::cut_over(std::int64_t attempt, Pause& pause, const SchemaArriv
         fmt::format("{} set, {} of them again under the lock", numbered_.size(), again));
   if (pause.left().count() == 0)
     throw_over_budget("SEQUENCES", pause.max(), "the steps before it took too long", "SQLite");
+  // No fence while nobody could commit behind it: PostgreSQL is asked once more.
+  const Side gains = read_postgres_side(*postgres_, place_.migration).side;
+  if (gains.attempt != attempt || gains.decision != Decision::pending)
+    throw_superseded(Direction::forward, attempt);
   if (!lock.fence(attempt, place_.migration, pause.left()))
     throw_superseded(Direction::forward, attempt);
   LOCKSTEP_FAILPOINT("cut.fenced");
