@@ -11,7 +11,7 @@ void VerifierViews::open(std::uint64_t barrier,
   const std::lock_guard lock(mutex_);
   auto& view = views_[barrier % kVerifierViews];
   if (!view)
-    throw Error({.code = "LS-V505",
+    throw Error({.code = "LS-V536",
                  .exit = ExitCode::unreachable,
                  .what = "the verifier has no connection to the target now",
                  .why = "its pass ended before its barrier came",

@@ -19,7 +19,7 @@ inline constexpr std::size_t kVerifierViews = 2;
 class VerifierViews {
  public:
   /// Apply's thread: `begin` opens a transaction on the barrier's view; what an earlier one left
-  /// there is ended first. Throws what it throws, and LS-V505 if the view has no connection.
+  /// there is ended first. Throws what it throws, and LS-V536 if the view has no connection.
   void open(std::uint64_t barrier, const std::function<void(postgres::Connection&)>& begin);
 
   /// The verifier's thread, from here on. Of a barrier that was answered, until its view is ended.

@@ -77,7 +77,6 @@ void Coordinator::connect() {
 }
 
 void Coordinator::read_plans() {
-  plans_mark_ = tables_mark(*postgres_, place_.migration);
   plans_ = apply::plans_of(apply::read_tables(*postgres_, place_.migration));
 }
 
@@ -101,6 +100,7 @@ bool Coordinator::take_the_lead() {
 
 std::vector<std::string> Coordinator::install() {
   connect();
+  installed_mark_ = tables_mark(*postgres_, place_.migration);
   read_plans();  // the gates may have been waited for
   install_fence(*postgres_, place_.migration, place_.schema);
   install_reverse_log(*postgres_, place_.migration, place_.schema, plans_);
@@ -155,7 +155,7 @@ std::int64_t Coordinator::come_near(const Era& era, Milliseconds max_pause,
   while (true) {
     version = sqlite_->pragma_int("schema_version");
     const bool has_arrived = arrived();
-    if (has_arrived && tables_mark(*postgres_, place_.migration) == plans_mark_) break;
+    if (has_arrived && tables_mark(*postgres_, place_.migration) == installed_mark_) break;
     if (deadline.passed()) throw_schema_behind(place_.path, patience);
     if (has_arrived)
       install();
@@ -303,8 +303,11 @@ bool Coordinator::try_commit(const Unfinished& what, Milliseconds patience) {
   if (what.direction == Direction::forward) {
     const Position barrier =
         capture::newest_position(*sqlite_, capture::require_installed(*sqlite_).era);
-    return wait_until_applied(*postgres_, place_.migration, barrier, patience) &&
-           commit_postgres(*postgres_, place_.migration, what.attempt, barrier).has_value();
+    if (!wait_until_applied(*postgres_, place_.migration, barrier, patience)) return false;
+    // Whoever set them may have set them on a server that is lost, or not at all.
+    const auto numbered = numbered_tables(*postgres_, place_.schema, plans_);
+    set_sequences(*postgres_, numbered, SqliteCounts(*sqlite_, numbered).read());
+    return commit_postgres(*postgres_, place_.migration, what.attempt, barrier).has_value();
   }
   // The position that was compared with PostgreSQL's, not the one that SQLite has by now: a feed
   // with a view of a server that was lost may have moved it (tests/model/cutover.pml,

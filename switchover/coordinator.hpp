@@ -100,7 +100,7 @@ class Coordinator {
   std::optional<postgres::Connection> feeding_;
   std::optional<sqlite::Database> writing_;
   std::vector<TablePlan> plans_;
-  std::string plans_mark_;  // tables_mark() of them
+  std::string installed_mark_;  // tables_mark() of what install() has seen
   std::vector<Numbered> numbered_;
 };
 

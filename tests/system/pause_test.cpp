@@ -36,6 +36,17 @@ TEST_CASE("a PostgreSQL that does not come near costs no writer a moment", "[sys
   shop.equal();
 }
 
+TEST_CASE("a coordinator that dies before its lock leaves everything as it was", "[system]") {
+  Shop shop("dies_near");
+  const auto cutover = asleep(shop, "cut.near", "5s");
+  cutover->kill_hard();
+  sqlite(shop.file(), "INSERT INTO orders(token, n) VALUES ('meanwhile', 1)");
+  CHECK(shop.settled());
+  CHECK(shop.decision(true) == "pending");  // the next command's to end
+  shop.moved("cutover");
+  shop.equal();
+}
+
 // Sequences are set before the lock, and those of tables that count on meanwhile again under it.
 TEST_CASE("numbers that SQLite gives at the last moment are not given twice", "[system]") {
   Shop shop("numbers");
