@@ -154,7 +154,7 @@ struct IndexSpelling {
   std::vector<std::string> terms;
   std::string where;
   std::string why;
-  bool plain = true;  // columns alone: a constraint can use it
+  bool plain = true;  // columns alone, each once: a constraint can use it
 };
 
 IndexSpelling spelling(const TablePlan& plan, const Index& index) {
@@ -167,8 +167,10 @@ IndexSpelling spelling(const TablePlan& plan, const Index& index) {
     const Translation one = term.column ? column_term(plan, *term.column, term.collation)
                                         : translate_term(plan, term.expression, term.collation);
     if (one.sql.empty()) return fail(term.expression, one.why);
-    spelled.plain = spelled.plain && term.column &&
-                    one.sql == postgres::quoted(plan.target_column(*term.column));
+    spelled.plain =
+        spelled.plain && term.column &&
+        one.sql == postgres::quoted(plan.target_column(*term.column)) &&
+        std::find(spelled.terms.begin(), spelled.terms.end(), one.sql) == spelled.terms.end();
     spelled.terms.push_back(one.sql);
   }
   if (!index.partial) return spelled;

@@ -133,8 +133,8 @@ void find_rowid_name(TableShape& shape) {
   }
 }
 
-// What an index tells apart, if it can stand in for a primary key: every row is in it, and both
-// sides compare its values alike, byte by byte.
+// What an index tells apart, if it can stand in for a primary key: every row is in it, both sides
+// compare its values alike, byte by byte, and no column is in it twice, which no key may say.
 std::vector<std::size_t> told_apart(const TableShape& shape, const Index& index) {
   std::vector<std::size_t> columns;
   if (!index.unique || index.partial) return columns;
@@ -143,7 +143,8 @@ std::vector<std::size_t> told_apart(const TableShape& shape, const Index& index)
     const Column& column = shape.columns[*term.column];
     const bool exact = column.affinity == Affinity::integer || column.affinity == Affinity::text;
     if (!exact || !column.not_null || column.collation != "BINARY" ||
-        column.generated != Generated::no)
+        column.generated != Generated::no ||
+        std::find(columns.begin(), columns.end(), *term.column) != columns.end())
       return {};
     columns.push_back(*term.column);
   }

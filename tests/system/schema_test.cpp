@@ -63,6 +63,22 @@ void check_rules(const std::string& database) {
 
 }  // namespace
 
+TEST_CASE("what names a column twice is carried like anything else") {
+  const TempDir folder;
+  const std::string file = folder.file("twice.db");
+  sqlite(file,
+         "CREATE TABLE declared(id INTEGER PRIMARY KEY, a TEXT, UNIQUE(a, a));"
+         "CREATE TABLE keyed(a INT, b TEXT, PRIMARY KEY(a, a)) WITHOUT ROWID;"
+         "CREATE TABLE keyless(a TEXT NOT NULL); CREATE UNIQUE INDEX i ON keyless(a, a);"
+         "INSERT INTO declared VALUES (1, 'x'); INSERT INTO keyed VALUES (1, 'x');"
+         "INSERT INTO keyless VALUES ('x')");
+  const std::string dsn = server().create_database("twice");
+  require_code(lockstep({"run", file, dsn, "--until", "caught-up"}), 0);
+  require_equal(file, dsn);
+  CHECK_THAT(refusal("INSERT INTO declared VALUES (2, 'x')", "twice"), Catch::Contains("unique"));
+  CHECK_THAT(refusal("INSERT INTO keyless VALUES ('x')", "twice"), Catch::Contains("unique"));
+}
+
 TEST_CASE("keys, checks, defaults and foreign keys are carried, and the rest is named") {
   const TempDir folder;
   const std::string file = folder.file("shop.db");

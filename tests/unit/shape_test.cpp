@@ -138,7 +138,8 @@ TEST_CASE(
   for (const char* index :
        {"CREATE UNIQUE INDEX i ON t(a, c)", "CREATE UNIQUE INDEX i ON t(a) WHERE a > 0",
         "CREATE UNIQUE INDEX i ON t(b COLLATE NOCASE)", "CREATE UNIQUE INDEX i ON t(lower(b))",
-        "CREATE UNIQUE INDEX i ON t(d)", "CREATE INDEX i ON t(a)"}) {
+        "CREATE UNIQUE INDEX i ON t(d)", "CREATE UNIQUE INDEX i ON t(a, a)",
+        "CREATE INDEX i ON t(a)"}) {
     INFO(index);
     CHECK(key(table + index) == "_lockstep_rowid");
   }

@@ -109,6 +109,17 @@ TEST_CASE("keys, constraints and indexes are built under names of their own") {
             R"(ALTER TABLE "app"."t" ADD CONSTRAINT "t_b_a_key" UNIQUE USING INDEX "t_b_a_key")"});
 }
 
+// PostgreSQL takes an index like that, but no constraint.
+TEST_CASE("a column that is declared unique twice is in no constraint") {
+  const std::vector<TablePlan> plans{
+      plan_of(1, "CREATE TABLE t(a INT PRIMARY KEY, b TEXT, UNIQUE(b, b))", {kBigint, kText})};
+  CHECK(all_of(plans[0], plans) ==
+        Statements{
+            R"(CREATE UNIQUE INDEX "t_pkey" ON "app"."t" ("a"))",
+            R"(CREATE UNIQUE INDEX "t_b_b_folded_key" ON "app"."t" ("b", "b"))",
+            R"(ALTER TABLE "app"."t" ADD CONSTRAINT "t_pkey" PRIMARY KEY USING INDEX "t_pkey")"});
+}
+
 TEST_CASE("constraints keep the names that CONSTRAINT gave them, if the plan carries them") {
   const std::string longer(70, 'x');
   const std::string sql =
