@@ -145,10 +145,10 @@ check_tidy() {
   return "$status"
 }
 
-# tests PRESET LABELS [NAMES]: ctest, and its numbers added to ours. Three at a time: on two cores, for many of them wait for others.
+# tests PRESET LABELS [NAMES]: ctest, and its numbers added to ours. Four at a time: on two cores, for many of them wait for others.
 tests() {
   local log=$logs/$1 status=0 ran=0 bad=0
-  ctest --test-dir "build/$1" -L "$2" -R "${3:-.}" -j3 --output-on-failure --no-tests=error | tee "$log" || status=$?
+  ctest --test-dir "build/$1" -L "$2" -R "${3:-.}" -j4 --output-on-failure --no-tests=error | tee "$log" || status=$?
   if ((status != 0)) && [[ $1 == dev ]] && passes_alone "$log"; then
     status=0
     sed -i -E '/ tests? failed out of /s/[0-9]+ tests? failed/0 tests failed/' "$log"

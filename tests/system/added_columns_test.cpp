@@ -1,4 +1,6 @@
 // ALTER TABLE ADD COLUMN and indexes cost no copy; what only looks like them does.
+#include <fstream>
+
 #include "tests/system/followed.hpp"
 
 namespace lockstep::test {

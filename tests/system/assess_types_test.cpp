@@ -1,6 +1,7 @@
 // Which types lockstep assess proposes, and which line of a configuration makes others.
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "tests/support/fault.hpp"

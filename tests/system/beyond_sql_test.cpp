@@ -1,6 +1,7 @@
 // What applications do to SQLite beyond plain SQL: functions and collations of their own, writes
 // that no trigger sees, the old way to rename tables.
 #include <fmt/ranges.h>
+#include <sqlite3.h>
 
 #include "tests/support/application.hpp"
 #include "tests/system/followed.hpp"

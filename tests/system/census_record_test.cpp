@@ -1,5 +1,6 @@
 // A census that is on record is used while nothing was written to the source, and never after.
 #include <filesystem>
+#include <fstream>
 
 #include "tests/system/world.hpp"
 

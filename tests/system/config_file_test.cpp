@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <sstream>
 
 #include "tests/support/fault.hpp"
 #include "tests/system/assessment.hpp"

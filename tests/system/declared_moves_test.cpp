@@ -1,4 +1,6 @@
 // CHECKs and DEFAULTs that a migration changes: on the target with the rows that need them.
+#include <fmt/format.h>
+
 #include "tests/system/followed.hpp"
 
 namespace lockstep::test {

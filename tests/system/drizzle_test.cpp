@@ -1,6 +1,8 @@
 // A real application on Drizzle, whose booleans and moments are integers in SQLite: drizzle-kit's
 // migration (or lockstep, by a configuration) makes PostgreSQL's tables, and every object is the
 // same through Drizzle on both sides, there and back.
+#include <map>
+
 #include "tests/system/node_orms.hpp"
 
 namespace lockstep::test {

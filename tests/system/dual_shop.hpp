@@ -1,6 +1,9 @@
 // A database whose application writes on both sides, and that application.
 #pragma once
 
+#include <fmt/format.h>
+
+#include <filesystem>
 #include <fstream>
 #include <thread>
 

@@ -1,7 +1,11 @@
 // An application that writes some tables on both sides at once: what it wrote otherwise is counted
 // and dealt with as chosen, what is between its two writes is no difference, and the cutover takes
 // such tables like any other.
+#include <fmt/format.h>
+
 #include <atomic>
+#include <fstream>
+#include <sstream>
 
 #include "tests/system/dual_shop.hpp"
 

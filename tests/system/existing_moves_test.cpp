@@ -1,5 +1,7 @@
 // Migrations of an application whose tables an ORM made on the target: the same migration changes
 // both sides, and lockstep plans these tables anew against what is there then.
+#include <fmt/format.h>
+
 #include "tests/system/existing_world.hpp"
 
 namespace lockstep::test {

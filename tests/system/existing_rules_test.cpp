@@ -1,5 +1,10 @@
 // Rules of the configuration on tables that an ORM made on the target: names, defaults, constants
 // and types meet what is there, on the way forth and back.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <fstream>
+
 #include "tests/system/existing_world.hpp"
 
 namespace lockstep::test {

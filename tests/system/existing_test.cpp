@@ -1,5 +1,9 @@
 // Tables that an ORM made on the target before lockstep comes: their types, keys, foreign keys and
 // triggers stay, and nothing is lost by them.
+#include <fmt/format.h>
+
+#include <fstream>
+
 #include "tests/system/existing_world.hpp"
 
 namespace lockstep::test {

@@ -1,5 +1,7 @@
 // Columns of tables that an ORM made whose types are not what lockstep would have made: filled,
 // compared, and brought back.
+#include <fmt/format.h>
+
 #include "tests/system/existing_world.hpp"
 
 namespace lockstep::test {

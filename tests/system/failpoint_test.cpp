@@ -6,8 +6,11 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <map>
 #include <random>
 #include <set>
+#include <sstream>
+#include <thread>
 
 #include "tests/support/fault.hpp"
 #include "tests/support/seed.hpp"

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "tests/support/postgres_files.hpp"
 #include "tests/system/world.hpp"

@@ -1,6 +1,10 @@
 // What has to hold before the writers move: limits, gates and hooks of the configuration, flags
 // before them, and the way back, which is tried before anybody needs it.
+#include <fmt/format.h>
 #include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "tests/support/fault.hpp"
 #include "tests/system/shop.hpp"

@@ -1,4 +1,7 @@
 // While lockstep follows, nobody else writes to the copied tables by mistake: refused, or counted.
+#include <fmt/format.h>
+
+#include <fstream>
 #include <map>
 
 #include "link/postgres/connection.hpp"

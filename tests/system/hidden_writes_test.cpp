@@ -1,4 +1,6 @@
 // Writes that our triggers do not see: switched off, or behind a connection's own TEMP triggers.
+#include <sqlite3.h>
+
 #include "tests/system/source_world.hpp"
 
 namespace lockstep::test {

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "link/postgres/connection.hpp"
 #include "tests/system/followed.hpp"

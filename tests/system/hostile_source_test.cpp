@@ -1,6 +1,7 @@
 // A SQLite file that somebody has made to do harm: with names that write to terminals and logs,
 // with a damaged or forged schema.
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <random>
 

@@ -1,5 +1,10 @@
 // What one statement, one value or one row of PostgreSQL has no room for: it is divided, or refused
 // by name.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <fstream>
+
 #include "tests/system/followed.hpp"
 
 namespace lockstep::test {

@@ -2,12 +2,16 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <sqlite3.h>
 
 #include <array>
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <mutex>
 #include <random>
+#include <sstream>
 #include <thread>
 
 #include "tests/support/application.hpp"

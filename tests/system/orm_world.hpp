@@ -1,6 +1,7 @@
 // An application on an ORM whose database moves while it writes: what such tests share.
 #pragma once
 
+#include <fstream>
 #include <map>
 
 #include "tests/system/world.hpp"

@@ -1,5 +1,7 @@
 // A real application on Prisma: Prisma Migrate (or lockstep) makes PostgreSQL's tables, and every
 // object is the same through Prisma Client on both sides, there and back.
+#include <fmt/format.h>
+
 #include "tests/system/node_orms.hpp"
 
 namespace lockstep::test {

@@ -1,10 +1,13 @@
 // Random schemas with random values and writes: copied and followed to the same, by a judge that
 // shares no code with lockstep; or refused by name before the first trigger, with nothing left.
 #include <fmt/format.h>
+#include <sqlite3.h>
 
 #include <atomic>
 #include <cstdlib>
 #include <mutex>
+#include <sstream>
+#include <stdexcept>
 #include <thread>
 
 #include "tests/support/seed.hpp"

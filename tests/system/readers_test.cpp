@@ -1,5 +1,7 @@
 // Readers on PostgreSQL that must see what was just written: lockstep.wait_for() in SQL, and
 // `lockstep wait` for what a script waits for, before a cutover and after it.
+#include <sstream>
+
 #include "tests/system/shop.hpp"
 
 namespace lockstep::test {

@@ -1,4 +1,5 @@
 // What a repair waits for, and what it leaves alone.
+#include <sstream>
 #include <thread>
 
 #include "link/postgres/connection.hpp"

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "tests/system/followed.hpp"
 
 namespace lockstep::test {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "tests/support/tcp_proxy.hpp"
 #include "tests/system/world.hpp"

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <filesystem>
+#include <fstream>
 
 #include "tests/support/fault.hpp"
 #include "tests/support/postgres_files.hpp"

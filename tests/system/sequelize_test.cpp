@@ -1,6 +1,8 @@
 // A real application on Sequelize, whose booleans are TINYINT(1) and whose moments end in " +00:00"
 // in SQLite: sync() (or lockstep, by the lines that assess prints) makes PostgreSQL's tables, and
 // every object is the same through Sequelize on both sides, there and back.
+#include <fmt/format.h>
+
 #include "tests/system/node_orms.hpp"
 
 namespace lockstep::test {

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <sstream>
+#include <stdexcept>
 
 #include "tests/support/application.hpp"
 #include "tests/support/fault.hpp"

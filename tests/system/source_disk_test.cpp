@@ -1,6 +1,8 @@
 // Faults below the source's file: power loss, a full or broken disk, damaged pages, a file system
 // of a network, a clock that jumps; and what SQLite itself does not tell us.
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 
 #include "link/sqlite/lock_file.hpp"
 #include "tests/support/seed.hpp"

@@ -1,8 +1,12 @@
 // Faults of the source's file: replaced, restored, copied, locked, its companions deleted. What
 // happens to the disk below it is in source_disk_test.cpp.
+#include <fmt/format.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "tests/system/source_world.hpp"
 

@@ -2,6 +2,8 @@
 // writers; every write that was acknowledged is on the open side at the end, once.
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <map>
 #include <random>
 #include <set>
 

@@ -1,6 +1,8 @@
 // The target goes back in time, comes twice, or answers what nobody hears: failover to a standby
 // that lost commits, the old primary, clones, commits in doubt, two appliers.
 
+#include <fmt/format.h>
+
 #include <fstream>
 
 #include "tests/support/postgres_proxy.hpp"

@@ -1,5 +1,6 @@
 // The target fails, waits, is full, is locked, or is set up by somebody with other ideas: lockstep
 // goes on exactly, or waits by name.
+#include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sys/mount.h>
@@ -8,6 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 #include "link/postgres/connection.hpp"
 #include "tests/system/followed.hpp"

@@ -1,4 +1,6 @@
 // The server ends statements and sessions of a lockstep that only begins: it begins again.
+#include <fmt/format.h>
+
 #include "tests/system/followed.hpp"
 
 namespace lockstep::test {

@@ -1,5 +1,7 @@
 // Somebody changes the copied tables on the target: lockstep stops by name before it builds on what
 // is not there, and goes on once that is undone.
+#include <fstream>
+
 #include "tests/system/followed.hpp"
 
 namespace lockstep::test {

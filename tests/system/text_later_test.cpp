@@ -1,6 +1,10 @@
 // A value that does not fit comes later, and the column's owner lets it become text: in order with
 // the data, without emptying the table, and as if it had been planned so from the start.
+#include <fmt/format.h>
+
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "tests/system/followed.hpp"

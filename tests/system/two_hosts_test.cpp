@@ -1,9 +1,12 @@
 // Two network namespaces as two hosts: capture in one, apply in the other, a cable between them.
 // Needs root and iproute2; without them it is skipped, and says so.
+#include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 
 #include "tests/support/fault.hpp"
 #include "tests/system/wire_world.hpp"

@@ -1,4 +1,6 @@
 // Tables as Django, Rails and SQLAlchemy make and fill them arrive with types that these can use.
+#include <map>
+
 #include "tests/system/followed.hpp"
 
 namespace lockstep::test {

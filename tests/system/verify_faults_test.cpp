@@ -7,8 +7,11 @@
 #include <atomic>
 #include <bit>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <random>
 #include <set>
+#include <sstream>
 #include <thread>
 
 #include "tests/support/seed.hpp"

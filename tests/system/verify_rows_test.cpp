@@ -1,6 +1,9 @@
 // Which rows and columns a comparison sees, and how it tells of them.
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "tests/system/followed.hpp"
 
 namespace lockstep::test {

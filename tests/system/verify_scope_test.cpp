@@ -2,7 +2,9 @@
 // and nothing left out in silence.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <map>
+#include <sstream>
 
 #include "tests/system/followed.hpp"
 

@@ -1,4 +1,8 @@
 // Differences that somebody answers for, in reports and at the gates of a switch.
+#include <fmt/format.h>
+
+#include <fstream>
+
 #include "tests/system/shop.hpp"
 
 namespace lockstep::test {

@@ -1,6 +1,7 @@
 // Crowds at capture's port that say nothing, rubbish or another mechanism. The true apply is served
 // all the while.
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/resource.h>

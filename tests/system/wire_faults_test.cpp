@@ -1,9 +1,11 @@
 // What networks do, between capture and apply over tcp with keys, while an application writes: in
 // the end the target equals the source, each change was applied once, and a reader of the target
 // never saw a state that the source did not have.
+#include <fmt/format.h>
 #include <signal.h>
 
 #include <random>
+#include <sstream>
 
 #include "tests/support/fault.hpp"
 #include "tests/support/seed.hpp"

@@ -3,18 +3,13 @@
 #pragma once
 
 #include <signal.h>
-#include <sqlite3.h>
 
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "tests/support/postgres_server.hpp"
@@ -26,118 +21,44 @@ namespace lockstep::test {
 using namespace std::chrono_literals;
 
 /// Whatever the developer's shell says about databases is not ours.
-inline ProcessOptions clean(ProcessOptions options = {}) {
-  for (const char* name : {"LOCKSTEP_SOURCE", "LOCKSTEP_TARGET", "PGHOST", "PGPORT", "PGUSER",
-                           "PGDATABASE", "PGSERVICE", "PGOPTIONS", "LOCKSTEP_PROGRESS_FPS"})
-    options.environment.emplace_back(name);
-  return options;
-}
+ProcessOptions clean(ProcessOptions options = {});
 
 /// Runs the product to its end.
-inline Outcome lockstep(std::vector<std::string> arguments, ProcessOptions options = {}) {
-  arguments.insert(arguments.begin(), LOCKSTEP_BINARY);
-  return run(std::move(arguments), clean(std::move(options)));
-}
+Outcome lockstep(std::vector<std::string> arguments, ProcessOptions options = {});
 
-inline std::unique_ptr<Process> start_lockstep(std::vector<std::string> arguments,
-                                               ProcessOptions options = {}) {
-  arguments.insert(arguments.begin(), LOCKSTEP_BINARY);
-  return std::make_unique<Process>(std::move(arguments), clean(std::move(options)));
-}
+std::unique_ptr<Process> start_lockstep(std::vector<std::string> arguments,
+                                        ProcessOptions options = {});
 
-inline std::string everything(const Outcome& outcome) {
-  return outcome.output + outcome.error_output;
-}
+std::string everything(const Outcome& outcome);
 
-inline void require_code(const Outcome& outcome, int code) {
-  INFO(everything(outcome));
-  REQUIRE(outcome.status == ExitStatus{.code = code});
-}
+void require_code(const Outcome& outcome, int code);
 
-inline std::string contents(const std::string& path) {
-  std::ifstream file{path, std::ios::binary};
-  return {std::istreambuf_iterator<char>{file}, {}};
-}
+std::string contents(const std::string& path);
 
 /// Runs statements on a connection of its own; returns the first column of every row as text.
-inline std::vector<std::string> sqlite(const std::string& file, const std::string& sql) {
-  struct Close {
-    void operator()(sqlite3* handle) const noexcept { sqlite3_close(handle); }
-  };
-  sqlite3* handle = nullptr;
-  const int opened =
-      sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
-  const std::unique_ptr<sqlite3, Close> database{handle};
-  if (opened != SQLITE_OK) throw std::runtime_error("cannot open " + file);
-  sqlite3_busy_timeout(handle, 30'000);
-  std::vector<std::string> column;
-  const auto keep = [](void* rows, int, char** values, char**) {
-    static_cast<std::vector<std::string>*>(rows)->emplace_back(values[0] == nullptr ? ""
-                                                                                    : values[0]);
-    return 0;
-  };
-  if (sqlite3_exec(handle, sql.c_str(), keep, &column, nullptr) != SQLITE_OK)
-    throw std::runtime_error(std::string(sqlite3_errmsg(handle)) + ": " + sql);
-  return column;
-}
+std::vector<std::string> sqlite(const std::string& file, const std::string& sql);
 
 /// What `.schema` shows, in its order.
-inline std::vector<std::string> sqlite_schema(const std::string& file) {
-  return sqlite(file,
-                "SELECT type || ' ' || name || ' ' || tbl_name || ' ' || ifnull(sql, '') FROM "
-                "sqlite_master ORDER BY rowid");
-}
+std::vector<std::string> sqlite_schema(const std::string& file);
 
-inline std::string make_prices(const TempDir& folder, const std::string& name,
-                               const std::string& tickers, const std::string& rows,
-                               std::uint64_t seed = 1) {
-  const std::string file = folder.file(name);
-  require_code(run({TOOL_PRICES, file, "--tickers", tickers, "--rows", rows, "--seed",
-                    std::to_string(seed)}),
-               0);
-  return file;
-}
+std::string make_prices(const TempDir& folder, const std::string& name, const std::string& tickers,
+                        const std::string& rows, std::uint64_t seed = 1);
 
-inline void require_equal(const std::string& file, const std::string& dsn,
-                          const std::vector<std::string>& more = {}) {
-  std::vector<std::string> arguments{TOOL_COMPARE, file, dsn};
-  arguments.insert(arguments.end(), more.begin(), more.end());
-  require_code(run(std::move(arguments)), 0);
-}
+void require_equal(const std::string& file, const std::string& dsn,
+                   const std::vector<std::string>& more = {});
 
-inline void wait_caught_up(const std::string& side) {
-  require_code(lockstep({"wait", side, "--for", "caught-up", "--timeout", "50s"}), 0);
-}
+void wait_caught_up(const std::string& side);
 
 /// Asks as long as lockstep runs: if it ends by itself, its own words are what the failure shows.
-inline void require_caught_up(Process& following, const std::string& file,
-                              std::chrono::milliseconds patience = 60s) {
-  bool caught_up = false;
-  static_cast<void>(wait_until(
-      [&] {
-        caught_up =
-            lockstep({"wait", file, "--for", "caught-up", "--timeout", "2s"}).status.code == 0;
-        return caught_up || !following.running();
-      },
-      patience));
-  INFO("lockstep says: " << following.output() << following.error_output());
-  REQUIRE(following.running());
-  REQUIRE(caught_up);
-}
+void require_caught_up(Process& following, const std::string& file,
+                       std::chrono::milliseconds patience = 60s);
 
 /// A tool that runs until its input is closed and then prints one line of JSON.
 class Tool {
  public:
-  explicit Tool(std::vector<std::string> arguments)
-      : process_(std::move(arguments), clean({.own_stdin = true})) {}
+  explicit Tool(std::vector<std::string> arguments);
   /// Its line. The end must be clean: a tool that found something wrong says so by its exit code.
-  nlohmann::json finish() {
-    process_.close_stdin();
-    const ExitStatus status = process_.wait_or_throw(30s);
-    INFO(process_.output() + process_.error_output());
-    REQUIRE(status == ExitStatus{.code = 0});
-    return nlohmann::json::parse(process_.output());
-  }
+  nlohmann::json finish();
   [[nodiscard]] bool running() { return process_.running(); }
 
  private:
