@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "link/sqlite/database.hpp"
@@ -33,27 +34,92 @@ std::string key_changes(const TableShape& shape) {
   return fmt::format("{}", fmt::join(changed, " OR "));
 }
 
+// SQLite makes a number of such a column's text, where it looks like one, in the OLD and NEW of
+// AFTER triggers: a foreign key of a numeric column that has an index was looked up with it in
+// place (3.40; foreign_keys = ON). BEFORE triggers run before that.
+bool may_be_misread(const Column& column) {
+  return column.affinity == Affinity::text || column.affinity == Affinity::blob;
+}
+
+bool key_may_be_misread(const TableShape& shape) {
+  return std::any_of(shape.key.begin(), shape.key.end(),
+                     [&](std::size_t column) { return may_be_misread(shape.columns[column]); });
+}
+
+std::string new_key(const TableShape& shape) {
+  std::vector<std::string> values;
+  for (const std::size_t column : shape.key) values.push_back(new_key_value(shape, column));
+  return fmt::format("{}", fmt::join(values, ", "));
+}
+
+// "The row has this key", as the key's index compares: PRIMARY KEY(k COLLATE NOCASE).
+template <typename Value>
+std::vector<std::string> key_terms(const TableShape& shape, Value value) {
+  std::vector<std::string> terms;
+  const Index* index = shape.key_index();
+  for (std::size_t i = 0; i < shape.key.size(); ++i) {
+    const Column& column = shape.columns[shape.key[i]];
+    std::string term = fmt::format("{} = {}", sqlite::source_name(shape, shape.key[i]), value(i));
+    if (index != nullptr && index->terms[i].collation != column.collation)
+      term += " COLLATE " + index->terms[i].collation;
+    terms.push_back(std::move(term));
+  }
+  return terms;
+}
+
+// "Some of it looks like a number to SQLite", which its comparison with a number tries.
+std::string looks_like_number(const TableShape& shape) {
+  std::vector<std::string> terms;
+  for (const std::size_t column : shape.key)
+    if (may_be_misread(shape.columns[column]))
+      terms.push_back(fmt::format("{} <= CAST(9e999 AS REAL)", new_key_value(shape, column)));
+  return fmt::format("{}", fmt::join(terms, " OR "));
+}
+
+std::string log_key(std::uint32_t table_id, const TableShape& shape, std::string_view prefix) {
+  return fmt::format("  {} VALUES ({}, {});\n", log_into(shape), table_id,
+                     key_columns(shape, prefix));
+}
+
+std::string log_new_key(std::uint32_t table_id, const TableShape& shape,
+                        const std::string& condition) {
+  return fmt::format("  {} SELECT {}, {} WHERE {};\n", log_into(shape), table_id, new_key(shape),
+                     condition);
+}
+
+std::string log_found(std::uint32_t table_id, const TableShape& shape,
+                      const std::string& condition) {
+  return fmt::format("  {} SELECT {}, {} FROM {} WHERE {};\n", log_into(shape), table_id,
+                     key_columns(shape, ""), probed_table(shape), condition);
+}
+
+// The key as the row has it now, whatever NEW says.
+std::string written_body(std::uint32_t table_id, const TableShape& shape) {
+  if (!shape.without_rowid)
+    return log_found(table_id, shape, fmt::format("{0} = NEW.{0}", shape.rowid_name));
+  const auto terms = key_terms(
+      shape, [&](std::size_t i) { return "+NEW." + sqlite::source_name(shape, shape.key[i]); });
+  return log_found(table_id, shape, fmt::format("{}", fmt::join(terms, " AND ")));
+}
+
 std::string probe_body(std::uint32_t table_id, const TableShape& shape, ProbeEvent event) {
+  const bool misread = key_may_be_misread(shape), update = event == ProbeEvent::update;
   std::string body;
+  if (misread && update) body += log_key(table_id, shape, "OLD.");
   // UPDATE OR REPLACE of a key: the victim's foreign keys may delete the very row that is updated,
   // and then no AFTER trigger runs. Where equal keys may differ, the key's index is probed anyway.
-  if (event == ProbeEvent::update && key_is_exact(shape)) {
-    std::vector<std::string> key;
-    for (const std::size_t column : shape.key) key.push_back(new_key_value(shape, column));
-    body = fmt::format("  {} SELECT {}, {} WHERE {};\n", log_into(shape), table_id,
-                       fmt::join(key, ", "), key_changes(shape));
-  }
+  if (update && key_is_exact(shape))
+    body += log_new_key(table_id, shape, key_changes(shape));
+  else if (misread && shape.without_rowid)  // written_body() does not find it by a NEW misread
+    body += log_new_key(table_id, shape, looks_like_number(shape));
   for (const Probe& probe : probes(shape, event))
-    body += fmt::format("  {} SELECT {}, {} FROM {} WHERE {};\n", log_into(shape), table_id,
-                        key_columns(shape, ""), probed_table(shape), probe.condition);
+    body += log_found(table_id, shape, probe.condition);
   return body;
 }
 
 std::string after_update_body(std::uint32_t table_id, const TableShape& shape) {
-  const std::string log = log_into(shape);
-  std::string body =
-      fmt::format("  {} VALUES ({}, {});\n", log, table_id, key_columns(shape, "OLD."));
-  body += fmt::format("  {} SELECT {}, {}", log, table_id, key_columns(shape, "NEW."));
+  std::string body = log_key(table_id, shape, "OLD.");
+  body += fmt::format("  {} SELECT {}, {}", log_into(shape), table_id, key_columns(shape, "NEW."));
   if (key_is_exact(shape)) body += " WHERE " + key_changes(shape);
   return body + ";\n";
 }
@@ -86,14 +152,16 @@ std::vector<Trigger> triggers_for(std::uint32_t table_id, const TableShape& shap
     triggers.push_back({full, fmt::format("CREATE TRIGGER {} {} ON {} BEGIN\n{}END", full, event,
                                           sqlite::quoted(shape.name), body)});
   };
-  const std::string log = log_into(shape);
-  const std::string new_key =
-      fmt::format("  {} VALUES ({}, {});\n", log, table_id, key_columns(shape, "NEW."));
-  const std::string old_key =
-      fmt::format("  {} VALUES ({}, {});\n", log, table_id, key_columns(shape, "OLD."));
-  add("insert", "AFTER INSERT", new_key);
-  add("delete", "AFTER DELETE", old_key);
-  add("update", "AFTER UPDATE", after_update_body(table_id, shape));
+  if (key_may_be_misread(shape)) {
+    add("insert", "AFTER INSERT", written_body(table_id, shape));
+    add("delete", "BEFORE DELETE", log_key(table_id, shape, "OLD."));
+    add("update", fmt::format("AFTER UPDATE OF {}", key_columns(shape, "")),
+        written_body(table_id, shape));
+  } else {
+    add("insert", "AFTER INSERT", log_key(table_id, shape, "NEW."));
+    add("delete", "AFTER DELETE", log_key(table_id, shape, "OLD."));
+    add("update", "AFTER UPDATE", after_update_body(table_id, shape));
+  }
   if (const std::string body = probe_body(table_id, shape, ProbeEvent::insert); !body.empty())
     add("probe_insert", "BEFORE INSERT", body);
   if (const std::string body = probe_body(table_id, shape, ProbeEvent::update); !body.empty())
@@ -102,18 +170,10 @@ std::vector<Trigger> triggers_for(std::uint32_t table_id, const TableShape& shap
 }
 
 std::string lookup_sql(const TableShape& shape) {
-  std::vector<std::string> columns, terms;
+  std::vector<std::string> columns;
   for (std::size_t i = 0; i < shape.columns.size(); ++i)
     columns.push_back(sqlite::source_name(shape, i));
-  const Index* index = shape.key_index();
-  for (std::size_t i = 0; i < shape.key.size(); ++i) {
-    const Column& column = shape.columns[shape.key[i]];
-    std::string term = fmt::format("{} = ?{}", sqlite::source_name(shape, shape.key[i]), i + 1);
-    // The key's index may compare otherwise than its column: PRIMARY KEY(k COLLATE NOCASE).
-    if (index != nullptr && index->terms[i].collation != column.collation)
-      term += " COLLATE " + index->terms[i].collation;
-    terms.push_back(std::move(term));
-  }
+  const auto terms = key_terms(shape, [](std::size_t i) { return fmt::format("?{}", i + 1); });
   return fmt::format("SELECT {} FROM {} WHERE {}", fmt::join(columns, ", "),
                      sqlite::quoted(shape.name), fmt::join(terms, " AND "));
 }

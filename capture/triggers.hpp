@@ -31,8 +31,10 @@ struct Trigger {
 /// statements inside triggers.
 [[nodiscard]] std::string change_table_sql(std::size_t key_columns);
 
-/// AFTER INSERT, AFTER DELETE, AFTER UPDATE, and BEFORE probes that log the victims of REPLACE. In
-/// the order in which they are to be created.
+/// AFTER INSERT, AFTER DELETE, AFTER UPDATE, and BEFORE probes that log the victims of REPLACE.
+/// Keys with a column of TEXT or no affinity are logged where SQLite cannot misread them: BEFORE
+/// DELETE, BEFORE UPDATE, and from the row itself after it was written. In the order in which they
+/// are to be created.
 [[nodiscard]] std::vector<Trigger> triggers_for(std::uint32_t table_id, const TableShape& shape);
 
 /// SELECT of every column of the row with key ?1..?n. The caller compares the key it gets with the

@@ -24,7 +24,7 @@ constexpr std::size_t kWrites = 300;
 
 struct Tally {
   std::atomic<int> equal = 0, refused = 0, tables = 0, refused_tables = 0, stopped = 0;
-  std::atomic<int> statements = 0, not_captured = 0;
+  std::atomic<int> statements = 0, not_captured = 0, damaged = 0;
   std::mutex mutex;
   std::vector<std::string> failures;
 };
@@ -199,7 +199,16 @@ class Case {
     return true;
   }
 
+  /// 3.40 leaves an index behind its table where OR REPLACE meets a wrong type in a STRICT table.
+  [[nodiscard]] bool damaged_by_sqlite() const {
+    return sqlite(file_, "PRAGMA integrity_check").at(0) != "ok";
+  }
+
   [[nodiscard]] std::string trouble(const std::string& what, const Outcome& outcome) const {
+    if (damaged_by_sqlite()) {
+      ++tally_.damaged;
+      return "";
+    }
     return fmt::format("{} {}: {}\n{}\n{}{}", database_, name_, what, sql_,
                        outcome.output.substr(0, 6'000), outcome.error_output.substr(0, 3'000));
   }
@@ -245,11 +254,10 @@ void try_schemas(int count) {
   fmt::print(stderr,
              "figure: random schemas: {} from seed {}, {} tables, {} statements: {} equal, {} with "
              "tables refused by name ({} tables, {} times because changes cannot be captured), {} "
-             "stopped by name while following, {} wrong, "
-             "{:.0f} s\n",
+             "stopped by name while following, {} damaged by SQLite itself, {} wrong, {:.0f} s\n",
              end - (only == nullptr ? 0 : end - 1), seed, tally.tables, tally.statements,
              tally.equal, tally.refused, tally.refused_tables, tally.not_captured, tally.stopped,
-             tally.failures.size(), took.count());
+             tally.damaged, tally.failures.size(), took.count());
   for (const std::string& failure : tally.failures) {
     INFO(failure);
     CHECK(failure.empty());
@@ -257,6 +265,7 @@ void try_schemas(int count) {
   if (only != nullptr) return;
   CHECK(tally.equal * 2 > count);  // else the test says little
   CHECK(tally.not_captured * 10 < tally.tables);
+  CHECK(tally.damaged <= 1 + count / 200);
 }
 
 }  // namespace

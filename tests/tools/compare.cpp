@@ -139,6 +139,10 @@ class TableComparison {
     if (usable) return;
     key_.resize(columns_.size());
     for (std::size_t place = 0; place < key_.size(); ++place) key_[place] = place;
+    // SQLite sorts moments by how they are spelled.
+    in_memory_ =
+        in_memory_ || std::any_of(columns_.begin(), columns_.end(),
+                                  [](const Column& each) { return each.kind == Kind::instant; });
   }
 
   void merge() {
