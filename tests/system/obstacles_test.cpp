@@ -1,0 +1,141 @@
+// What lies in the way of a cutover or of the way back, and must stop neither: collations and
+// functions of the application, a route file, hostile names; or stops them by name until it is
+// mended.
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/application.hpp"
+#include "tests/system/followed.hpp"
+
+namespace lockstep::test {
+namespace {
+
+using Catch::Contains;
+
+PostgresServer& server() {
+  static PostgresServer running;  // a cutover wants fsync
+  return running;
+}
+
+/// Writes as an application that has a collation OWN and a function own().
+void write_with_own(const std::string& file, const std::string& sql) {
+  Application application(file);
+  sqlite3_create_function(
+      application.handle(), "own", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
+      [](sqlite3_context* context, int, sqlite3_value** values) {
+        sqlite3_result_value(context, values[0]);
+      },
+      nullptr, nullptr);
+  sqlite3_create_collation(application.handle(), "OWN", SQLITE_UTF8, nullptr,
+                           [](void*, int a, const void*, int b, const void*) { return a - b; });
+  application.exec(sql);
+}
+
+/// An application on its way; the file is called like the migration.
+class Moving {
+ public:
+  Moving(const std::string& database, const std::string& sql, std::vector<std::string> more = {},
+         std::string migration = "app")
+      : database_(database),
+        migration_(std::move(migration)),
+        file_(folder_.file(migration_ + ".db")),
+        dsn_(server().create_database(database)),
+        more_(std::move(more)) {
+    write_with_own(file_, "PRAGMA journal_mode = WAL;" + sql);
+    follow();
+    require_caught_up(*run_, file_);
+  }
+  void follow() {
+    std::vector<std::string> words{"run", file_, dsn_, "--quiet"};
+    words.insert(words.end(), more_.begin(), more_.end());
+    run_ = start_lockstep(words);
+  }
+  void stop() {
+    run_->signal(SIGTERM);
+    CHECK(run_->wait_or_throw(20s) == ExitStatus{.code = 143});
+  }
+  [[nodiscard]] Outcome move(const std::string& direction,
+                             const std::vector<std::string>& more = {},
+                             ProcessOptions options = {}) const {
+    std::vector<std::string> words{direction,
+                                   file_,
+                                   "--confirm",
+                                   migration_,
+                                   "--max-pause",
+                                   "5s",
+
+                                   "--json",
+                                   "--verify-max-age",
+                                   "0"};
+    words.insert(words.end(), more.begin(), more.end());
+    return lockstep(words, std::move(options));
+  }
+  [[nodiscard]] nlohmann::json gate(const std::string& name) const {
+    const Outcome dry =
+        lockstep({"cutover", file_, "--dry-run", "--json", "--verify-max-age", "0"});
+    INFO(everything(dry));
+    const auto all = objects(dry, "gates");
+    REQUIRE(all.size() == 1);
+    for (const nlohmann::json& each : all[0]["gates"])
+      if (each["name"] == name) return each;
+    return {};
+  }
+  [[nodiscard]] nlohmann::json status() const {
+    return nlohmann::json::parse(lockstep({"status", file_, "--json"}).output, nullptr, false);
+  }
+  void goes_back() const {
+    REQUIRE(wait_until([&] { return status()["phase"] == "reverse"; }, 30s, 20ms));
+  }
+  void there(const std::string& sql) const { server().query(sql, database_); }
+  [[nodiscard]] bool here(const std::string& sql, const std::string& value) const {
+    return wait_until([&] { return sqlite(file_, sql).at(0) == value; }, 20s, 20ms);
+  }
+  Process& run() { return *run_; }
+  [[nodiscard]] const std::string& file() const { return file_; }
+  [[nodiscard]] std::string in_folder(const std::string& name) const { return folder_.file(name); }
+
+ private:
+  TempDir folder_;
+  std::string database_, migration_, file_, dsn_;
+  std::vector<std::string> more_;
+  std::unique_ptr<Process> run_;
+};
+
+}  // namespace
+
+TEST_CASE("an index that needs the application shuts the way back until it is gone", "[system]") {
+  const bool function = GENERATE(true, false);
+  const std::string index =
+      function ? "CREATE INDEX i ON f(own(v))" : "CREATE INDEX i ON f(v COLLATE OWN)";
+  Moving app(function ? "indexed_function" : "indexed_collation",
+             "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'x');"
+             "CREATE TABLE f(id INTEGER PRIMARY KEY, v TEXT);" +
+                 index);
+  const nlohmann::json gate = app.gate("way back");
+  CHECK(gate["open"] == false);
+  CHECK_THAT(gate["found"].get<std::string>(),
+             Contains("f: ") && Contains(function ? "own()" : "OWN"));
+  require_code(app.move("cutover"), 3);
+  sqlite(app.file(), "DROP INDEX i");
+  REQUIRE(wait_until([&] { return app.gate("way back")["open"] == true; }, 20s, 50ms));
+  require_code(app.move("cutover", {"--when-ready"}), 0);
+  app.goes_back();
+  // One that comes afterwards holds the way back up by name, and nothing ends.
+  write_with_own(app.file(), index);
+  app.there("INSERT INTO f VALUES (2, 'zz'); UPDATE t SET v = 'y'");
+  REQUIRE(wait_until(
+      [&] {
+        const nlohmann::json now = app.status();
+        return now["awaited"].is_object() && now["awaited"]["code"] == "LS-X606";
+      },
+      20s, 20ms));
+  CHECK(app.run().running());
+  sqlite(app.file(), "DROP INDEX i");
+  CHECK(app.here("SELECT (SELECT v FROM t) || coalesce((SELECT v FROM f), '')", "yzz"));
+  CHECK(app.run().running());
+}
+
+}  // namespace lockstep::test
