@@ -106,6 +106,22 @@ class Moving {
 
 }  // namespace
 
+TEST_CASE("a collation that only the application has stops no cutover", "[system]") {
+  Moving app("collated",
+             "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'x');"
+             "CREATE TABLE left(id INTEGER PRIMARY KEY, v TEXT); CREATE INDEX i ON left(v COLLATE "
+             "OWN); INSERT INTO left VALUES (1, 'x')",
+             {"--exclude", "left"});
+  const nlohmann::json gate = app.gate("quick_check");
+  CHECK(gate["open"] == true);
+  CHECK_THAT(
+      gate["found"].get<std::string>(),
+      Contains("ok, but not looked into") && Contains("left (SQLite says: no such collation"));
+  require_code(app.move("cutover"), 0);
+  app.goes_back();
+  require_code(app.move("rollback", {"--when-ready"}), 0);
+}
+
 TEST_CASE("an index that needs the application shuts the way back until it is gone", "[system]") {
   const bool function = GENERATE(true, false);
   const std::string index =
