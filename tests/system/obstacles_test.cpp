@@ -154,4 +154,44 @@ TEST_CASE("an index that needs the application shuts the way back until it is go
   CHECK(app.run().running());
 }
 
+TEST_CASE("a route file that is odd or cannot be written stops nothing", "[system]") {
+  Moving app("routed",
+             "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'x')");
+  const std::string route = app.file() + "-lockstep-route";
+  std::ofstream(route)
+      << R"({"writers": "sqlite", "readers": null, "switch": "0", "migration": 7})";
+  // A hook sees its own names, whatever its caller had.
+  const std::string hooks = app.in_folder("hooks"), said = app.in_folder("said");
+  for (const char* const when : {"post-switch.d", "post-rollback.d"}) {
+    std::filesystem::create_directories(hooks + "/" + when);
+    const std::string hook = hooks + "/" + when + "/tell";
+    std::ofstream(hook)
+        << "#!/bin/sh\ntr '\\0' '\\n' < /proc/$$/environ | grep ^LOCKSTEP_MIGRATION= "
+           "> "
+        << said << "\n";
+    std::filesystem::permissions(hook, std::filesystem::perms{0700});
+  }
+  const Outcome moved = app.move("cutover", {"--hooks", hooks},
+                                 {.environment = {"LOCKSTEP_MIGRATION=somebody else's"}});
+  require_code(moved, 0);
+  CHECK(contents(said) == "LOCKSTEP_MIGRATION=app\n");
+  CHECK(nlohmann::json::parse(contents(route))["readers"] == "postgres");
+  app.goes_back();
+  app.there("INSERT INTO t VALUES (2, 'there')");
+  CHECK(app.here("SELECT count(*) FROM t", "2"));
+
+  // Nobody can write it: who asks is told, and the data goes on, there and back.
+  app.stop();
+  std::filesystem::remove(route);
+  std::filesystem::create_directory(route);
+  app.follow();
+  app.goes_back();
+  app.there("INSERT INTO t VALUES (3, 'there')");
+  CHECK(app.here("SELECT count(*) FROM t", "3"));
+  CHECK_THAT(app.run().error_output() + app.run().output(), Contains("LS-X622"));
+  require_code(app.move("rollback", {"--when-ready"}), 0);
+  sqlite(app.file(), "INSERT INTO t VALUES (4, 'here')");
+  require_caught_up(app.run(), app.file());
+}
+
 }  // namespace lockstep::test
