@@ -194,4 +194,25 @@ TEST_CASE("a route file that is odd or cannot be written stops nothing", "[syste
   require_caught_up(app.run(), app.file());
 }
 
+TEST_CASE("rows that are skipped hold no cutover up, however busy the application is", "[system]") {
+  Moving app("skipped",
+             "CREATE TABLE t(id INTEGER PRIMARY KEY, n INT); INSERT INTO t VALUES (1, 1), (2, "
+             "'bad'); CREATE TABLE o(id INTEGER PRIMARY KEY)",
+             {"--on-bad-value", "quarantine"});
+  CHECK(app.gate("quarantine")["open"] == false);
+  sqlite(app.file(), "INSERT INTO o DEFAULT VALUES");
+  require_caught_up(app.run(), app.file());
+  require_code(lockstep({"quarantine", "skip", app.file(), "--all"}), 0);
+  CHECK(app.gate("quarantine")["open"] == true);
+  // What is shown comes back from no batch.
+  REQUIRE(wait_until([&] { return app.status()["quarantined"] == 0; }, 30s, 20ms));
+  sqlite(app.file(), "INSERT INTO o DEFAULT VALUES");
+  require_caught_up(app.run(), app.file());
+  CHECK(app.status()["quarantined"] == 0);
+  CHECK(app.status()["skipped"] == 1);
+  sqlite(app.file(), "UPDATE t SET n = 'worse' WHERE id = 1");
+  require_caught_up(app.run(), app.file());
+  CHECK(app.gate("quarantine")["open"] == false);
+}
+
 }  // namespace lockstep::test
