@@ -194,6 +194,19 @@ TEST_CASE("a route file that is odd or cannot be written stops nothing", "[syste
   require_caught_up(app.run(), app.file());
 }
 
+TEST_CASE("names that look like the end of a function's body are only names", "[system]") {
+  Moving app("dollars",
+             "CREATE TABLE \"t$lockstep$\"(\"k$lockstep$\" TEXT PRIMARY KEY, v TEXT); INSERT INTO "
+             "\"t$lockstep$\" VALUES ('a', 'b')",
+             {}, "m$lockstep$'\\n");
+  require_code(app.move("cutover"), 0);
+  app.goes_back();
+  app.there("INSERT INTO \"t$lockstep$\" VALUES ('c', 'd')");
+  CHECK(app.here("SELECT count(*) FROM \"t$lockstep$\"", "2"));
+  require_code(app.move("rollback", {"--when-ready"}), 0);
+  CHECK_THROWS_WITH(app.there("DELETE FROM \"t$lockstep$\""), Contains("writes to SQLite now"));
+}
+
 TEST_CASE("rows that are skipped hold no cutover up, however busy the application is", "[system]") {
   Moving app("skipped",
              "CREATE TABLE t(id INTEGER PRIMARY KEY, n INT); INSERT INTO t VALUES (1, 1), (2, "
