@@ -228,4 +228,23 @@ TEST_CASE("rows that are skipped hold no cutover up, however busy the applicatio
   CHECK(app.gate("quarantine")["open"] == false);
 }
 
+TEST_CASE("a TRUNCATE on PostgreSQL leaves rows in SQLite that were never there", "[system]") {
+  const bool taken = GENERATE(false, true);
+  Moving app(taken ? "truncated_taken" : "truncated",
+             "CREATE TABLE t(id INTEGER PRIMARY KEY, n INT, u TEXT UNIQUE); INSERT INTO t VALUES "
+             "(1, 1, 'a'), (2, 'bad', 'b'), (3, 3, 'c'), (4, 'worse', 'd')",
+             {"--on-bad-value", "quarantine"});
+  require_code(lockstep({"quarantine", "skip", app.file(), "--all"}), 0);
+  require_code(app.move("cutover", {"--when-ready"}), 0);
+  app.goes_back();
+  // One of the skipped keys is written on PostgreSQL, and goes with everything that was there.
+  app.there("INSERT INTO t VALUES (2, 22, 'b')");
+  CHECK(app.here("SELECT n FROM t WHERE id = 2", "22"));
+  // Rows that exchange a unique value make SQLite's table go and come back.
+  app.there(taken ? "BEGIN; TRUNCATE t; INSERT INTO t VALUES (1, 11, 'c'), (3, 33, 'a'); COMMIT"
+                  : "TRUNCATE t");
+  CHECK(app.here("SELECT group_concat(id || ':' || n) FROM (SELECT * FROM t ORDER BY id)",
+                 taken ? "1:11,3:33,4:worse" : "4:worse"));
+}
+
 }  // namespace lockstep::test
