@@ -88,6 +88,8 @@ class Applier {
 
   /// Rows in quarantine, as of the last commit.
   [[nodiscard]] const QuarantineCounts& quarantined() const { return quarantine_.counts(); }
+  /// Between batches, for who may have skipped rows meanwhile.
+  void recount_quarantine() { quarantine_.recount(); }
 
   /// From the next batch on.
   void set_keyed(bool keyed) { options_.keyed = keyed; }

@@ -107,6 +107,10 @@ Quarantine::Quarantine(Connection& connection, std::string migration)
   load();
 }
 
+void Quarantine::recount() {
+  counts_ = count_quarantine(connection_, migration_);
+}
+
 void Quarantine::load() {
   known_.clear();
   known_count_ = 0;

@@ -81,7 +81,9 @@ class Quarantine {
   void finish(const Position& to);
   void committed();
 
-  /// As of the last commit.
+  /// Others may have skipped rows or had them read again. Outside of a batch.
+  void recount();
+  /// As of the last commit or recount().
   [[nodiscard]] const QuarantineCounts& counts() const { return counts_; }
 
  private:

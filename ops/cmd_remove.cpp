@@ -24,8 +24,49 @@ namespace lockstep::ops {
 
 namespace {
 
+// A name is all that a file without triggers has in common with a ledger. And where PostgreSQL has
+// the writers, what goes with the ledger is the way back and its record.
+void refuse_anothers(postgres::Connection& connection, const apply::LedgerRow& ledger,
+                     const std::optional<capture::Installed>& installed, const std::string& path,
+                     const std::string& confirmed) {
+  const std::string& name = ledger.migration;
+  if (!installed && !is_same_file(path, ledger)) {
+    const bool there = is_followed_file_there(ledger);
+    if (there || confirmed != name)
+      throw Error(
+          {.code = "LS-R730",
+           .exit = ExitCode::busy,
+           .what = fmt::format("migration {} on the target is not of {}", name, path),
+           .why = fmt::format("its ledger follows {}{}", ledger.source,
+                              there ? ", which is there and has its triggers"
+                                    : "; this file has no triggers that say otherwise"),
+           .data = "nothing was removed",
+           .todo = fmt::format(
+               "check both paths. {}",
+               there ? fmt::format("To end that migration: lockstep remove {} TARGET",
+                                   shell_word(ledger.source))
+                     : fmt::format("If it is to end: lockstep remove {} TARGET --confirm {}",
+                                   shell_word(path), shell_word(name)))});
+  }
+  const switchover::Role role = postgres_role(connection, name);
+  if (role == switchover::Role::replica || confirmed == name) return;
+  throw Error(
+      {.code = "LS-R731",
+       .exit = ExitCode::precondition,
+       .what = fmt::format("PostgreSQL says that migration {} was cut over: it is {}", name,
+                           to_string(role)),
+       .why = fmt::format("{} knows of no cutover: it is older than that, or another file", path),
+       .data = "nothing was removed; what the application has written since is on PostgreSQL only",
+       .todo =
+           fmt::format("put the file back that was followed. If PostgreSQL is right and the way "
+                       "back may go: lockstep remove {} TARGET --confirm {}; keep its tables, "
+                       "and put this file away",
+                       shell_word(path), shell_word(name))});
+}
+
 void remove_from_target(const std::string& text, const std::string& migration,
-                        const std::optional<capture::Installed>& installed, Screen& screen) {
+                        const std::optional<capture::Installed>& installed, const std::string& path,
+                        const std::string& confirmed, Screen& screen) {
   const postgres::Dsn dsn = postgres::parse_dsn(text);
   postgres::Connection connection = postgres::Connection::open(dsn, "remove");
   const auto ledger = apply::read_ledger(connection, migration, apply::RowLock::none);
@@ -35,6 +76,7 @@ void remove_from_target(const std::string& text, const std::string& migration,
     return;
   }
   if (installed) require_own(*ledger, *installed, dsn);
+  refuse_anothers(connection, *ledger, installed, path, confirmed);
   take_migration_lock(connection, ledger->target_schema);
   switchover::remove_reverse_log(connection, migration, ledger->target_schema);
   switchover::remove_fence(connection, ledger->target_schema);
@@ -126,7 +168,7 @@ ExitCode command_complete(const CompleteRequest& request, Screen& screen) {
                                        shell_word(installed->migration))});
     // The target first: if it cannot be reached, the command can be repeated as it was.
     remove_from_target(request.target.empty() ? installed->target : request.target,
-                       installed->migration, installed, screen);
+                       installed->migration, installed, path, request.confirm, screen);
     const std::size_t removed = capture::remove(database, capture::Fence::stays);
     screen.result(
         fmt::format("source    {}: {} triggers and tables taken out; it stays fenced, and "
@@ -152,7 +194,7 @@ ExitCode command_remove(const RemoveRequest& request, Screen& screen) {
     if (installed) migration = installed->migration;
     // The target first: if it cannot be reached, the command can be repeated as it was.
     if (!request.target.empty())
-      remove_from_target(request.target, migration, installed, screen);
+      remove_from_target(request.target, migration, installed, path, request.confirm, screen);
     else if (installed)
       screen.result(
           fmt::format("target    not touched: ledger and guard stay; lockstep remove {} TARGET",

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "ops/verify_at_rest.hpp"
 #include "ops/wait_marks.hpp"
 #include "switchover/sqlite_side.hpp"
@@ -22,15 +24,6 @@ namespace {
                .why = why,
                .data = "nothing was touched",
                .todo = "check both: lockstep status SOURCE names the target that it knows"});
-}
-
-Role postgres_role(postgres::Connection& target, const std::string& migration) {
-  if (!target.exec("SELECT to_regclass('lockstep.switchover') IS NOT NULL").boolean(0, 0))
-    return Role::replica;
-  const postgres::Result row =
-      target.query("SELECT role FROM lockstep.switchover WHERE migration = $1", {migration});
-  if (row.rows() == 0) return Role::replica;
-  return switchover::parse_role(row.value(0, 0)).value_or(Role::replica);
 }
 
 std::string ledger_reverse_era(postgres::Connection& target, const std::string& migration) {
@@ -63,6 +56,31 @@ void require_own(const apply::LedgerRow& ledger, const capture::Installed& insta
   throw_another(ledger.migration, target.shown(),
                 fmt::format("its ledger follows {} ({}), this source has the id {}", ledger.source,
                             ledger.source_id, installed.source_id));
+}
+
+switchover::Role postgres_role(postgres::Connection& target, const std::string& migration) {
+  if (!target.exec("SELECT to_regclass('lockstep.switchover') IS NOT NULL").boolean(0, 0))
+    return Role::replica;
+  const postgres::Result row =
+      target.query("SELECT role FROM lockstep.switchover WHERE migration = $1", {migration});
+  if (row.rows() == 0) return Role::replica;
+  return switchover::parse_role(row.value(0, 0)).value_or(Role::replica);
+}
+
+bool is_same_file(const std::string& path, const apply::LedgerRow& ledger) {
+  std::error_code gone;
+  return path == ledger.source || std::filesystem::equivalent(path, ledger.source, gone);
+}
+
+bool is_followed_file_there(const apply::LedgerRow& ledger) {
+  try {
+    sqlite::Database reading =
+        sqlite::Database::open(ledger.source, sqlite::OpenMode::read_only, Milliseconds{0});
+    const auto there = capture::read_installed(reading);
+    return there && there->source_id == ledger.source_id;
+  } catch (const Error&) {  // whatever is there now, it is not what is followed
+    return false;
+  }
 }
 
 bool was_cut_over(postgres::Connection& target, const std::string& migration) {

@@ -28,6 +28,15 @@ void require_own(postgres::Connection& target, const capture::Installed& install
 void require_own(const apply::LedgerRow& ledger, const capture::Installed& installed,
                  const postgres::Dsn& target);
 
+/// What PostgreSQL's row says of a migration; replica if it met no cutover.
+[[nodiscard]] switchover::Role postgres_role(postgres::Connection& target,
+                                             const std::string& migration);
+
+/// The ledger's source is this very file, by whatever path.
+[[nodiscard]] bool is_same_file(const std::string& path, const apply::LedgerRow& ledger);
+/// The file that the ledger follows is there, and has this migration's triggers.
+[[nodiscard]] bool is_followed_file_there(const apply::LedgerRow& ledger);
+
 /// True once there was a cutover: the application may have written to columns that rules add.
 [[nodiscard]] bool was_cut_over(postgres::Connection& target, const std::string& migration);
 

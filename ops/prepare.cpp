@@ -21,6 +21,7 @@
 #include "ops/left_out.hpp"
 #include "ops/migration_lock.hpp"
 #include "ops/names.hpp"
+#include "ops/own_ledger.hpp"
 #include "ops/refusals.hpp"
 #include "ops/schema_follower.hpp"
 #include "ops/there_only.hpp"
@@ -203,7 +204,8 @@ Prepared prepare(const RunRequest& request, Attempt& attempt, Screen& screen) {
   lock_migration(connection, schema, attempt);
   std::optional<apply::LedgerRow> ledger =
       apply::read_ledger(connection, migration, apply::RowLock::none);
-  check_together(installed, ledger, path);
+  const auto role = ledger ? postgres_role(connection, migration) : switchover::Role::replica;
+  check_together(installed, ledger, path, role);
   if (installed) {
     refuse_changed_choice(request.tables, request.exclude, schema, request.rules, *installed);
     exclude_more(path, request.exclude, *installed);
@@ -289,7 +291,7 @@ PreparedTarget prepare_target(const ApplyRequest& request, const wire::Welcome& 
                                .target_schema = ledger ? ledger->target_schema : schema,
                                .tables = welcome.tables};
   if (ledger) {
-    check_together(installed, ledger, welcome.source);
+    check_together(installed, ledger, welcome.source, postgres_role(connection, welcome.migration));
     apply::create_ledger(connection);  // what an older lockstep did not have in it
     refuse_changed_choice({}, {}, schema, std::nullopt, installed);
   }

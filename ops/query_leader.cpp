@@ -49,7 +49,7 @@ std::vector<Verdict> answer_at_barrier(const QueryParts& parts,
       const bool known = pairs[i].kind == QueryPair::Kind::validator || plans[i] != nullptr;
       const verify::Answer target =
           known ? verify::ask_target(
-                      view, parts.schema,
+                      view, parts.schema, verify::personal_tables(followed),
                       verify::target_sql(pairs[i], plans[i], parts.schema, parts.migration),
                       verify::kLiveTargetPatience)
                 : unknown;

@@ -9,6 +9,8 @@
 
 #include "link/sqlite/database.hpp"
 #include "ops/names.hpp"
+#include "ops/own_ledger.hpp"
+#include "switchover/switch_errors.hpp"
 
 namespace lockstep::ops {
 
@@ -128,14 +130,7 @@ void refuse_copy(const std::string& path, const capture::Installed& installed,
                  const apply::LedgerRow& ledger) {
   std::error_code gone;
   if (std::filesystem::equivalent(path, ledger.source, gone) || gone) return;
-  std::optional<capture::Installed> other;
-  try {
-    sqlite::Database reading =
-        sqlite::Database::open(ledger.source, sqlite::OpenMode::read_only, Milliseconds{0});
-    other = capture::read_installed(reading);
-  } catch (const Error&) {  // whatever is there now, it is not what is followed
-  }
-  if (!other || other->source_id != installed.source_id) return;
+  if (ledger.source_id != installed.source_id || !is_followed_file_there(ledger)) return;
   throw_state("LS-R716", fmt::format("{} is a copy of the database that is followed", path),
               fmt::format("the target follows {}, which is still there; both have the triggers of "
                           "one migration",
@@ -145,8 +140,47 @@ void refuse_copy(const std::string& path, const capture::Installed& installed,
                           ledger.source, path));
 }
 
+namespace {
+
+[[noreturn]] void throw_without_triggers(const apply::LedgerRow& ledger, const std::string& path,
+                                         switchover::Role postgres) {
+  const bool same = is_same_file(path, ledger), moved = postgres != switchover::Role::replica;
+  if (same && moved) {
+    // A file from before the first cutover knows of none, and is open.
+    switchover::Sides sides;
+    sides.postgres.role = postgres;
+    switchover::throw_at_odds(sides, {path, {}, ledger.migration, ledger.target_schema});
+  }
+  const std::string what =
+      fmt::format("{} has no lockstep triggers, but the target's ledger follows {}", path,
+                  same ? std::string("it") : ledger.source);
+  if (moved)
+    throw_state(
+        "LS-R711", what,
+        "that migration was cut over: its application writes to PostgreSQL, and this is another "
+        "file, without its fence",
+        fmt::format("put the file back that was followed, or go on with it; the tables on "
+                    "PostgreSQL hold what the application writes: keep them. If {} is to "
+                    "be followed, choose another target or call it otherwise",
+                    path));
+  throw_state("LS-R711", what,
+              same ? std::string("they were removed, or this is an older copy of the file")
+                   : fmt::format("two files of one name are one migration to a target: {}",
+                                 ledger.migration),
+              same ? fmt::format("lockstep remove {} TARGET, drop the copied tables, then run "
+                                 "again: a new copy is needed",
+                                 path)
+                   : fmt::format("another application's file: call it otherwise, or choose another "
+                                 "target. The same one in a new place: lockstep remove {} TARGET "
+                                 "--confirm {}, drop the copied tables, then run again",
+                                 path, ledger.migration));
+}
+
+}  // namespace
+
 void check_together(const std::optional<capture::Installed>& installed,
-                    const std::optional<apply::LedgerRow>& ledger, const std::string& path) {
+                    const std::optional<apply::LedgerRow>& ledger, const std::string& path,
+                    switchover::Role postgres) {
   if (installed && !ledger)
     throw_state(
         "LS-R707", fmt::format("{} is followed already, and this target has no ledger of it", path),
@@ -160,12 +194,7 @@ void check_together(const std::optional<capture::Installed>& installed,
                     "then run again",
                     path));
   if (!installed && ledger && ledger->phase != Phase::installing)
-    throw_state(
-        "LS-R711",
-        fmt::format("{} has no lockstep triggers, but the target's ledger follows it", path),
-        "they were removed, or this is an older or another copy of the file",
-        "lockstep remove SOURCE TARGET, drop the copied tables, then run again: a new copy is "
-        "needed");
+    throw_without_triggers(*ledger, path, postgres);
   if (installed && ledger && installed->source_id != ledger->source_id)
     throw_state("LS-R708", "source and target belong to different migrations of the same name",
                 fmt::format("the ledger follows {} ({})", ledger->source, ledger->source_id),

@@ -11,6 +11,7 @@
 #include "link/postgres/connection.hpp"
 #include "ops/assessment.hpp"
 #include "ops/prepare.hpp"
+#include "switchover/state.hpp"
 
 namespace lockstep::ops {
 
@@ -34,8 +35,10 @@ void refuse_uncarried(const Assessment& assessment);
 /// migration: one of the two is a copy. (A database that was moved is not there any more.)
 void refuse_copy(const std::string& path, const capture::Installed& installed,
                  const apply::LedgerRow& ledger);
-/// LS-R707, LS-R708, LS-R711: source and target do not belong together.
+/// LS-R707, LS-R708, LS-R711, LS-X617 (a file from before a cutover): source and target do not
+/// belong together. `postgres` is what the target's row says.
 void check_together(const std::optional<capture::Installed>& installed,
-                    const std::optional<apply::LedgerRow>& ledger, const std::string& path);
+                    const std::optional<apply::LedgerRow>& ledger, const std::string& path,
+                    switchover::Role postgres);
 
 }  // namespace lockstep::ops

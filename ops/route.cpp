@@ -41,10 +41,18 @@ Route read_route(const std::string& path) {
   const auto object = nlohmann::json::parse(text.str(), nullptr, false);
   Route route;
   if (!object.is_object()) return route;
-  route.migration = object.value("migration", "");
-  route.writers = object.value("writers", route.writers);
-  route.readers = object.value("readers", route.readers);
-  route.attempt = object.value("switch", std::int64_t{0});
+  // Whoever writes it: what is of another type counts as absent.
+  const auto text_of = [&object](const char* member, std::string otherwise) {
+    const auto found = object.find(member);
+    return found != object.end() && found->is_string() ? found->get<std::string>()
+                                                       : std::move(otherwise);
+  };
+  route.migration = text_of("migration", "");
+  route.writers = text_of("writers", route.writers);
+  route.readers = text_of("readers", route.readers);
+  if (const auto attempt = object.find("switch");
+      attempt != object.end() && attempt->is_number_integer())
+    route.attempt = attempt->get<std::int64_t>();
   return route;
 }
 

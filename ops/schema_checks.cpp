@@ -10,6 +10,7 @@
 #include "apply/target_schema.hpp"
 #include "link/postgres/names.hpp"
 #include "ops/names.hpp"
+#include "switchover/sequences.hpp"
 
 namespace lockstep::ops {
 
@@ -28,7 +29,7 @@ class SchemaChecks {
     duplicate_keys(plan);
     indexes(plan);
     not_null(plan);
-    sequence(plan);
+    sequences(plan);
   }
 
   void foreign_keys(const std::vector<std::string>& chosen) {
@@ -106,21 +107,22 @@ class SchemaChecks {
   }
 
   // The source gives the numbers while it is followed; whoever writes to the target meets this.
-  void sequence(const TablePlan& plan) {
-    if (!plan.shape.rowid_alias) return;
-    const std::string& column = plan.target_column(*plan.shape.rowid_alias);
-    const std::string table = postgres::qualified(ledger_.target_schema, plan.target_name());
-    const Result name = target_.query("SELECT pg_get_serial_sequence($1, $2)", {table, column});
-    if (name.is_null(0, 0)) return;
-    const Result rows = target_.exec(
-        fmt::format("SELECT (SELECT max({}) FROM {}) - CASE WHEN is_called THEN last_value ELSE "
-                    "last_value - 1 END FROM {}",
-                    postgres::quoted(column), table, name.value(0, 0)));
-    if (rows.is_null(0, 0) || rows.integer(0, 0) <= 0) return;
-    add("LS-V529", CheckCategory::schema, CheckSeverity::warning, plan,
-        fmt::format("the sequence of {} is {} behind its largest value: an INSERT on the target "
-                    "would meet a number that is taken",
-                    column, rows.integer(0, 0)));
+  void sequences(const TablePlan& plan) {
+    for (const switchover::Numbered& each :
+         switchover::numbered_tables(target_, ledger_.target_schema, {plan})) {
+      const Result may =
+          target_.query("SELECT pg_catalog.has_sequence_privilege($1::oid, 'SELECT')", {each.oid});
+      if (!may.boolean(0, 0)) continue;
+      const Result rows = target_.exec(fmt::format(
+          "SELECT greatest(least(trunc((SELECT max({}) FROM {}) - CASE WHEN is_called THEN "
+          "last_value ELSE last_value - 1 END), 9223372036854775807), 0)::bigint FROM {}",
+          each.column, each.target, each.sequence));
+      if (rows.integer(0, 0) == 0) continue;
+      add("LS-V529", CheckCategory::schema, CheckSeverity::warning, plan,
+          fmt::format("the sequence of {} is {} behind its largest value: an INSERT on the target "
+                      "would meet a number that is taken",
+                      each.name, rows.integer(0, 0)));
+    }
   }
 
   Connection& target_;

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <string_view>
 
 #include "model/error.hpp"
 
@@ -25,7 +26,10 @@ constexpr int kNotRun = 128;
 int spawn_and_wait(const std::vector<std::string>& arguments,
                    const std::map<std::string, std::string>& variables) {
   std::vector<std::string> texts;
-  for (char** each = environ; *each != nullptr; ++each) texts.emplace_back(*each);
+  for (char** each = environ; *each != nullptr; ++each) {
+    const std::string_view text(*each);  // of two of a name most programs see the first
+    if (!variables.contains(std::string(text.substr(0, text.find('='))))) texts.emplace_back(text);
+  }
   for (const auto& [name, value] : variables) texts.push_back(name + "=" + value);
   std::vector<char*> environment, words;
   for (std::string& text : texts) environment.push_back(text.data());

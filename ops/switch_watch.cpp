@@ -154,9 +154,16 @@ Direction settle(const switchover::SwitchPlace& place,
   }
   coordinator.require_agreement();
   const switchover::Sides sides = coordinator.look();
-  if (const auto side = writers(sides);
-      side && keep_route(place.path, place.migration, *side, next_attempt(sides) - 1))
-    tell_route(coordinator.postgres(), place.path);
+  // Who reads the route file is not told; the data goes on.
+  try {
+    if (const auto side = writers(sides);
+        side && keep_route(place.path, place.migration, *side, next_attempt(sides) - 1))
+      tell_route(coordinator.postgres(), place.path);
+  } catch (const Error& error) {
+    if (error.code() != "LS-X622") throw;
+    tell(fmt::format("note      {} {}: {}; {}", error.code(), error.what(), error.facts().why,
+                     error.facts().todo));
+  }
   return flow(sides);
 }
 

@@ -81,7 +81,10 @@ bool TargetWorker::is_held() {
 void TargetWorker::check_tables_if_due() {
   if (!connection_->idle() || steady_now() - checked_at_ < kTablesEvery) return;
   // Somebody may have skipped rows meanwhile.
-  if (applier_) show_quarantine(apply::count_quarantine(*connection_, options_.migration));
+  if (applier_) {
+    applier_->recount_quarantine();  // or the next batch would show the old counts
+    show_quarantine(applier_->quarantined());
+  }
   // Which tables have their keys is not known while they are built.
   if (ledger_.phase == apply::Phase::streaming)
     tables_ = apply::read_tables(*connection_, options_.migration);

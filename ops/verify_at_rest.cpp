@@ -167,9 +167,10 @@ ExitCode verify_at_rest(sqlite::Database& source, postgres::Connection& target,
     target.exec("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY");
     const auto tables = marked_tables(target, installed);
     const Rested sides{source, target, ledger, ledger.position};
-    if (!request.counts) compare_tables(sides, tables, installed, request, totals, screen);
+    // Queries first: what they read is told by the locks that the transaction has.
     totals.verdicts =
         ask_at_rest(source, target, ledger, apply::plans_of(tables), wanted_pairs(request, tables));
+    if (!request.counts) compare_tables(sides, tables, installed, request, totals, screen);
     check_schema_too(sides, tables, request, totals);
     target.abort();
   }
@@ -201,11 +202,11 @@ ExitCode verify_at_round(sqlite::Database& sqlite, postgres::Connection& postgre
         totals.flow = Flow::reverse;
         totals.compared = compared;
         const Rested sides{sqlite, postgres, ledger, switchover::as_position(round.position)};
-        if (!request.counts) compare_tables(sides, comparable, installed, request, totals, screen);
         totals.verdicts = ask_at_rest(sqlite, postgres, ledger, apply::plans_of(comparable),
                                       wanted_pairs(request, comparable));
         for (verify::Verdict& verdict : totals.verdicts)
           verdict.position = switchover::as_position(round.position);
+        if (!request.counts) compare_tables(sides, comparable, installed, request, totals, screen);
         check_schema_too(sides, tables, request, totals);
         return conclude(std::move(totals), request, screen);
       }

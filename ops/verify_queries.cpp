@@ -84,7 +84,7 @@ std::vector<Verdict> ask_at_rest(sqlite::Database& source, postgres::Connection&
       here = verify::ask_source(source, guard, verify::source_sql(pair, plan));
     }
     const verify::Answer there =
-        verify::ask_target(target, ledger.target_schema,
+        verify::ask_target(target, ledger.target_schema, verify::personal_tables(plans),
                            verify::target_sql(pair, plan, ledger.target_schema, ledger.migration),
                            verify::kRestPatience);
     verdicts.push_back(verify::judge(pair, plan, here, there));

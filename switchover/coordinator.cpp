@@ -140,6 +140,7 @@ Switched Coordinator::move_writers(Direction direction, Milliseconds max_pause,
   const Side& gained = gainer(now, direction);
   if (gained.role != Role::primary || gained.attempt != attempt)
     throw_superseded(direction, attempt);
+  if (direction == Direction::forward) count_slowly();
   return {direction, attempt, pause.ms()};
 }
 
@@ -240,6 +241,18 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
   pause.end();
   LOCKSTEP_FAILPOINT("rb.committed");
   if (first) tell_("SWITCH", "PostgreSQL fenced, SQLite open");
+}
+
+// What would have kept the writers waiting; they have moved whether it can be done or not.
+void Coordinator::count_slowly() {
+  try {
+    if (set_slow_sequences(*postgres_, numbered_) == 0) return;
+    tell_("SEQUENCES", "set again where no index tells the largest number");
+  } catch (const Error& error) {
+    tell_("SEQUENCES", fmt::format("not set again where no index tells the largest number ({}): "
+                                   "setval() does it",
+                                   error.what()));
+  }
 }
 
 bool Coordinator::abort(Direction direction, std::int64_t attempt) {

@@ -85,6 +85,7 @@ class Coordinator {
   void roll_back(std::int64_t attempt, Pause& pause);
   void give_up(Direction direction, std::int64_t attempt) noexcept;
   [[nodiscard]] bool abort(Direction direction, std::int64_t attempt);
+  void count_slowly();
   [[nodiscard]] bool try_commit(const Unfinished& what, Milliseconds patience);
   void hand_over(const Unfinished& what);
   void connect();

@@ -16,30 +16,33 @@ constexpr std::array<std::string_view, 3> kOperations{"INSERT", "UPDATE", "DELET
 // It runs with the rights of lockstep's role, for who writes need not see the row; so nothing in it
 // may depend on the caller's search_path. READ COMMITTED reads the row as it is now; above it the
 // snapshot may be older than the fence, and only FOR SHARE notices (tests/db/fence_test.cpp).
-constexpr char kFunction[] = R"(
-CREATE OR REPLACE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $lockstep$
+constexpr char kBody[] = R"(
 DECLARE
   now_role text;
   fenced_by bigint;
 BEGIN
-  PERFORM pg_advisory_xact_lock_shared({1});
+  PERFORM pg_advisory_xact_lock_shared({0});
   IF current_setting('transaction_isolation') = 'read committed' THEN
     SELECT s.role, s.fence INTO now_role, fenced_by FROM lockstep.switchover AS s
-    WHERE s.migration = {2};
+    WHERE s.migration = {1};
   ELSE
     SELECT s.role, s.fence INTO now_role, fenced_by FROM lockstep.switchover AS s
-    WHERE s.migration = {2} FOR SHARE;
+    WHERE s.migration = {1} FOR SHARE;
   END IF;
   IF now_role = 'fenced' OR now_role = 'replica' AND fenced_by > 0 THEN
     RAISE EXCEPTION USING ERRCODE = '25006', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME,
-      MESSAGE = {3},
+      MESSAGE = {2},
       DETAIL = format('%s on %I.%I was refused; nothing was changed.', TG_OP, TG_TABLE_SCHEMA,
                       TG_TABLE_NAME),
       HINT = 'Write to the SQLite database, or try again in a moment: lockstep route says where.';
   END IF;
   RETURN NULL;
-END$lockstep$)";
+END)";
+
+// As a literal: a dollar quote would end at a name that has it.
+constexpr char kFunction[] =
+    "CREATE OR REPLACE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET "
+    "search_path = pg_catalog, pg_temp AS {1}";
 
 std::string advisory_key(std::string_view what, std::string_view migration) {
   return fmt::format("pg_catalog.hashtextextended({}, 0)",
@@ -92,11 +95,11 @@ std::string fence_function(std::string_view schema) {
 }
 
 std::string postgres_fence_function_sql(std::string_view migration, std::string_view schema) {
-  return fmt::format(kFunction, fence_function(schema), fence_lock(migration),
-                     postgres::literal(migration),
-                     postgres::literal(fmt::format(
-                         "{} the application writes to SQLite now (lockstep migration {})",
-                         kFencedPrefix, migration)));
+  const std::string message = fmt::format(
+      "{} the application writes to SQLite now (lockstep migration {})", kFencedPrefix, migration);
+  const std::string body = fmt::format(kBody, fence_lock(migration), postgres::literal(migration),
+                                       postgres::literal(message));
+  return fmt::format(kFunction, fence_function(schema), postgres::literal(body));
 }
 
 std::string postgres_fence_trigger_sql(std::string_view schema, std::string_view relation_schema,

@@ -105,9 +105,9 @@ std::string function_sql(const std::string& migration, const std::string& schema
   const std::string name = postgres::log_function(schema, plan.id);
   return fmt::format(
       "CREATE OR REPLACE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET "
-      "search_path = pg_catalog, pg_temp{1} AS $lockstep${2}$lockstep$; REVOKE ALL ON FUNCTION "
+      "search_path = pg_catalog, pg_temp{1} AS {2}; REVOKE ALL ON FUNCTION "
       "{0}() FROM PUBLIC",
-      name, settings_for(plan), body(migration, plan));
+      name, settings_for(plan), literal(body(migration, plan)));
 }
 
 std::string triggers_sql(const std::string& function, const std::string& relation, bool rows) {

@@ -183,8 +183,23 @@ class Probing {
     }
   }
 
-  void write(sqlite::Database& writing) {
+  // The tables themselves: what a scratch table does not have, above all indexes that need a
+  // function or a collation of the application. Nothing is run.
+  void prepare(sqlite::Database& writing, const std::vector<TablePlan>& plans) {
     sqlite::become_replica_writer(writing);
+    for (const TablePlan& plan : plans) {
+      if (enough()) return;
+      try {
+        const SqliteWriter writer(writing, plan);
+      } catch (const Error& error) {
+        if (error.code() != "LS-X606") throw;
+        failed(plan.name(), error);
+      }
+    }
+  }
+
+  // Behind prepare().
+  void write(sqlite::Database& writing) {
     for (std::size_t from = 0; from < tried_.size() && !enough(); from += kTablesAtOnce) {
       // A schema that was rolled back is read anew: not while writers wait.
       sqlite::Statement(writing, "SELECT 1 FROM main._lockstep_meta");
@@ -255,6 +270,7 @@ ReverseProbe probe_reverse_path(Connection& connection, sqlite::Database& writin
   probing.say(sentences(column_changes(connection, schema, all)));
   probing.say(cannot_log(connection, migration, schema, plans));
   probing.read(connection, migration, schema, plans);
+  probing.prepare(writing, plans);
   probing.write(writing);
   return probing.result();
 }

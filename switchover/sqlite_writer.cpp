@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "link/postgres/decode.hpp"
+#include "link/postgres/entry_check.hpp"
 #include "link/sqlite/replica.hpp"
 #include "link/sqlite/shape.hpp"
 #include "model/row_stream.hpp"
@@ -57,6 +58,8 @@ SqliteWriter::SqliteWriter(sqlite::Database& database, const TablePlan& plan)
   const TableShape& shape = plan.shape;
   for (std::size_t i = 0; i < shape.columns.size(); ++i)
     if (shape.columns[i].generated == Generated::no) stored_.push_back(i);
+  for (const std::size_t column : stored_)
+    if (plan.on_bad_value_of(column) == OnBadValue::quarantine) aside_.push_back(column);
   hidden_rowid_ = !shape.without_rowid && !shape.rowid_alias && !shape.keyed_by_rowid &&
                   !shape.rowid_name.empty();
   try {
@@ -72,7 +75,8 @@ SqliteWriter::SqliteWriter(sqlite::Database& database, const TablePlan& plan)
          .data = "nothing of this round is in SQLite, and nothing is lost: PostgreSQL keeps "
                  "the record of what changed",
          .todo = "put the table's schema in SQLite back, or drop the index that needs the "
-                 "function or collation; lockstep then goes on by itself"});
+                 "function or collation; lockstep then goes on by itself",
+         .retry = Retry::same_session});
   }
 }
 
@@ -136,7 +140,7 @@ void SqliteWriter::touched(Fields key, Fields row) {
       if (!row.empty()) return upsert(row);
       [[fallthrough]];
     case Pass::take_out:
-      if (!whole_) take_out();
+      if (!whole_ || !aside_.empty()) take_out();
       return;
     case Pass::put_back:
       if (!row.empty()) put_back(row);
@@ -146,40 +150,56 @@ void SqliteWriter::touched(Fields key, Fields row) {
 
 void SqliteWriter::begin_whole() {
   whole_ = true;
-  const TableShape& shape = plan_.shape;
   if (pass_ == Pass::put_back) return;
-  if (pass_ == Pass::take_out) {
-    if (hidden_rowid_) {
-      std::vector<std::string> names;
-      for (const std::size_t column : shape.key) names.push_back(source_name(shape, column));
-      sqlite::Statement all(database_,
-                            fmt::format("SELECT {}, {} FROM main.{}", fmt::join(names, ", "),
-                                        shape.rowid_name, sqlite::quoted(shape.name)));
-      while (all.step()) {
-        for (std::size_t i = 0; i < key_.size(); ++i)
-          key_[i] = Value(all.value(static_cast<int>(i)));
-        const std::string bytes = key_bytes();
-        remember_->reset();
-        remember_->bind(1, ValueView{.kind = ValueClass::blob, .bytes = bytes});
-        remember_->bind(2, all.integer(static_cast<int>(key_.size()))).run();
-      }
-    }
-    database_.exec("DELETE FROM main." + sqlite::quoted(shape.name));
+  if (pass_ == Pass::take_out && hidden_rowid_) remember_rowids();
+  if (pass_ == Pass::take_out && aside_.empty()) {
+    database_.exec("DELETE FROM main." + sqlite::quoted(plan_.name()));
     written_ += database_.changes();
     return;
   }
   database_.exec(
       "CREATE TEMP TABLE IF NOT EXISTS _lockstep_seen (key BLOB PRIMARY KEY) WITHOUT ROWID; DELETE "
       "FROM temp._lockstep_seen");
+  if (pass_ == Pass::take_out) return go_but_seen();
   seen_.emplace(database_, "INSERT OR IGNORE INTO temp._lockstep_seen VALUES (?1)");
+}
+
+void SqliteWriter::remember_rowids() {
+  const TableShape& shape = plan_.shape;
+  std::vector<std::string> names;
+  for (const std::size_t column : shape.key) names.push_back(source_name(shape, column));
+  sqlite::Statement all(database_, fmt::format("SELECT {}, {} FROM main.{}", fmt::join(names, ", "),
+                                               shape.rowid_name, sqlite::quoted(shape.name)));
+  while (all.step()) {
+    for (std::size_t i = 0; i < key_.size(); ++i) key_[i] = Value(all.value(static_cast<int>(i)));
+    const std::string bytes = key_bytes();
+    remember_->reset();
+    remember_->bind(1, ValueView{.kind = ValueClass::blob, .bytes = bytes});
+    remember_->bind(2, all.integer(static_cast<int>(key_.size()))).run();
+  }
 }
 
 void SqliteWriter::end_whole() {
   if (pass_ != Pass::upsert) return;
-  // First all that go, because a table must not change under the statement that reads it.
+  go_but_seen();
+  whole_ = false;
+}
+
+// The columns of aside_ come behind the key.
+bool SqliteWriter::was_never_there(const sqlite::Statement& row) {
+  RuleReader carried(plan_.rules, plan_.shape.key);
+  int at = static_cast<int>(key_.size());
+  for (const std::size_t column : aside_)
+    if (!postgres::why_unfit(plan_, column, carried(column, row.value(at++))).empty()) return true;
+  return false;
+}
+
+// First all that go, because a table must not change under the statement that reads it.
+void SqliteWriter::go_but_seen() {
   const TableShape& shape = plan_.shape;
   std::vector<std::string> names;
   for (const std::size_t column : shape.key) names.push_back(source_name(shape, column));
+  for (const std::size_t column : aside_) names.push_back(source_name(shape, column));
   database_.exec(
       "CREATE TEMP TABLE IF NOT EXISTS _lockstep_gone (key BLOB PRIMARY KEY) WITHOUT ROWID; DELETE "
       "FROM temp._lockstep_gone");
@@ -193,7 +213,7 @@ void SqliteWriter::end_whole() {
       const std::string bytes = key_bytes();
       const ValueView blob{.kind = ValueClass::blob, .bytes = bytes};
       known.reset();
-      if (known.bind(1, blob).step()) continue;
+      if (known.bind(1, blob).step() || was_never_there(all)) continue;
       gone.reset();
       gone.bind(1, blob).run();
     }
@@ -209,7 +229,6 @@ void SqliteWriter::end_whole() {
     for (Value& value : key_) value = Value(cursor.next().value());
     take_out();
   }
-  whole_ = false;
 }
 
 std::optional<SqliteWriter::BadKey> SqliteWriter::decode_key(Fields key) {

@@ -37,7 +37,8 @@ class SqliteWriter {
   /// value is taken (sqlite::is_unique_conflict).
   void touched(Fields key, Fields row);
 
-  /// All rows of the table come now, in any order (it was truncated): those that do not, go.
+  /// All rows of the table come now, in any order (it was truncated): those that do not, go. Rows
+  /// that PostgreSQL cannot hold wait in quarantine: nobody took them away there, and they stay.
   void begin_whole();
   void end_whole();
 
@@ -47,6 +48,9 @@ class SqliteWriter {
 
  private:
   void prepare();
+  void remember_rowids();
+  void go_but_seen();
+  [[nodiscard]] bool was_never_there(const sqlite::Statement& row);
   void take_out();
   void upsert(Fields row);
   void put_back(Fields row);
@@ -68,6 +72,7 @@ class SqliteWriter {
   sqlite::Database& database_;
   const TablePlan& plan_;
   std::vector<std::size_t> stored_;  ///< columns that are written; not what SQLite computes
+  std::vector<std::size_t> aside_;   ///< those whose values may be such that a row has to wait
   bool hidden_rowid_ = false;        ///< a rowid that is no column
   std::optional<sqlite::Statement> find_, insert_, update_, delete_, remember_, recall_, seen_;
   Pass pass_ = Pass::upsert;

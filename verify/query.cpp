@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "link/postgres/names.hpp"
@@ -123,6 +124,21 @@ void read_rows(const postgres::Result& rows, Room& room) {
   }
 }
 
+// Who reads a table, through whatever view or function, has a lock on it until the transaction
+// ends.
+bool has_touched(postgres::Connection& target, const std::string& schema,
+                 const std::vector<std::string>& tables) {
+  return target
+      .query(
+          "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON "
+          "c.oid IN (l.relation, pg_catalog.pg_partition_root(l.relation)) JOIN "
+          "pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE l.pid = "
+          "pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND n.nspname = $1 AND "
+          "c.relname = ANY ($2::text[]))",
+          {schema, postgres::text_array(tables)})
+      .boolean(0, 0);
+}
+
 }  // namespace
 
 std::vector<sqlite::ReadableTable> readable_tables(const std::vector<TablePlan>& tables) {
@@ -163,7 +179,16 @@ Answer ask_source(sqlite::Database& source, sqlite::ReadGuard& guard, const std:
   return answer;
 }
 
-Answer ask_target(postgres::Connection& target, const std::string& schema, const std::string& sql,
+std::vector<std::string> personal_tables(const std::vector<TablePlan>& tables) {
+  std::vector<std::string> names;
+  for (const TablePlan& plan : tables)
+    if (std::find(plan.personal.begin(), plan.personal.end(), true) != plan.personal.end())
+      names.push_back(plan.target_name());
+  return names;
+}
+
+Answer ask_target(postgres::Connection& target, const std::string& schema,
+                  const std::vector<std::string>& personal, const std::string& sql,
                   Milliseconds patience) {
   Answer answer;
   target.exec(fmt::format(
@@ -174,13 +199,18 @@ Answer ask_target(postgres::Connection& target, const std::string& schema, const
     const postgres::Result rows = target.query(inside(sql, "AS answer"), {});
     Room room(answer);
     read_rows(rows, room);
+    answer.personal = !personal.empty() && has_touched(target, schema, personal);
   } catch (const Error& error) {
     if (!target.alive()) throw;
     answer.rows.clear();
     answer.problem = error.foreign() == kCanceled
                          ? "it ran for too long on the target and was cut off"
                      : error.foreign() == kReadOnly ? "the target may not run it: it writes"
-                                                    : error.facts().why;
+                     : personal.empty()             ? error.facts().why
+                                                    : fmt::format(
+                                                          "the target refuses it with SQLSTATE {} (its "
+                                                                      "words could quote personal data)",
+                                                          error.foreign());
   }
   target.exec("ROLLBACK TO SAVEPOINT lockstep_query");
   return answer;

@@ -25,10 +25,16 @@ inline constexpr std::size_t kAnswerBytesMax = 1u << 20;
 [[nodiscard]] Answer ask_source(sqlite::Database& source, sqlite::ReadGuard& guard,
                                 const std::string& sql);
 
+/// Names on the target of tables with personal columns.
+[[nodiscard]] std::vector<std::string> personal_tables(const std::vector<TablePlan>& tables);
+
 /// The same, in the caller's READ ONLY transaction, which stays as it was; unqualified names are
-/// those of `schema`. Throws if the connection is lost.
+/// those of `schema`. An answer is personal if the transaction has touched one of the `personal`
+/// tables, through whatever view or function; where there are any, what goes wrong is told by its
+/// SQLSTATE alone, for PostgreSQL's words may quote a value. Throws if the connection is lost.
 [[nodiscard]] Answer ask_target(postgres::Connection& target, const std::string& schema,
-                                const std::string& sql, Milliseconds patience);
+                                const std::vector<std::string>& personal, const std::string& sql,
+                                Milliseconds patience);
 
 /// How long a query may keep a view of the source open while it is written: in WAL mode the log
 /// grows meanwhile; with a rollback journal the application waits.

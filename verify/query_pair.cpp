@@ -179,8 +179,9 @@ Verdict judge(const QueryPair& pair, const TablePlan* plan, const Answer& source
   verdict.what = broken(*relation, source, target);
   verdict.holds = verdict.what.empty();
   verdict.rows = verdict.holds ? 0 : 1;
-  // Who wrote the target's query is free to read the same columns there.
-  const bool personal = source.personal || target.personal;
+  // Equal to what is not personal is not personal either.
+  const bool equal = relation->kind == Relation::Kind::equal && verdict.holds;
+  const bool personal = source.personal || (target.personal && !equal);
   verdict.source = describe(source, personal);
   verdict.target = describe(target, personal);
   return verdict;

@@ -152,7 +152,7 @@ TEST_CASE("what the databases have to be like before the writers move", "[system
   const std::string sequence =
       server().value("SELECT pg_get_serial_sequence('orders', 'id')", "databases");
   sql("ALTER SEQUENCE " + sequence + " MAXVALUE 2");
-  CHECK_THAT(now("sequences"), Catch::Contains("ends at 2, which a key has reached"));
+  CHECK_THAT(now("sequences"), Catch::Contains("ends at 2, which a number has reached"));
   sql("ALTER SEQUENCE " + sequence + " NO MAXVALUE");
   CHECK(now("sequences") == "open");
 

@@ -134,6 +134,9 @@ TEST_CASE("validators are judged at one position of both sides, live and at rest
   world.write_config(validators(
       {validator("apart", "SELECT 5", "SELECT 6"),
        validator("mail", "SELECT mail FROM customers", "SELECT mail || 'x' FROM customers"),
+       validator("cast", "SELECT 1", "SELECT max(mail::int) FROM customers"),
+       validator("only there", "SELECT count(*) FROM orders",
+                 "SELECT max(c::text) FROM customers AS c"),
        validator("writes", "DELETE FROM orders", "SELECT 1"),
        validator("attaches", "ATTACH '/tmp/other.db' AS other", "SELECT 1"),
        validator("left out", "SELECT word FROM hidden", "SELECT 1"),
@@ -149,6 +152,9 @@ TEST_CASE("validators are judged at one position of both sides, live and at rest
       world.write_config(validators(
           {validator("apart", "SELECT 5", "SELECT 6"),
            validator("mail", "SELECT mail FROM customers", "SELECT mail || 'x' FROM customers"),
+           validator("cast", "SELECT 1", "SELECT max(mail::int) FROM customers"),
+           validator("only there", "SELECT count(*) FROM orders",
+                     "SELECT max(c::text) FROM customers AS c"),
            validator("writes", "DELETE FROM orders", "SELECT 1"),
            validator("attaches", "ATTACH '/tmp/other.db' AS other", "SELECT 1"),
            validator("left out", "SELECT word FROM hidden", "SELECT 1"),
@@ -167,10 +173,14 @@ TEST_CASE("validators are judged at one position of both sides, live and at rest
     CHECK(everything(bad).find("sesame") == std::string::npos);
     CHECK_THAT(named(bad, "mail")["source"].get<std::string>(), Contains("xxh3:"));
     std::vector<std::string> found = codes(bad);
-    REQUIRE(found.size() == 9);
+    REQUIRE(found.size() == 11);
     CHECK(found[0] == "LS-V522 apart");
     CHECK(found[1] == "LS-V522 mail");
-    for (std::size_t i = 2; i < found.size(); ++i) CHECK_THAT(found[i], Contains("LS-V523 "));
+    CHECK(found[2] == "LS-V522 only there");
+    CHECK(named(bad, "apart")["target"] == "6");  // it reads no table with personal data
+    CHECK_THAT(named(bad, "only there")["target"].get<std::string>(), Contains("xxh3:"));
+    CHECK_THAT(named(bad, "cast")["what"].get<std::string>(), Contains("SQLSTATE 22P02"));
+    for (std::size_t i = 3; i < found.size(); ++i) CHECK_THAT(found[i], Contains("LS-V523 "));
     for (const char* name : {"writes", "attaches"})
       CHECK_THAT(named(bad, name)["what"].get<std::string>(), Contains("has to be one SELECT"));
     CHECK_THAT(named(bad, "left out")["what"].get<std::string>(), Contains("no table that is"));

@@ -1,0 +1,109 @@
+// Another file, or an older one, in the place of the one that is followed: what goes by the
+// migration's name alone must not destroy the migration of somebody else.
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "tests/system/existing_world.hpp"
+
+namespace lockstep::test {
+namespace {
+
+using Catch::Contains;
+
+constexpr char kTable[] =
+    "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'x')";
+
+/// A migration app of a file app.db; `before` is that file as it was before lockstep, `followed`
+/// as it was before the cutover.
+struct Mistaken {
+  explicit Mistaken(const std::string& name)
+      : database(fmt::format("{}_{}", name, ++worlds)),
+        dsn(server().create_database(database)),
+        file(folder.file("app.db")),
+        before(folder.file("before")),
+        followed(folder.file("followed")) {
+    sqlite(file, kTable);
+    std::filesystem::copy_file(file, before);
+    run = start_lockstep({"run", file, dsn, "--quiet"});
+    require_caught_up(*run, file);
+    std::filesystem::copy_file(file, followed);
+    std::filesystem::create_directory(folder.file("other"));
+    other = folder.file("other/app.db");
+    sqlite(other, "CREATE TABLE mine(id INTEGER PRIMARY KEY)");
+  }
+  void cut_over() {
+    move_writers("cutover", file);
+    REQUIRE(wait_until(
+        [&] { return sqlite(file, "SELECT role FROM _lockstep_switch").at(0) == "replica"; }, 30s,
+        20ms));
+    stop();
+    server().query("INSERT INTO t VALUES (2, 'written on PostgreSQL')", database);
+  }
+  void stop() {
+    run->signal(SIGTERM);
+    CHECK(run->wait_or_throw(20s) == ExitStatus{.code = 143});
+  }
+  void put_back(const std::string& copy) const {
+    for (const char* const more : {"", "-wal", "-shm", "-journal"})
+      std::filesystem::remove(file + more);
+    std::filesystem::copy_file(copy, file);
+  }
+  void refused(const std::vector<std::string>& words, int exit, const std::string& code,
+               const std::string& says) const {
+    const Outcome outcome = lockstep(words);
+    require_code(outcome, exit);
+    CHECK_THAT(everything(outcome), Contains(code) && Contains(says));
+    CHECK(value("SELECT count(*) FROM lockstep.ledger", database) == "1");
+  }
+  static inline int worlds = 0;
+  TempDir folder;
+  std::string database, dsn, file, before, followed, other;
+  std::unique_ptr<Process> run;
+};
+
+}  // namespace
+
+TEST_CASE("a file of the same name takes no other migration out", "[system]") {
+  Mistaken world("same_name");
+  world.refused({"remove", world.other, world.dsn}, 8, "LS-R730",
+                "its ledger follows " + world.file);
+  world.stop();
+  world.refused({"remove", world.other, world.dsn, "--confirm", "app"}, 8, "LS-R730",
+                "has its triggers");
+  world.refused({"run", world.other, world.dsn}, 8, "LS-R711", "two files of one name");
+  world.run = start_lockstep({"run", world.file, world.dsn, "--quiet"});
+  require_caught_up(*world.run, world.file);
+  world.cut_over();
+  world.refused({"remove", world.other, world.dsn}, 8, "LS-R730", "has its triggers");
+  world.refused({"run", world.other, world.dsn}, 8, "LS-R711", "keep them");
+  // What the way back has not brought yet is still there.
+  CHECK(value("SELECT count(*) FROM lockstep.changes", world.database) == "1");
+  // The file that was followed is gone: whoever says so may.
+  std::filesystem::remove(world.file);
+  world.refused({"remove", world.other, world.dsn}, 8, "LS-R730", "no triggers that say otherwise");
+  require_code(lockstep({"remove", world.other, world.dsn, "--confirm", "app"}), 0);
+  CHECK(value("SELECT count(*) FROM t", world.database) == "2");
+}
+
+TEST_CASE("an older file that is put back after a cutover takes nothing out unasked", "[system]") {
+  Mistaken world("older_file");
+  world.cut_over();
+  world.put_back(GENERATE(true, false) ? world.before : world.followed);
+  world.refused({"run", world.file, world.dsn}, 7, "LS-X617", "both sides take writes");
+  world.refused({"remove", world.file, world.dsn}, 3, "LS-R731", "--confirm app");
+  require_code(lockstep({"remove", world.file, world.dsn, "--confirm", "app"}), 0);
+  CHECK(value("SELECT to_regclass('lockstep.ledger') IS NULL", world.database) == "t");
+  CHECK(value("SELECT count(*) FROM t", world.database) == "2");
+}
+
+TEST_CASE("before a cutover a migration is taken out as ever", "[system]") {
+  Mistaken world("taken_out");
+  world.stop();
+  const bool source_first = GENERATE(true, false);
+  if (source_first) require_code(lockstep({"remove", world.file}), 0);
+  require_code(lockstep({"remove", world.file, world.dsn}), 0);
+  CHECK(value("SELECT to_regclass('lockstep.ledger') IS NULL", world.database) == "t");
+}
+
+}  // namespace lockstep::test
