@@ -114,16 +114,27 @@ std::optional<Constant> sum_of(const Expression& from) {
   return overflows() ? std::nullopt : std::optional(sum);
 }
 
+// "-1.50", as ORMs quote the defaults of their numbers.
+std::optional<Constant> plain_number_of(const std::string& text) {
+  const bool negative = text.starts_with('-');
+  const std::string digits = text.substr(negative ? 1 : 0);
+  const std::size_t point = std::min(digits.find('.'), digits.size());
+  const auto all_digits = [](std::string_view part) {
+    return !part.empty() && part.find_first_not_of("0123456789") == std::string_view::npos;
+  };
+  if (!all_digits(std::string_view(digits).substr(0, point))) return std::nullopt;
+  if (point == digits.size()) return integer_of(digits, negative);
+  if (!all_digits(std::string_view(digits).substr(point + 1))) return std::nullopt;
+  return real_of(digits, negative);
+}
+
 // What the column's affinity makes of it; empty where that is not sure.
 std::optional<Constant> converted(Constant value, Affinity affinity) {
   constexpr double kExactInReal = 9007199254740992.0;
   const bool numeric =
       affinity == Affinity::integer || affinity == Affinity::numeric || affinity == Affinity::real;
   if (numeric && value.storage == Class::text) {
-    const bool digits = value.text.find_first_not_of("0123456789") == std::string::npos;
-    if (!value.text.empty() && digits) {
-      const auto number = integer_of(value.text, false);
-      if (!number) return std::nullopt;
+    if (const auto number = plain_number_of(value.text)) {
       value = *number;
     } else if (value.text.find_first_not_of(" \t\n\v\f\r+-.0123456789eE") == std::string::npos &&
                value.text.find_first_of("0123456789") != std::string::npos &&

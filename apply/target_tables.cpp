@@ -13,8 +13,8 @@ namespace {
 using postgres::Connection;
 using postgres::Result;
 
-// One row per item, so that no name can be misread: t table, c column, k key column, g trigger, f
-// foreign key of it or into it, r rule.
+// One row per item, so that no name can be misread: t table, c column, k
+// key column, g trigger, f foreign key of it or into it, r rule. The last is a column's collation.
 constexpr char kSeen[] = R"(
 WITH ours AS (
   SELECT t.name, c.* FROM lockstep.ledger_tables AS t
@@ -24,22 +24,26 @@ WITH ours AS (
   WHERE t.migration = $1)
 SELECT name, 't', relkind::text, relpersistence = 'u',
        EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE i.inhparent = ours.oid),
-       pg_catalog.row_security_active(oid), 0 FROM ours
+       pg_catalog.row_security_active(oid), 0, '' FROM ours
 UNION ALL
 SELECT o.name, 'c', a.attname::text || '/' || pg_catalog.format_type(a.atttypid, a.atttypmod)
-         || coalesce(' COLLATE ' || pg_catalog.quote_ident(l.collname), ''),
-       a.attnotnull, a.attgenerated <> '', false, a.attnum
+,
+       a.attnotnull, a.attgenerated <> '', coalesce(NOT l.collisdeterministic, false) AND EXISTS (
+         SELECT FROM pg_catalog.pg_index AS x WHERE x.indrelid = o.oid AND x.indisunique
+         AND x.indimmediate AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL
+         AND a.attnum = ANY ((x.indkey::int2[])[0:x.indnkeyatts - 1])),
+       a.attnum, coalesce(pg_catalog.quote_ident(l.collname), '')
 FROM ours AS o JOIN pg_catalog.pg_attribute AS a ON a.attrelid = o.oid
 JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
 LEFT JOIN pg_catalog.pg_collation AS l ON l.oid = a.attcollation AND l.oid <> y.typcollation
 WHERE a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
-SELECT o.name, 'k', a.attname::text, false, false, false, k.place
+SELECT o.name, 'k', a.attname::text, false, false, false, k.place, ''
 FROM ours AS o JOIN pg_catalog.pg_constraint AS p ON p.conrelid = o.oid AND p.contype = 'p'
 CROSS JOIN LATERAL pg_catalog.unnest(p.conkey) WITH ORDINALITY AS k(attnum, place)
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = o.oid AND a.attnum = k.attnum
 UNION ALL
-SELECT o.name, 'g', g.tgname::text, g.tgenabled = 'O', false, false, 0
+SELECT o.name, 'g', g.tgname::text, g.tgenabled = 'O', false, false, 0, ''
 FROM ours AS o JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = o.oid OR o.relkind = 'p'
   AND g.tgrelid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree(o.oid) AS p)
 WHERE NOT g.tgisinternal AND g.tgenabled <> 'D'
@@ -47,11 +51,11 @@ WHERE NOT g.tgisinternal AND g.tgenabled <> 'D'
     AND EXISTS (SELECT FROM pg_catalog.pg_proc AS p
     WHERE p.oid = g.tgfoid AND p.pronamespace = pg_catalog.to_regnamespace('lockstep')))
 UNION ALL
-SELECT o.name, 'f', f.conname::text, false, false, false, 0
+SELECT o.name, 'f', f.conname::text, false, false, false, 0, ''
 FROM ours AS o JOIN pg_catalog.pg_constraint AS f ON f.conrelid = o.oid OR f.confrelid = o.oid
 WHERE f.contype = 'f' AND (f.confdeltype IN ('c', 'n', 'd') OR f.confupdtype IN ('c', 'n', 'd'))
 UNION ALL
-SELECT o.name, 'r', r.rulename::text, false, false, false, 0
+SELECT o.name, 'r', r.rulename::text, false, false, false, 0, ''
 FROM ours AS o JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = o.oid
 WHERE o.relkind IN ('r', 'p') AND r.ev_enabled <> 'D'
 ORDER BY 1, 2, 7)";
@@ -66,9 +70,10 @@ void add(TableSeen& seen, const Result& rows, int row) {
       seen.row_security = rows.boolean(row, 5);
       return;
     case 'c': {
-      const std::size_t slash = text.rfind('/');  // of no type or collation of ours
-      seen.columns.push_back({text.substr(0, slash), text.substr(slash + 1), rows.boolean(row, 3),
-                              rows.boolean(row, 4)});
+      const std::size_t slash = text.rfind('/');  // of no type of ours
+      seen.columns.push_back({text.substr(0, slash), text.substr(slash + 1),
+                              std::string(rows.value(row, 7)), rows.boolean(row, 3),
+                              rows.boolean(row, 4), rows.boolean(row, 5)});
       return;
     }
     case 'k':
@@ -91,6 +96,18 @@ const TableSeen::ColumnSeen* find(const TableSeen& seen, const std::string& name
   return found == seen.columns.end() ? nullptr : &*found;
 }
 
+// A table that was there keeps what collations it has, as long as none makes one row of two.
+void compare_collations(const TablePlan& plan, const TableSeen::ColumnSeen& there,
+                        std::vector<std::string>& found) {
+  if (!plan.existing && !there.collation.empty())
+    found.push_back(fmt::format("{}.{} is {} COLLATE {}, it was made without", plan.target_name(),
+                                there.name, there.type, there.collation));
+  if (plan.existing && there.folds)
+    found.push_back(
+        fmt::format("{}.{} has COLLATE {} in a unique index, which takes different texts for one",
+                    plan.target_name(), there.name, there.collation));
+}
+
 void compare_columns(const TablePlan& plan, const TableSeen& seen,
                      std::vector<std::string>& found) {
   const auto say = [&](const std::string& text) {
@@ -109,6 +126,7 @@ void compare_columns(const TablePlan& plan, const TableSeen& seen,
     }
     if (there->type != type)
       say(fmt::format("{} is {}, it was made as {}", there->name, there->type, type));
+    compare_collations(plan, *there, found);
     if (there->not_null != not_null)
       say(fmt::format("{} {}", there->name, not_null ? "lost its NOT NULL" : "became NOT NULL"));
     if (there->generated != !column.computed_as.empty())

@@ -12,8 +12,10 @@ namespace lockstep::apply {
 struct TableSeen {
   struct ColumnSeen {
     std::string name, type;
+    std::string collation;  ///< as SQL names it, where it is not the type's own
     bool not_null = false;
     bool generated = false;
+    bool folds = false;  ///< its collation takes different texts for one, in a unique index
   };
   char kind = 0;  ///< pg_class.relkind; 0: there is none
   bool unlogged = false;

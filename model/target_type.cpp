@@ -89,9 +89,12 @@ std::string_view numeric_misfit(const ValueView& value, const TargetType& type) 
     while (fraction.ends_with('0')) fraction.remove_suffix(1);
   }
   while (digits.starts_with('0')) digits.remove_prefix(1);
+  // Zeros right behind the point count against numeric(3,5), which wants two of them.
+  const std::size_t zeros = std::min(fraction.find_first_not_of('0'), fraction.size());
+  const int whole = digits.empty() ? -static_cast<int>(zeros) : static_cast<int>(digits.size());
   if (static_cast<int>(fraction.size()) > std::max(type.scale, 0))
     return "it has more digits behind the point than the type";
-  if (static_cast<int>(digits.size()) > type.limit - type.scale)
+  if (!(digits.empty() && fraction.empty()) && whole > type.limit - type.scale)
     return "it has more digits before the point than the type";
   if (type.scale < 0) return "the type rounds whole numbers";
   return {};
@@ -148,6 +151,30 @@ bool is_inet(std::string_view text) {
   return read.ec == std::errc{} && prefix >= 0 && prefix < bits && length == std::to_string(prefix);
 }
 
+/// The number in JSON whose first digit is at `at`, which is behind it then: numeric, which jsonb
+/// has for it, has 131,072 digits before the point and 16,383 behind it. Not beyond e+999 or e-999.
+bool fits_numeric(std::string_view text, std::size_t& at) {
+  constexpr std::ptrdiff_t kWholeMax = 131'072, kFractionMax = 16'383;
+  const auto skip = [&](std::string_view those) {
+    const std::size_t from = at;
+    at = std::min(text.find_first_not_of(those, at), text.size());
+    return static_cast<std::ptrdiff_t>(at - from);
+  };
+  constexpr std::string_view kDigits = "0123456789";
+  const std::ptrdiff_t whole = skip(kDigits);
+  std::ptrdiff_t fraction = 0;
+  int exponent = 0;
+  if (at < text.size() && text[at] == '.') fraction = skip(".0123456789") - 1;
+  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
+    ++at;
+    const std::size_t written = at;
+    if (skip("+-0123456789") > 4) return false;
+    const std::size_t sign = written < text.size() && text[written] == '+' ? 1 : 0;
+    std::from_chars(text.data() + written + sign, text.data() + at, exponent);
+  }
+  return whole + exponent <= kWholeMax && fraction - exponent <= kFractionMax;
+}
+
 /// What json takes and jsonb does not: U+0000, half a surrogate pair, numbers beyond numeric.
 bool fits_jsonb(std::string_view text) {
   const auto unit = [&](std::size_t at) {
@@ -160,11 +187,9 @@ bool fits_jsonb(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '"') in_string = !in_string;
     if (!in_string) {
-      if ((text[i] == 'e' || text[i] == 'E') && i + 1 < text.size() && i > 0 &&
-          is_digit(text[i - 1])) {
-        const std::size_t digits = text.find_first_not_of("+-0123456789", i + 1);
-        if (text.substr(i + 1, digits - i - 1).size() > 4) return false;  // beyond e+999 or e-999
-      }
+      if (!is_digit(text[i])) continue;
+      if (!fits_numeric(text, i)) return false;
+      --i;  // the loop goes on behind the number
       continue;
     }
     if (text[i] != '\\') continue;

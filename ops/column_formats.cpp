@@ -67,6 +67,12 @@ bool holds_julian_days(const Column& column, const ColumnCensus& census) {
          sounds_like_a_moment(column);
 }
 
+// Rails gives times the day 2000-01-01; no rule makes a time of them.
+bool says_time_of_day(const Column& column) {
+  const std::string declared = lower(column.declared_type);
+  return declared.starts_with("time") && !declared.starts_with("timestamp");
+}
+
 // As Sequelize and Laravel declare what is true or false, after MySQL.
 bool says_tinyint_1(const Column& column) {
   std::string declared;
@@ -129,7 +135,8 @@ std::string meaning_of(const Column& column, const ColumnCensus& census, Integer
   const Promise promise = promise_of(column);
   if (promise == Promise::json && integers + reals > 0) return census.promise.broken ? "" : "json";
   if (reals > 0) return {};
-  if (integers == 0) return of_texts;
+  if (integers == 0)
+    return says_time_of_day(column) && of_texts == "timestamp" ? std::string() : of_texts;
   if (texts > 0 && of_texts.empty()) return {};
   const bool words =
       texts == 0 ? promise == Promise::boolean || says_tinyint_1(column) : of_texts == "boolean";

@@ -135,12 +135,16 @@ void write_findings(std::string& page, const Report& report, Severity severity,
 void write_possible_types(std::string& page, const Report& report) {
   std::vector<std::string> lines;
   for (const TableFacts& table : report.assessment.tables)
-    for (std::size_t i = 0; i < table.shape.columns.size(); ++i)
-      if (const std::string type = possible_type(table, i); !type.empty())
-        lines.push_back(fmt::format("  {}.{}: {}: {}", table.shape.name,
-                                    table.shape.columns[i].name,
-                                    formats_text(table.shape.columns[i], table.census.columns[i]),
-                                    type_line(table.shape, i, type)));
+    for (std::size_t i = 0; i < table.shape.columns.size(); ++i) {
+      const std::string type = possible_type(table, i);
+      if (type.empty()) continue;
+      const Column& column = table.shape.columns[i];
+      const ColumnCensus& census = table.census.columns[i];
+      const std::string formats = formats_text(column, census);
+      lines.push_back(fmt::format("  {}.{}: {}: {}", table.shape.name, column.name,
+                                  formats.empty() ? classes_of(census) : formats,
+                                  type_line(table.shape, i, type)));
+    }
   if (lines.empty()) return;
   line(page, "");
   line(page, fmt::format("Notes ({})   carried exactly as they are; such a line of the "

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <thread>
 #include <utility>
@@ -287,12 +288,28 @@ void put_in_place(const SchemaMoves& moves, Database& reading, capture::Installe
     for (const TablePlan& plan : *plans) installed.incarnations.erase(plan.id);
 }
 
+// Nothing if the schema moved in between: a table may have gone after its name was read.
+std::optional<SchemaMoves> moves_of(const std::string& path, const capture::Installed& installed,
+                                    bool new_tables, bool accepted, const LookAtTarget& look) {
+  const std::int64_t before = schema_version(path);
+  try {
+    return look_at_schema(path, installed, new_tables, accepted, look);
+  } catch (const Error&) {
+    if (schema_version(path) == before) throw;
+    return std::nullopt;
+  }
+}
+
 std::vector<Note> follow_freely(const std::string& path, capture::Installed& installed,
                                 bool new_tables, bool accepted, const LookAtTarget& look) {
   for (int attempt = 0; attempt < kTries; ++attempt) {
-    const SchemaMoves moves = look_at_schema(path, installed, new_tables, accepted, look);
+    const auto looked = moves_of(path, installed, new_tables, accepted, look);
+    if (!looked) continue;
+    const SchemaMoves& moves = *looked;
     if (moves.step.empty() && moves.asks.empty()) return moves.notes;
-    if (!moves.asks.empty() && moves_on(path, moves.schema_version)) continue;
+    // The copy that a rebuild makes of a table is a new table, and gone soon.
+    const bool fresh = !moves.step.added.empty() && !accepted;
+    if ((fresh || !moves.asks.empty()) && moves_on(path, moves.schema_version)) continue;
     {
       Database writing = Database::open(path, OpenMode::read_write);
       if (!moves.step.empty() &&

@@ -70,16 +70,41 @@ void carry_names(TablePlan& plan) {
     if (!key.name.empty()) plan.carried_indexes.push_back(key.name);
 }
 
+bool has_values(const ColumnCensus& census) {
+  std::uint64_t values = 0;
+  for (const ValueClass kind :
+       {ValueClass::integer, ValueClass::real, ValueClass::text, ValueClass::blob})
+    values += census.count[static_cast<std::size_t>(kind)];
+  return values > 0;
+}
+
+// SQLite makes numbers of JSON that is one, and a JSON column of ours holds texts.
+bool is_json_of_numbers(Promise promise, ColumnType of_class, const ColumnCensus& census) {
+  return promise == Promise::json && of_class != ColumnType::text && has_values(census) &&
+         !census.promise.broken;
+}
+
 // The type of the class, or the one that the declaration promises.
 void add_type(Planned& planned, std::size_t column, ColumnType of_class,
               const TableCensus& census) {
   TablePlan& plan = planned.plan;
-  const Promise promise = promise_of(plan.shape.columns[column]);
-  const PromiseCensus& found = census.columns[column].promise;
-  if (promise != Promise::none && found.kept == 0 && found.spellings == 0 && !found.broken)
-    planned.undecided.push_back(column);
-  const Usable usable =
-      usable_type(plan.shape.columns[column], found, distinction_of(plan.shape, column));
+  const Column& declared = plan.shape.columns[column];
+  const Promise promise = promise_of(declared);
+  const ColumnCensus& found = census.columns[column];
+  if (promise != Promise::none && !has_values(found)) planned.undecided.push_back(column);
+  if (is_json_of_numbers(promise, of_class, found)) {
+    plan.types.push_back(of_class);
+    plan.spellings.emplace_back();
+    plan.left_out.push_back(fmt::format(
+        "the type that {} ({}) promises: its JSON is numbers, which SQLite keeps as such; a text "
+        "that comes later does not fit (LS-D401){}",
+        declared.name, declared.declared_type,
+        distinction_of(plan.shape, column) == Distinction::none
+            ? ", unless the column has \"type\": \"json\" in the configuration"
+            : ""));
+    return;
+  }
+  const Usable usable = usable_type(declared, found.promise, distinction_of(plan.shape, column));
   plan.types.push_back(usable.type.value_or(of_class));
   plan.spellings.push_back(usable.spelling);
   if (!usable.why_not.empty()) plan.left_out.push_back(usable.why_not);

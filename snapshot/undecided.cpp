@@ -66,6 +66,11 @@ bool is_of_a_class(ColumnType type) {
          type == ColumnType::text || type == ColumnType::bytea || type == ColumnType::numeric;
 }
 
+bool is_number(ColumnType type) {
+  return type == ColumnType::bigint || type == ColumnType::double_precision ||
+         type == ColumnType::numeric;
+}
+
 bool is_cast(const TablePlan& plan, std::size_t column) {
   return column < plan.rules.columns.size() && plan.rules.columns[column].cast != Cast::none;
 }
@@ -98,7 +103,10 @@ bool settle_by_default(TablePlan& plan, std::size_t column) {
   const Column& declared = plan.shape.columns[column];
   const auto given = given_by_default(declared);
   PromiseCensus found;
-  if (!given || keeps(promise_of(declared), given->view(), found)) return false;
+  if (!given) return false;
+  const bool text = given->view().kind == ValueClass::text;
+  const bool kept = keeps(promise_of(declared), given->view(), found);
+  if (kept && (text || promise_of(declared) != Promise::json)) return false;
   plan.types[column] = class_type(*given);
   return true;
 }
@@ -116,6 +124,8 @@ void Elsewhere::show(const TablePlan& plan, const std::vector<std::size_t>& unde
     if (promise == Promise::none || is_cast(plan, column) ||
         std::count(undecided.begin(), undecided.end(), column) > 0)
       continue;
+    // A setting that happens to be a number: the next JSON column holds objects.
+    if (promise == Promise::json && is_number(plan.types[column])) continue;
     const auto enter = [&](Seen& seen) {
       seen.types.insert(plan.types[column]);
       seen.spellings |= plan.spelling(column).found;
@@ -218,6 +228,12 @@ std::vector<Settled> Elsewhere::settle_all(TablePlan& plan,
     const auto say = [&](std::string reason) { settled.push_back({column, std::move(reason)}); };
     if (plan.existing) {
       settle_there(plan, column);
+      continue;
+    }
+    // Whatever is in other JSON columns: what it gives comes with the next row.
+    if (promise_of(of) == Promise::json && of.generated == Generated::no &&
+        settle_by_default(plan, column)) {
+      say("no value yet: by its DEFAULT");
       continue;
     }
     if (const Seen* same = seen_of(of)) {

@@ -36,10 +36,11 @@ class Elsewhere {
   void add(const TablePlan& plan, const std::vector<std::size_t>& undecided);
 
   /// Gives each undecided column the type that all columns with values and the same declaration
-  /// have; where there are none, DATETIME has that of DATETIME(6), then all that promise the same;
-  /// then what the framework stores, then what its own DEFAULT gives, then what its declaration
-  /// says. Where columns of the same declaration do not agree it keeps the type of its class, and
-  /// so does a CHAR(32) that nothing tells from other texts.
+  /// have (a JSON column first what its own DEFAULT gives, if that is no JSON text; JSON columns of
+  /// numbers show nothing); where there are none, DATETIME has that of DATETIME(6), then all that
+  /// promise the same; then what the framework stores, then what its own DEFAULT gives, then what
+  /// its declaration says. Where columns of the same declaration do not agree it keeps the type of
+  /// its class, and so does a CHAR(32) that nothing tells from other texts.
   std::vector<Settled> settle(TablePlan& plan, const std::vector<std::size_t>& undecided) const;
 
  private:

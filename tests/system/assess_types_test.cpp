@@ -67,6 +67,21 @@ TEST_CASE("assess says how values are written, and which line makes moments of t
         std::vector<std::optional<std::string>>{"2024-01-02 03:04:05", "2024-01-02 03:04:05.123"});
 }
 
+TEST_CASE("notes say what a column holds, and call no time of day a timestamp", "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("notes.db");
+  sqlite(file,
+         "CREATE TABLE l(id INTEGER PRIMARY KEY, b tinyint(1), opens time(6), j JSON);"
+         "INSERT INTO l VALUES (1, 0, '2000-01-01 09:30:00', 5), (2, 1, NULL, 7)");
+  const Outcome page = lockstep({"assess", file});
+  require_code(page, 0);
+  CHECK_THAT(page.output, Catch::Contains(R"(l.b: 2 integer: "columns": { "l.b")") &&
+                              Catch::Contains(R"(l.j: 2 integer: "columns": { "l.j")") &&
+                              !Catch::Contains("l.opens"));
+  const json columns = named(assess({file}, 0)["tables"], "l")["columns"];
+  CHECK(named(columns, "opens")["possible_type"].is_null());
+}
+
 TEST_CASE("a mixture that one type carries is decided by that type, no literal", "[system]") {
   const TempDir folder;
   const std::string file = folder.file("mixed.db");

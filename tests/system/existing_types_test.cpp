@@ -117,6 +117,44 @@ CREATE UNIQUE INDEX "_PostToTag_AB_unique" ON "_PostToTag"("A", "B"))",
   require_code(lockstep({"verify", file, dsn}), 0);
 }
 
+TEST_CASE("texts of another collation are filled and compared, until two would be one",
+          "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("collated.db");
+  sqlite(file,
+         "PRAGMA journal_mode = WAL; CREATE TABLE t(k TEXT PRIMARY KEY, v TEXT UNIQUE, w TEXT);"
+         "INSERT INTO t VALUES ('a', 'x', 'w'), ('B', 'Y', 'W'), ('é', 'y', 'w')");
+  const std::string dsn = server().create_database("collated");
+  server().query(
+      "CREATE COLLATION fold (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+      "CREATE TABLE t (k text COLLATE \"C\" PRIMARY KEY, v varchar(20) COLLATE \"en-x-icu\" "
+      "UNIQUE, w text COLLATE fold)",
+      "collated");
+  const auto follow = [&] { return lockstep({"run", file, dsn, "--until", "caught-up"}); };
+  require_code(follow(), 0);
+  sqlite(file,
+         "UPDATE t SET v = v || '2', w = upper(w); DELETE FROM t WHERE k = 'B'; WITH n(i) AS "
+         "(VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t SELECT 'k' || i, "
+         "'v' || i, 'w' FROM n; UPDATE t SET k = 'A' WHERE k = 'a'");
+  require_code(follow(), 0);
+  require_code(lockstep({"verify", file, dsn}), 0);
+  // As a migration of the ORM would; then one that makes a row of two.
+  server().query("ALTER TABLE t ALTER v TYPE varchar(20) COLLATE \"C\"", "collated");
+  require_code(follow(), 0);
+  for (const char* column : {"k", "v"}) {
+    server().query(fmt::format("ALTER TABLE t ALTER {} TYPE text COLLATE fold", column),
+                   "collated");
+    const Outcome halted = follow();
+    require_code(halted, 7);
+    CHECK_THAT(everything(halted),
+               Contains("LS-T214") && Contains(fmt::format("t.{} has COLLATE fold", column)));
+    server().query(fmt::format("ALTER TABLE t ALTER {} TYPE {}", column,
+                               column[0] == 'k' ? "text COLLATE \"C\"" : "varchar(20)"),
+                   "collated");
+  }
+  require_code(follow(), 0);
+}
+
 TEST_CASE("a label that an enum type gets later is taken from the next start on", "[system]") {
   const TempDir folder;
   const std::string file = folder.file("app.db");

@@ -119,6 +119,38 @@ TEST_CASE("columns that are added under load arrive on the target with the rows 
   saw_fault("S21", "GO: an added column is on the target with the batch that shows it");
 }
 
+TEST_CASE("a rebuild of several transactions and tables that are soon gone are followed on",
+          "[system]") {
+  Followed source("pieces", server().create_database("pieces"));
+  source.start_and_catch_up();
+  const std::string columns = "(id INTEGER PRIMARY KEY, u TEXT UNIQUE, n INT";
+  const auto one_by_one = [&](const std::vector<std::string>& statements) {
+    for (const std::string& sql : statements) source.write(sql);
+    source.write_some();
+    source.caught_up();
+  };
+  std::string more, names = "id, u, n";
+  for (int time = 0; time < 4; ++time) {
+    const std::string before = names;
+    more += ", p" + std::to_string(time) + " INT";
+    names += ", p" + std::to_string(time);
+    // As Prisma does it, and as Sequelize.
+    one_by_one({"CREATE TABLE new_a" + columns + more + ")",
+                "INSERT INTO new_a(" + before + ") SELECT * FROM a", "DROP TABLE a",
+                "ALTER TABLE new_a RENAME TO a", "CREATE INDEX a_n ON a(n)"});
+    const std::string backed = names;
+    more += ", s" + std::to_string(time) + " INT";
+    names += ", s" + std::to_string(time);
+    one_by_one({"CREATE TABLE a_backup" + columns + more + ")",
+                "INSERT INTO a_backup(" + backed + ") SELECT * FROM a", "DROP TABLE a",
+                "CREATE TABLE a" + columns + more + ")", "INSERT INTO a SELECT * FROM a_backup",
+                "DROP TABLE a_backup"});
+  }
+  CHECK(target_value(source, "SELECT coalesce(to_regclass('new_a'), to_regclass('a_backup'))") ==
+        "NULL");
+  source.stop();
+}
+
 TEST_CASE("a table that is made while following is followed as well", "[system]") {
   Followed source("newtable", server().create_database("newtable"));
   source.start_and_catch_up();

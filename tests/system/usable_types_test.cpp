@@ -174,6 +174,42 @@ TEST_CASE("columns and tables that come while following get what their framework
     }
 }
 
+TEST_CASE("JSON columns that hold numbers only arrive as numbers, at once and while following",
+          "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("numbers.db");
+  sqlite(file,
+         "PRAGMA journal_mode = WAL; CREATE TABLE a(id INTEGER PRIMARY KEY, j JSON);"
+         "INSERT INTO a VALUES (1, '{}'); CREATE TABLE s(k TEXT PRIMARY KEY, v JSON);"
+         "INSERT INTO s VALUES ('limit', 5), ('ratio', 0.5)");
+  const std::string dsn = server().create_database("numbers");
+  const Outcome page = lockstep({"assess", file, dsn});
+  require_code(page, 0);
+  CHECK_THAT(everything(page), Catch::Contains("s: the type that v (JSON) promises"));
+  const auto following = start_lockstep({"run", file, dsn, "--quiet"});
+  require_caught_up(*following, file);
+  CHECK(columns_of(dsn, "a") == "id bigint, j json");
+  CHECK(columns_of(dsn, "s") == "k text, v numeric");
+  sqlite(file,
+         "BEGIN; CREATE TABLE n(id INTEGER PRIMARY KEY, j JSON); INSERT INTO n VALUES (1, 5);"
+         "CREATE TABLE e(id INTEGER PRIMARY KEY, j JSON DEFAULT 5); COMMIT;"
+         "ALTER TABLE a ADD COLUMN five JSON DEFAULT 5");
+  REQUIRE(wait_until([&] { return query(dsn, "SELECT to_regclass('e') IS NOT NULL")[0][0] == "t"; },
+                     30s, 50ms));
+  require_caught_up(*following, file);
+  CHECK(columns_of(dsn, "n") == "id bigint, j bigint");
+  CHECK(columns_of(dsn, "a") == "id bigint, j json, five bigint");
+  sqlite(file,
+         "INSERT INTO n VALUES (2, 6); INSERT INTO e(id) VALUES (1); INSERT INTO a(id) VALUES (2);"
+         "UPDATE s SET v = 1e300 WHERE k = 'ratio'");
+  require_caught_up(*following, file);
+  following->signal(SIGTERM);
+  CHECK(following->wait_or_throw(20s) == ExitStatus{.code = 143});
+  INFO(following->output() << following->error_output());
+  require_equal(file, dsn);
+  require_code(lockstep({"verify", file, dsn}), 0);
+}
+
 TEST_CASE("what a foreign key joins has one type, and is joined on PostgreSQL", "[system]") {
   const TempDir folder;
   const std::string file = folder.file("joined.db");

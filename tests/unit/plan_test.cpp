@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "link/sqlite/database.hpp"
@@ -16,14 +17,15 @@ using Catch::Contains;
 
 namespace {
 
-snapshot::Planned plan(const std::string& sql) {
+snapshot::Planned plan(const std::string& sql, std::vector<OnBadValue> on_bad_value = {}) {
   const test::TempDir folder;
   test::Application app(folder.file("a"));
   app.exec(sql);
   sqlite::Database database = sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_only);
   const TableShape shape = sqlite::read_shape(database, "t");
   return snapshot::plan_table(7, shape,
-                              snapshot::take_census(database, shape, {}, [](std::uint64_t) {}), 41);
+                              snapshot::take_census(database, shape, {}, [](std::uint64_t) {}), 41,
+                              {}, std::move(on_bad_value));
 }
 
 std::string problems(const std::string& sql) {
@@ -49,6 +51,22 @@ TEST_CASE("a table is planned from what its rows hold") {
                                           ColumnType::bytea, ColumnType::bigint});
   CHECK(planned.plan.carried_indexes == std::vector<std::string>{"by_data", "by_day"});
   CHECK(planned.plan.left_out.empty());
+}
+
+TEST_CASE("a JSON column of numbers has their type, also where odd texts wait in quarantine") {
+  CHECK_THAT(left_out("CREATE TABLE t(id INTEGER PRIMARY KEY, j JSON);"
+                      "INSERT INTO t VALUES (1, 5)"),
+             Contains("j (JSON) promises") && Contains("\"type\": \"json\""));
+  CHECK_THAT(left_out("CREATE TABLE t(id INTEGER PRIMARY KEY, j JSON UNIQUE);"
+                      "INSERT INTO t VALUES (1, 5)"),
+             Contains("j (JSON) promises") && !Contains("\"type\""));
+  const auto of_most = [](const std::string& rows) {
+    return plan("CREATE TABLE t(id INTEGER PRIMARY KEY, j JSON); INSERT INTO t VALUES " + rows,
+                {OnBadValue::stop, OnBadValue::quarantine})
+        .plan.types.at(1);
+  };
+  CHECK(of_most("(1, 5), (2, 6), (3, '{}')") == ColumnType::bigint);
+  CHECK(of_most("(1, 5), (2, '[]'), (3, '{}')") == ColumnType::json);
 }
 
 TEST_CASE("integers and reals of a NUMERIC column are carried, not in a key and not if edited") {

@@ -41,6 +41,10 @@ TEST_CASE("numbers fit a type of the target only where it keeps every bit and di
   CHECK_FALSE(fits(std::int64_t{100000000}, "numeric(10,2)"));
   CHECK(fits(99999999.25, "numeric(10,2)"));
   CHECK_FALSE(fits(0.125, "numeric(10,2)"));
+  CHECK(fits(0.00123, "numeric(3,5)"));
+  CHECK(fits(0.0, "numeric(3,5)"));
+  CHECK_FALSE(fits(0.0123, "numeric(3,5)"));
+  CHECK_FALSE(fits(0.001234, "numeric(3,5)"));
   CHECK(fits(0.0625, "numeric(4,4)"));
   CHECK_FALSE(fits(std::int64_t{100}, "numeric(4,-2)"));
   CHECK_FALSE(fits(std::numeric_limits<double>::infinity(), "numeric(4,2)"));
@@ -72,6 +76,17 @@ TEST_CASE("texts fit a type of the target only where nothing is cut, padded or r
   CHECK_FALSE(fits(R"({"a": "\ud83d"})", "jsonb"));
   CHECK_FALSE(fits(R"({"a": "\ude00"})", "jsonb"));
   CHECK_FALSE(fits("1e200000", "jsonb"));
+  const auto number = [](std::size_t whole, std::size_t fraction, const std::string& behind = "") {
+    return "[" + std::string(whole, '7') + "." + std::string(fraction, '0') + behind + ", 1]";
+  };
+  CHECK(fits(number(131'072, 16'383).c_str(), "jsonb"));
+  CHECK_FALSE(fits(number(131'073, 1).c_str(), "jsonb"));
+  CHECK_FALSE(fits(number(1, 16'384).c_str(), "jsonb"));
+  CHECK(fits(number(1, 16'384).c_str(), "json"));
+  CHECK(fits(number(1, 16'384, "e1").c_str(), "jsonb"));
+  CHECK_FALSE(fits(number(1, 16'383, "E-1").c_str(), "jsonb"));
+  CHECK_FALSE(fits(number(131'072, 1, "e+1").c_str(), "jsonb"));
+  CHECK(fits(("[1.5,2e3,\"" + std::string(131'073, '7') + "\",0.25e-1]").c_str(), "jsonb"));
   CHECK(fits(R"("\\u0000")", "jsonb"));
   CHECK_FALSE(fits("x", "bytea"));
   for (const char* type :

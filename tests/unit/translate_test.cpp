@@ -167,6 +167,16 @@ TEST_CASE("defaults become what SQLite would store, or are listed") {
         "INT DEFAULT 1.5", "INT DEFAULT 1e30", "INT DEFAULT 9223372036854775808"})
     CHECK_FALSE(given(column, kBigint).why.empty());
   CHECK(given("INT DEFAULT 1e3", kBigint).sql == "1000");
+  // As Laravel quotes all of them.
+  CHECK(given("NUMERIC DEFAULT '0.00'", ColumnType::numeric).sql == "0");
+  CHECK(given("NUMERIC DEFAULT '-1.50'", ColumnType::numeric).sql == "-1.50");
+  CHECK(given("FLOAT DEFAULT '1.5'", ColumnType::double_precision).sql == "1.5");
+  CHECK(given("FLOAT DEFAULT '-2'", ColumnType::double_precision).sql == "-2");
+  CHECK(given("TEXT DEFAULT '0.00'", kText).sql == "'0.00'");
+  for (const char* column :
+       {"NUMERIC DEFAULT '1.5e3'", "NUMERIC DEFAULT '1.234567890123456'", "NUMERIC DEFAULT '.5'",
+        "NUMERIC DEFAULT '1.'", "NUMERIC DEFAULT ' 1.5'", "NUMERIC DEFAULT '--1'"})
+    CHECK_FALSE(given(column, ColumnType::numeric).why.empty());
   CHECK(given("REAL DEFAULT 2.5E-3", ColumnType::double_precision).sql == "2.5E-3");
   for (const char* column :
        {"TEXT DEFAULT (lower('ABC'))", "TEXT DEFAULT (datetime('now', 'localtime'))",

@@ -106,6 +106,27 @@ TEST_CASE("where nothing has values, framework, DEFAULT and declaration decide")
   CHECK(Settling(bound, {.six_digits = true}).type("t", "id") == ColumnType::timestamp);
 }
 
+TEST_CASE("JSON that is numbers is what SQLite makes of it, and says nothing of empty columns") {
+  const Settling numbers(
+      "CREATE TABLE s(id INTEGER PRIMARY KEY, whole JSON, part JSON, both JSON, none JSON, "
+      "given JSON DEFAULT 5, object JSON DEFAULT '{}');"
+      "INSERT INTO s VALUES (1, 5, 0.5, 5, NULL, 5, NULL), (2, NULL, NULL, 0.5, NULL, 5, NULL);"
+      "CREATE TABLE o(id INTEGER PRIMARY KEY, j JSON); INSERT INTO o VALUES (1, '{}');"
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, j JSON, five JSON DEFAULT 5, half JSON DEFAULT 0.5, "
+      "object JSON DEFAULT '{}')");
+  CHECK(numbers.type("s", "whole") == ColumnType::bigint);
+  CHECK(numbers.type("s", "part") == ColumnType::double_precision);
+  CHECK(numbers.type("s", "both") == ColumnType::numeric);
+  CHECK(numbers.type("s", "given") == ColumnType::bigint);
+  for (const char* column : {"none", "object"})
+    CHECK(numbers.type("s", column) == ColumnType::json);
+  CHECK(numbers.plans.at(1).left_out.size() == 4);
+  CHECK(numbers.type("t", "j") == ColumnType::json);
+  CHECK(numbers.type("t", "five") == ColumnType::bigint);
+  CHECK(numbers.type("t", "half") == ColumnType::double_precision);
+  CHECK(numbers.type("t", "object") == ColumnType::json);
+}
+
 TEST_CASE("what Prisma Migrate keeps for itself says nothing of how the application counts") {
   const std::string sql =
       "CREATE TABLE _prisma_migrations(id TEXT PRIMARY KEY, started_at DATETIME, rolled_back_at "
