@@ -31,6 +31,11 @@ std::vector<CheckText> more_in(const std::vector<CheckText>& some, std::vector<C
   return found;
 }
 
+// Where both are known.
+bool is_other(const std::string& was, const std::string& is) {
+  return !was.empty() && !is.empty() && was != is;
+}
+
 std::string described(const CheckText& check) {
   return check.name.empty() ? fmt::format("CHECK ({})", check.expression)
                             : fmt::format("CONSTRAINT {} CHECK ({})", check.name, check.expression);
@@ -38,7 +43,7 @@ std::string described(const CheckText& check) {
 
 }  // namespace
 
-std::vector<std::string> declared_otherwise(const TableShape& before, const TableShape& now) {
+std::vector<std::string> defaults_otherwise(const TableShape& before, const TableShape& now) {
   std::vector<std::string> sentences;
   for (const Column& column : before.columns) {
     const auto still = now.column_named(column.name);
@@ -52,6 +57,33 @@ std::vector<std::string> declared_otherwise(const TableShape& before, const Tabl
       sentences.push_back(fmt::format("DEFAULT of {} was {}, it is {} now", column.name,
                                       column.default_sql, given));
   }
+  return sentences;
+}
+
+std::vector<std::string> computed_otherwise(const TableShape& before, const TableShape& now) {
+  std::vector<std::string> sentences;
+  for (const Column& column : before.columns) {
+    if (column.generated == Generated::no || before.sql.empty()) continue;
+    const std::string was = sqlite::generated_expression(before.sql, column.name);
+    const std::string is = sqlite::generated_expression(now.sql, column.name);
+    if (was.empty() || is.empty() || was == is) continue;
+    sentences.push_back(
+        fmt::format("generated column {} was ({}), it is ({}) now", column.name, was, is));
+  }
+  for (const Index& index : before.indexes) {
+    const auto same = std::find_if(now.indexes.begin(), now.indexes.end(),
+                                   [&](const Index& each) { return each.name == index.name; });
+    if (index.unique || same == now.indexes.end()) continue;
+    bool other = is_other(index.where_sql, same->where_sql);
+    for (std::size_t i = 0; i < std::min(index.terms.size(), same->terms.size()); ++i)
+      other = other || is_other(index.terms[i].expression, same->terms[i].expression);
+    if (other) sentences.push_back(fmt::format("index {} was made anew otherwise", index.name));
+  }
+  return sentences;
+}
+
+std::vector<std::string> declared_otherwise(const TableShape& before, const TableShape& now) {
+  std::vector<std::string> sentences = defaults_otherwise(before, now);
   const auto old = sqlite::read_checks(before.sql), present = sqlite::read_checks(now.sql);
   for (const CheckText& check : more_in(old, present))
     sentences.push_back(described(check) + " is gone");

@@ -41,11 +41,18 @@ std::vector<Drift> drift(Database& database, const std::vector<TablePlan>& table
       continue;
     }
     const TableShape now = sqlite::read_shape(database, plan.name(), &plan.shape);
-    if (fingerprint(now) != fingerprint(plan.shape))
+    const auto say = [&](const std::vector<std::string>& sentences, bool altered) {
+      for (const std::string& sentence : sentences)
+        found.push_back({plan.name(), fmt::format("table {}: {}", plan.name(), sentence), altered});
+    };
+    if (fingerprint(now) != fingerprint(plan.shape)) {
       found.push_back({plan.name(), fmt::format("table {} was altered", plan.name()), true});
-    else if (!plan.existing)  // what an ORM made there is its own to alter
-      for (const std::string& sentence : declared_otherwise(plan.shape, now))
-        found.push_back({plan.name(), fmt::format("table {}: {}", plan.name(), sentence), false});
+    } else {
+      say(computed_otherwise(plan.shape, now), true);
+      // The CHECKs of what an ORM made there are its own to alter.
+      say(plan.existing ? defaults_otherwise(plan.shape, now) : declared_otherwise(plan.shape, now),
+          false);
+    }
     for (const Trigger& expected : triggers_for(plan.id, plan.shape)) {
       trigger.reset();
       trigger.bind(1, std::string_view(expected.name)).bind(2, std::string_view(plan.name()));
@@ -66,15 +73,16 @@ std::vector<Drift> drift(Database& database, const std::vector<TablePlan>& table
   return found;
 }
 
-std::string incarnation(Database& database, const TablePlan& plan) {
-  Statement rows(database,
-                 "SELECT rowid, rootpage FROM main.sqlite_master WHERE tbl_name = ? AND type IN "
-                 "('table', 'trigger') AND (type = 'table' OR name LIKE '\\_lockstep\\_%' ESCAPE "
-                 "'\\' AND name NOT LIKE '\\_lockstep\\_fence\\_%' ESCAPE '\\') ORDER BY rowid");
-  rows.bind(1, std::string_view(plan.name()));
-  std::string text;
-  while (rows.step()) text += fmt::format("{}:{} ", rows.integer(0), rows.integer(1));
-  return text;
+std::vector<Drift> in_question(const SchemaWatch& watch, const std::vector<TablePlan>& tables) {
+  std::vector<Drift> found;
+  for (const TablePlan& plan : tables)
+    if (watch.in_question().contains(plan.name()))
+      found.push_back({plan.name(),
+                       fmt::format("rows of table {} were rewritten without a trigger, or may have "
+                                   "been",
+                                   plan.name()),
+                       false});
+  return found;
 }
 
 void throw_drift(const std::vector<Drift>& found, Retry retry) {

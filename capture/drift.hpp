@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "capture/schema_watch.hpp"
 #include "link/sqlite/database.hpp"
 #include "model/error.hpp"
 #include "model/shape.hpp"
@@ -18,15 +19,15 @@ struct Drift {
                          ///< CHECKs and DEFAULTs
 };
 /// Triggers that are missing, read differently than they should or fire behind one that hides
-/// changes from them, and tables whose shape changed or (lockstep's own) whose CHECKs and DEFAULTs,
-/// table by table. Call inside the read
+/// changes from them, and tables whose shape changed, what is computed in them, their DEFAULTs or
+/// (lockstep's own) their CHECKs, table by table. Call inside the read
 /// transaction whose changes are about to be used.
 [[nodiscard]] std::vector<Drift> drift(sqlite::Database& database,
                                        const std::vector<TablePlan>& tables);
 
-/// What a table and its triggers are in SQLite's own list: another text if it was made anew, or by
-/// VACUUM. Call as drift().
-[[nodiscard]] std::string incarnation(sqlite::Database& database, const TablePlan& plan);
+/// Tables that have to be read anew although they may look as they did: one sentence each.
+[[nodiscard]] std::vector<Drift> in_question(const SchemaWatch& watch,
+                                             const std::vector<TablePlan>& tables);
 
 /// LS-S306 for them. With Retry::new_session: whoever follows looks whether it can be mended.
 [[noreturn]] void throw_drift(const std::vector<Drift>& found, Retry retry = Retry::never);

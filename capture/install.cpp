@@ -7,7 +7,9 @@
 #include <sstream>
 
 #include "capture/lookups.hpp"
+#include "capture/schema_record.hpp"
 #include "capture/triggers.hpp"
+#include "link/sqlite/file_state.hpp"
 #include "link/sqlite/own_objects.hpp"
 #include "link/sqlite/shape.hpp"
 #include "link/sqlite/sql_text.hpp"
@@ -23,6 +25,8 @@ using sqlite::Database;
 using sqlite::Own;
 using sqlite::Statement;
 using sqlite::Transaction;
+
+constexpr char kRowidsFile[] = "rowids_file";
 
 std::string meta(Database& database, std::string_view name) {
   Statement value(database, fmt::format("SELECT value FROM {} WHERE name = ?", kMetaTable));
@@ -71,6 +75,15 @@ void keep_default_choice(Database& database, OnBadValue choice) {
   Statement forget(database, fmt::format("DELETE FROM {} WHERE name = 'on_bad_value'", kMetaTable));
   forget.run();
   if (choice != OnBadValue::stop) set_meta(database, "on_bad_value", to_string(choice));
+}
+
+// In the caller's transaction.
+void keep_rowids(Database& database, std::int64_t schema_version) {
+  Statement forget(database,
+                   fmt::format("DELETE FROM {} WHERE name IN ('rowids_version', ?)", kMetaTable));
+  forget.bind(1, std::string_view(kRowidsFile)).run();
+  set_meta(database, "rowids_version", std::to_string(schema_version));
+  set_meta(database, kRowidsFile, sqlite::file_identity(database.path()));
 }
 
 void must_search(Database& database, const TablePlan& plan) {
@@ -148,6 +161,7 @@ std::optional<Installed> read_installed(Database& database) {
   installed.census_rows = parse_census(meta(database, "census_rows"));
   installed.on_bad_value =
       parse_on_bad_value(meta(database, "on_bad_value")).value_or(OnBadValue::stop);
+  installed.schema_watch = SchemaWatch(recorded_look(database));
   return installed;
 }
 
@@ -192,7 +206,8 @@ void install(Database& database, const Installed& what) {
   set_meta(database, "census_rows", census_lines(what.census_rows));
   keep_default_choice(database, what.on_bad_value);
   for (const TablePlan& plan : what.tables) install_table(database, plan);
-  set_meta(database, "rowids_version", std::to_string(database.pragma_int("schema_version")));
+  keep_rowids(database, database.pragma_int("schema_version"));
+  record_look(database, SchemaWatch(look_at(database)));
   transaction.commit();
 }
 
@@ -237,14 +252,15 @@ std::size_t remove(Database& database, Fence fence) {
 
 std::int64_t recorded_rowids_version(Database& database) {
   const std::string recorded = meta(database, "rowids_version");
+  const std::string file = meta(database, kRowidsFile);  // an older lockstep recorded none
+  if (!file.empty() && file != sqlite::file_identity(database.path())) return -1;
   return recorded.empty() ? -1 : std::stoll(recorded);
 }
 
 void record_rowids_version(Database& database, std::int64_t schema_version) {
   database.exec("PRAGMA synchronous=NORMAL");
   Transaction transaction(database, Transaction::Mode::immediate);
-  database.exec(fmt::format("DELETE FROM {} WHERE name = 'rowids_version'", kMetaTable));
-  set_meta(database, "rowids_version", std::to_string(schema_version));
+  keep_rowids(database, schema_version);
   transaction.commit();
 }
 
@@ -280,6 +296,8 @@ Position begin_era(Database& database) {
   Statement update(database, fmt::format("UPDATE {} SET value = ? WHERE name = 'era'", kMetaTable));
   update.bind(1, std::string_view(to_string(era))).run();
   check(database.changes() == 1, "a source that is followed has an era");
+  // Both sides are the same here, whatever was done to the schema before.
+  record_look(database, SchemaWatch(look_at(database)));
   return newest_position(database, era);
 }
 

@@ -39,12 +39,8 @@ struct Installed {
   /// schema_version at which this process saw triggers and shapes in place last; not kept in the
   /// source. -1: not known.
   std::int64_t seen_in_place = -1;
-  /// What tells a table that was made anew from the one that was followed then, by id; in memory.
-  std::map<std::uint32_t, std::string> incarnations{};
-  /// Tables that were made anew with all that was there before: read anew, and forgotten then. Not
-  /// kept in the source either.
-  std::vector<std::uint32_t> rebuilt = {};
-  SchemaWatch schema_watch = {};  ///< what this process saw of the schema; in memory
+  /// What was seen of the schema: by this process, or what the source says was seen by the last.
+  SchemaWatch schema_watch = {};
 };
 
 /// Of one table; 0: not known.
@@ -77,7 +73,7 @@ enum class Fence {
 std::size_t remove(sqlite::Database& database, Fence fence = Fence::goes);
 
 /// The schema_version at which the target knew the rowids of tables without a key; -1: never
-/// recorded.
+/// recorded, or the file is another one now: `.dump` and its like number rows anew.
 [[nodiscard]] std::int64_t recorded_rowids_version(sqlite::Database& database);
 void record_rowids_version(sqlite::Database& database, std::int64_t schema_version);
 

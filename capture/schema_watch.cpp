@@ -1,8 +1,10 @@
 #include "capture/schema_watch.hpp"
 
-#include <algorithm>
-#include <set>
+#include <xxhash.h>
 
+#include <algorithm>
+
+#include "link/sqlite/own_objects.hpp"
 #include "link/sqlite/statement.hpp"
 
 namespace lockstep::capture {
@@ -49,18 +51,35 @@ std::int64_t only_in(const Objects& some, const Objects& others,
                      const std::set<std::string>& gone) {
   std::int64_t statements = 0;
   for (const auto& [key, object] : some)
-    if (key.first != "table" && !object.sql.empty() && !others.contains(key) &&
+    if (key.first != "table" && object.text != 0 && !others.contains(key) &&
         !gone.contains(object.table))
       ++statements;
   return statements;
+}
+
+// A table that is made anew comes behind all others in SQLite's list. VACUUM writes that list anew
+// as well, tables first, in their order: it moves none of them back.
+bool is_made_anew(const Object& was, const Object& is) {
+  return !is_virtual(is) && is.rowid > was.rowid;
 }
 
 std::set<std::string> made_anew(const Objects& before, const Objects& now) {
   std::set<std::string> names;
   for (const auto& [key, object] : now)
     if (const auto was = before.find(key);
-        key.first == "table" && was != before.end() && was->second.rootpage != object.rootpage)
+        key.first == "table" && was != before.end() && is_made_anew(was->second, object))
       names.insert(key.second);
+  return names;
+}
+
+// Tables of which a trigger of ours is in another place: it was away, or VACUUM moved it.
+std::set<std::string> with_moved_triggers(const Objects& before, const Objects& now) {
+  std::set<std::string> names;
+  for (const auto& [key, object] : now)
+    if (const auto was = before.find(key);
+        key.first == "trigger" && was != before.end() && was->second.rowid != object.rowid &&
+        sqlite::own_trigger_name(key.second) == sqlite::Own::capture)
+      names.insert(object.table);
   return names;
 }
 
@@ -73,22 +92,22 @@ std::int64_t changed(const Objects& before, const Objects& now, const std::set<s
   bool rewritten = false;
   for (const auto& [key, object] : now) {
     const auto was = before.find(key);
-    if (key.first != "table" || was == before.end() || object.sql.empty()) continue;
-    if (was->second.rootpage != object.rootpage) {
+    if (key.first != "table" || was == before.end() || object.text == 0) continue;
+    if (anew.contains(key.second)) {
       statements += 3;
     } else if (was->second.columns != object.columns) {
       statements += std::abs(object.columns - was->second.columns);
-    } else if (was->second.sql != object.sql) {
+    } else if (was->second.text != object.text) {
       rewritten = true;
     }
   }
   if (rewritten && !renamed) ++statements;
   for (const auto& [key, object] : now) {
     const auto was = before.find(key);
-    if (key.first == "table" || was == before.end() || object.sql.empty()) continue;
+    if (key.first == "table" || was == before.end() || object.text == 0) continue;
     if (anew.contains(object.table))
       ++statements;
-    else if (was->second.sql != object.sql && !renamed && !rewritten)
+    else if (was->second.text != object.text && !renamed && !rewritten)
       statements += 2;
   }
   return statements;
@@ -101,13 +120,17 @@ SchemaLook look_at(sqlite::Database& database) {
   sqlite::Statement rows(
       database,
       "SELECT type, name, tbl_name, coalesce(sql, ''), rootpage, CASE WHEN type = 'table' AND "
-      "rootpage > 0 THEN (SELECT count(*) FROM pragma_table_xinfo(m.name)) ELSE 0 END FROM "
+      "rootpage > 0 THEN (SELECT count(*) FROM pragma_table_xinfo(m.name)) ELSE 0 END, rowid FROM "
       "main.sqlite_master AS m");
-  while (rows.step())
-    look.objects.emplace(std::pair(rows.text(0), rows.text(1)), Object{.table = rows.text(2),
-                                                                       .sql = rows.text(3),
-                                                                       .rootpage = rows.integer(4),
-                                                                       .columns = rows.integer(5)});
+  while (rows.step()) {
+    const std::string sql = rows.text(3);
+    look.objects.emplace(std::pair(rows.text(0), rows.text(1)),
+                         Object{.table = rows.text(2),
+                                .text = sql.empty() ? 0 : XXH3_64bits(sql.data(), sql.size()) | 1,
+                                .rootpage = rows.integer(4),
+                                .columns = rows.integer(5),
+                                .rowid = rows.integer(6)});
+  }
   return look;
 }
 
@@ -131,10 +154,47 @@ bool may_have_missed(const SchemaLook& before, const SchemaLook& now) {
          now.version - before.version >= statements_explained(before, now) + 2;
 }
 
+// DROP COLUMN and ADD COLUMN of one table are two steps, and what is left of them explains one at
+// most. VACUUM is one step, and a table that is made anew with our triggers takes seven.
+std::set<std::string> possibly_rewritten(const SchemaLook& before, const SchemaLook& now) {
+  std::set<std::string> names;
+  if (before.version < 0) return names;
+  const std::int64_t steps = now.version - before.version;
+  const std::int64_t unexplained = steps - statements_explained(before, now);
+  const bool other_file = steps <= 0;  // or a version that somebody set
+  const std::set<std::string> moved = with_moved_triggers(before.objects, now.objects);
+  for (const auto& [key, was] : before.objects) {
+    if (key.first != "table" || is_virtual(was)) continue;
+    const auto found = now.objects.find(key);
+    if (found == now.objects.end()) {
+      names.insert(key.second);
+      continue;
+    }
+    const Object& is = found->second;
+    const bool is_moved =
+        moved.contains(key.second) || was.rowid != is.rowid || was.rootpage != is.rootpage;
+    const bool altered = was.text != is.text;
+    const std::int64_t may_be_else = is.columns > was.columns ? 1 : 0;
+    if (is_made_anew(was, is) || is.columns < was.columns ||
+        (is_moved && (other_file || unexplained > 1)) ||
+        (altered && (other_file || unexplained > may_be_else)))
+      names.insert(key.second);
+  }
+  return names;
+}
+
 void SchemaWatch::look(sqlite::Database& database) {
-  if (last_.version >= 0 && database.pragma_int("schema_version") == last_.version) return;
+  if (!recorded_ && last_.version >= 0 && database.pragma_int("schema_version") == last_.version)
+    return;
   SchemaLook now = look_at(database);
-  in_doubt_ = in_doubt_ || may_have_missed(last_, now);
+  in_question_.merge(possibly_rewritten(last_, now));
+  if (may_have_missed(last_, now)) {
+    if (!recorded_) doubt_ = Doubt::seen;
+    lost_track_ = lost_track_ || recorded_;
+    for (const auto& [key, object] : last_.objects)
+      if (recorded_ && key.first == "table") in_question_.insert(key.second);
+  }
+  recorded_ = false;
   last_ = std::move(now);
 }
 

@@ -134,15 +134,15 @@ void Tail::prove_here(const Position& position) {
   check_drift();
 }
 
-// Application frameworks rebuild tables, which drops our triggers silently; VACUUM renumbers
-// rowids. schema_version is read in the transaction of the batch, so what it says holds for this
-// very state.
+// Application frameworks rebuild tables, which drops our triggers silently or brings them back, and
+// DROP COLUMN rewrites rows without firing any; VACUUM renumbers rowids. schema_version is read in
+// the transaction of the batch, so what it says holds for this very state.
 void Tail::check_drift() {
   const std::int64_t version = reading_->database.pragma_int("schema_version");
   if (version != schema_version_) {
     schema_watch_.look(reading_->database);
     std::vector<Drift> found = drift(reading_->database, tables_);
-    for (Drift& each : rebuilt_since(version)) found.push_back(std::move(each));
+    for (Drift& each : in_question(schema_watch_, tables_)) found.push_back(std::move(each));
     if (!found.empty()) throw_drift(found, Retry::new_session);
     look_for_new_tables();
     schema_version_ = version;
@@ -155,24 +155,6 @@ std::vector<std::uint32_t> Tail::take_stale() {
   for (const TablePlan& plan : tables_)
     if (by_rowid(plan)) stale.push_back(plan.id);
   return stale;
-}
-
-// A rebuild may bring our triggers back (SQLite's documentation says how), and what it did to the
-// rows meanwhile was not logged. VACUUM moves tables as well, but by one statement, which is one
-// step of schema_version; a rebuild takes several.
-std::vector<Drift> Tail::rebuilt_since(std::int64_t version) {
-  std::map<std::uint32_t, std::string> now;
-  for (const TablePlan& plan : tables_) now.emplace(plan.id, incarnation(reading_->database, plan));
-  std::vector<Drift> found;
-  if (version != seen_in_place() + 1)
-    for (const TablePlan& plan : tables_)
-      if (const auto before = incarnations_.find(plan.id);
-          before != incarnations_.end() && before->second != now[plan.id]) {
-        found.push_back({plan.name(), fmt::format("table {} was made anew", plan.name()), false});
-        rebuilt_.push_back(plan.id);
-      }
-  if (found.empty()) incarnations_ = std::move(now);
-  return found;
 }
 
 void Tail::look_for_new_tables() {

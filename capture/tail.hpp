@@ -106,20 +106,14 @@ class Tail {
   [[nodiscard]] std::int64_t seen_in_place() const {
     return schema_version_ >= 0 ? schema_version_ : version_before_;
   }
-  /// What incarnation() said of each table then. Another tail on the same source is told with
-  /// was_seen(), before it reads: so no rebuild falls between the two.
-  [[nodiscard]] const std::map<std::uint32_t, std::string>& incarnations() const {
-    return incarnations_;
-  }
-  void was_seen(std::int64_t version, std::map<std::uint32_t, std::string> incarnations) {
-    version_before_ = version;
-    incarnations_ = std::move(incarnations);
-  }
-  /// What was seen of the schema; another tail on the same source goes on with it.
+  /// The tail before this one on the same source saw it.
+  void was_seen(std::int64_t version) { version_before_ = version; }
+  /// What was seen of the schema; another tail on the same source goes on with it, before it reads:
+  /// so nothing falls between the two.
   [[nodiscard]] const SchemaWatch& schema_watch() const { return schema_watch_; }
   void go_on_watching(SchemaWatch watch) { schema_watch_ = std::move(watch); }
-  /// Tables for which LS-S306 was thrown although nothing of them looks changed.
-  [[nodiscard]] const std::vector<std::uint32_t>& rebuilt() const { return rebuilt_; }
+  /// Apply knows of the doubt that was taken up.
+  void doubt_was_told() { schema_watch_.told(); }
 
   /// Tables that were made since this object was, each told once: nobody follows them.
   [[nodiscard]] std::vector<std::string> take_new_tables() {
@@ -142,7 +136,6 @@ class Tail {
   /// Behind it, for a batch: tables whose rowids may mean other rows than the target has. The batch
   /// reads them anew.
   [[nodiscard]] std::vector<std::uint32_t> take_stale();
-  [[nodiscard]] std::vector<Drift> rebuilt_since(std::int64_t version);
   void look_for_new_tables();
   [[nodiscard]] const TablePlan& plan(std::uint32_t id) const;
   [[nodiscard]] const TablePlan* find_plan(std::uint32_t id) const;
@@ -163,8 +156,6 @@ class Tail {
   std::int64_t rowids_version_ = -1;  ///< rowids were read anew in a batch since this version
   std::optional<std::set<std::string>> known_tables_;  ///< when the schema was first looked at
   std::vector<std::string> new_tables_;
-  std::map<std::uint32_t, std::string> incarnations_;  ///< when the schema was checked last
-  std::vector<std::uint32_t> rebuilt_;
   SchemaWatch schema_watch_;
 };
 

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "capture/drift.hpp"
 #include "capture/lookups.hpp"
+#include "capture/schema_record.hpp"
 #include "capture/triggers.hpp"
 #include "link/sqlite/own_objects.hpp"
 #include "link/sqlite/shape.hpp"
@@ -109,7 +111,8 @@ bool take_over(Database& database, std::int64_t schema_version, const SchemaStep
   database.exec("PRAGMA synchronous=EXTRA");
   Transaction transaction(database, Transaction::Mode::immediate);
   if (database.pragma_int("schema_version") != schema_version) return false;
-  watch.look(database);
+  SchemaWatch seen = watch;
+  seen.look(database);
   drop_objects_on_ours(database);  // before the marks, which they could take away
   widen_change_table(database, step.added);
   for (const std::vector<TablePlan>* plans : {&step.changed, &step.added}) {
@@ -117,6 +120,7 @@ bool take_over(Database& database, std::int64_t schema_version, const SchemaStep
       make_triggers(database, plan);
       keep_plan(database, plan);
       mark(database, plan.id);
+      seen.answered(plan.name());
     }
   }
   for (const TablePlan& plan : step.in_place) {
@@ -132,19 +136,25 @@ bool take_over(Database& database, std::int64_t schema_version, const SchemaStep
     Statement forget(database, fmt::format("UPDATE {} SET plan = NULL WHERE id = ?", kTablesTable));
     forget.bind(1, static_cast<std::int64_t>(id)).run();
   }
-  watch.done_by_us(database);
+  seen.done_by_us(database);
+  record_look(database, seen);
   transaction.commit();
+  watch = std::move(seen);
   return true;
 }
 
-void keep_logging(Database& database, const TablePlan& plan) {
+void keep_logging(Database& database, const TablePlan& plan, SchemaWatch& watch) {
   database.exec("PRAGMA synchronous=EXTRA");
   Transaction transaction(database, Transaction::Mode::immediate);
+  SchemaWatch seen = watch;
+  seen.look(database);
   const auto tables = sqlite::list_tables(database);
   if (std::none_of(tables.begin(), tables.end(),
                    [&](const sqlite::TableName& table) { return table.name == plan.name(); })) {
     drop_broken_probes(database, plan);
+    seen.done_by_us(database);
     transaction.commit();
+    watch = std::move(seen);
     return;
   }
   const TableShape now = sqlite::read_shape(database, plan.name(), &plan.shape);
@@ -167,13 +177,18 @@ void keep_logging(Database& database, const TablePlan& plan) {
   complete = complete && std::none_of(hiding.begin(), hiding.end(), [&](const HidingTrigger& each) {
                return sqlite::same_name(each.table, plan.name());
              });
-  if (complete && objects_on_ours(database).empty()) return;
+  complete = complete && objects_on_ours(database).empty();
+  if (complete && !seen.in_question().contains(plan.name())) return;
   drop_objects_on_ours(database);
   TablePlan present = plan;
   present.shape = now;
-  make_triggers(database, present);
+  if (!complete) make_triggers(database, present);
   mark(database, plan.id);
+  seen.answered(plan.name());
+  seen.done_by_us(database);
+  record_look(database, seen);
   transaction.commit();
+  watch = std::move(seen);
 }
 
 SchemaHold schema_hold(Database& database) {

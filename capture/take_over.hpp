@@ -27,15 +27,18 @@ struct SchemaStep {
 
 /// One IMMEDIATE transaction, synchronous=EXTRA: triggers, plans, and a mark for each table, which
 /// says that everything of it may have changed. Plans were made as of `schema_version`; false if it
-/// is another one by now: nothing was done. `watch` is told what is lockstep's own doing.
+/// is another one by now: nothing was done. `watch` is told what is lockstep's own doing, and which
+/// tables are no longer in question; what it saw is recorded in the source.
 /// `database` is read_write.
 [[nodiscard]] bool take_over(sqlite::Database& database, std::int64_t schema_version,
                              const SchemaStep& step, SchemaWatch& watch);
 
 /// Puts the triggers back on a table whose shape cannot be followed, if its key is still there: its
-/// changes go on being logged while a person decides. Nothing of the plan changes. Of a table that
-/// was renamed it drops triggers that would make each write fail (PRAGMA legacy_alter_table=ON).
-void keep_logging(sqlite::Database& database, const TablePlan& plan);
+/// changes go on being logged while a person decides. A mark says that the table is to be read anew
+/// once it can be followed again, if triggers were lost or `watch` has it in question. Nothing of
+/// the plan changes. Of a table that was renamed it drops triggers that would make each write fail
+/// (PRAGMA legacy_alter_table=ON).
+void keep_logging(sqlite::Database& database, const TablePlan& plan, SchemaWatch& watch);
 
 /// A migration that a person brackets (`lockstep ddl hold`): meanwhile nothing of the schema is
 /// followed. Kept in the source's _lockstep_meta.

@@ -16,13 +16,14 @@ namespace lockstep::ops {
 
 namespace {
 
-// What was written since the last look was logged. Without a last look nobody knows.
-bool nothing_was_missed(sqlite::Database& database, const capture::Installed& installed,
-                        const TablePlan& plan) {
-  const auto seen = installed.incarnations.find(plan.id);
-  return seen != installed.incarnations.end() &&
-         seen->second == capture::incarnation(database, plan) &&
-         capture::drift(database, {plan}).empty();
+// One statement changed CHECKs and nothing else. DROP COLUMN and ADD COLUMN are two; and a DEFAULT
+// is the value of all rows that are older than their column.
+bool left_rows_alone(sqlite::Database& database, const capture::Installed& installed,
+                     const TablePlan& before, const TablePlan& now, const SchemaMoves& moves) {
+  return installed.seen_in_place >= 0 && moves.schema_version == installed.seen_in_place + 1 &&
+         !moves.watch.in_question().contains(before.name()) &&
+         capture::defaults_otherwise(before.shape, now.shape).empty() &&
+         capture::drift(database, {now}).empty();
 }
 
 }  // namespace
@@ -40,19 +41,20 @@ void follow_declarations(sqlite::Database& database, const capture::Installed& i
                          const TablePlan& plan, const TableShape& now, bool told,
                          SchemaMoves& moves) {
   TablePlan same = plan;
-  std::vector<std::string> said;
+  const std::vector<std::string> said = plan.existing
+                                            ? capture::defaults_otherwise(plan.shape, now)
+                                            : capture::declared_otherwise(plan.shape, now);
+  if (!said.empty()) same.shape = capture::with_declarations(std::move(same.shape), now);
   if (!plan.existing) {  // PostgreSQL's are made anew if they differ
     same.shape.references = now.references;
     same.shape.foreign_keys = now.foreign_keys;
-    said = capture::declared_otherwise(plan.shape, now);
-    if (!said.empty()) same.shape = capture::with_declarations(std::move(same.shape), now);
     if (const auto problems = capture::capture_problems(same.shape); !problems.empty()) {
       moves.asks.push_back(
           {plan.name(), fmt::format("table {}: {}", plan.name(), fmt::join(problems, "; ")), true});
       return;
     }
   }
-  const bool in_place = !said.empty() && nothing_was_missed(database, installed, same);
+  const bool in_place = !said.empty() && left_rows_alone(database, installed, plan, same, moves);
   if (said.empty() && !told) moves.notes.push_back({"LS-S306", plan.name(), what_changed({})});
   if (!said.empty())
     moves.notes.push_back(

@@ -36,8 +36,8 @@ struct SourceNow {
 /// not on this host.
 [[nodiscard]] SourceNow source_now(const std::string& side);
 
-/// False while triggers are missing or a table has another shape than the plan: what was written
-/// to it is not in source_now() yet.
+/// False while triggers are missing, a table has another shape than the plan, or its rows may have
+/// been rewritten without a trigger: what was written to it is not in source_now() yet.
 [[nodiscard]] bool schema_is_followed(const std::string& source);
 
 /// True if the lockstep that runs has followed the schema of the file at `path` as it is now to the

@@ -53,7 +53,8 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
     moves.asks.push_back({plan.name(), fmt::format("table {}: {}", plan.name(), what), true});
   };
   const TableShape now = sqlite::read_shape(database, plan.name(), &plan.shape);
-  const ShapeChange change = shape_change(plan.shape, present_shape(database, plan.shape));
+  ShapeChange change = shape_change(plan.shape, present_shape(database, plan.shape));
+  change.same = change.same && capture::computed_otherwise(plan.shape, now).empty();
   if (change.same) {
     const bool told =
         tell_of_hiding(database, plan, moves) || !capture::objects_on_ours(database).empty();
@@ -72,8 +73,10 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
   if (!planned.problems.empty()) return asks(fmt::format("{}", fmt::join(planned.problems, "; ")));
   moves.step.changed.push_back(carry_decisions(plan, std::move(planned.plan)));
   moves.notes.push_back({"LS-S316", plan.name(), what_changed(change)});
-  for (const std::string& sentence : capture::declared_otherwise(plan.shape, now))
-    moves.notes.push_back({"LS-S316", plan.name(), sentence});
+  for (const auto& otherwise :
+       {capture::computed_otherwise(plan.shape, now), capture::declared_otherwise(plan.shape, now)})
+    for (const std::string& sentence : otherwise)
+      moves.notes.push_back({"LS-S316", plan.name(), sentence});
   tell_left_out(plan, moves.step.changed.back(), moves);
 }
 
@@ -97,6 +100,7 @@ bool look_for_changes_in_place(Database& database, const capture::Installed& ins
   std::size_t statements = 0;
   for (const TablePlan& plan : installed.tables) {
     if (!drifted.contains(plan.name())) continue;
+    if (moves.watch.in_question().contains(plan.name())) return false;
     TableShape now = present_shape(database, plan.shape);
     const auto between = statements_between(plan.shape, now);
     if (!between) return false;
@@ -129,13 +133,14 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
   std::set<std::string> planned_anew;
   if (accepted) planned_anew = follow_altered_there(database, installed, drifted, target, moves);
   for (const TablePlan& plan : installed.tables) {
-    const auto& rebuilt = installed.rebuilt;
     if (drifted.contains(plan.name()) || planned_anew.contains(plan.name()) ||
-        std::find(rebuilt.begin(), rebuilt.end(), plan.id) == rebuilt.end())
+        !moves.watch.in_question().contains(plan.name()))
       continue;
     moves.step.changed.push_back(plan);
-    moves.notes.push_back(
-        {"LS-S306", plan.name(), "it was made anew, with its triggers; the table is read anew"});
+    if (moves.watch.lost_track()) continue;  // which was said of all
+    moves.notes.push_back({"LS-S306", plan.name(),
+                           "it was made anew with its triggers, or its rows were rewritten without "
+                           "one; the table is read anew"});
   }
   if (drifted.empty()) return;
   for (const sqlite::TableName& table : sqlite::list_tables(database)) there.insert(table.name);
@@ -249,25 +254,38 @@ bool moves_on(const std::string& path, std::int64_t version) {
   return false;
 }
 
+void look_again(Database& reading, capture::SchemaWatch& watch) {
+  const sqlite::Transaction view(reading, sqlite::Transaction::Mode::deferred);
+  watch.look(reading);
+}
+
+void keep_logging(const std::string& path, const std::vector<capture::Drift>& found,
+                  capture::Installed& installed) {
+  Database writing = Database::open(path, OpenMode::read_write);
+  for (const capture::Drift& each : found)
+    for (const TablePlan& plan : installed.tables)
+      if (plan.name() == each.table) capture::keep_logging(writing, plan, installed.schema_watch);
+}
+
 // In the middle of a migration: no state of it is looked at, but what is written is logged where it
 // can be. Tables that come back without triggers are marked, so nothing is lost.
-void wait_for_the_end(const std::string& path, const capture::Installed& installed) {
+void wait_for_the_end(const std::string& path, capture::Installed& installed) {
   std::vector<capture::Drift> found;
   std::size_t unknown = 0;
   std::int64_t version = 0;
   {
     Database reading = Database::open(path, OpenMode::read_only);
+    look_again(reading, installed.schema_watch);
     found = capture::drift(reading, installed.tables);
+    for (capture::Drift& each : capture::in_question(installed.schema_watch, installed.tables))
+      found.push_back(std::move(each));
     unknown = unfollowed_tables(reading, installed).size();
-    version = reading.pragma_int("schema_version");
+    version = installed.schema_watch.last().version;
   }
   if (found.empty() && unknown == 0) return;
   // An ORM that reads and then writes would find the lock taken in front of it: not while it works.
   if (!moves_on(path, version)) {
-    Database writing = Database::open(path, OpenMode::read_write);
-    for (const capture::Drift& each : found)
-      for (const TablePlan& plan : installed.tables)
-        if (plan.name() == each.table) capture::keep_logging(writing, plan);
+    keep_logging(path, found, installed);
   }
   throw Error({.code = "LS-S317",
                .exit = ExitCode::precondition,
@@ -283,9 +301,6 @@ void put_in_place(const SchemaMoves& moves, Database& reading, capture::Installe
   const auto now = capture::read_installed(reading);
   check(now.has_value(), "what was just taken over is installed");
   if (!moves.step.empty()) installed.tables = now->tables;
-  // Their triggers were made anew, by us.
-  for (const auto* plans : {&moves.step.changed, &moves.step.in_place})
-    for (const TablePlan& plan : *plans) installed.incarnations.erase(plan.id);
 }
 
 // Nothing if the schema moved in between: a table may have gone after its name was read.
@@ -306,22 +321,20 @@ std::vector<Note> follow_freely(const std::string& path, capture::Installed& ins
     const auto looked = moves_of(path, installed, new_tables, accepted, look);
     if (!looked) continue;
     const SchemaMoves& moves = *looked;
+    installed.schema_watch = moves.watch;
     if (moves.step.empty() && moves.asks.empty()) return moves.notes;
     // The copy that a rebuild makes of a table is a new table, and gone soon.
     const bool fresh = !moves.step.added.empty() && !accepted;
     if ((fresh || !moves.asks.empty()) && moves_on(path, moves.schema_version)) continue;
-    {
+    if (!moves.step.empty()) {
       Database writing = Database::open(path, OpenMode::read_write);
-      if (!moves.step.empty() &&
-          !capture::take_over(writing, moves.schema_version, moves.step, installed.schema_watch))
+      if (!capture::take_over(writing, moves.schema_version, moves.step, installed.schema_watch))
         continue;
-      for (const capture::Drift& each : moves.asks)
-        for (const TablePlan& plan : installed.tables)
-          if (plan.name() == each.table) capture::keep_logging(writing, plan);
     }
+    if (!moves.asks.empty()) keep_logging(path, moves.asks, installed);
     Database reading = Database::open(path, OpenMode::read_only);
     put_in_place(moves, reading, installed);
-    installed.rebuilt.clear();
+    installed.schema_watch.said_so();
     if (!moves.asks.empty()) throw_asks(moves.asks);
     return moves.notes;
   }
@@ -352,7 +365,14 @@ SchemaMoves look_at_schema(const std::string& path, const capture::Installed& in
                            bool new_tables, bool accepted, const LookAtTarget& look) {
   Database reading = Database::open(path, OpenMode::read_only);
   SchemaMoves moves;
-  moves.schema_version = reading.pragma_int("schema_version");
+  moves.watch = installed.schema_watch;
+  look_again(reading, moves.watch);
+  moves.schema_version = moves.watch.last().version;
+  if (moves.watch.lost_track())
+    moves.notes.push_back(
+        {"LS-S335", "",
+         "the source's schema moved further than what is there now explains while no lockstep "
+         "ran: something came and went unseen; all tables are read anew"});
   for (const capture::ForeignObject& each : capture::objects_on_ours(reading))
     moves.notes.push_back(
         {"LS-S345", "", capture::may_eat(each) + "; it is dropped, and all tables are read anew"});
@@ -373,25 +393,6 @@ std::vector<Note> follow_schema(const std::string& path, capture::Installed& ins
                                           accepted || hold == capture::SchemaHold::accepted, look);
   if (hold != capture::SchemaHold::none) set_hold(path, capture::SchemaHold::none);
   return notes;
-}
-
-bool NewTables::due(std::int64_t schema_version, const capture::Installed& installed) {
-  const SteadyTime now = steady_now();
-  if (schema_version != schema_version_) {
-    Database reading = Database::open(path_, OpenMode::read_only);
-    const std::vector<std::string> names = unfollowed_tables(reading, installed);
-    std::map<std::string, SteadyTime> since;
-    for (const std::string& name : names) {
-      const auto before = since_.find(name);
-      since.emplace(name, before == since_.end() ? now : before->second);
-    }
-    since_ = std::move(since);
-    schema_version_ = schema_version;
-  }
-  bool due = false;
-  for (const auto& [name, since] : since_)
-    if (now - since >= kStands && told_.insert(name).second) due = true;
-  return due;
 }
 
 }  // namespace lockstep::ops

@@ -3,9 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -13,7 +10,6 @@
 #include "capture/install.hpp"
 #include "capture/tail.hpp"
 #include "capture/take_over.hpp"
-#include "model/clock.hpp"
 #include "ops/board.hpp"
 #include "ops/replan.hpp"
 
@@ -22,6 +18,7 @@ namespace lockstep::ops {
 /// What the schema is, against what is followed.
 struct SchemaMoves {
   std::int64_t schema_version = 0;   ///< all of this was read as of it
+  capture::SchemaWatch watch;        ///< that of Installed, after this look
   capture::SchemaStep step;          ///< what is followed without asking, or was accepted
   std::vector<Note> notes;           ///< what the step means, and what is not followed, and why
   std::vector<capture::Drift> asks;  ///< what a person has to decide
@@ -50,21 +47,5 @@ struct SchemaMoves {
 std::vector<Note> follow_schema(const std::string& path, capture::Installed& installed,
                                 bool new_tables, bool accepted = false,
                                 const LookAtTarget& look = {});
-
-/// Whether new tables have stood long enough to be followed: an ORM that rebuilds a table in
-/// several transactions makes one that is gone soon. One thread.
-class NewTables {
- public:
-  NewTables(std::string path) : path_(std::move(path)) {}
-
-  /// Looks when the schema has moved. True once for tables that have stood for a second.
-  [[nodiscard]] bool due(std::int64_t schema_version, const capture::Installed& installed);
-
- private:
-  std::string path_;
-  std::int64_t schema_version_ = -1;
-  std::map<std::string, SteadyTime> since_;
-  std::set<std::string> told_;
-};
 
 }  // namespace lockstep::ops

@@ -1,6 +1,7 @@
 // What the capturing end does for the source beside answering: looks after its file, prunes.
 #include <utility>
 
+#include "capture/schema_record.hpp"
 #include "ops/source_worker.hpp"
 #include "ops/text_columns.hpp"
 
@@ -8,6 +9,7 @@ namespace lockstep::ops {
 
 namespace {
 constexpr Milliseconds kSchemaEvery{100};
+constexpr Milliseconds kRecordEvery{1'000};
 constexpr Milliseconds kRests{50};           // an application that has not committed for so long
 constexpr Milliseconds kApplySilent{5'000};  // it says something each second unless it is busy
 constexpr Milliseconds kApplyLookEvery{1'000};
@@ -47,6 +49,29 @@ void SourceWorker::take_up_doubt(capture::SchemaWatch& watch) {
        "will be in the status"});
 }
 
+void SourceWorker::welcome_arrived() {
+  in_doubt_ = false;
+  tail_->doubt_was_told();
+}
+
+// A lockstep after this one finds by it what happened while none ran. If the application holds the
+// lock, later: till then the look before is there.
+void SourceWorker::record_schema() {
+  const SteadyTime now = steady_now();
+  const capture::SchemaWatch& watch = tail_->schema_watch();
+  if (watch.last().version == schema_recorded_ || now < next_schema_record_ ||
+      tail_->seen_in_place() != watch.last().version || !watch.sees_clearly())
+    return;
+  next_schema_record_ = now + kRecordEvery;
+  try {
+    sqlite::Database database = sqlite::Database::open(options_.path, sqlite::OpenMode::read_write,
+                                                       options_.prune.busy_patience);
+    if (capture::keep_look(database, watch)) schema_recorded_ = watch.last().version;
+  } catch (const Error& error) {
+    if (error.retry() == Retry::never) throw;
+  }
+}
+
 // Also while nothing is sent: what is written to a table without triggers is not logged.
 void SourceWorker::look_at_schema() {
   const SteadyTime now = steady_now();
@@ -71,6 +96,7 @@ void SourceWorker::look_at_schema() {
                  .retry = Retry::new_session});
   for (const std::string& name : tail_->take_new_tables())
     if (!options_.installed.choice) board_.new_table(name);
+  record_schema();
   if (!new_tables_.due(tail_->schema_version(), options_.installed)) return;
   throw Error({.code = "LS-S306",
                .exit = ExitCode::stopped,

@@ -41,10 +41,6 @@ void SourceWorker::open_source() {
   verifier_.reset();
   reader_.reset();
   options_.installed.seen_in_place = tail_ ? tail_->seen_in_place() : -1;
-  options_.installed.incarnations.clear();
-  if (tail_) options_.installed.incarnations = tail_->incarnations();
-  if (tail_)
-    for (const std::uint32_t id : tail_->rebuilt()) options_.installed.rebuilt.push_back(id);
   if (tail_) options_.installed.schema_watch = tail_->schema_watch();
   tail_.reset();
   follow_source();
@@ -52,7 +48,7 @@ void SourceWorker::open_source() {
   take_up_doubt(options_.installed.schema_watch);
   tail_.emplace(Database::open(options_.path, sqlite::OpenMode::read_only), installed.era,
                 installed.tables, options_.batch);
-  tail_->was_seen(installed.seen_in_place, installed.incarnations);
+  tail_->was_seen(installed.seen_in_place);
   tail_->go_on_watching(installed.schema_watch);
   {
     Database reading = Database::open(options_.path, sqlite::OpenMode::read_only);
@@ -184,11 +180,11 @@ void SourceWorker::handle(const std::string& peer, const Message& message) {
       session_->credit.grant(wire::decode_credit(message.body));
       return;
     case Kind::copy:
-      in_doubt_ = false;  // the welcome has arrived
+      welcome_arrived();
       serve_copy(wire::decode_copy(message.body));
       return;
     case Kind::follow:
-      in_doubt_ = false;
+      welcome_arrived();
       if (std::exchange(served_, std::nullopt)) board_.phase("catchup", false);
       follow_from(wire::decode_position(message.body));
       session_->told_idle = false;

@@ -18,6 +18,7 @@
 #include "link/wire/socket.hpp"
 #include "ops/board.hpp"
 #include "ops/endpoint.hpp"
+#include "ops/new_tables.hpp"
 #include "ops/schema_follower.hpp"
 #include "ops/served_copy.hpp"
 #include "ops/source_health.hpp"
@@ -90,6 +91,8 @@ class SourceWorker {
   void follow_source();
   void take_up_doubt(capture::SchemaWatch& watch);
   void look_at_schema();
+  void welcome_arrived();
+  void record_schema();
   void look_for_apply();
   [[nodiscard]] Position see_newest(sqlite::Database& reading);
   void see_commit(const Position& newest);
@@ -140,8 +143,9 @@ class SourceWorker {
   std::int64_t rowids_known_ = -1;  // recorded in the source
   SteadyTime hot_until_{};
   SteadyTime next_slow_poll_{};
-  SteadyTime next_schema_look_{}, next_apply_look_{};
-  SteadyTime heard_{};  // when apply said something last
+  SteadyTime next_schema_look_{}, next_apply_look_{}, next_schema_record_{};
+  std::int64_t schema_recorded_ = -1;  // version of the look that the source has
+  SteadyTime heard_{};                 // when apply said something last
   bool apply_awaited_ = false;
   bool poll_now_ = true;
   std::optional<wire::TextWish> text_wish_;  // to be granted when the source is opened next

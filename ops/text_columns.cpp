@@ -151,7 +151,6 @@ std::vector<Note> turn_into_text(const std::string& path, capture::Installed& in
     const TablePlan& plan = step.changed.front();
     for (TablePlan& each : installed.tables)
       if (each.id == plan.id) each = plan;
-    installed.incarnations.erase(plan.id);  // its triggers were made anew, by us
     return notes_of(before, plan, column);
   }
   throw_schema_moves(

@@ -1,5 +1,6 @@
 #include "link/sqlite/file_state.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
@@ -86,6 +87,16 @@ bool is_local(const std::string& path) {
 }
 
 }  // namespace
+
+std::string file_identity(const std::string& path) {
+  struct statx about {};
+  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_BTIME, &about) != 0) return {};
+  // Numbers of inodes are given out again, and those of devices change with the next boot.
+  if ((about.stx_mask & STATX_BTIME) != 0)
+    return fmt::format("{}:{}.{:09}", about.stx_ino, about.stx_btime.tv_sec,
+                       about.stx_btime.tv_nsec);
+  return fmt::format("{}:{}:{}", about.stx_dev_major, about.stx_dev_minor, about.stx_ino);
+}
 
 std::string boot_id() {
   std::string id;

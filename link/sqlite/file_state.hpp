@@ -18,6 +18,10 @@ namespace lockstep::sqlite {
 /// a file system that is not local, a kernel that would not say. Not inside a transaction.
 [[nodiscard]] std::optional<std::string> file_state(Database& database);
 
+/// Another text for another file, whoever has its name: its inode, and when that was made (else the
+/// device it is on). Empty if the kernel would not say.
+[[nodiscard]] std::string file_identity(const std::string& path);
+
 /// As /proc has it; empty if it could not be read.
 [[nodiscard]] std::string boot_id();
 

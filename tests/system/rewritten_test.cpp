@@ -1,0 +1,268 @@
+// Migrations that rewrite rows and fire no trigger: whatever the table looks like afterwards, it is
+// read anew. What only looks like one costs nothing.
+#include <filesystem>
+
+#include "tests/support/application.hpp"
+#include "tests/system/followed.hpp"
+
+namespace lockstep::test {
+namespace {
+
+using Catch::Contains;
+
+PostgresServer& server() {
+  static PostgresServer one{{"fsync=off"}};
+  return one;
+}
+
+constexpr char kOtherDefault[] =
+    "BEGIN; ALTER TABLE a DROP COLUMN n; ALTER TABLE a ADD COLUMN n INT DEFAULT 5; COMMIT";
+constexpr char kDrop[] = "ALTER TABLE a DROP COLUMN n";
+constexpr char kAdd[] = "ALTER TABLE a ADD COLUMN n INT";
+
+std::string value(const Followed& source, const std::string& sql) {
+  return query(source.dsn(), sql).at(0).at(0).value_or("NULL");
+}
+
+void nothing_old_stays(Followed& source) {
+  source.caught_up();
+  source.write("UPDATE a SET u = u || '!' WHERE id = 1; INSERT INTO a(u) VALUES ('late')");
+  source.caught_up();
+}
+
+}  // namespace
+
+TEST_CASE("a column that goes and comes again takes its values along, seen or unseen", "[system]") {
+  SECTION("in one transaction, with another DEFAULT") {
+    Followed source("gone_default", server().create_database("gone_default"));
+    source.start_and_catch_up();
+    source.write(kOtherDefault);
+    nothing_old_stays(source);
+    CHECK(value(source, "SELECT string_agg(n::text, ',') FROM a WHERE id < 4") == "5,5,5");
+    CHECK(source.status()["resyncs"] == 1);
+    source.stop();
+  }
+  SECTION("in one transaction, with a CHECK") {
+    Followed source("gone_check", server().create_database("gone_check"));
+    source.start_and_catch_up();
+    source.write(
+        "BEGIN; ALTER TABLE a DROP COLUMN n; ALTER TABLE a ADD COLUMN n INT CHECK (n < 9); COMMIT");
+    nothing_old_stays(source);
+    CHECK(value(source, "SELECT count(n) FROM a") == "0");
+    source.stop();
+  }
+  SECTION("while it is held") {
+    Followed source("gone_held", server().create_database("gone_held"));
+    source.start_and_catch_up();
+    require_code(lockstep({"ddl", "hold", source.file()}), 0);
+    source.write(kDrop);
+    static_cast<void>(source.awaits("LS-S317"));
+    source.write(kAdd);
+    require_code(lockstep({"ddl", "accept", source.file()}), 0);
+    nothing_old_stays(source);
+    CHECK(value(source, "SELECT count(n) FROM a") == "0");
+    source.stop();
+  }
+  SECTION("after lockstep had asked") {
+    Followed source("gone_asked", server().create_database("gone_asked"));
+    source.start_and_catch_up();
+    source.write(kDrop);
+    source.halts(7, "LS-S306", {"column n was dropped or renamed"});
+    source.write(kAdd);
+    source.start();
+    nothing_old_stays(source);
+    CHECK(value(source, "SELECT count(n) FROM a") == "0");
+    source.stop();
+  }
+  SECTION("while no lockstep runs") {
+    const std::string sql =
+        GENERATE(as<std::string>{}, std::string(kDrop) + ";" + kAdd, std::string(kOtherDefault));
+    const std::string name = sql == kOtherDefault ? "gone_away_default" : "gone_away";
+    Followed source(name, server().create_database(name));
+    source.start_and_catch_up();
+    source.stop();
+    source.write(sql);
+    source.start();
+    nothing_old_stays(source);
+    source.stop();
+    CHECK((source.process().error_output().find("LS-S335") != std::string::npos) ==
+          (name == "gone_away"));
+  }
+}
+
+TEST_CASE("a generated column that is computed otherwise is so on the target, in old rows too",
+          "[system]") {
+  const bool running = GENERATE(true, false);
+  const std::string name = running ? "computed" : "computed_away";
+  Followed source(name, server().create_database(name));
+  source.write(
+      "CREATE TABLE there(id INTEGER PRIMARY KEY, a TEXT NOT NULL, b TEXT NOT NULL, c TEXT AS (a "
+      "|| "
+      "b) VIRTUAL); INSERT INTO there(id, a, b) VALUES (1, 'x', 'y'), (2, 'u', 'v');"
+      "CREATE TABLE carried(id INTEGER PRIMARY KEY, p INT, q INT, c INT AS (p * q) VIRTUAL);"
+      "INSERT INTO carried(id, p, q) VALUES (1, 2, 3), (2, 4, 5)");
+  source.start_and_catch_up();
+  if (!running) source.stop();
+  source.write(
+      "BEGIN; ALTER TABLE there DROP COLUMN c; ALTER TABLE there ADD COLUMN c TEXT AS (b || a) "
+      "VIRTUAL; COMMIT; BEGIN; ALTER TABLE carried DROP COLUMN c; ALTER TABLE carried ADD COLUMN c "
+      "INT AS (p * q * 100) VIRTUAL; COMMIT");
+  if (!running) source.start();
+  source.caught_up();
+  source.write(
+      "INSERT INTO there(id, a, b) VALUES (3, 'm', 'n'); INSERT INTO carried(id, p, q) VALUES (3, "
+      "6, 7); UPDATE there SET a = 'X' WHERE id = 1");
+  source.caught_up();
+  CHECK(value(source, "SELECT string_agg(c, ',' ORDER BY id) FROM there") == "yX,vu,nm");
+  CHECK(value(source, "SELECT string_agg(c::text, ',' ORDER BY id) FROM carried") ==
+        "600,2000,4200");
+  source.stop();
+}
+
+TEST_CASE("a DEFAULT that changes where it stands is the value of rows older than its column",
+          "[system]") {
+  Followed source("stands", server().create_database("stands"));
+  source.write("ALTER TABLE a ADD COLUMN f INT DEFAULT 0");
+  source.start_and_catch_up();
+  source.write(
+      "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, 'DEFAULT 0', "
+      "'DEFAULT 7') WHERE name = 'a'; PRAGMA writable_schema = RESET");
+  const std::string version = sqlite(source.file(), "PRAGMA schema_version").at(0);
+  source.write("PRAGMA schema_version = " + std::to_string(std::stoi(version) + 1));
+  nothing_old_stays(source);
+  CHECK(value(source, "SELECT string_agg(f::text, ',') FROM a WHERE id < 4") == "7,7,7");
+  source.stop();
+}
+
+TEST_CASE("what REPLACE took by an index that came and went while nobody ran is not kept",
+          "[system]") {
+  Followed source("away_index", server().create_database("away_index"));
+  source.start_and_catch_up();
+  source.stop();
+  source.write(
+      "CREATE UNIQUE INDEX once ON b(n); INSERT OR REPLACE INTO b VALUES ('new', 1); DROP INDEX "
+      "once");
+  source.start();
+  source.caught_up();
+  source.stop();
+  CHECK_THAT(source.process().error_output(), Contains("LS-S335"));
+}
+
+TEST_CASE("a restart without any of this reads nothing anew, nor does one behind VACUUM",
+          "[system]") {
+  const std::string sql =
+      GENERATE(as<std::string>{}, "UPDATE a SET n = n + 1", "VACUUM", "CREATE VIEW v AS SELECT 1",
+               "CREATE TABLE x(v); INSERT INTO x VALUES (1); DROP TABLE x; VACUUM");
+  INFO(sql);
+  static int restarts = 0;
+  const std::string name = "plain_restart_" + std::to_string(++restarts);
+  Followed source(name, server().create_database(name));
+  source.start_and_catch_up();
+  // Also behind what was followed, asked about and accepted.
+  source.write("ALTER TABLE b ADD COLUMN later TEXT; CREATE INDEX b_n ON b(n)");
+  source.caught_up();
+  source.stop();
+  source.start_and_catch_up();
+  source.stop();
+  const bool unseen = sql.find("DROP TABLE") != std::string::npos;  // two steps that left nothing
+  source.write(sql);
+  source.start_and_catch_up();
+  CHECK(source.status()["resyncs"] == (unseen ? 2 : 0));
+  source.stop();
+  source.start_and_catch_up();
+  CHECK(source.status()["resyncs"] == 0);
+  source.stop();
+}
+
+TEST_CASE("a file that was made anew has other rowids, and tables without a key are read anew",
+          "[system]") {
+  Followed source("dumped", server().create_database("dumped"));
+  source.write(
+      "CREATE TABLE bare(v TEXT, n INT); INSERT INTO bare VALUES ('a', 1), ('b', 2), ('c', 3), "
+      "('d', 4); DELETE FROM bare WHERE v = 'b'");
+  source.start_and_catch_up();
+  source.write_some();
+  source.caught_up();
+  source.stop();
+  // As .dump makes it: the rows get other numbers, and the schema its version.
+  const std::string other = source.in_folder("other.db");
+  source.write("PRAGMA wal_checkpoint(TRUNCATE)");
+  std::filesystem::copy_file(source.file(), other);
+  {
+    Application copy(other);
+    sqlite3_db_config(copy.handle(), SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
+    copy.exec("UPDATE bare SET rowid = rowid - 1 WHERE rowid > 2; PRAGMA journal_mode = DELETE");
+  }
+  std::filesystem::rename(other, source.file());
+  source.start();
+  source.write("UPDATE bare SET n = 300 WHERE v = 'c'; DELETE FROM bare WHERE v = 'd'");
+  source.caught_up();
+  CHECK(source.status()["resyncs"] == 1);
+  source.stop();
+  source.start_and_catch_up();
+  CHECK(source.status()["resyncs"] == 0);
+  source.stop();
+}
+
+TEST_CASE("a table that comes again under its name is looked at again", "[system]") {
+  Followed source("again", server().create_database("again"));
+  source.start_and_catch_up();
+  const auto rows = [&](const std::string& table) {
+    return wait_until(
+        [&] {
+          return value(source, "SELECT to_regclass('" + table + "') IS NOT NULL") == "t" &&
+                 value(source, "SELECT count(*) FROM " + table) == "2";
+        },
+        20s, 20ms);
+  };
+  // Refused, dropped, and made rightly.
+  source.write("CREATE TABLE y(id INTEGER PRIMARY KEY, v); INSERT INTO y VALUES (1, 1), (2, 't')");
+  REQUIRE(wait_until(
+      [&] { return source.process().error_output().find("y is a new table") != std::string::npos; },
+      20s, 20ms));
+  source.write(
+      "DROP TABLE y; CREATE TABLE y(id INTEGER PRIMARY KEY, v INT); INSERT INTO y VALUES (1, 1), "
+      "(2, "
+      "2)");
+  CHECK(rows("y"));
+  // Followed, dropped, and made again.
+  source.write("CREATE TABLE x(id INTEGER PRIMARY KEY); INSERT INTO x VALUES (1), (2)");
+  CHECK(rows("x"));
+  require_code(lockstep({"ddl", "hold", source.file()}), 0);
+  source.write("DROP TABLE x");
+  require_code(lockstep({"ddl", "accept", source.file()}), 0);
+  source.write("UPDATE a SET n = 9");
+  require_caught_up(source.process(), source.file());
+  query(source.dsn(), "SET lockstep.guard = off; DROP TABLE x");
+  source.write("CREATE TABLE x(id INTEGER PRIMARY KEY); INSERT INTO x VALUES (3), (4)");
+  CHECK(rows("x"));
+  source.stop();
+}
+
+TEST_CASE("an index that is made anew under its name with another text is so on the target",
+          "[system]") {
+  Followed source("index_text", server().create_database("index_text"));
+  source.write("CREATE INDEX words ON a(lower(u)); CREATE INDEX some ON a(u) WHERE n > 5");
+  source.start_and_catch_up();
+  source.write(
+      "BEGIN; DROP INDEX words; CREATE INDEX words ON a(upper(u)); DROP INDEX some; CREATE INDEX "
+      "some ON a(u) WHERE n > 7; COMMIT");
+  source.write_some();
+  source.caught_up();
+  const std::string indexes = value(
+      source,
+      "SELECT string_agg(indexdef, '; ') FROM pg_indexes WHERE tablename = 'a' AND schemaname = "
+      "'public'");
+  CHECK_THAT(indexes, Contains("n > 7") && !Contains("n > 5"));
+  CHECK_THAT(indexes, !Contains("lower("));
+  CHECK(source.status()["resyncs"] == 0);
+  // Alone, and while nobody runs.
+  source.stop();
+  source.write("DROP INDEX some; CREATE INDEX some ON a(u) WHERE n > 9");
+  source.start_and_catch_up();
+  CHECK_THAT(value(source, "SELECT max(indexdef) FROM pg_indexes WHERE indexname = 'some'"),
+             Contains("n > 9"));
+  source.stop();
+}
+
+}  // namespace lockstep::test
