@@ -127,8 +127,9 @@ bool take_over(Database& database, std::int64_t schema_version, const SchemaStep
     refresh_triggers(database, plan);
     keep_plan(database, plan);
   }
-  // A change of no table: so the target learns of the plans with the next batch.
-  if (!step.in_place.empty())
+  // A change of no table: so the target learns of the plans with the next batch, which may
+  // otherwise be days away, and of a table that nobody follows any more, too.
+  if (!step.in_place.empty() || !step.dropped.empty())
     database.exec(fmt::format("INSERT INTO {}(tbl) VALUES (0)", kChangeTable));
   for (const std::uint32_t id : step.dropped) {
     drop_triggers(database, id);

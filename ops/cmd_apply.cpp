@@ -14,6 +14,7 @@
 #include "ops/endpoint.hpp"
 #include "ops/follow.hpp"
 #include "ops/names.hpp"
+#include "ops/stop_limit.hpp"
 #include "ops/target_worker.hpp"
 #include "ops/workers.hpp"
 
@@ -105,10 +106,12 @@ Ending follow(PreparedTarget prepared, const ApplyRequest& request, const Connec
                         .guard = request.guard,
                         .continuous = request.continuous,
                         .dual_write = request.dual_write};
+  StopLimit limit(signals);
   TargetWorker worker(context, std::move(options), std::move(prepared.connection), board);
   std::jthread thread([&](const std::stop_token& stop) { run_worker(worker, stop, board); });
   pthread_setname_np(thread.native_handle(), "apply-0");
   const Ending ending = watch(request.until_caught_up, board, nullptr, screen, signals);
+  limit.begin(ending);
   thread.request_stop();
   worker.cancel();
   return ending;

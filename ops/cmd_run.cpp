@@ -13,6 +13,7 @@
 #include "ops/names.hpp"
 #include "ops/pipeline.hpp"
 #include "ops/reverse_worker.hpp"
+#include "ops/stop_limit.hpp"
 #include "ops/switch_watch.hpp"
 #include "ops/workers.hpp"
 
@@ -128,11 +129,13 @@ Followed follow_forward(const RunRequest& request, const switchover::SwitchPlace
   screen.note(fmt::format("following {} into {} (schema {})", place.path,
                           prepared.connection.dsn().shown(), prepared.schema));
   {
+    StopLimit limit(signals);
     SwitchWatch watching(
         {place.path, prepared.connection.dsn(), prepared.migration, prepared.schema}, board);
     const Pipeline pipeline(std::move(prepared), board);
     followed.ending = watch(request.until_caught_up, board, &turn.lock, screen, signals,
                             [&] { return watching.turned(switchover::Direction::forward); });
+    limit.begin(followed.ending);
   }
   followed.status = board.read();
   return followed;
@@ -154,6 +157,7 @@ Followed follow_reverse(const RunRequest& request, const switchover::SwitchPlace
   screen.note(fmt::format("the application writes to PostgreSQL: following {} (schema {}) into {}",
                           place.dsn.shown(), place.schema, place.path));
   {
+    StopLimit limit(signals);
     SwitchWatch watching(place, board);
     ReverseWorker worker({place.path, place.dsn, place.migration, place.schema, request.continuous},
                          board);
@@ -161,6 +165,7 @@ Followed follow_reverse(const RunRequest& request, const switchover::SwitchPlace
     pthread_setname_np(thread.native_handle(), "reverse-0");
     followed.ending = watch(request.until_caught_up, board, &lock, screen, signals,
                             [&] { return watching.turned(switchover::Direction::reverse); });
+    limit.begin(followed.ending);
     thread.request_stop();
     worker.cancel();
   }

@@ -4,17 +4,25 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <array>
 #include <ctime>
 
 namespace lockstep::ops {
 
 namespace {
+constexpr std::array<int, 3> kStopSignals{SIGINT, SIGTERM, SIGHUP};
+
+// What whoever started us had ignored stays ignored: nohup lets a process outlive its terminal, a
+// shell's `&` the Ctrl-C that is meant for others. It must not be blocked either: a signal that is
+// blocked waits, ignored or not.
 sigset_t stop_signals() {
   sigset_t set;
   sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGHUP);
+  for (const int number : kStopSignals) {
+    struct sigaction action {};
+    if (sigaction(number, nullptr, &action) == 0 && action.sa_handler != SIG_IGN)
+      sigaddset(&set, number);
+  }
   return set;
 }
 
@@ -29,7 +37,8 @@ Signals::Signals() {
   const sigset_t set = stop_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::signal(number, end_at_once);
+  for (const int number : kStopSignals)
+    if (sigismember(&set, number) == 1) ::signal(number, end_at_once);
 }
 
 Signals::Through::Through() {

@@ -7,8 +7,8 @@
 
 namespace lockstep::ops {
 
-/// Blocks SIGINT, SIGTERM and SIGHUP in the calling thread and all threads it starts later, and
-/// ignores SIGPIPE. Make it in main, before any thread.
+/// Blocks SIGINT, SIGTERM and SIGHUP, unless they are ignored already (nohup), in this thread and
+/// all it starts later, and ignores SIGPIPE. Make it in main, before any thread.
 class Signals {
  public:
   Signals();

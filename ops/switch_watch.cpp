@@ -8,6 +8,7 @@
 #include "capture/install.hpp"
 #include "ops/open_files.hpp"
 #include "ops/route.hpp"
+#include "ops/signals.hpp"
 #include "switchover/sqlite_side.hpp"
 #include "switchover/switch_errors.hpp"
 
@@ -112,6 +113,7 @@ void SwitchWatch::look_at_refusals() {
 }
 
 void SwitchWatch::finish() {
+  const Signals::Through through;  // PostgreSQL may not answer; the next process can finish it, too
   try {
     Coordinator coordinator(place_, [this](std::string_view step, const std::string& what) {
       board_.schema_note({"LS-X608", "", fmt::format("{}: {}", step, what)});

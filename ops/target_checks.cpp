@@ -49,11 +49,16 @@ bool may_be_the_tables(const Error& error) {
 
 }  // namespace
 
-// What an ORM made it may alter: whether the source has planned such a table anew, against what is
-// there now, its welcome says. The ledger follows with the next batch.
+// What the source does not follow any more may be dropped here, too; and what an ORM made it may
+// alter: whether the source has planned such a table anew, against what is there now, its welcome
+// says. The ledger follows with the next batch.
 std::vector<apply::LedgerTable> TargetWorker::settled_tables() const {
   std::vector<apply::LedgerTable> tables = tables_;
   std::erase_if(tables, [&](const apply::LedgerTable& table) {
+    if (greeted_ && !plans_.empty() &&
+        std::none_of(plans_.begin(), plans_.end(),
+                     [&](const TablePlan& plan) { return plan.id == table.plan.id; }))
+      return true;
     if (!table.plan.existing) return false;
     return !greeted_ || std::none_of(plans_.begin(), plans_.end(), [&](const TablePlan& plan) {
       return plan.id == table.plan.id && wire::encode_plan(plan) == wire::encode_plan(table.plan);

@@ -136,7 +136,6 @@ void TargetWorker::connect() {
   silent_ = apply::may_be_silent(*connection_);
   tables_ = apply::read_tables(*connection_, options_.migration);
   put_foreign_keys_aside();
-  if (ledger_.phase != Phase::installing) check_tables();
   check_dual_choice();
   begin_guard();
   show_tables();

@@ -10,8 +10,11 @@
 #include <array>
 #include <charconv>
 #include <exception>
+#include <future>
+#include <thread>
 
 #include "link/postgres/errors.hpp"
+#include "link/postgres/open_connections.hpp"
 #include "model/failpoint.hpp"
 
 namespace lockstep::postgres {
@@ -129,7 +132,10 @@ Handle start_connecting(const Dsn& dsn, std::string_view purpose) {
   }
   keywords.push_back(nullptr);
   values.push_back(nullptr);
-  return Handle(PQconnectStartParams(keywords.data(), values.data(), /*expand_dbname=*/0));
+  Handle handle(PQconnectStartParams(keywords.data(), values.data(), /*expand_dbname=*/0));
+  check(handle != nullptr, "there is memory for a connection");
+  remember_connection(handle.get());
+  return handle;
 }
 
 /// Waits for the handshake. Verbose texts carry the SQLSTATE, which libpq does not tell otherwise,
@@ -145,6 +151,8 @@ void finish_connecting(pg_conn* handle, const Dsn& dsn, Milliseconds patience) {
     if (deadline.passed() && found <= 0)
       throw connect_error(dsn, fmt::format("timeout: no answer within {} ms", patience.count()),
                           false);
+    // libpq would go on to the next address of the host.
+    if (connections_ended()) throw connect_error(dsn, "lockstep is being stopped", false);
     if (found <= 0) continue;
     status = PQconnectPoll(handle);
     if (status == PGRES_POLLING_FAILED) break;
@@ -217,6 +225,7 @@ Result checked(const Connection& connection, pg_result* raw, const std::string& 
 }  // namespace
 
 void FinishConnection::operator()(pg_conn* handle) const noexcept {
+  forget_connection(handle);
   PQfinish(handle);
 }
 
@@ -231,7 +240,6 @@ Connection Connection::open(const Dsn& dsn, std::string_view purpose, Millisecon
     const Dsn& one = candidates[i];
     try {
       Handle handle = start_connecting(one, purpose);
-      check(handle != nullptr, "there is memory for a connection");
       finish_connecting(handle.get(), one, patience_of(one, patience));
       check_server(handle.get(), one);
       Connection connection(std::move(handle), std::make_unique<Dsn>(dsn),
@@ -340,13 +348,30 @@ int Connection::descriptor() const {
   return PQsocket(handle_.get());
 }
 
+// PQcancel() waits for the server's answer without a limit, so it waits in a thread of its own,
+// which needs nothing of the connection.
 void Connection::cancel() noexcept {
+  constexpr Milliseconds kPatience{1'000}, kLook{20};
   struct FreeCancel {
     void operator()(PGcancel* cancel) const noexcept { PQfreeCancel(cancel); }
   };
-  const std::unique_ptr<PGcancel, FreeCancel> request(PQgetCancel(handle_.get()));
-  std::array<char, 256> trouble{};
-  if (request) PQcancel(request.get(), trouble.data(), static_cast<int>(trouble.size()));
+  std::unique_ptr<PGcancel, FreeCancel> request(PQgetCancel(handle_.get()));
+  if (!request || connections_ended()) return;
+  try {
+    std::promise<void> answered;
+    const std::future<void> answer = answered.get_future();
+    std::thread([request = std::move(request), answered = std::move(answered)]() mutable {
+      std::array<char, 256> trouble{};
+      PQcancel(request.get(), trouble.data(), static_cast<int>(trouble.size()));
+      answered.set_value();
+    }).detach();
+    const Deadline deadline(kPatience);
+    while (answer.wait_for(kLook) != std::future_status::ready && !deadline.passed() &&
+           !connections_ended()) {
+    }
+  } catch (const std::exception&) {  // no thread: the statement ends by itself
+    return;
+  }
 }
 
 }  // namespace lockstep::postgres

@@ -96,7 +96,7 @@ class Connection {
   /// True once a NOTIFY has come that nobody was told of (LISTEN is the caller's); all that are
   /// there count as one. False after `patience`. Throws like exec() if the connection is lost.
   [[nodiscard]] bool wait_for_notification(Milliseconds patience);
-  /// Asks the server to stop the running statement, from another thread if need be. Never throws.
+  /// Asks the server to stop the running statement, for a second at most. Any thread, never throws.
   void cancel() noexcept;
   [[nodiscard]] const Dsn& dsn() const { return *dsn_; }
   // For this folder only.

@@ -165,7 +165,7 @@ say "10  rollback: back to SQLite, which has what was written to PostgreSQL"
 "$lockstep" rollback "$source" --confirm prices --when-ready | tee "$work/rollback.out" | grep -v '^ok '
 sqlite3 "$source" "UPDATE ohlcv_data SET high = high - 1 WHERE id % 100 = 0"
 "$lockstep" wait "$source" --for caught-up --timeout 60s
-kill -INT "$run_pid"
+kill -TERM "$run_pid"
 wait "$run_pid" || true
 run_pid=''
 

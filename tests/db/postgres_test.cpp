@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <thread>
 
@@ -260,6 +261,15 @@ TEST_CASE("abort() ends a transaction and a statement that was cancelled can be 
   CHECK(facts.foreign == "57014");
   CHECK(facts.retry == Retry::same_session);
   CHECK(connection.exec("SELECT 1").integer(0, 0) == 1);
+}
+
+TEST_CASE("cancel() waits a second at most for a server that does not answer") {
+  test::PostgresServer frozen{{"fsync=off"}};
+  Connection connection = connect(frozen.dsn());
+  frozen.freeze();
+  std::future<void> cancelled = std::async(std::launch::async, [&] { connection.cancel(); });
+  CHECK(cancelled.wait_for(5s) == std::future_status::ready);
+  frozen.thaw();
 }
 
 TEST_CASE("errors of the server have code, exit and advice by SQLSTATE") {

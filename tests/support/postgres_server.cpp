@@ -205,6 +205,15 @@ void PostgresServer::restart() {
   start();
 }
 
+void PostgresServer::freeze() {
+  ::kill(postmaster_->pid(), SIGSTOP);  // first: it starts no more
+  for (const pid_t pid : processes_in(data_folder())) ::kill(pid, SIGSTOP);
+}
+
+void PostgresServer::thaw() {
+  for (const pid_t pid : processes_in(data_folder())) ::kill(pid, SIGCONT);
+}
+
 void PostgresServer::wait_for_children() {
   const fs::path data = data_folder();
   if (wait_until([&] { return processes_in(data).empty(); }, 5s)) return;

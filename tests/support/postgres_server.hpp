@@ -60,6 +60,9 @@ class PostgresServer {
   /// killed too.
   void kill_hard();
   void restart();
+  /// SIGSTOP for every process of it: it takes connections and answers nobody, until thaw().
+  void freeze();
+  void thaw();
 
   /// test::query() as superuser in `database`.
   Rows query(const std::string& sql, std::string_view database = "postgres") const;

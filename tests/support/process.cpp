@@ -107,7 +107,8 @@ bool become_child(const Launch& launch) {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::signal(SIGPIPE, SIG_DFL);
+  // Who runs the tests may have had them ignored: a shell does that for its `&`, and nohup.
+  for (const int number : {SIGPIPE, SIGINT, SIGTERM, SIGHUP}) ::signal(number, SIG_DFL);
   ::execvpe(launch.arguments[0], launch.arguments, launch.environment);
   return false;
 }

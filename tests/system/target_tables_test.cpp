@@ -1,6 +1,7 @@
 // Somebody changes the copied tables on the target: lockstep stops by name before it builds on what
 // is not there, and goes on once that is undone.
 #include <fstream>
+#include <functional>
 
 #include "tests/system/followed.hpp"
 
@@ -79,7 +80,47 @@ void halts_for_each(Followed& both, const std::vector<Change>& changes) {
   }
 }
 
+// Table b goes from the source, and somebody accepts it while lockstep runs or while it does not.
+void drop_b(
+    const Followed& both, const std::function<void()>& between = [] {}) {
+  require_code(lockstep({"ddl", "hold", both.file()}), 0);
+  both.write("DROP TABLE b");
+  between();
+  require_code(lockstep({"ddl", "accept", both.file(), both.dsn()}), 0);
+}
+
+bool ledger_forgets_b(const std::string& database) {
+  const std::string known = "SELECT count(*) FROM lockstep.ledger_tables WHERE name = 'b'";
+  return wait_until([&] { return server().value(known, database) == "0"; }, 20s);
+}
+
 }  // namespace
+
+TEST_CASE("a dropped table that was accepted leaves the ledger though nothing else is written") {
+  Followed both("leaves", server().create_database("leaves"));
+  both.start_and_catch_up();
+  drop_b(both);
+  REQUIRE(ledger_forgets_b("leaves"));
+  CHECK(wait_until([&] { return both.status()["tables"].size() == 1; }, 20s));
+  server().query("DROP TABLE b", "leaves");
+  both.stop();
+  both.start();  // which looks at the tables first
+  both.write("INSERT INTO a(u, n) VALUES ('behind', 1)");
+  both.caught_up();
+  both.stop();
+}
+
+TEST_CASE("what the source does not follow any more may be dropped before the ledger knows") {
+  Followed both("before", server().create_database("before"));
+  both.start_and_catch_up();
+  drop_b(both, [&] { both.stop(); });
+  server().query("DROP TABLE b", "before");
+  both.start();
+  REQUIRE(ledger_forgets_b("before"));
+  both.write("INSERT INTO a(u, n) VALUES ('behind', 1)");
+  both.caught_up();
+  both.stop();
+}
 
 TEST_CASE("a table that is altered on the target stops lockstep at the next batch, by name") {
   Followed both = owned("altered");
