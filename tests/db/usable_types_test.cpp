@@ -164,6 +164,36 @@ TEST_CASE("each text means to PostgreSQL what we encode, by COPY and as a parame
   }
 }
 
+TEST_CASE("numbers go into jsonb and numeric(3,5) where PostgreSQL takes them as they are") {
+  postgres::Connection connection = connect(fresh_database(server()));
+  connection.exec(
+      "CREATE FUNCTION public.takes(s text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM "
+      "s::jsonb; RETURN true; EXCEPTION WHEN OTHERS THEN RETURN false; END $$");
+  const TargetType jsonb = parse_target_type("jsonb").value();
+  for (const std::size_t whole : {1U, 131'072U, 131'073U})
+    for (const std::size_t fraction : {1U, 16'383U, 16'384U})
+      for (const char* exponent : {"", "e1", "E+1", "e-1", "e-0", "e999"}) {
+        const std::string number =
+            fmt::format("{}.{}{}", std::string(whole, '7'), std::string(fraction, '7'), exponent);
+        INFO(whole << '.' << fraction << exponent);
+        const bool takes =
+            connection.query("SELECT public.takes($1)", {"[" + number + "]"}).boolean(0, 0);
+        REQUIRE(misfit_of_target(text("[" + number + "]"), jsonb).empty() == takes);
+      }
+  const TargetType small = parse_target_type("numeric(3,5)").value();
+  for (const char* number : {"0.0", "0.00123", "0.00999", "0.001234", "0.01", "0.0123", "1.0"}) {
+    INFO(number);
+    const ValueView value{.kind = ValueClass::real, .real = std::stod(number)};
+    const bool same = connection
+                          .query(
+                              "SELECT CASE WHEN abs($1::numeric) < 0.01 THEN "
+                              "$1::numeric::numeric(3,5) = $1::numeric ELSE false END",
+                              {number})
+                          .boolean(0, 0);
+    CHECK(misfit_of_target(value, small).empty() == same);
+  }
+}
+
 TEST_CASE("what is taken for JSON is what PostgreSQL takes for it") {
   postgres::Connection connection = connect(fresh_database(server()));
   connection.exec(
