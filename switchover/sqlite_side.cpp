@@ -11,6 +11,7 @@
 #include "model/failpoint.hpp"
 #include "switchover/fence_debt.hpp"
 #include "switchover/fence_sql.hpp"
+#include "switchover/rowids.hpp"
 
 namespace lockstep::switchover {
 
@@ -131,9 +132,10 @@ std::optional<ReversePosition> read_reverse_position(Database& database) {
   return ReversePosition{row.text(0), row.integer(1), row.integer(2)};
 }
 
-bool follows_at(sqlite::Database& database, const ReversePosition& position) {
+bool follows_at(sqlite::Database& database, const ReversePosition& position,
+                const std::vector<TablePlan>& plans) {
   return read_sqlite_side(database).role == Role::replica &&
-         read_reverse_position(database) == position;
+         read_reverse_position(database) == position && renumbered_tables(database, plans).empty();
 }
 
 std::vector<std::string> install_fence(Database& database, const std::string& migration) {
@@ -182,6 +184,7 @@ bool WriteLock::fence(std::int64_t attempt, const std::string& migration, Millis
                   "AND (fence < {1} OR (fence = {1} AND role = 'fenced'))",
                   kSwitchTable, attempt));
   if (database_.changes() == 0) return false;
+  record_rowids(database_);
   database_.set_busy_patience(patience);
   try {
     transaction_.commit();

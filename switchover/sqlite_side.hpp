@@ -10,6 +10,7 @@
 
 #include "link/sqlite/database.hpp"
 #include "model/position.hpp"
+#include "model/shape.hpp"
 #include "switchover/reverse_position.hpp"
 #include "switchover/state.hpp"
 
@@ -20,9 +21,11 @@ namespace lockstep::switchover {
 /// The reverse position that SQLite holds; nothing before the first handover.
 [[nodiscard]] std::optional<ReversePosition> read_reverse_position(sqlite::Database& database);
 
-/// It is the replica, and stands at this position: what it holds is what that round brought. In the
-/// caller's read transaction; after a rollback the application writes, and the position stays.
-[[nodiscard]] bool follows_at(sqlite::Database& database, const ReversePosition& position);
+/// It is the replica, and stands at this position: what it holds is what that round brought, by the
+/// rowids that it had then where `plans` know rows by them. In the caller's read transaction; after
+/// a rollback the application writes, and the position stays.
+[[nodiscard]] bool follows_at(sqlite::Database& database, const ReversePosition& position,
+                              const std::vector<TablePlan>& plans);
 
 /// 0: the row and the fence triggers of every table, ours excepted, those included that are not
 /// followed. Repeatable. Changes schema_version only where something was missing. Returns the names
@@ -36,7 +39,8 @@ class WriteLock {
   /// Throws LS-X604 (exit 6) if others keep the lock for longer than `patience`.
   WriteLock(sqlite::Database& database, Milliseconds patience);
   /// F: fence < attempt -> attempt, closed. The lock goes with it. False: this attempt may not
-  /// fence any more, the lock is still held. Missing fence triggers are put back first.
+  /// fence any more, the lock is still held. Missing fence triggers are put back first, and the
+  /// rowids are recorded: PostgreSQL has to know them by now.
   /// `patience`: for readers in rollback-journal mode.
   [[nodiscard]] bool fence(std::int64_t attempt, const std::string& migration,
                            Milliseconds patience);
