@@ -218,6 +218,9 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
         fmt::format("no transaction on PostgreSQL is under way, after {:.0f} ms",
                     std::chrono::duration<double, std::milli>(steady_now() - asked).count()));
   held.keep_tables(place_.schema, plans_);
+  // Made or swapped since install(), and followed since: its writers would pass.
+  if (const auto open = unfenced(*postgres_, place_.migration, place_.schema); !open.empty())
+    throw_unfenced(open);
   std::optional<ReversePosition> position;
   while (!position) {
     bring_back(back);

@@ -47,6 +47,13 @@ bool told(Moved& moved, const std::string& text) {
                     20ms);
 }
 
+std::string fences_on(const Moved& moved, const std::string& table) {
+  return moved.value(
+      fmt::format("SELECT count(*) FROM pg_trigger WHERE tgrelid = '{}'::regclass AND tgname = "
+                  "'_lockstep_fence' AND tgenabled = 'A'",
+                  table));
+}
+
 }  // namespace
 
 TEST_CASE("VACUUM of SQLite after a cutover changes no row of a table without a key", "[system]") {
@@ -91,6 +98,44 @@ TEST_CASE("VACUUM of SQLite after a cutover changes no row of a table without a 
   require_code(moved.wait("caught-up"), 0);
   CHECK(sqlite(moved.file(), "SELECT count(*) FROM log").at(0) == "13");
   moved.equal();
+}
+
+TEST_CASE("a table that is swapped in the middle of a rollback takes no write behind it",
+          "[system]") {
+  Moved moved("swapped", R"({"continuous": false})", "WAL", kTables);
+  const auto rollback = stopped_at(moved, "cut.prepared=stop");
+  moved.write(
+      "BEGIN; CREATE TABLE n (LIKE a INCLUDING ALL); INSERT INTO n SELECT * FROM a; ALTER TABLE a "
+      "RENAME TO a_old; ALTER TABLE n RENAME TO a; COMMIT");
+  REQUIRE(told(moved, "a was altered on PostgreSQL (it is another table)"));
+  // Whoever follows it makes its fence as well.
+  CHECK(fences_on(moved, "a") == "1");
+  moved.write("INSERT INTO a VALUES (3, 'z')");
+  moved.write("DROP TRIGGER _lockstep_fence ON a");
+  rollback->signal(SIGCONT);
+  CHECK(rollback->wait_or_throw(30s) == ExitStatus{.code = 3});
+  CHECK_THAT(rollback->error_output(), Contains("LS-X672") && Contains("public.a"));
+  CHECK(moved.value("SELECT role FROM lockstep.switchover") == "primary");
+  moved.write("INSERT INTO a VALUES (4, 'still here')");
+  require_code(lockstep(rollback_of(moved)), 0);
+  CHECK_THROWS_WITH(moved.write("INSERT INTO a VALUES (5, 'late')"), Contains("LOCKSTEP-FENCED"));
+  CHECK(sqlite(moved.file(), "SELECT group_concat(id) FROM a").at(0) == "1,2,3,4");
+}
+
+TEST_CASE("no partition is attached while a rollback holds the writers", "[system]") {
+  Moved moved("attached", R"({"continuous": false})", "WAL", kTables);
+  moved.write(
+      "BEGIN; CREATE TABLE ev_p (id bigint PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE "
+      "TABLE ev_1 PARTITION OF ev_p FOR VALUES FROM (0) TO (1000); INSERT INTO ev_p SELECT * FROM "
+      "ev; ALTER TABLE ev RENAME TO ev_old; ALTER TABLE ev_p RENAME TO ev; COMMIT; CREATE TABLE "
+      "loose (id bigint PRIMARY KEY, v text)");
+  REQUIRE(told(moved, "ev was altered on PostgreSQL"));
+  const auto rollback = stopped_at(moved, "rb.drained=stop");
+  CHECK_THROWS_WITH(moved.write("SET lock_timeout = '200ms'; ALTER TABLE ev ATTACH PARTITION loose "
+                                "FOR VALUES FROM (1000) TO (2000)"),
+                    Contains("lock timeout"));
+  rollback->signal(SIGCONT);
+  CHECK(rollback->wait_or_throw(30s) == ExitStatus{.code = 0});
 }
 
 }  // namespace lockstep::test
