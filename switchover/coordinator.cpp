@@ -17,6 +17,7 @@
 #include "switchover/reverse_watch.hpp"
 #include "switchover/sqlite_side.hpp"
 #include "switchover/switch_errors.hpp"
+#include "verify/record.hpp"
 
 namespace lockstep::switchover {
 
@@ -111,7 +112,21 @@ std::vector<std::string> Coordinator::install() {
     forget_touched(*postgres_, place_.migration);
   }
   numbered_ = numbered_tables(*postgres_, place_.schema, plans_);
-  return install_fence(*sqlite_, place_.migration);
+  return fence_sqlite();
+}
+
+// A fence that a stale application has lost is not put back in silence: what was written past it is
+// in SQLite only. On record before the traces go.
+std::vector<std::string> Coordinator::fence_sqlite() {
+  bool was_open = false;
+  auto virtual_tables = install_fence(*sqlite_, place_.migration, [&] {
+    verify::create_records(*postgres_);
+    require_comparison(*postgres_, place_.migration,
+                       verify::request_pass(*postgres_, place_.migration, {}));
+    was_open = true;
+  });
+  if (was_open) require_fence_was_whole(*sqlite_, *postgres_, place_.migration);
+  return virtual_tables;
 }
 
 Switched Coordinator::move_writers(Direction direction, Milliseconds max_pause,
@@ -138,8 +153,11 @@ Switched Coordinator::move_writers(Direction direction, Milliseconds max_pause,
   finish(max_pause);
   const Sides now = look();
   const Side& gained = gainer(now, direction);
-  if (gained.role != Role::primary || gained.attempt != attempt)
+  if (gained.role != Role::primary || gained.attempt != attempt) {
+    if (direction == Direction::reverse)
+      require_fence_was_whole(*sqlite_, *postgres_, place_.migration);
     throw_superseded(direction, attempt);
+  }
   return {direction, attempt, pause.ms()};
 }
 
@@ -239,7 +257,7 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
   // A server that failed over meanwhile may be open again, and this session would not know.
   if (read_postgres_side(*postgres_, place_.migration).side.role != Role::fenced)
     throw_superseded(Direction::reverse, attempt);
-  const auto first = commit_sqlite(*sqlite_, attempt, *position, sequences);
+  const auto first = commit_sqlite(*sqlite_, place_.migration, attempt, *position, sequences);
   pause.end();
   LOCKSTEP_FAILPOINT("rb.committed");
   if (first) tell_("SWITCH", "PostgreSQL fenced, SQLite open");
@@ -323,7 +341,7 @@ bool Coordinator::try_commit(const Unfinished& what, Milliseconds patience) {
     return false;  // PostgreSQL opens again: better than nobody
   }
   return commit_sqlite(
-             *sqlite_, what.attempt, position,
+             *sqlite_, place_.migration, what.attempt, position,
              least_sequences(*postgres_, numbered_tables(*postgres_, place_.schema, plans_)))
       .has_value();
 }

@@ -138,12 +138,17 @@ bool follows_at(sqlite::Database& database, const ReversePosition& position,
          read_reverse_position(database) == position && renumbered_tables(database, plans).empty();
 }
 
-std::vector<std::string> install_fence(Database& database, const std::string& migration) {
+std::vector<std::string> install_fence(Database& database, const std::string& migration,
+                                       const std::function<void()>& was_open) {
   be_durable(database);
   Transaction transaction(database, Transaction::Mode::immediate);
   bool changed = !has_row(database);
   if (changed)
     for (const std::string& sql : sqlite_switch_sql()) database.exec(sql);
+  // Under the write lock: nobody writes past the fence between this and what makes it whole.
+  if (was_open && read_sqlite_side(database).role == Role::replica &&
+      !unfenced(database, migration).empty())
+    was_open();
   const Fenceable found = fenceable(database);
   if (put_triggers(database, found.tables, migration)) changed = true;
   if (changed) transaction.commit();
@@ -214,8 +219,8 @@ bool prepare_sqlite(Database& database, std::int64_t attempt) {
       fmt::format("role = 'replica' AND decision <> 'pending' AND attempt < {}", attempt));
 }
 
-std::optional<Position> commit_sqlite(Database& database, std::int64_t attempt,
-                                      const ReversePosition& position,
+std::optional<Position> commit_sqlite(Database& database, const std::string& migration,
+                                      std::int64_t attempt, const ReversePosition& position,
                                       const std::vector<LeastSequence>& sequences) {
   be_durable(database);
   Transaction transaction(database, Transaction::Mode::immediate);
@@ -224,6 +229,7 @@ std::optional<Position> commit_sqlite(Database& database, std::int64_t attempt,
       "'pending' AND attempt = {} AND role = 'replica' AND {}",
       kSwitchTable, attempt, is_at(position)));
   if (database.changes() == 0) return std::nullopt;
+  if (!unfenced(database, migration).empty()) return std::nullopt;
   for (const LeastSequence& least : sequences) {
     Statement raise(database, "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?");
     raise.bind(1, least.value).bind(2, std::string_view(least.table)).run();

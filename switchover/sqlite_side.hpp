@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,7 +31,10 @@ namespace lockstep::switchover {
 /// 0: the row and the fence triggers of every table, ours excepted, those included that are not
 /// followed. Repeatable. Changes schema_version only where something was missing. Returns the names
 /// of tables that cannot be fenced (virtual ones).
-std::vector<std::string> install_fence(sqlite::Database& database, const std::string& migration);
+/// `was_open` is called, under the write lock and before anything is put back, if SQLite is the
+/// replica and a trigger is missing: somebody may have written there.
+std::vector<std::string> install_fence(sqlite::Database& database, const std::string& migration,
+                                       const std::function<void()>& was_open = {});
 
 /// The write lock (L), held until it is dropped or fence() is called. Writers of the application
 /// wait in their busy timeout meanwhile.
@@ -59,13 +63,15 @@ bool unfence_sqlite(sqlite::Database& database, std::int64_t attempt);
 /// P of a rollback.
 bool prepare_sqlite(sqlite::Database& database, std::int64_t attempt);
 /// C of a rollback: pending, this attempt, at `position` -> primary; a new era begins. Returns its
-/// first position; nothing if the row allows it no more. `sequences`: the least numbers that
+/// first position; nothing if the row allows it no more, or a table has lost its fence: somebody
+/// may have written there. `sequences`: the least numbers that
 /// AUTOINCREMENT tables go on from.
 struct LeastSequence {
   std::string table;
   std::int64_t value = 0;
 };
 [[nodiscard]] std::optional<Position> commit_sqlite(sqlite::Database& database,
+                                                    const std::string& migration,
                                                     std::int64_t attempt,
                                                     const ReversePosition& position,
                                                     const std::vector<LeastSequence>& sequences);

@@ -54,6 +54,11 @@ std::string fences_on(const Moved& moved, const std::string& table) {
                   table));
 }
 
+// As a release that was left behind migrates its table, and writes.
+constexpr char kStale[] =
+    "BEGIN; CREATE TABLE a_new(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO a_new SELECT * FROM a; "
+    "DROP TABLE a; ALTER TABLE a_new RENAME TO a; UPDATE a SET v = 'stale' WHERE id = 1; COMMIT";
+
 }  // namespace
 
 TEST_CASE("VACUUM of SQLite after a cutover changes no row of a table without a key", "[system]") {
@@ -136,6 +141,35 @@ TEST_CASE("no partition is attached while a rollback holds the writers", "[syste
                     Contains("lock timeout"));
   rollback->signal(SIGCONT);
   CHECK(rollback->wait_or_throw(30s) == ExitStatus{.code = 0});
+}
+
+TEST_CASE("what a stale application writes in the middle of a rollback is not taken for the truth",
+          "[system]") {
+  Moved moved("healed", R"({"continuous": false})", "WAL", kTables);
+  Application stale(moved.file());
+  // Before the fence is put back, before PostgreSQL's is shut, and behind that.
+  for (const char* const point : {"cut.installed=stop", "rb.held=stop", "rb.fenced=stop"}) {
+    INFO(point);
+    moved.write("UPDATE a SET v = 'x2' WHERE id = 1");
+    REQUIRE(wait_until(
+        [&] { return sqlite(moved.file(), "SELECT v FROM a WHERE id = 1").at(0) == "x2"; }, 15s,
+        20ms));
+    require_code(moved.verify(), 0);
+    const auto rollback = stopped_at(moved, point);
+    moved.run().signal(SIGSTOP);
+    stale.exec(kStale);
+    rollback->signal(SIGCONT);
+    CHECK(rollback->wait_or_throw(30s) == ExitStatus{.code = 3});
+    CHECK_THAT(rollback->error_output(), Contains("LS-X664"));
+    CHECK(moved.value("SELECT role FROM lockstep.switchover") == "primary");
+    CHECK(moved.value("SELECT v FROM a WHERE id = 1") == "x2");
+    moved.run().signal(SIGCONT);
+    REQUIRE(wait_until([&] { return moved.state_of("a") == "mismatch"; }, 15s, 20ms));
+    require_code(moved.verify({"--repair", "--yes"}), 0);
+    require_code(moved.verify(), 0);
+  }
+  CHECK(sqlite(moved.file(), "SELECT v FROM a WHERE id = 1").at(0) == "x2");
+  require_code(lockstep(rollback_of(moved)), 0);
 }
 
 }  // namespace lockstep::test
