@@ -11,6 +11,7 @@
 #include "apply/switch_ledger.hpp"
 #include "capture/install.hpp"
 #include "ops/verify_at_rest.hpp"
+#include "switchover/made_since.hpp"
 #include "switchover/reverse_log.hpp"
 #include "switchover/reverse_watch.hpp"
 #include "switchover/sqlite_side.hpp"
@@ -136,7 +137,12 @@ void ReverseWorker::begin_verifying(sqlite::Database& sqlite) {
 void ReverseWorker::look_around(sqlite::Database& sqlite, const std::vector<TablePlan>& plans) {
   if (steady_now() < next_look_) return;
   next_look_ = steady_now() + kCatalogLookEvery;
-  board_.columns_cannot_go_back(switchover::cannot_go_back(*connection_, options_.schema, plans));
+  std::vector<switchover::CannotGoBack> stays =
+      switchover::cannot_go_back(*connection_, options_.schema, plans);
+  for (switchover::CannotGoBack& table : switchover::as_cannot_go_back(
+           switchover::made_since(*connection_, options_.migration, options_.schema)))
+    stays.push_back(std::move(table));
+  board_.columns_cannot_go_back(std::move(stays));
   for (const switchover::MovedTable& moved :
        switchover::follow_moved_tables(*connection_, options_.migration, options_.schema, plans))
     board_.schema_note(

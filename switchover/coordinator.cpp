@@ -12,6 +12,7 @@
 #include "model/failpoint.hpp"
 #include "switchover/fence_debt.hpp"
 #include "switchover/fence_sql.hpp"
+#include "switchover/made_since.hpp"
 #include "switchover/reverse_log.hpp"
 #include "switchover/reverse_touched.hpp"
 #include "switchover/reverse_watch.hpp"
@@ -110,6 +111,7 @@ std::vector<std::string> Coordinator::install() {
     remember_tables(*postgres_, place_.migration, place_.schema, plans_);
     require_no_comparison(*postgres_, place_.migration);
     forget_touched(*postgres_, place_.migration);
+    remember_present(*postgres_, place_.migration, place_.schema);
   }
   numbered_ = numbered_tables(*postgres_, place_.schema, plans_);
   return fence_sqlite();

@@ -8,6 +8,7 @@ namespace lockstep::test {
 namespace {
 
 using Catch::Contains;
+using Json = nlohmann::json;
 
 constexpr char kTables[] =
     "CREATE TABLE a(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO a VALUES (1, 'x'), (2, 'y');"
@@ -45,6 +46,14 @@ std::unique_ptr<Process> stopped_at(const Moved& moved, const std::string& point
 bool told(Moved& moved, const std::string& text) {
   return wait_until([&] { return moved.run().error_output().find(text) != std::string::npos; }, 15s,
                     20ms);
+}
+
+Json left_out_gate(const Moved& moved) {
+  const Json gates =
+      object_of(lockstep({"rollback", moved.file(), "--dry-run", "--json"}), "gates");
+  for (const Json& each : gates["gates"])
+    if (each["name"] == "left out") return each;
+  return {};
 }
 
 std::string fences_on(const Moved& moved, const std::string& table) {
@@ -170,6 +179,42 @@ TEST_CASE("what a stale application writes in the middle of a rollback is not ta
   }
   CHECK(sqlite(moved.file(), "SELECT v FROM a WHERE id = 1").at(0) == "x2");
   require_code(lockstep(rollback_of(moved)), 0);
+}
+
+TEST_CASE("tables that were made on PostgreSQL are not left behind without a word", "[system]") {
+  Moved moved("behind", R"({"continuous": false})", "WAL", kTables, [](const Moved& before) {
+    before.write("CREATE TABLE elsewhere(id int); INSERT INTO elsewhere VALUES (1)");
+  });
+  CHECK(left_out_gate(moved)["open"] == true);
+  CHECK(left_out_gate(moved)["found"] == "none");
+  moved.write(
+      "CREATE TABLE newt(id bigserial PRIMARY KEY, a bigint REFERENCES a(id), v text); CREATE "
+      "TABLE bare(id int)");
+  CHECK(left_out_gate(moved)["open"] == true);
+  CHECK(left_out_gate(moved)["found"] == "none; without rows: bare, newt");
+  moved.write("INSERT INTO newt(a, v) VALUES (1, 'only here')");
+  const Json shut = left_out_gate(moved);
+  CHECK(shut["open"] == false);
+  CHECK_THAT(shut["found"].get<std::string>(),
+             Contains("made on PostgreSQL since the cutover, with rows: newt;"));
+  const auto listed = [&] {
+    const Json now = moved.status();
+    for (const Json& each : now["cannot_go_back"])
+      if (each["table"] == "newt" && each["blocks"] == false) return true;
+    return false;
+  };
+  CHECK(wait_until(listed, 15s, 20ms));
+  require_code(lockstep({"rollback", moved.file(), "--confirm", "moved", "--verify-max-age", "0"}),
+               3);
+  CHECK(moved.value("SELECT role FROM lockstep.switchover") == "primary");
+  // As an older lockstep's cutover leaves it: nobody knows, so all that are not followed count.
+  const std::string before = moved.value("SELECT tables_before FROM lockstep.switchover");
+  moved.write("UPDATE lockstep.switchover SET tables_before = NULL");
+  CHECK_THAT(left_out_gate(moved)["found"].get<std::string>(), Contains("elsewhere, newt"));
+  moved.write(fmt::format("UPDATE lockstep.switchover SET tables_before = '{}'", before));
+  const Outcome back = lockstep(rollback_of(moved, {"--accept-left-out"}));
+  require_code(back, 0);
+  CHECK_THAT(back.output, Contains("LS-X666") && Contains("newt"));
 }
 
 }  // namespace lockstep::test
