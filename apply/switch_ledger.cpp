@@ -26,6 +26,7 @@ constexpr char kEnsure[] =
     "ALTER TABLE lockstep.ledger_tables ADD COLUMN IF NOT EXISTS reverse_seen text;"
     "ALTER TABLE lockstep.switchover ADD COLUMN IF NOT EXISTS fence_pass bigint;"
     "ALTER TABLE lockstep.ledger_tables ADD COLUMN IF NOT EXISTS reverse_touched boolean;"
+    "ALTER TABLE lockstep.switchover ADD COLUMN IF NOT EXISTS tables_before oid[];"
     "COMMIT";
 
 }  // namespace
@@ -33,8 +34,10 @@ constexpr char kEnsure[] =
 void ensure_switch_ledger(postgres::Connection& connection) {
   // Asked first: ALTER TABLE takes a lock that a reader would hold up.
   if (connection
-          .exec("SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = "
-                "to_regclass('lockstep.ledger_tables') AND attname = 'reverse_touched')")
+          .exec("SELECT count(*) = 2 FROM pg_attribute WHERE NOT attisdropped AND (attrelid, "
+                "attname) "
+                "IN ((to_regclass('lockstep.ledger_tables'), 'reverse_touched'), "
+                "(to_regclass('lockstep.switchover'), 'tables_before'))")
           .boolean(0, 0))
     return;
   connection.exec(kEnsure);

@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "capture/install.hpp"
 #include "ops/going_back.hpp"
+#include "ops/left_out.hpp"
+#include "ops/names.hpp"
 #include "switchover/fence_debt.hpp"
+#include "switchover/made_since.hpp"
 #include "switchover/reverse_log.hpp"
 #include "switchover/reverse_watch.hpp"
 #include "verify/back_plan.hpp"
@@ -48,12 +52,38 @@ Gate fence_gate(Coordinator& coordinator) {
           "lockstep verify SOURCE TARGET; what only SQLite has it names"};
 }
 
+// What SQLite has no table for.
+Gate left_out_back_gate(Coordinator& coordinator, const GateLimits& limits) {
+  const auto installed = capture::require_installed(coordinator.sqlite());
+  std::vector<std::string> shut, chosen, empty;
+  for (const switchover::MadeSince& each : switchover::made_since(
+           coordinator.postgres(), coordinator.place().migration, coordinator.place().schema)) {
+    const bool by_choice = installed.choice && matches_any(each.table, installed.choice->exclude);
+    (each.empty ? empty : by_choice ? chosen : shut).push_back(each.table);
+  }
+  std::string found = shut.empty()
+                          ? "none"
+                          : fmt::format("made on PostgreSQL since the cutover, with rows: {}",
+                                        fmt::join(shut, ", "));
+  if (!chosen.empty()) found += "; not moved, by choice: " + listed(chosen);
+  if (!empty.empty()) found += "; without rows: " + listed(empty);
+  return {"left out",
+          shut.empty(),
+          std::move(found),
+          "no table with rows but by choice",
+          "put these rows where SQLite has them, or drop the tables; --accept-left-out goes back "
+          "without them",
+          !shut.empty() && limits.accept_left_out};
+}
+
 }  // namespace
 
-std::vector<Gate> back_gates(Coordinator& coordinator, const std::vector<TablePlan>& plans) {
+std::vector<Gate> back_gates(Coordinator& coordinator, const std::vector<TablePlan>& plans,
+                             const GateLimits& limits) {
   return {triggers_gate(coordinator, plans), fence_gate(coordinator),
           columns_gate(switchover::cannot_go_back(coordinator.postgres(),
-                                                  coordinator.place().schema, plans))};
+                                                  coordinator.place().schema, plans)),
+          left_out_back_gate(coordinator, limits)};
 }
 
 std::vector<Gate> not_compared_gate(const std::vector<TablePlan>& plans) {

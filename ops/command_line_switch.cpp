@@ -90,12 +90,16 @@ void add_direction(CLI::App& app, switchover::Direction direction, Arguments& ar
       ->add_option("--gate", typed->gates,
                    "a command of your own that must exit with 0; may be given more than once")
       ->type_name("COMMAND");
-  if (!forward)
+  if (!forward) {
+    command->add_flag("--accept-left-out", typed->request.limits.accept_left_out,
+                      "go back although tables were made on PostgreSQL since the cutover: their "
+                      "rows stay there, and SQLite has no such tables");
     command->add_flag(
         "--unproven", typed->request.limits.unproven,
         "in an emergency: whatever comparisons say, or none was made. Given up is the "
         "proof that SQLite holds what PostgreSQL does; rows that differ become what "
         "the application reads and writes");
+  }
   if (forward) {
     command->add_flag(
         "--accept-orphans", typed->request.limits.accept_orphans,

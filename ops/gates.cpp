@@ -74,7 +74,7 @@ class Gates {
         add(std::move(gate));
     } else {
       reverse_lag();
-      for (Gate& gate : back_gates(coordinator_, plans())) add(std::move(gate));
+      for (Gate& gate : back_gates(coordinator_, plans(), limits_)) add(std::move(gate));
       add(rows_gate(going_back_of(status_)));
       add(compared_back_gate(coordinator_, plans(), limits_));
       add(long_writers_gate(coordinator_, limits_.max_pause));

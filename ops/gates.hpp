@@ -46,6 +46,7 @@ struct GateLimits {
   LookIntoFile look_into_file = LookIntoFile::no;
   std::vector<config::Waiver> waivers{};  ///< for what comparisons found
   bool unproven = false;                  ///< of a rollback: `compared` is waived
+  bool accept_left_out = false;           ///< of a rollback: `left out` is waived
   TryWayBack try_way_back = TryWayBack::if_all_open;
   std::vector<UserGate> own{};
 };

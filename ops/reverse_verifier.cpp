@@ -94,7 +94,7 @@ std::optional<capture::View> ReverseVerifier::view_at(const switchover::ReverseP
         sqlite::Database::open(path_, sqlite::OpenMode::read_only));
   auto transaction =
       std::make_unique<sqlite::Transaction>(*spare_, sqlite::Transaction::Mode::deferred);
-  if (!switchover::follows_at(*spare_, position)) return std::nullopt;
+  if (!switchover::follows_at(*spare_, position, plans_)) return std::nullopt;
   const auto at = switchover::as_position(position);
   check(at.has_value(), "a round's position has an era");
   wal_ = spare_->in_wal_mode();

@@ -1,6 +1,7 @@
 #include "ops/reverse_worker.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <thread>
@@ -10,6 +11,7 @@
 #include "apply/switch_ledger.hpp"
 #include "capture/install.hpp"
 #include "ops/verify_at_rest.hpp"
+#include "switchover/made_since.hpp"
 #include "switchover/reverse_log.hpp"
 #include "switchover/reverse_watch.hpp"
 #include "switchover/sqlite_side.hpp"
@@ -135,7 +137,12 @@ void ReverseWorker::begin_verifying(sqlite::Database& sqlite) {
 void ReverseWorker::look_around(sqlite::Database& sqlite, const std::vector<TablePlan>& plans) {
   if (steady_now() < next_look_) return;
   next_look_ = steady_now() + kCatalogLookEvery;
-  board_.columns_cannot_go_back(switchover::cannot_go_back(*connection_, options_.schema, plans));
+  std::vector<switchover::CannotGoBack> stays =
+      switchover::cannot_go_back(*connection_, options_.schema, plans);
+  for (switchover::CannotGoBack& table : switchover::as_cannot_go_back(
+           switchover::made_since(*connection_, options_.migration, options_.schema)))
+    stays.push_back(std::move(table));
+  board_.columns_cannot_go_back(std::move(stays));
   for (const switchover::MovedTable& moved :
        switchover::follow_moved_tables(*connection_, options_.migration, options_.schema, plans))
     board_.schema_note(
@@ -154,6 +161,7 @@ void ReverseWorker::rounds(switchover::ReverseFeed& feed, sqlite::Database& sqli
     board_.target_reports();
     if (!verifier_->holds_back_rounds()) look_around(sqlite, plans);
     const std::int64_t looked_us = wall_now_us();
+    const std::vector<std::string> renumbered = feed.renumbered();
     // The first round also settles an acknowledgement that a crash has lost.
     const auto barrier = first ? std::nullopt : verifier_->turn(feed, *connection_);
     if (barrier) {
@@ -162,14 +170,25 @@ void ReverseWorker::rounds(switchover::ReverseFeed& feed, sqlite::Database& sqli
       const std::int64_t waiting = switchover::count_logged(*connection_, options_.migration);
       board_.reverse_waits(waiting);
       round_began_ = steady_now();
-      if (std::exchange(first, false) || waiting > 0) show(feed.round());
+      if (std::exchange(first, false) || waiting > 0 || !renumbered.empty()) show(feed.round());
     }
+    if (!renumbered.empty() && feed.renumbered().empty()) tell_read_anew(renumbered);
     if (!verifier_->holds_back_rounds()) {
       board_.reverse_caught_up(looked_us);
       board_.reverse_waits(0);
     }
     verifier_->rest(pause_after(last_change_));
   }
+}
+
+void ReverseWorker::tell_read_anew(const std::vector<std::string>& tables) {
+  board_.schema_note(
+      {"LS-X671", "",
+       fmt::format(
+           "SQLite's schema was changed, the file vacuumed or another one put in its place, "
+           "though the application writes to PostgreSQL: tables without a key were read "
+           "anew, for their rowids may have been numbered anew: {}",
+           fmt::join(tables, ", "))});
 }
 
 void ReverseWorker::show(const switchover::ReverseRound& round) {

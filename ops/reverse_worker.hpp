@@ -42,6 +42,7 @@ class ReverseWorker {
   void rounds(switchover::ReverseFeed& feed, sqlite::Database& sqlite,
               const std::vector<TablePlan>& plans, const std::stop_token& stop);
   void show(const switchover::ReverseRound& round);
+  void tell_read_anew(const std::vector<std::string>& tables);
   void tell_what_waits();
   [[nodiscard]] Milliseconds counted_for() const;
   /// Once a second: tables that were altered on PostgreSQL are logged anew, and SQLite's fence is

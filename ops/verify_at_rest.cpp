@@ -196,7 +196,7 @@ ExitCode verify_at_round(sqlite::Database& sqlite, postgres::Connection& postgre
     const switchover::ReverseRound round = feed.round_and_keep_view();
     {
       const sqlite::Transaction view(sqlite, sqlite::Transaction::Mode::deferred);
-      if (switchover::follows_at(sqlite, round.position)) {
+      if (switchover::follows_at(sqlite, round.position, plans)) {
         screen.result(fmt::format("comparing at round {} of the way back", round.position.number));
         VerifyTotals totals;
         totals.flow = Flow::reverse;

@@ -12,11 +12,13 @@
 #include "model/failpoint.hpp"
 #include "switchover/fence_debt.hpp"
 #include "switchover/fence_sql.hpp"
+#include "switchover/made_since.hpp"
 #include "switchover/reverse_log.hpp"
 #include "switchover/reverse_touched.hpp"
 #include "switchover/reverse_watch.hpp"
 #include "switchover/sqlite_side.hpp"
 #include "switchover/switch_errors.hpp"
+#include "verify/record.hpp"
 
 namespace lockstep::switchover {
 
@@ -109,9 +111,24 @@ std::vector<std::string> Coordinator::install() {
     remember_tables(*postgres_, place_.migration, place_.schema, plans_);
     require_no_comparison(*postgres_, place_.migration);
     forget_touched(*postgres_, place_.migration);
+    remember_present(*postgres_, place_.migration, place_.schema);
   }
   numbered_ = numbered_tables(*postgres_, place_.schema, plans_);
-  return install_fence(*sqlite_, place_.migration);
+  return fence_sqlite();
+}
+
+// A fence that a stale application has lost is not put back in silence: what was written past it is
+// in SQLite only. On record before the traces go.
+std::vector<std::string> Coordinator::fence_sqlite() {
+  bool was_open = false;
+  auto virtual_tables = install_fence(*sqlite_, place_.migration, [&] {
+    verify::create_records(*postgres_);
+    require_comparison(*postgres_, place_.migration,
+                       verify::request_pass(*postgres_, place_.migration, {}));
+    was_open = true;
+  });
+  if (was_open) require_fence_was_whole(*sqlite_, *postgres_, place_.migration);
+  return virtual_tables;
 }
 
 Switched Coordinator::move_writers(Direction direction, Milliseconds max_pause,
@@ -138,8 +155,11 @@ Switched Coordinator::move_writers(Direction direction, Milliseconds max_pause,
   finish(max_pause);
   const Sides now = look();
   const Side& gained = gainer(now, direction);
-  if (gained.role != Role::primary || gained.attempt != attempt)
+  if (gained.role != Role::primary || gained.attempt != attempt) {
+    if (direction == Direction::reverse)
+      require_fence_was_whole(*sqlite_, *postgres_, place_.migration);
     throw_superseded(direction, attempt);
+  }
   if (direction == Direction::forward) count_slowly();
   return {direction, attempt, pause.ms()};
 }
@@ -219,6 +239,9 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
         fmt::format("no transaction on PostgreSQL is under way, after {:.0f} ms",
                     std::chrono::duration<double, std::milli>(steady_now() - asked).count()));
   held.keep_tables(place_.schema, plans_);
+  // Made or swapped since install(), and followed since: its writers would pass.
+  if (const auto open = unfenced(*postgres_, place_.migration, place_.schema); !open.empty())
+    throw_unfenced(open);
   std::optional<ReversePosition> position;
   while (!position) {
     bring_back(back);
@@ -237,7 +260,7 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
   // A server that failed over meanwhile may be open again, and this session would not know.
   if (read_postgres_side(*postgres_, place_.migration).side.role != Role::fenced)
     throw_superseded(Direction::reverse, attempt);
-  const auto first = commit_sqlite(*sqlite_, attempt, *position, sequences);
+  const auto first = commit_sqlite(*sqlite_, place_.migration, attempt, *position, sequences);
   pause.end();
   LOCKSTEP_FAILPOINT("rb.committed");
   if (first) tell_("SWITCH", "PostgreSQL fenced, SQLite open");
@@ -333,7 +356,7 @@ bool Coordinator::try_commit(const Unfinished& what, Milliseconds patience) {
     return false;  // PostgreSQL opens again: better than nobody
   }
   return commit_sqlite(
-             *sqlite_, what.attempt, position,
+             *sqlite_, place_.migration, what.attempt, position,
              least_sequences(*postgres_, numbered_tables(*postgres_, place_.schema, plans_)))
       .has_value();
 }

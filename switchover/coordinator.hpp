@@ -57,7 +57,8 @@ class Coordinator {
   [[nodiscard]] bool take_the_lead();
 
   /// 0: whatever a switch needs on both sides, before anybody waits. Repeatable. Returns tables of
-  /// SQLite that cannot be fenced.
+  /// SQLite that cannot be fenced. Throws LS-X664 if SQLite is the replica and had lost its fence,
+  /// which is whole again: a comparison is owed then.
   std::vector<std::string> install();
 
   /// Throws LS-X617 (exit 7) if no attempt explains what the two sides say: at_odds().
@@ -88,6 +89,7 @@ class Coordinator {
   void count_slowly();
   [[nodiscard]] bool try_commit(const Unfinished& what, Milliseconds patience);
   void hand_over(const Unfinished& what);
+  [[nodiscard]] std::vector<std::string> fence_sqlite();
   void connect();
   void read_plans();
   [[nodiscard]] ReverseFeed feed();

@@ -40,9 +40,44 @@ WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid = p.oid
   AND g.tgfoid = pg_catalog.to_regprocedure($3))
 ORDER BY 1, 2)";
 
+// Tables and partitions that others can be attached to.
+constexpr char kPartitioned[] = R"(
+SELECT pn.nspname, pc.relname FROM lockstep.ledger_tables AS t
+JOIN pg_catalog.pg_namespace AS n ON n.nspname = $2
+JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name AND c.relkind = 'p'
+CROSS JOIN LATERAL pg_catalog.pg_partition_tree(c.oid) AS p
+JOIN pg_catalog.pg_class AS pc ON pc.oid = p.relid AND pc.relkind = 'p'
+JOIN pg_catalog.pg_namespace AS pn ON pn.oid = pc.relnamespace
+WHERE t.migration = $1 ORDER BY 1, 2)";
+
 Result missing_places(Connection& connection, const std::string& migration,
                       const std::string& schema) {
   return connection.query(kFencePlaces, {migration, schema, fence_function(schema) + "()"});
+}
+
+void put_triggers(Connection& connection, const std::string& migration, const std::string& schema,
+                  Milliseconds patience) {
+  const Result missing = missing_places(connection, migration, schema);
+  for (int row = 0; row < missing.rows(); ++row) {
+    try {
+      postgres::change_tables(
+          connection, {postgres::qualified(missing.value(row, 0), missing.value(row, 1))},
+          postgres_fence_trigger_sql(schema, missing.value(row, 0), missing.value(row, 1)),
+          patience);
+    } catch (const Error& error) {
+      if (error.foreign() != postgres::kLockNotGranted) throw;
+      throw Error(
+          {.code = "LS-T213",
+           .exit = ExitCode::timed_out,
+           .what = fmt::format("{}.{} stays locked by others", missing.value(row, 0),
+                               missing.value(row, 1)),
+           .why = fmt::format("a transaction uses it for longer than {} ms", patience.count()),
+           .data = "nothing changed: the application goes on writing where it did",
+           .todo = "end that transaction, or try again later",
+           .foreign = error.foreign(),
+           .retry = Retry::same_session});
+    }
+  }
 }
 
 [[noreturn]] void throw_in_doubt() {
@@ -159,26 +194,18 @@ void install_fence(Connection& connection, const std::string& migration,
       "NOTHING",
       {migration});
   connection.exec(postgres_fence_function_sql(migration, schema));
-  const Result missing = missing_places(connection, migration, schema);
-  for (int row = 0; row < missing.rows(); ++row) {
-    try {
-      postgres::change_tables(
-          connection, {postgres::qualified(missing.value(row, 0), missing.value(row, 1))},
-          postgres_fence_trigger_sql(schema, missing.value(row, 0), missing.value(row, 1)),
-          kTablePatience);
-    } catch (const Error& error) {
-      if (error.foreign() != postgres::kLockNotGranted) throw;
-      throw Error({.code = "LS-T213",
-                   .exit = ExitCode::timed_out,
-                   .what = fmt::format("{}.{} stays locked by others", missing.value(row, 0),
-                                       missing.value(row, 1)),
-                   .why = "a transaction uses it for longer than 3 s",
-                   .data = "nothing changed: the application goes on writing to SQLite",
-                   .todo = "end that transaction, or try again later",
-                   .foreign = error.foreign()});
-    }
-  }
+  put_triggers(connection, migration, schema, kTablePatience);
   LOCKSTEP_FAILPOINT("cut.installed");
+}
+
+// Two that replace a function at once get in each other's way: so it is left to install_fence().
+void fence_new_tables(Connection& connection, const std::string& migration,
+                      const std::string& schema) {
+  constexpr Milliseconds kPatience{500};  // the application's statements wait behind it
+  const std::string function = fence_function(schema) + "()";
+  if (connection.query("SELECT pg_catalog.to_regprocedure($1) IS NOT NULL", {function})
+          .boolean(0, 0))
+    put_triggers(connection, migration, schema, kPatience);
 }
 
 std::vector<std::string> unfenced(Connection& connection, const std::string& migration,
@@ -263,6 +290,12 @@ void WritersHeld::keep_tables(const std::string& schema, const std::vector<Table
   if (names.empty()) return;
   try {
     connection_.exec(fmt::format("LOCK TABLE {} IN ROW EXCLUSIVE MODE", fmt::join(names, ", ")));
+    // ATTACH PARTITION does not wait for that.
+    const Result parents = connection_.query(kPartitioned, {migration_, schema});
+    for (int row = 0; row < parents.rows(); ++row)
+      connection_.exec(
+          fmt::format("LOCK TABLE ONLY {} IN SHARE UPDATE EXCLUSIVE MODE",
+                      postgres::qualified(parents.value(row, 0), parents.value(row, 1))));
   } catch (const Error& error) {
     constexpr std::string_view kDeadlock = "40P01";  // it waits for a writer that waits for us
     if (error.foreign() != postgres::kLockNotGranted && error.foreign() != kDeadlock) throw;

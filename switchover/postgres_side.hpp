@@ -33,6 +33,10 @@ struct PostgresState {
 /// what the server says if our role may not.
 void install_fence(postgres::Connection& connection, const std::string& migration,
                    const std::string& schema);
+/// The trigger alone, where the function is there: on tables and partitions that were made since,
+/// beside a coordinator that may do the same. Throws like install_fence(), sooner.
+void fence_new_tables(postgres::Connection& connection, const std::string& migration,
+                      const std::string& schema);
 /// Tables that are without it, or whose trigger somebody disabled.
 [[nodiscard]] std::vector<std::string> unfenced(postgres::Connection& connection,
                                                 const std::string& migration,
@@ -64,7 +68,8 @@ class WritersHeld {
   WritersHeld(const WritersHeld&) = delete;
   WritersHeld& operator=(const WritersHeld&) = delete;
 
-  /// From here on nobody alters a table that lockstep follows; who is at it is waited for. Throws
+  /// From here on nobody alters a table that lockstep follows, nor attaches a partition to one; who
+  /// is at it is waited for. Throws
   /// LS-X604 if that takes too long.
   void keep_tables(const std::string& schema, const std::vector<TablePlan>& plans);
   /// The reverse position, and that nothing is logged behind it.

@@ -76,6 +76,23 @@ Error triggers_gone(const std::string& table) {
        .retry = Retry::same_session});
 }
 
+Error quarantine_renumbered(const std::string& table) {
+  return Error(
+      {.code = "LS-X670",
+       .exit = ExitCode::stopped,
+       .what = fmt::format("the rowids of {}, its only key, are no longer those that PostgreSQL "
+                           "knows, and rows of it wait in quarantine",
+                           table),
+       .why =
+           "VACUUM numbered them anew, or another file was put in SQLite's place; a reading anew "
+           "would take out of SQLite what PostgreSQL has not",
+       .data = kNothingWritten,
+       .todo = "lockstep quarantine list SOURCE; copy these rows out of SQLite, then DELETE FROM "
+               "lockstep.quarantine on PostgreSQL: lockstep run goes on by itself behind it; or "
+               "give the rollback up with lockstep complete",
+       .retry = Retry::same_session});
+}
+
 Error others_are_quicker(int attempts) {
   return Error({.code = "LS-X615",
                 .exit = ExitCode::busy,

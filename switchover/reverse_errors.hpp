@@ -21,6 +21,8 @@ namespace lockstep::switchover {
 [[nodiscard]] Error columns_changed(const std::vector<std::string>& changes);
 /// LS-X614: whoever took the triggers of the log away does it once more.
 [[nodiscard]] Error triggers_gone(const std::string& table);
+/// LS-X670: no reading anew takes rows out of SQLite that nobody else has.
+[[nodiscard]] Error quarantine_renumbered(const std::string& table);
 /// LS-X615
 [[nodiscard]] Error others_are_quicker(int attempts);
 /// LS-X616

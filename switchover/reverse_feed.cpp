@@ -15,6 +15,7 @@
 #include "switchover/reverse_errors.hpp"
 #include "switchover/reverse_rows.hpp"
 #include "switchover/reverse_watch.hpp"
+#include "switchover/rowids.hpp"
 
 namespace lockstep::switchover {
 
@@ -90,6 +91,11 @@ std::optional<ReverseRound> ReverseFeed::attempt(const std::optional<Kept>& view
   }
   if (!read_touched()) {
     reading_.abort();
+    return std::nullopt;
+  }
+  if (!rowids_serve()) {
+    reading_.abort();
+    log_renumbered();
     return std::nullopt;
   }
   LOCKSTEP_FAILPOINT("rev.read");
@@ -226,6 +232,7 @@ bool ReverseFeed::write(const PostgresEnd& there, ReverseRound& round) {
   sqlite::Transaction transaction(writing_, sqlite::Transaction::Mode::immediate);
   std::string why;
   if (next_step(there, sqlite_end(), why) != NextStep::go_on) return false;
+  if (!rowids_serve()) return false;
   LOCKSTEP_FAILPOINT("rev.begun");
   if (const std::int64_t version = writing_.pragma_int("schema_version");
       version != schema_version_) {
@@ -239,6 +246,7 @@ bool ReverseFeed::write(const PostgresEnd& there, ReverseRound& round) {
   check(random.step(), "SQLite gives a random number");
   ReversePosition to{there.position.era, there.position.number + 1, random.integer(0)};
   random.reset();
+  if (!renumbered().empty()) record_rowids(writing_);
   if (!move_position(there.position, to, there.snapshot)) return false;
   wait_for_flush();
   LOCKSTEP_FAILPOINT("rev.written");
@@ -339,29 +347,6 @@ void ReverseFeed::wait_for_flush() {
   flushing_->query(
       "UPDATE lockstep.ledger SET updated = pg_catalog.clock_timestamp() WHERE migration = $1",
       {migration_});
-}
-
-void ReverseFeed::start_over() {
-  check(!view_open_, "a view is ended before the next round");
-  try {
-    const PostgresEnd there = postgres_end();
-    const SqliteEnd here = sqlite_end();
-    std::string why;
-    if (next_step(there, here, why) == NextStep::wait) throw no_way_back_now(why);
-    for (const TablePlan& plan : plans_)
-      reading_.query("INSERT INTO lockstep.changes (migration, tbl, key) VALUES ($1, $2, NULL)",
-                     {migration_, fmt::to_string(plan.id)});
-    sqlite::Statement move(
-        writing_,
-        "UPDATE main._lockstep_switch SET reverse_era = ?1, reverse_number = ?2, "
-        "reverse_identity = ?3, reverse_snapshot = NULL, reverse_target = NULL "
-        "WHERE one = 1 AND role = 'replica'");
-    move.bind(1, std::string_view(there.position.era)).bind(2, there.position.number);
-    move.bind(3, there.position.identity).run();
-  } catch (...) {
-    reading_.abort();
-    throw;
-  }
 }
 
 const TablePlan& ReverseFeed::plan_of(std::uint32_t table) const {

@@ -36,7 +36,8 @@ struct ReverseRound {
 /// different histories and LS-X612 if the server is another than before, or was promoted since;
 /// LS-X613 if a table's columns are no longer those of its plan, LS-X606 for rows that SQLite
 /// cannot hold, see refused(): these four stay until a person acts. LS-X663 if a touched table was
-/// altered since it was remembered: follow_moved_tables(). LS-X615 if other feeds were quicker each
+/// altered since it was remembered: follow_moved_tables(). LS-X670 if a table without a key has to
+/// be read anew and rows of it are in quarantine. LS-X615 if other feeds were quicker each
 /// time; LS-X616 if a table is locked on PostgreSQL, LS-S309 if SQLite is.
 class ReverseFeed {
  public:
@@ -46,6 +47,10 @@ class ReverseFeed {
   /// Everything committed on PostgreSQL before now is in SQLite, durably, when it returns; then
   /// exactly those log rows are taken out.
   ReverseRound round();
+
+  /// Tables without a key whose rowids SQLite may have numbered anew, which the next round reads
+  /// anew: whoever finds some calls it though nothing is logged. Cheap.
+  [[nodiscard]] std::vector<std::string> renumbered();
 
   /// What the newest LS-X606 has counted.
   [[nodiscard]] const RefusedRows& refused() const { return refused_; }
@@ -90,6 +95,8 @@ class ReverseFeed {
   std::optional<ReverseRound> attempt(const std::optional<Kept>& view);
   void begin_reading(const std::optional<Kept>& view);
   [[nodiscard]] bool read_touched();
+  [[nodiscard]] bool rowids_serve();
+  void log_renumbered();
   [[nodiscard]] PostgresEnd postgres_end();
   [[nodiscard]] SqliteEnd sqlite_end();
   void check_server(const SqliteEnd& here);

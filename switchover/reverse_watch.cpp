@@ -10,6 +10,7 @@
 
 #include "apply/quarantine.hpp"
 #include "link/postgres/names.hpp"
+#include "switchover/postgres_side.hpp"
 #include "switchover/reverse_errors.hpp"
 #include "switchover/reverse_log.hpp"
 
@@ -216,6 +217,7 @@ std::vector<MovedTable> follow_moved_tables(Connection& connection, const std::s
   try {
     connection.exec("SET lock_timeout = 1000");
     install_reverse_log(connection, migration, schema, those);
+    fence_new_tables(connection, migration, schema);
     connection.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE");
     moved = moved_tables(connection, migration, schema, pointers(those), true);
     remember(connection, migration, schema, those, moved);

@@ -47,10 +47,11 @@ void require_nothing_moved(postgres::Connection& connection, const std::string& 
 void remember_tables(postgres::Connection& connection, const std::string& migration,
                      const std::string& schema, const std::vector<TablePlan>& plans);
 
-/// Puts the triggers of tables that moved right, and logs every row of these again, in the
-/// transaction that remembers how they are now: the next round reads them anew, and until it has,
-/// the log is not empty. Returns what moved. Throws LS-X613 for a table that is not there, LS-X614
-/// or LS-X616 if triggers cannot be made now: call it again. Outside a transaction.
+/// Puts the triggers of tables that moved right, the fence as well, and logs every row of these
+/// again, in the transaction that remembers how they are now: the next round reads them anew, and
+/// until it has, the log is not empty. Returns what moved. Throws LS-X613 for a table that is not
+/// there, LS-X614, LS-X616 or LS-T213 if triggers cannot be made now: call it again. Outside a
+/// transaction.
 [[nodiscard]] std::vector<MovedTable> follow_moved_tables(postgres::Connection& connection,
                                                           const std::string& migration,
                                                           const std::string& schema,

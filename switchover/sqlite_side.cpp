@@ -11,6 +11,7 @@
 #include "model/failpoint.hpp"
 #include "switchover/fence_debt.hpp"
 #include "switchover/fence_sql.hpp"
+#include "switchover/rowids.hpp"
 
 namespace lockstep::switchover {
 
@@ -131,17 +132,23 @@ std::optional<ReversePosition> read_reverse_position(Database& database) {
   return ReversePosition{row.text(0), row.integer(1), row.integer(2)};
 }
 
-bool follows_at(sqlite::Database& database, const ReversePosition& position) {
+bool follows_at(sqlite::Database& database, const ReversePosition& position,
+                const std::vector<TablePlan>& plans) {
   return read_sqlite_side(database).role == Role::replica &&
-         read_reverse_position(database) == position;
+         read_reverse_position(database) == position && renumbered_tables(database, plans).empty();
 }
 
-std::vector<std::string> install_fence(Database& database, const std::string& migration) {
+std::vector<std::string> install_fence(Database& database, const std::string& migration,
+                                       const std::function<void()>& was_open) {
   be_durable(database);
   Transaction transaction(database, Transaction::Mode::immediate);
   bool changed = !has_row(database);
   if (changed)
     for (const std::string& sql : sqlite_switch_sql()) database.exec(sql);
+  // Under the write lock: nobody writes past the fence between this and what makes it whole.
+  if (was_open && read_sqlite_side(database).role == Role::replica &&
+      !unfenced(database, migration).empty())
+    was_open();
   const Fenceable found = fenceable(database);
   if (put_triggers(database, found.tables, migration)) changed = true;
   if (changed) transaction.commit();
@@ -182,6 +189,7 @@ bool WriteLock::fence(std::int64_t attempt, const std::string& migration, Millis
                   "AND (fence < {1} OR (fence = {1} AND role = 'fenced'))",
                   kSwitchTable, attempt));
   if (database_.changes() == 0) return false;
+  record_rowids(database_);
   database_.set_busy_patience(patience);
   try {
     transaction_.commit();
@@ -211,8 +219,8 @@ bool prepare_sqlite(Database& database, std::int64_t attempt) {
       fmt::format("role = 'replica' AND decision <> 'pending' AND attempt < {}", attempt));
 }
 
-std::optional<Position> commit_sqlite(Database& database, std::int64_t attempt,
-                                      const ReversePosition& position,
+std::optional<Position> commit_sqlite(Database& database, const std::string& migration,
+                                      std::int64_t attempt, const ReversePosition& position,
                                       const std::vector<LeastSequence>& sequences) {
   be_durable(database);
   Transaction transaction(database, Transaction::Mode::immediate);
@@ -221,6 +229,7 @@ std::optional<Position> commit_sqlite(Database& database, std::int64_t attempt,
       "'pending' AND attempt = {} AND role = 'replica' AND {}",
       kSwitchTable, attempt, is_at(position)));
   if (database.changes() == 0) return std::nullopt;
+  if (!unfenced(database, migration).empty()) return std::nullopt;
   for (const LeastSequence& least : sequences) {
     Statement raise(database, "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?");
     raise.bind(1, least.value).bind(2, std::string_view(least.table)).run();

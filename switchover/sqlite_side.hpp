@@ -4,12 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "link/sqlite/database.hpp"
 #include "model/position.hpp"
+#include "model/shape.hpp"
 #include "switchover/reverse_position.hpp"
 #include "switchover/state.hpp"
 
@@ -20,14 +22,19 @@ namespace lockstep::switchover {
 /// The reverse position that SQLite holds; nothing before the first handover.
 [[nodiscard]] std::optional<ReversePosition> read_reverse_position(sqlite::Database& database);
 
-/// It is the replica, and stands at this position: what it holds is what that round brought. In the
-/// caller's read transaction; after a rollback the application writes, and the position stays.
-[[nodiscard]] bool follows_at(sqlite::Database& database, const ReversePosition& position);
+/// It is the replica, and stands at this position: what it holds is what that round brought, by the
+/// rowids that it had then where `plans` know rows by them. In the caller's read transaction; after
+/// a rollback the application writes, and the position stays.
+[[nodiscard]] bool follows_at(sqlite::Database& database, const ReversePosition& position,
+                              const std::vector<TablePlan>& plans);
 
 /// 0: the row and the fence triggers of every table, ours excepted, those included that are not
 /// followed. Repeatable. Changes schema_version only where something was missing. Returns the names
 /// of tables that cannot be fenced (virtual ones).
-std::vector<std::string> install_fence(sqlite::Database& database, const std::string& migration);
+/// `was_open` is called, under the write lock and before anything is put back, if SQLite is the
+/// replica and a trigger is missing: somebody may have written there.
+std::vector<std::string> install_fence(sqlite::Database& database, const std::string& migration,
+                                       const std::function<void()>& was_open = {});
 
 /// The write lock (L), held until it is dropped or fence() is called. Writers of the application
 /// wait in their busy timeout meanwhile.
@@ -36,7 +43,8 @@ class WriteLock {
   /// Throws LS-X604 (exit 6) if others keep the lock for longer than `patience`.
   WriteLock(sqlite::Database& database, Milliseconds patience);
   /// F: fence < attempt -> attempt, closed. The lock goes with it. False: this attempt may not
-  /// fence any more, the lock is still held. Missing fence triggers are put back first.
+  /// fence any more, the lock is still held. Missing fence triggers are put back first, and the
+  /// rowids are recorded: PostgreSQL has to know them by now.
   /// `patience`: for readers in rollback-journal mode.
   [[nodiscard]] bool fence(std::int64_t attempt, const std::string& migration,
                            Milliseconds patience);
@@ -55,13 +63,15 @@ bool unfence_sqlite(sqlite::Database& database, std::int64_t attempt);
 /// P of a rollback.
 bool prepare_sqlite(sqlite::Database& database, std::int64_t attempt);
 /// C of a rollback: pending, this attempt, at `position` -> primary; a new era begins. Returns its
-/// first position; nothing if the row allows it no more. `sequences`: the least numbers that
+/// first position; nothing if the row allows it no more, or a table has lost its fence: somebody
+/// may have written there. `sequences`: the least numbers that
 /// AUTOINCREMENT tables go on from.
 struct LeastSequence {
   std::string table;
   std::int64_t value = 0;
 };
 [[nodiscard]] std::optional<Position> commit_sqlite(sqlite::Database& database,
+                                                    const std::string& migration,
                                                     std::int64_t attempt,
                                                     const ReversePosition& position,
                                                     const std::vector<LeastSequence>& sequences);

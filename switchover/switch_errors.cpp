@@ -1,6 +1,7 @@
 #include "switchover/switch_errors.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "model/error.hpp"
 
@@ -54,6 +55,19 @@ void throw_schema_behind(const std::string& path, Milliseconds waited) {
 void throw_schema_moved(const std::string& path) {
   throw_schema(path, ExitCode::precondition, "SQLite's schema changed in the moment of the switch",
                "what is in a table that was made, altered or rebuilt may not be on PostgreSQL");
+}
+
+void throw_unfenced(const std::vector<std::string>& tables) {
+  throw Error(
+      {.code = "LS-X672",
+       .exit = ExitCode::precondition,
+       .what = "a table on PostgreSQL has no fence: its writers would not be held back",
+       .why = fmt::format("made, swapped or stripped of it in the moment of the rollback: {}",
+                          fmt::join(tables, ", ")),
+       .data = "nothing changed: the application goes on writing to PostgreSQL, and "
+               "everything is followed as before",
+       .todo = "try again: each rollback begins with making the fence",
+       .retry = Retry::same_session});
 }
 
 void throw_behind(Milliseconds max_pause) {

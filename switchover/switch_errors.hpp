@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/clock.hpp"
 #include "switchover/coordinator.hpp"
@@ -27,6 +28,9 @@ namespace lockstep::switchover {
 
 /// LS-X668 (exit 3): it changed when all had been looked at.
 [[noreturn]] void throw_schema_moved(const std::string& path);
+
+/// LS-X672 (exit 3): these tables of PostgreSQL have no fence, and the writers are held already.
+[[noreturn]] void throw_unfenced(const std::vector<std::string>& tables);
 
 /// LS-X617 (exit 7), see at_odds().
 [[noreturn]] void throw_at_odds(const Sides& sides, const SwitchPlace& place);

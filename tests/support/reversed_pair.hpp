@@ -12,6 +12,7 @@
 #include "switchover/fence_sql.hpp"
 #include "switchover/reverse_feed.hpp"
 #include "switchover/reverse_log.hpp"
+#include "switchover/rowids.hpp"
 #include "tests/support/followed_target.hpp"
 
 namespace lockstep::test {
@@ -45,6 +46,8 @@ class ReversedPair {
     switchover::install_reverse_log(target_.connection(), kMigration, "public", source_.plans());
     hand_over("11111111-1111-4111-8111-111111111111", 7);
     fence();
+    sqlite::Database fenced = sqlite::Database::open(source_.path(), sqlite::OpenMode::read_write);
+    switchover::record_rowids(fenced);
     forward_changes_ = source_.app().value("SELECT count(*) FROM _lockstep_changes");
   }
 
