@@ -232,7 +232,8 @@ TEST_CASE("a TRUNCATE on PostgreSQL leaves rows in SQLite that were never there"
   const bool taken = GENERATE(false, true);
   Moving app(taken ? "truncated_taken" : "truncated",
              "CREATE TABLE t(id INTEGER PRIMARY KEY, n INT, u TEXT UNIQUE); INSERT INTO t VALUES "
-             "(1, 1, 'a'), (2, 'bad', 'b'), (3, 3, 'c'), (4, 'worse', 'd')",
+             "(1, 1, 'a'), (2, 'bad', 'b'), (3, 3, 'c'), (4, 'worse', 'd'), (5, 'worst', 'e'), (6, "
+             "6, 'g'), (7, 7, 'h')",
              {"--on-bad-value", "quarantine"});
   require_code(lockstep({"quarantine", "skip", app.file(), "--all"}), 0);
   require_code(app.move("cutover", {"--when-ready"}), 0);
@@ -241,10 +242,11 @@ TEST_CASE("a TRUNCATE on PostgreSQL leaves rows in SQLite that were never there"
   app.there("INSERT INTO t VALUES (2, 22, 'b')");
   CHECK(app.here("SELECT n FROM t WHERE id = 2", "22"));
   // Rows that exchange a unique value make SQLite's table go and come back.
-  app.there(taken ? "BEGIN; TRUNCATE t; INSERT INTO t VALUES (1, 11, 'c'), (3, 33, 'a'); COMMIT"
+  app.there(taken ? "BEGIN; TRUNCATE t; INSERT INTO t VALUES (1, 11, 'c'), (3, 33, 'a'), (4, 44, "
+                    "'f'); COMMIT"
                   : "TRUNCATE t");
   CHECK(app.here("SELECT group_concat(id || ':' || n) FROM (SELECT * FROM t ORDER BY id)",
-                 taken ? "1:11,3:33,4:worse" : "4:worse"));
+                 taken ? "1:11,3:33,4:44,5:worst" : "4:worse,5:worst"));
 }
 
 }  // namespace lockstep::test
