@@ -70,7 +70,10 @@ class DualShop {
   void start_as_it_was() { run_ = start_lockstep({"run", file_, dsn_, "--quiet"}); }
   void stop() {
     run_->signal(SIGTERM);
-    REQUIRE(run_->wait_or_throw(20s) == ExitStatus{.code = 143});
+    const ExitStatus status = run_->wait_or_throw(20s);
+    INFO(status.code.value_or(-1) << " " << status.signal.value_or(-1) << "\n"
+                                  << run_->error_output());
+    REQUIRE(status == ExitStatus{.code = 143});
   }
   void caught_up() { require_caught_up(*run_, file_); }
   /// It ends by itself, naming `code` and each of `words`.
