@@ -284,9 +284,7 @@ void wait_for_the_end(const std::string& path, capture::Installed& installed) {
   }
   if (found.empty() && unknown == 0) return;
   // An ORM that reads and then writes would find the lock taken in front of it: not while it works.
-  if (!moves_on(path, version)) {
-    keep_logging(path, found, installed);
-  }
+  if (!moves_on(path, version)) keep_logging(path, found, installed);
   throw Error({.code = "LS-S317",
                .exit = ExitCode::precondition,
                .what = "the source's schema has changed, and lockstep ddl hold is on",

@@ -1,9 +1,9 @@
 #include "switchover/rowids.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include "capture/triggers.hpp"
+#include "link/sqlite/file_state.hpp"
 #include "link/sqlite/statement.hpp"
 
 namespace lockstep::switchover {
@@ -12,12 +12,10 @@ namespace {
 
 constexpr char kRecorded[] = "reverse_rowids";  // in the meta table: nothing is altered for it
 
-// VACUUM moves schema_version. A file that was made from a dump may have the same one, and is
-// another inode; the device is left out, for a restart of the machine may number it anew.
+// VACUUM moves schema_version; a file that was made from a dump may have the same one.
 std::string rowids_now(sqlite::Database& database) {
-  struct stat about {};
-  const bool there = ::stat(database.path().c_str(), &about) == 0;
-  return fmt::format("{} {}", database.pragma_int("schema_version"), there ? about.st_ino : 0);
+  return fmt::format("{} {}", database.pragma_int("schema_version"),
+                     sqlite::file_identity(database.path()));
 }
 
 std::string recorded(sqlite::Database& database) {
