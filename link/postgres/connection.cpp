@@ -2,17 +2,15 @@
 
 #include <fmt/format.h>
 #include <libpq-fe.h>
-#include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <exception>
 #include <future>
 #include <thread>
 
+#include "link/postgres/connecting.hpp"
 #include "link/postgres/errors.hpp"
 #include "link/postgres/open_connections.hpp"
 #include "model/failpoint.hpp"
@@ -21,10 +19,7 @@ namespace lockstep::postgres {
 
 namespace {
 
-using Handle = std::unique_ptr<pg_conn, FinishConnection>;
-
 constexpr int kServerVersionMin = 140000;
-constexpr std::size_t kApplicationNameBytesMax = 63;  // the server cuts there
 constexpr std::size_t kStatementBytesShown = 100;
 
 /// One round trip. The first statement makes every later name and operator mean pg_catalog's;
@@ -59,107 +54,9 @@ WHERE (name <> 'synchronous_commit' OR s.setting IN ('off', 'local'))
 SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid(),
   pg_catalog.current_setting('default_transaction_read_only')::boolean)";
 
-/// A peer that vanished without a word is noticed within about a minute, also while waiting for the
-/// answer to COMMIT.
-constexpr std::array<std::pair<const char*, const char*>, 5> kDefaults = {{
-    {"gssencmode", "disable"},  // start-up time, and a handshake before TLS that nobody asked for
-    {"keepalives_idle", "30"},
-    {"keepalives_interval", "10"},
-    {"keepalives_count", "3"},
-    {"tcp_user_timeout", "60000"},
-}};
-
-std::string application_name(std::string_view purpose) {
-  std::array<char, 256> host{};
-  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
-  const std::string head = fmt::format("lockstep {} ", purpose);
-  const std::string tail = fmt::format(":{}", getpid());
-  const std::size_t used = std::min(head.size() + tail.size(), kApplicationNameBytesMax);
-  return head + std::string(host.data()).substr(0, kApplicationNameBytesMax - used) + tail;
-}
-
-/// The item at `index` of a comma list; a single item counts for every index.
-std::string item_of_list(const std::string& list, std::size_t index) {
-  std::size_t start = 0;
-  std::size_t comma = list.find(',');
-  for (std::size_t i = 0; i < index && comma != std::string::npos; ++i) {
-    start = comma + 1;
-    comma = list.find(',', start);
-  }
-  return list.substr(start, comma == std::string::npos ? comma : comma - start);
-}
-
-/// One Dsn per host of a list. libpq's own walk along the list gives a silent host no time limit in
-/// a non-blocking connect, and would stop at a standby.
-std::vector<Dsn> single_hosts(const Dsn& dsn) {
-  const std::string hosts = dsn.parameter(dsn.parameter("host").empty() ? "hostaddr" : "host");
-  const auto count = static_cast<std::size_t>(std::count(hosts.begin(), hosts.end(), ',')) + 1;
-  std::vector<Dsn> out(count, dsn);
-  for (std::size_t i = 0; i < count; ++i)
-    for (auto& [keyword, value] : out[i].parameters)
-      if (keyword == "host" || keyword == "hostaddr" || keyword == "port")
-        value = item_of_list(value, i);
-  return out;
-}
-
-/// libpq itself looks at connect_timeout in blocking connects only. 0 and less: no wish.
-Milliseconds patience_of(const Dsn& dsn, Milliseconds otherwise) {
-  const std::string text = dsn.parameter("connect_timeout");
-  int seconds = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error != std::errc{} || end != text.data() + text.size() || seconds <= 0) return otherwise;
-  return std::chrono::seconds{seconds};
-}
-
 void count_warning(void* counter, const pg_result* notice) {
   const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
   if (severity != nullptr && std::string_view(severity) == "WARNING") ++*static_cast<int*>(counter);
-}
-
-Handle start_connecting(const Dsn& dsn, std::string_view purpose) {
-  std::vector<std::pair<std::string, std::string>> wanted;
-  for (const auto& [keyword, value] : dsn.parameters)
-    if (keyword != "client_encoding" && keyword != "application_name")
-      wanted.emplace_back(keyword, value);
-  wanted.emplace_back("client_encoding", "UTF8");
-  wanted.emplace_back("application_name", application_name(purpose));
-  for (const auto& [keyword, value] : kDefaults)
-    if (dsn.parameter(keyword).empty()) wanted.emplace_back(keyword, value);
-  std::vector<const char*> keywords, values;
-  for (const auto& [keyword, value] : wanted) {
-    keywords.push_back(keyword.c_str());
-    values.push_back(value.c_str());
-  }
-  keywords.push_back(nullptr);
-  values.push_back(nullptr);
-  Handle handle(PQconnectStartParams(keywords.data(), values.data(), /*expand_dbname=*/0));
-  check(handle != nullptr, "there is memory for a connection");
-  remember_connection(handle.get());
-  return handle;
-}
-
-/// Waits for the handshake. Verbose texts carry the SQLSTATE, which libpq does not tell otherwise,
-/// and which does not depend on the server's language.
-void finish_connecting(pg_conn* handle, const Dsn& dsn, Milliseconds patience) {
-  const Deadline deadline(patience);
-  PQsetErrorVerbosity(handle, PQERRORS_VERBOSE);
-  PostgresPollingStatusType status = PGRES_POLLING_WRITING;
-  while (PQstatus(handle) != CONNECTION_BAD && status != PGRES_POLLING_OK) {
-    pollfd ready{PQsocket(handle),
-                 static_cast<short>(status == PGRES_POLLING_READING ? POLLIN : POLLOUT), 0};
-    const int found = poll(&ready, 1, static_cast<int>(deadline.left().count()));
-    if (deadline.passed() && found <= 0)
-      throw connect_error(dsn, fmt::format("timeout: no answer within {} ms", patience.count()),
-                          false);
-    // libpq would go on to the next address of the host.
-    if (connections_ended()) throw connect_error(dsn, "lockstep is being stopped", false);
-    if (found <= 0) continue;
-    status = PQconnectPoll(handle);
-    if (status == PGRES_POLLING_FAILED) break;
-  }
-  if (PQstatus(handle) != CONNECTION_OK)
-    throw connect_error(dsn, PQerrorMessage(handle), PQconnectionNeedsPassword(handle) != 0);
-  PQsetErrorVerbosity(handle, PQERRORS_DEFAULT);
 }
 
 [[noreturn]] void throw_in_recovery(const Dsn& dsn) {
@@ -239,8 +136,7 @@ Connection Connection::open(const Dsn& dsn, std::string_view purpose, Millisecon
   for (std::size_t i = 0;; ++i) {
     const Dsn& one = candidates[i];
     try {
-      Handle handle = start_connecting(one, purpose);
-      finish_connecting(handle.get(), one, patience_of(one, patience));
+      Handle handle = connect(one, purpose, patience);
       check_server(handle.get(), one);
       Connection connection(std::move(handle), std::make_unique<Dsn>(dsn),
                             std::make_unique<int>(0));

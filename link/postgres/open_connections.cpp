@@ -18,7 +18,8 @@ struct OpenConnections {
 };
 
 OpenConnections& open_connections() {
-  static OpenConnections all;
+  // Never destroyed: a thread that still looks up a name may outlive main().
+  static OpenConnections& all = *new OpenConnections;
   return all;
 }
 

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <future>
 #include <limits>
+#include <system_error>
+#include <thread>
 #include <zmq.hpp>
 
 #include "link/wire/context_impl.hpp"
@@ -26,7 +29,8 @@ constexpr int kHandshakeMs = 5'000;      // who connects and says nothing is let
 constexpr int kReconnectMs = 100;
 constexpr int kReconnectMaxMs = 5'000;  // libzmq adds up to kReconnectMs by chance to each pause
 constexpr int kConnectMs = 5'000;       // the system would try for two minutes
-constexpr int kBacklog = 512;           // a crowd that says nothing leaves room for the true peer
+constexpr std::chrono::milliseconds kEndMax{500};
+constexpr int kBacklog = 512;  // a crowd that says nothing leaves room for the true peer
 
 [[noreturn]] void throw_broken(const std::string& doing, int number) {
   throw Error({.code = "LS-W510",
@@ -116,7 +120,18 @@ zmq::socket_t make_socket(zmq::context_t& context, zmq::socket_type type) {
 }  // namespace
 
 Context::Context() : impl_(std::make_unique<Impl>()) {}
-Context::~Context() = default;
+
+// libzmq's thread looks up names without a limit, and ending the context waits for it: past the
+// limit it is left to the end of the process.
+Context::~Context() {
+  std::packaged_task<void()> end([zmq = std::move(impl_->zmq)]() mutable { zmq.close(); });
+  const std::future<void> ended = end.get_future();
+  try {
+    std::thread(std::move(end)).detach();
+    ended.wait_for(kEndMax);
+  } catch (const std::system_error&) {  // no thread: it ended here, with `end`
+  }
+}
 
 struct Router::Impl {
   std::unique_ptr<Doorkeeper> doorkeeper;  // before the socket, and outlives it

@@ -1,5 +1,5 @@
-// Loaded into a process by LD_PRELOAD: a disk, and a clock, that fail as the test says. What the
-// environment does not ask for goes to the C library untouched.
+// Loaded into a process by LD_PRELOAD: a disk, a clock and a resolver that fail as the test says.
+// What the environment does not ask for goes to the C library untouched.
 //
 //   FAULTY_DISK_NAME    of the database, as "app.db"; its -wal and -journal belong to it
 //   FAULTY_DISK_SHADOW  folder of what would survive a power loss: fsync of a file copies it there,
@@ -11,10 +11,12 @@
 //                       grow (ENOSPC)
 //   FAULTY_DISK_MAGIC   number in hex that statfs() tells as type
 //   FAULTY_CLOCK        file with the seconds by which the wall clock is off
+//   FAULTY_NAMES        file; while it is there nobody answers who knows the names of hosts
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,9 +186,24 @@ time_t clock_is_off() {
   return ::strtol(said("FAULTY_CLOCK").c_str(), nullptr, 10);
 }
 
+/// An address in digits needs nobody's answer.
+bool is_name(const char* host) {
+  return host != nullptr && ::strpbrk(host, "ghijklmnopqrstuvwxyzGHIJKLMNOPQRSTUVWXYZ") != nullptr;
+}
+
 }  // namespace
 
 extern "C" {
+
+int getaddrinfo(const char* host, const char* service, const struct addrinfo* hints,
+                struct addrinfo** found) {
+  static auto* const real =
+      below<int(const char*, const char*, const struct addrinfo*, struct addrinfo**)>(
+          "getaddrinfo");
+  const char* silent = ::getenv("FAULTY_NAMES");
+  while (silent != nullptr && is_name(host) && ::access(silent, F_OK) == 0) ::usleep(20'000);
+  return real(host, service, hints, found);
+}
 
 int fsync(int fd) {
   survive(fd);
