@@ -113,8 +113,10 @@ class SchemaChecks {
       const Result may =
           target_.query("SELECT pg_catalog.has_sequence_privilege($1::oid, 'SELECT')", {each.oid});
       if (!may.boolean(0, 0)) continue;
+      // In numeric: from the least bigint to a sequence is further than a bigint goes.
       const Result rows = target_.exec(fmt::format(
-          "SELECT greatest(least(trunc((SELECT max({}) FROM {}) - CASE WHEN is_called THEN "
+          "SELECT greatest(least(trunc((SELECT max({})::numeric FROM {}) - CASE WHEN is_called "
+          "THEN "
           "last_value ELSE last_value - 1 END), 9223372036854775807), 0)::bigint FROM {}",
           each.column, each.target, each.sequence));
       if (rows.integer(0, 0) == 0) continue;

@@ -170,15 +170,17 @@ TEST_CASE(
   PostgresProxy proxy(server().folder().string() + "/.s.PGSQL.5432");
   static_cast<void>(server().create_database("unheard"));
   Followed both("unheard", through(proxy, "unheard"));
-  const std::string go = both.in_folder("go");
+  const std::string go = both.in_folder("go"), trace = both.in_folder("trace");
   const auto follower =
       start_lockstep({"run", both.file(), both.dsn(), "--until", "caught-up"},
-                     {.environment = {"LOCKSTEP_FAILPOINTS=snap.chunk_written=block:" + go}});
-  const std::string amid_chunk =
-      "SELECT pid FROM pg_stat_activity WHERE datname = 'unheard' AND application_name LIKE "
-      "'lockstep copy-%' AND state = 'idle in transaction'";
-  REQUIRE(wait_until([&] { return !server().value(amid_chunk).empty(); }, 20s));
-  const std::string pid = server().value(amid_chunk);
+                     {.environment = {"LOCKSTEP_FAILPOINTS=snap.chunk_written=block:" + go,
+                                      "LOCKSTEP_FAILPOINT_TRACE=" + trace}});
+  REQUIRE(wait_until(
+      [&] { return contents(trace).find("snap.chunk_written") != std::string::npos; }, 20s));
+  const std::string pid = server().value(
+      "SELECT min(pid) FROM pg_stat_activity WHERE datname = 'unheard' AND application_name LIKE "
+      "'lockstep copy-%' AND state = 'idle in transaction'");
+  REQUIRE(!pid.empty());
   proxy.cut_clients();
   std::ofstream(go).close();
   // The old process holds a lock on the table until somebody ends it: no key could be built.

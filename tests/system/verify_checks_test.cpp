@@ -326,4 +326,18 @@ TEST_CASE("a key that is there twice and an index that is not valid are named", 
   CHECK(std::count(found.begin(), found.end(), "LS-V527 orders") == 0);
 }
 
+TEST_CASE("numbers at either end of the integers are no further than a check can count") {
+  World world("far");
+  world.on_target("SELECT setval(pg_get_serial_sequence('orders', 'id'), 5)");
+  for (const char* id : {"-9223372036854775808", "9223372036854775807"}) {
+    INFO(id);
+    world.write("DELETE FROM orders; INSERT INTO orders VALUES (" + std::string(id) + ", 1, 1, 1)");
+    const Outcome checked = world.verify({"--checks", "--json"});
+    CHECK(checked.output.find("LS-T211") == std::string::npos);
+    std::vector<std::string> found = codes(checked);
+    const bool behind = std::find(found.begin(), found.end(), "LS-V529 orders") != found.end();
+    CHECK(behind == (id[0] != '-'));
+  }
+}
+
 }  // namespace lockstep::test
