@@ -25,9 +25,27 @@ bool not_null(const TablePlan& plan, std::size_t column) {
 
 // Any value, for the moment until the batch has written the true ones: the table is read anew.
 std::string_view filler(ColumnType type) {
-  const bool number = type == ColumnType::bigint || type == ColumnType::double_precision ||
-                      type == ColumnType::numeric;
-  return number ? "0" : "''";
+  switch (type) {
+    case ColumnType::bigint:
+    case ColumnType::double_precision:
+    case ColumnType::numeric:
+      return "0";
+    case ColumnType::boolean:
+      return "false";
+    case ColumnType::date:
+    case ColumnType::timestamp:
+    case ColumnType::timestamptz:
+    case ColumnType::timestamp_ms:
+      return "'2000-01-01'";
+    case ColumnType::uuid:
+      return "'00000000-0000-0000-0000-000000000000'";
+    case ColumnType::json:
+      return "'null'";
+    case ColumnType::text:
+    case ColumnType::bytea:
+      return "''";
+  }
+  return "''";
 }
 
 void change_columns(const std::string& schema, const TablePlan& before, const TablePlan& now,

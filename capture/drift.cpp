@@ -12,6 +12,7 @@
 #include "link/sqlite/shape.hpp"
 #include "link/sqlite/sql_text.hpp"
 #include "link/sqlite/statement.hpp"
+#include "model/shape_change.hpp"
 
 namespace lockstep::capture {
 
@@ -48,6 +49,7 @@ std::vector<Drift> drift(Database& database, const std::vector<TablePlan>& table
     if (fingerprint(now) != fingerprint(plan.shape)) {
       found.push_back({plan.name(), fmt::format("table {} was altered", plan.name()), true});
     } else {
+      say(stored_otherwise(plan.shape, now), true);
       say(computed_otherwise(plan.shape, now), true);
       // The CHECKs of what an ORM made there are its own to alter.
       say(plan.existing ? defaults_otherwise(plan.shape, now) : declared_otherwise(plan.shape, now),

@@ -59,14 +59,34 @@ std::optional<std::size_t> changed_indexes(const TableShape& before, const Table
 
 }  // namespace
 
+std::vector<std::string> stored_otherwise(const TableShape& before, const TableShape& now) {
+  std::vector<std::string> sentences;
+  if (before.without_rowid != now.without_rowid)
+    sentences.emplace_back(now.without_rowid ? "it is WITHOUT ROWID now"
+                                             : "it is no longer WITHOUT ROWID");
+  for (const Column& column : before.columns) {
+    const auto still = now.column_named(column.name);
+    if (!still) continue;
+    const Column& present = now.columns[*still];
+    if (present.affinity != column.affinity)
+      sentences.push_back(fmt::format("column {} has another affinity", column.name));
+    if (present.collation != column.collation)
+      sentences.push_back(fmt::format("column {} was COLLATE {}, it is {} now", column.name,
+                                      column.collation, present.collation));
+  }
+  return sentences;
+}
+
 ShapeChange shape_change(const TableShape& before, const TableShape& now) {
   ShapeChange change;
+  change.otherwise = stored_otherwise(before, now);
   const bool computed_alike =
       std::all_of(before.columns.begin(), before.columns.end(), [&](const Column& column) {
         const auto still = now.column_named(column.name);
         return still && now.columns[*still].computed_as == column.computed_as;
       });
-  if (fingerprint(before) == fingerprint(now) && computed_alike) return change;
+  if (fingerprint(before) == fingerprint(now) && computed_alike && change.otherwise.empty())
+    return change;
   change.same = false;
   for (const Column& column : before.columns) {
     const auto still = now.column_named(column.name);
@@ -95,7 +115,8 @@ std::optional<std::size_t> statements_between(const TableShape& before, const Ta
   TableShape rest = now;
   rest.columns.resize(before.columns.size());
   rest.indexes = before.indexes;
-  if (fingerprint(rest) != fingerprint(before) || !shape_change(before, now).can_be_followed())
+  if (fingerprint(rest) != fingerprint(before) || !stored_otherwise(before, now).empty() ||
+      !shape_change(before, now).can_be_followed())
     return std::nullopt;
   const auto changed = changed_indexes(before, now);
   if (!changed || appended + *changed == 0) return std::nullopt;

@@ -12,16 +12,22 @@ namespace lockstep {
 
 /// The way from one shape of a table to another. Columns are told by their names.
 struct ShapeChange {
-  bool same = true;                  ///< fingerprints and what PostgreSQL computes agree: at most
-                                     ///< the rows were moved about
-  std::vector<std::string> added;    ///< columns
-  std::vector<std::string> dropped;  ///< columns; a renamed one is dropped and added
-  std::vector<std::string> altered;  ///< what no column can be added or dropped for, one sentence
-                                     ///< each: another key, another affinity
+  bool same = true;                    ///< fingerprints and what PostgreSQL computes agree: at most
+                                       ///< the rows were moved about
+  std::vector<std::string> added;      ///< columns
+  std::vector<std::string> dropped;    ///< columns; a renamed one is dropped and added
+  std::vector<std::string> altered;    ///< what no column can be added or dropped for, one sentence
+                                       ///< each: another key, another affinity
+  std::vector<std::string> otherwise;  ///< stored_otherwise()
 
   /// Nothing is lost by it: columns were added, indexes and declared types changed.
   [[nodiscard]] bool can_be_followed() const { return dropped.empty() && altered.empty(); }
 };
+/// What fingerprints leave out and triggers or expressions lean on, one sentence each: whether the
+/// table is WITHOUT ROWID, columns' affinities (STRICT gives ANY another one) and collations.
+[[nodiscard]] std::vector<std::string> stored_otherwise(const TableShape& before,
+                                                        const TableShape& now);
+
 /// `now` says computed_as of the columns of which `before` does.
 [[nodiscard]] ShapeChange shape_change(const TableShape& before, const TableShape& now);
 

@@ -156,6 +156,7 @@ std::string what_changed(const ShapeChange& change) {
   if (!change.dropped.empty())
     parts.push_back(
         fmt::format("column {} was dropped or renamed", fmt::join(change.dropped, ", ")));
+  parts.insert(parts.end(), change.otherwise.begin(), change.otherwise.end());
   if (change.same) parts.emplace_back("its triggers were lost and are back");
   if (parts.empty()) parts.emplace_back("indexes or columns were declared otherwise");
   return fmt::format("{}; the table is read anew", fmt::join(parts, ", "));

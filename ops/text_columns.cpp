@@ -75,7 +75,7 @@ const TablePlan* plan_of(const capture::Installed& installed, std::uint32_t tabl
 TablePlan plan_with_text(Database& reading, const TablePlan& before, std::size_t column,
                          const capture::Installed& installed) {
   const TableShape now = sqlite::read_shape(reading, before.name(), &before.shape);
-  if (fingerprint(now) != fingerprint(before.shape))
+  if (fingerprint(now) != fingerprint(before.shape) || !stored_otherwise(before.shape, now).empty())
     throw_schema_moves(fmt::format("table {} was altered", before.name()));
   snapshot::Planned planned = planned_as(reading, now, before, column, installed);
   if (planned.plan.types[column] == ColumnType::bytea)

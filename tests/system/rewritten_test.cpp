@@ -265,4 +265,66 @@ TEST_CASE("an index that is made anew under its name with another text is so on 
   source.stop();
 }
 
+TEST_CASE("a rebuild that stores a table otherwise is followed with its triggers and expressions",
+          "[system]") {
+  const auto rebuilt = [](const std::string& table, const std::string& columns,
+                          const std::string& carried, const std::string& options = "") {
+    return "BEGIN IMMEDIATE; CREATE TABLE new__t(" + columns + ")" + options +
+           "; INSERT INTO new__t(" + carried + ") SELECT " + carried + " FROM " + table +
+           "; DROP TABLE " + table + "; ALTER TABLE new__t RENAME TO " + table + "; COMMIT";
+  };
+  const bool running = GENERATE(true, false);
+  const std::string name = running ? "stored" : "stored_away";
+  Followed source(name, server().create_database(name));
+  source.write(
+      "CREATE TABLE bare(k TEXT PRIMARY KEY NOT NULL, v REAL);"
+      "CREATE TABLE rowed(k TEXT PRIMARY KEY NOT NULL, v REAL) WITHOUT ROWID;"
+      "CREATE TABLE folded(id INTEGER PRIMARY KEY, k TEXT CHECK (k IN ('a', 'b')), g INTEGER AS (k "
+      "= 'a') STORED);"
+      "INSERT INTO bare VALUES ('a', 1), ('b', 2); INSERT INTO rowed SELECT * FROM bare;"
+      "INSERT INTO folded(id, k) VALUES (1, 'a'), (2, 'b')");
+  source.start_and_catch_up();
+  if (!running) source.stop();
+  source.write(rebuilt("bare", "k TEXT PRIMARY KEY NOT NULL, v REAL", "k, v", " WITHOUT ROWID"));
+  source.write(rebuilt("rowed", "k TEXT PRIMARY KEY NOT NULL, v REAL", "k, v"));
+  source.write(rebuilt("folded",
+                       "id INTEGER PRIMARY KEY, k TEXT COLLATE NOCASE CHECK (k IN ('a', 'b')), g "
+                       "INTEGER AS (k = 'a') STORED",
+                       "id, k"));
+  if (!running) source.start();
+  source.caught_up();
+  // The application's writes find no trigger that a table of another kind had.
+  source.write("INSERT INTO bare VALUES ('new', 3); UPDATE bare SET k = 'c' WHERE k = 'b'");
+  source.write("INSERT OR REPLACE INTO rowed(rowid, k, v) VALUES (1, 'z', 3)");
+  source.write("INSERT INTO folded(id, k) VALUES (3, 'A'), (4, 'B')");
+  source.caught_up();
+  CHECK(value(source, "SELECT string_agg(k, ',' ORDER BY k) FROM rowed") == "b,z");
+  CHECK(value(source, "SELECT string_agg(g::text, ',' ORDER BY id) FROM folded") == "1,0,1,0");
+  source.stop();
+}
+
+TEST_CASE("a rebuild adds a column that has to hold something, of each type", "[system]") {
+  Followed source("filled", server().create_database("filled"));
+  source.write(
+      "CREATE TABLE many(id INTEGER PRIMARY KEY); INSERT INTO many VALUES (1), (2);"
+      "CREATE TABLE none(id INTEGER PRIMARY KEY)");
+  source.start_and_catch_up();
+  const std::string columns =
+      "id INTEGER PRIMARY KEY, at DATETIME NOT NULL, day DATE NOT NULL, yes BOOLEAN NOT NULL, who "
+      "CHAR(36) NOT NULL, doc JSON NOT NULL, word TEXT NOT NULL, amount DECIMAL NOT NULL, raw BLOB "
+      "NOT NULL";
+  for (const std::string table : {"many", "none"})
+    source.write("BEGIN IMMEDIATE; CREATE TABLE new__t(" + columns +
+                 "); INSERT INTO new__t SELECT id, '2026-01-02 03:04:05', '2026-01-02', 1, "
+                 "'00112233-4455-6677-8899-aabbccddeeff', '{}', 'w', 1.5, x'00' FROM " +
+                 table + "; DROP TABLE " + table + "; ALTER TABLE new__t RENAME TO " + table +
+                 "; COMMIT");
+  source.caught_up();
+  source.write(
+      "INSERT INTO none SELECT * FROM many; UPDATE many SET at = '2027-01-01 00:00:00', yes = 0");
+  source.caught_up();
+  CHECK(value(source, "SELECT count(*) FROM many WHERE at > '2026-06-01' AND NOT yes") == "2");
+  source.stop();
+}
+
 }  // namespace lockstep::test

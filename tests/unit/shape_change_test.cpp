@@ -103,4 +103,23 @@ TEST_CASE("a rebuild cannot hide behind as many columns as it has statements", "
   CHECK_FALSE(ops::nothing_else_happened(4, 4, 0));
 }
 
+TEST_CASE("what triggers and expressions lean on is told, though no column changed",
+          "[shape_change]") {
+  const TableShape before = shape();
+  TableShape bare = before, folded = before, any = before;
+  bare.without_rowid = true;
+  folded.columns[1].collation = "NOCASE";
+  any.columns[1].affinity = Affinity::blob;
+  for (const TableShape& now : {bare, folded, any}) {
+    CHECK(fingerprint(now) == fingerprint(before));
+    CHECK(stored_otherwise(before, now).size() == 1);
+    CHECK_FALSE(shape_change(before, now).same);
+    CHECK_FALSE(statements_between(before, now));
+  }
+  CHECK(shape_change(before, bare).can_be_followed());
+  CHECK(shape_change(before, folded).can_be_followed());
+  CHECK_FALSE(shape_change(before, any).can_be_followed());
+  CHECK(stored_otherwise(before, before).empty());
+}
+
 }  // namespace lockstep
