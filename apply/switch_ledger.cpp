@@ -13,7 +13,8 @@ constexpr char kEnsure[] =
     " ADD COLUMN IF NOT EXISTS switching boolean NOT NULL DEFAULT false,"
     " ADD COLUMN IF NOT EXISTS reverse_era uuid,"
     " ADD COLUMN IF NOT EXISTS reverse_number bigint,"
-    " ADD COLUMN IF NOT EXISTS reverse_identity bigint;"
+    " ADD COLUMN IF NOT EXISTS reverse_identity bigint,"
+    " ADD COLUMN IF NOT EXISTS fence_pass bigint;"
     "CREATE TABLE IF NOT EXISTS lockstep.switchover ("
     " migration text PRIMARY KEY REFERENCES lockstep.ledger ON DELETE CASCADE,"
     " role text NOT NULL CHECK (role IN ('replica', 'fenced', 'primary')),"
@@ -34,9 +35,10 @@ constexpr char kEnsure[] =
 void ensure_switch_ledger(postgres::Connection& connection) {
   // Asked first: ALTER TABLE takes a lock that a reader would hold up.
   if (connection
-          .exec("SELECT count(*) = 2 FROM pg_attribute WHERE NOT attisdropped AND (attrelid, "
+          .exec("SELECT count(*) = 3 FROM pg_attribute WHERE NOT attisdropped AND (attrelid, "
                 "attname) "
-                "IN ((to_regclass('lockstep.ledger_tables'), 'reverse_touched'), "
+                "IN ((to_regclass('lockstep.ledger'), 'fence_pass'), "
+                "(to_regclass('lockstep.ledger_tables'), 'reverse_touched'), "
                 "(to_regclass('lockstep.switchover'), 'tables_before'))")
           .boolean(0, 0))
     return;

@@ -10,6 +10,8 @@
 #include "apply/switch_ledger.hpp"
 #include "capture/install.hpp"
 #include "model/failpoint.hpp"
+#include "switchover/answer_limit.hpp"
+#include "switchover/cutover_commit.hpp"
 #include "switchover/fence_debt.hpp"
 #include "switchover/fence_sql.hpp"
 #include "switchover/made_since.hpp"
@@ -18,11 +20,14 @@
 #include "switchover/reverse_watch.hpp"
 #include "switchover/sqlite_side.hpp"
 #include "switchover/switch_errors.hpp"
+#include "switchover/turn.hpp"
 #include "verify/record.hpp"
 
 namespace lockstep::switchover {
 
 namespace {
+
+constexpr Milliseconds kNow{1};  // 0 would not even try
 
 // lockstep run brings changes back at the same time; if it was quicker each time, they are there.
 void bring_back(ReverseFeed& feed) {
@@ -34,29 +39,6 @@ void bring_back(ReverseFeed& feed) {
 }
 
 }  // namespace
-
-/// How long the writers have been waiting.
-class Coordinator::Pause {
- public:
-  explicit Pause(Milliseconds max) : max_(max) {}
-  void begin() { begun_ = steady_now(); }
-  void end() { ended_ = steady_now(); }
-  [[nodiscard]] Milliseconds max() const { return max_; }
-  [[nodiscard]] Milliseconds left() const {
-    const auto gone = std::chrono::duration_cast<Milliseconds>(steady_now() - *begun_);
-    return std::max(max_ - gone, Milliseconds{0});
-  }
-  /// So far, if it has not ended.
-  [[nodiscard]] double ms() const {
-    if (!begun_) return 0;
-    return std::chrono::duration<double, std::milli>(ended_.value_or(steady_now()) - *begun_)
-        .count();
-  }
-
- private:
-  Milliseconds max_;
-  std::optional<SteadyTime> begun_, ended_;
-};
 
 Coordinator::Coordinator(SwitchPlace place, TellStep tell)
     : place_(std::move(place)), tell_(std::move(tell)) {
@@ -104,6 +86,7 @@ std::vector<std::string> Coordinator::install() {
   connect();
   installed_mark_ = tables_mark(*postgres_, place_.migration);
   read_plans();  // the gates may have been waited for
+  const Turn turn(*postgres_, place_.migration);
   install_fence(*postgres_, place_.migration, place_.schema);
   install_reverse_log(*postgres_, place_.migration, place_.schema, plans_);
   // Later it is for the way back to say, which then reads anew what it cannot be sure of.
@@ -189,6 +172,21 @@ std::int64_t Coordinator::come_near(const Era& era, Milliseconds max_pause,
   return version;
 }
 
+// What is asked of PostgreSQL while SQLite's writers wait for it.
+template <class Work>
+void Coordinator::answering_within(const Pause& pause, const Work& work) {
+  constexpr Milliseconds kMore{100};  // most waits know the budget themselves, and say more
+  AnswerLimit limit(*postgres_, pause.left() + kMore);
+  try {
+    work();
+    limit.lift();
+  } catch (const Error&) {
+    if (!limit.passed()) throw;
+  }
+  if (limit.passed())
+    throw_over_budget("DRAIN", pause.max(), "PostgreSQL did not answer in time", "SQLite");
+}
+
 void Coordinator::cut_over(std::int64_t attempt, Pause& pause, const SchemaArrived& arrived) {
   const Era era = capture::require_installed(*sqlite_).era;
   const std::int64_t schema_version = come_near(era, pause.max(), arrived);
@@ -206,26 +204,42 @@ void Coordinator::cut_over(std::int64_t attempt, Pause& pause, const SchemaArriv
   tell_("LOCK",
         fmt::format("SQLite's write lock taken after {:.0f} ms",
                     std::chrono::duration<double, std::milli>(steady_now() - asked).count()));
-  if (!wait_until_applied(*postgres_, place_.migration, barrier, pause.left()))
-    throw_behind(pause.max());
-  LOCKSTEP_FAILPOINT("cut.drained");
-  tell_("DRAIN", fmt::format("PostgreSQL is at the last change, {}", barrier.seq));
-  const std::size_t again = set_sequences(*postgres_, numbered_, last_counted, counted);
-  tell_("SEQUENCES",
-        fmt::format("{} set, {} of them again under the lock", numbered_.size(), again));
-  if (pause.left().count() == 0)
-    throw_over_budget("SEQUENCES", pause.max(), "the steps before it took too long", "SQLite");
-  // No fence while nobody could commit behind it: PostgreSQL is asked once more.
-  const Side gains = read_postgres_side(*postgres_, place_.migration).side;
-  if (gains.attempt != attempt || gains.decision != Decision::pending)
-    throw_superseded(Direction::forward, attempt);
+  std::optional<CutoverCommit> ready;
+  answering_within(pause, [&] {
+    if (!wait_until_applied(*postgres_, place_.migration, barrier, pause.left()))
+      throw_behind(pause.max());
+    LOCKSTEP_FAILPOINT("cut.drained");
+    tell_("DRAIN", fmt::format("PostgreSQL is at the last change, {}", barrier.seq));
+    const std::size_t again = set_sequences(*postgres_, numbered_, last_counted, counted);
+    tell_("SEQUENCES",
+          fmt::format("{} set, {} of them again under the lock", numbered_.size(), again));
+    if (pause.left().count() == 0)
+      throw_over_budget("SEQUENCES", pause.max(), "the steps before it took too long", "SQLite");
+    // No fence while nobody could commit behind it.
+    ready.emplace(*postgres_, place_.migration, attempt, pause.left());
+  });
+  if (!ready->is_pending()) throw_superseded(Direction::forward, attempt);
   if (!lock.fence(attempt, place_.migration, pause.left()))
     throw_superseded(Direction::forward, attempt);
   LOCKSTEP_FAILPOINT("cut.fenced");
-  const auto base = commit_postgres(*postgres_, place_.migration, attempt, barrier);
+  const auto base = ready->commit(barrier);
   pause.end();
   LOCKSTEP_FAILPOINT("cut.committed");
   if (base) tell_("SWITCH", "SQLite fenced, PostgreSQL open");
+}
+
+// SQLite may be locked by others, and PostgreSQL's writers wait.
+void Coordinator::bring_back_within(ReverseFeed& feed, const Pause& pause) {
+  const Milliseconds usual = writing_->busy_patience();
+  writing_->set_busy_patience(std::max(pause.left(), kNow));
+  try {
+    bring_back(feed);
+  } catch (const Error& error) {
+    writing_->set_busy_patience(usual);
+    if (error.code() != "LS-S309") throw;
+    throw_over_budget("DRAIN", pause.max(), error.what(), "PostgreSQL");
+  }
+  writing_->set_busy_patience(usual);
 }
 
 void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
@@ -244,7 +258,7 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
     throw_unfenced(open);
   std::optional<ReversePosition> position;
   while (!position) {
-    bring_back(back);
+    bring_back_within(back, pause);
     position = held.drained();
     if (!position && pause.left().count() == 0)
       throw_over_budget("DRAIN", pause.max(), "SQLite did not take the last changes in time",
@@ -255,12 +269,13 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
   LOCKSTEP_FAILPOINT("rb.drained");
   tell_("DRAIN", "SQLite has the last change");
   const auto sequences = least_sequences(*postgres_, numbered_);
+  RollbackCommit ready(*sqlite_, std::max(pause.left(), kNow));
   if (!held.fence(attempt)) throw_superseded(Direction::reverse, attempt);
   LOCKSTEP_FAILPOINT("rb.fenced");
   // A server that failed over meanwhile may be open again, and this session would not know.
   if (read_postgres_side(*postgres_, place_.migration).side.role != Role::fenced)
     throw_superseded(Direction::reverse, attempt);
-  const auto first = commit_sqlite(*sqlite_, place_.migration, attempt, *position, sequences);
+  const auto first = ready.commit(place_.migration, attempt, *position, sequences);
   pause.end();
   LOCKSTEP_FAILPOINT("rb.committed");
   if (first) tell_("SWITCH", "PostgreSQL fenced, SQLite open");

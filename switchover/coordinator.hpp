@@ -15,6 +15,7 @@
 #include "link/sqlite/database.hpp"
 #include "model/clock.hpp"
 #include "model/shape.hpp"
+#include "switchover/pause.hpp"
 #include "switchover/postgres_side.hpp"
 #include "switchover/reverse_feed.hpp"
 #include "switchover/sequences.hpp"
@@ -80,10 +81,12 @@ class Coordinator {
   [[nodiscard]] const SwitchPlace& place() const { return place_; }
 
  private:
-  class Pause;
   std::int64_t come_near(const Era& era, Milliseconds max_pause, const SchemaArrived& arrived);
   void cut_over(std::int64_t attempt, Pause& pause, const SchemaArrived& arrived);
   void roll_back(std::int64_t attempt, Pause& pause);
+  template <class Work>
+  void answering_within(const Pause& pause, const Work& work);
+  void bring_back_within(ReverseFeed& feed, const Pause& pause);
   void give_up(Direction direction, std::int64_t attempt) noexcept;
   [[nodiscard]] bool abort(Direction direction, std::int64_t attempt);
   void count_slowly();

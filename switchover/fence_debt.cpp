@@ -10,19 +10,27 @@ namespace lockstep::switchover {
 using postgres::Connection;
 using postgres::Result;
 
+// In the ledger: the row of lockstep.switchover can stay locked by an application above READ
+// COMMITTED for as long as it likes (older ones of ours wrote there).
 void require_comparison(Connection& connection, const std::string& migration, std::int64_t pass) {
-  connection.query("UPDATE lockstep.switchover SET fence_pass = $2 WHERE migration = $1",
+  connection.query("UPDATE lockstep.ledger SET fence_pass = $2 WHERE migration = $1",
                    {migration, fmt::to_string(pass)});
 }
 
 void require_no_comparison(Connection& connection, const std::string& migration) {
-  connection.query("UPDATE lockstep.switchover SET fence_pass = NULL WHERE migration = $1",
+  connection.query("UPDATE lockstep.ledger SET fence_pass = NULL WHERE migration = $1",
                    {migration});
+  connection.query(
+      "UPDATE lockstep.switchover SET fence_pass = NULL WHERE migration = $1 AND fence_pass IS NOT "
+      "NULL",
+      {migration});
 }
 
 bool owes_comparison(Connection& connection, const std::string& migration) {
   const Result pass = connection.query(
-      "SELECT fence_pass FROM lockstep.switchover WHERE migration = $1", {migration});
+      "SELECT coalesce(l.fence_pass, s.fence_pass) FROM lockstep.ledger AS l LEFT JOIN "
+      "lockstep.switchover AS s USING (migration) WHERE migration = $1",
+      {migration});
   if (pass.rows() == 0 || pass.is_null(0, 0)) return false;
   return connection
       .query(

@@ -116,6 +116,10 @@ std::string fence_lock(std::string_view migration) {
   return advisory_key("writers", migration);
 }
 
+std::string install_lock(std::string_view migration) {
+  return advisory_key("install", migration);
+}
+
 std::string coordinator_lock(std::string_view migration) {
   return advisory_key("coordinator", migration);
 }

@@ -39,6 +39,8 @@ inline constexpr char kFenceTrigger[] = "_lockstep_fence";
                                                      std::string_view relation);
 /// pg_advisory_xact_lock's number of a migration, as SQL.
 [[nodiscard]] std::string fence_lock(std::string_view migration);
+/// Whoever makes what a switch needs holds this one meanwhile (switchover/turn).
+[[nodiscard]] std::string install_lock(std::string_view migration);
 /// A session that leads a cutover or rollback holds this one: a hint that somebody is at it.
 [[nodiscard]] std::string coordinator_lock(std::string_view migration);
 

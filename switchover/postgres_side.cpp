@@ -9,6 +9,7 @@
 #include "link/postgres/names.hpp"
 #include "link/postgres/table_change.hpp"
 #include "model/failpoint.hpp"
+#include "switchover/control_rows.hpp"
 #include "switchover/fence_sql.hpp"
 
 namespace lockstep::switchover {
@@ -19,7 +20,7 @@ using postgres::Connection;
 using postgres::Result;
 
 constexpr Milliseconds kTablePatience{3'000};
-constexpr Milliseconds kIdleMax{2'000};  // between two statements that follow at once
+constexpr Milliseconds kRowPatience{3'000};  // an application above READ COMMITTED may hold the row
 
 // Every followed table and partition, and whether the fence is there as it should be.
 constexpr char kFencePlaces[] = R"(
@@ -78,79 +79,6 @@ void put_triggers(Connection& connection, const std::string& migration, const st
            .retry = Retry::same_session});
     }
   }
-}
-
-[[noreturn]] void throw_in_doubt() {
-  throw Error({.code = "LS-T212",
-               .exit = ExitCode::unreachable,
-               .what = "a step of the switch may or may not be recorded on PostgreSQL",
-               .why = "the connection ended while its COMMIT was on its way",
-               .data = "safe: the row is read again before anything else is done",
-               .todo = "nothing; it is read again by itself",
-               .retry = Retry::new_session});
-}
-
-// With a synchronous standby the control row must be there, too, before anybody acts on it: a
-// promoted standby without it would open a side twice (D6). These rows are locked meanwhile, for
-// the batches as well: of a coordinator that is stopped here the server frees them.
-void begin(Connection& connection, Milliseconds idle = kIdleMax) {
-  connection.exec(
-      fmt::format("BEGIN; SET LOCAL synchronous_commit = remote_apply; SET LOCAL "
-                  "idle_in_transaction_session_timeout = {}",
-                  idle.count()));
-}
-
-void commit(Connection& connection) {
-  LOCKSTEP_FAILPOINT("cut.commit_sent");
-  if (connection.commit() != postgres::CommitOutcome::committed) throw_in_doubt();
-}
-
-struct Change {
-  std::string switchover;  ///< "SET .. WHERE .." without the migration
-  std::string ledger;
-};
-
-// Both rows or none. True if they were as the conditions say.
-bool change(Connection& connection, const std::string& migration, const Change& what) {
-  const std::string ours = fmt::format(" AND migration = {}", postgres::literal(migration));
-  begin(connection);
-  try {
-    const bool both =
-        connection.exec("UPDATE lockstep.switchover SET updated = now(), " + what.switchover + ours)
-                .affected() == 1 &&
-        connection.exec("UPDATE lockstep.ledger SET updated = now(), " + what.ledger + ours)
-                .affected() == 1;
-    if (!both) {
-      connection.abort();
-      return false;
-    }
-  } catch (...) {
-    connection.abort();
-    throw;
-  }
-  commit(connection);
-  return true;
-}
-
-std::string is_at(const Position& position) {
-  return fmt::format("era = {}::uuid AND seq = {} AND identity = {}",
-                     postgres::literal(to_string(position.era)), position.seq, position.identity);
-}
-
-// Who has passed the fence and not ended yet.
-std::string holders(Connection& connection, const std::string& migration) {
-  const Result rows = connection.exec(fmt::format(
-      "SELECT 'server process ' || l.pid || coalesce(' (' || nullif(a.application_name, '') || "
-      "')', '') || coalesce(', ' || a.state, '') || coalesce(', for ' || (extract(epoch FROM "
-      "clock_timestamp() - a.xact_start))::numeric(10, 1) || ' s', '') FROM pg_locks AS l LEFT "
-      "JOIN pg_stat_activity AS a USING (pid) WHERE l.locktype = 'advisory' AND l.granted AND "
-      "l.objsubid = 1 AND (l.classid::bigint << 32 | l.objid::bigint) = {} AND l.pid IS DISTINCT "
-      "FROM pg_backend_pid() LIMIT 3",
-      fence_lock(migration)));
-  std::vector<std::string> who;
-  who.reserve(static_cast<std::size_t>(rows.rows()));
-  for (int row = 0; row < rows.rows(); ++row) who.emplace_back(rows.value(row, 0));
-  return fmt::format("{}", fmt::join(who, "; "));
 }
 
 }  // namespace
@@ -223,35 +151,20 @@ void remove_fence(Connection& connection, const std::string& schema) {
 }
 
 bool prepare_postgres(Connection& connection, const std::string& migration, std::int64_t attempt) {
-  return change(connection, migration,
-                {fmt::format("attempt = {0}, decision = 'pending' WHERE role = 'replica' AND "
-                             "decision <> 'pending' AND attempt < {0}",
-                             attempt),
-                 "switching = true WHERE role = 'replica'"});
-}
-
-std::optional<ReversePosition> commit_postgres(Connection& connection, const std::string& migration,
-                                               std::int64_t attempt, const Position& barrier) {
-  // hashtextextended of a UUID: 64 random bits without an extension.
-  const Result drawn = connection.exec(
-      "SELECT u, hashtextextended(gen_random_uuid()::text, 0) FROM gen_random_uuid() AS u");
-  const ReversePosition base{std::string(drawn.value(0, 0)), 0, drawn.integer(0, 1)};
-  const bool done = change(
-      connection, migration,
-      {fmt::format("decision = 'committed', role = 'primary' WHERE role = 'replica' AND decision = "
-                   "'pending' AND attempt = {}",
-                   attempt),
-       fmt::format("switching = false, role = 'primary', reverse_era = {}::uuid, reverse_number "
-                   "= 0, reverse_identity = {} WHERE role = 'replica' AND {}",
-                   postgres::literal(base.era), base.identity, is_at(barrier))});
-  return done ? std::optional(base) : std::nullopt;
+  return change_rows(connection, migration,
+                     {fmt::format("attempt = {0}, decision = 'pending' WHERE role = 'replica' AND "
+                                  "decision <> 'pending' AND attempt < {0}",
+                                  attempt),
+                      "switching = true WHERE role = 'replica'"},
+                     kRowPatience);
 }
 
 bool abort_postgres(Connection& connection, const std::string& migration, std::int64_t attempt) {
-  if (change(
+  if (change_rows(
           connection, migration,
           {fmt::format("decision = 'aborted' WHERE decision = 'pending' AND attempt = {}", attempt),
-           "switching = false WHERE true"}))
+           "switching = false WHERE true"},
+          kRowPatience))
     return true;
   const Side side = read_postgres_side(connection, migration).side;
   return side.attempt == attempt && side.decision == Decision::aborted;
@@ -259,7 +172,8 @@ bool abort_postgres(Connection& connection, const std::string& migration, std::i
 
 WritersHeld::WritersHeld(Connection& connection, std::string migration, Milliseconds patience)
     : connection_(connection), migration_(std::move(migration)) {
-  begin(connection_, patience + kIdleMax);  // no writer waits for longer, whatever becomes of us
+  begin_control(connection_,
+                patience + kIdleMax);  // no writer waits for longer, whatever becomes of us
   try {
     connection_.exec(fmt::format("SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock({})",
                                  std::max<std::int64_t>(patience.count(), 1),
@@ -272,7 +186,7 @@ WritersHeld::WritersHeld(Connection& connection, std::string migration, Millisec
                  .what = fmt::format("a transaction on PostgreSQL did not end within {} ms, the "
                                      "pause budget",
                                      patience.count()),
-                 .why = holders(connection_, migration_),
+                 .why = fence_holders(connection_, migration_),
                  .data = "nothing changed: the application goes on writing to PostgreSQL",
                  .todo = "end that transaction, or allow a longer pause: --max-pause 2s",
                  .foreign = error.foreign()});
@@ -335,20 +249,20 @@ bool WritersHeld::fence(std::int64_t attempt) {
               .affected() == 1;
   if (!both) return false;
   held_ = false;
-  commit(connection_);
+  commit_control(connection_);
   return true;
 }
 
 bool hand_over_postgres(Connection& connection, const std::string& migration, std::int64_t attempt,
                         const Era& era) {
-  return change(connection, migration,
-                {fmt::format("role = 'replica' WHERE role = 'fenced' AND fence = {}", attempt),
-                 fmt::format("role = 'replica', era = {}::uuid WHERE role = 'fenced'",
-                             postgres::literal(to_string(era)))});
+  return change_rows(connection, migration,
+                     {fmt::format("role = 'replica' WHERE role = 'fenced' AND fence = {}", attempt),
+                      fmt::format("role = 'replica', era = {}::uuid WHERE role = 'fenced'",
+                                  postgres::literal(to_string(era)))});
 }
 
 bool unfence_postgres(Connection& connection, const std::string& migration, std::int64_t attempt) {
-  return change(
+  return change_rows(
       connection, migration,
       {fmt::format("fence = {0}, role = 'primary' WHERE role <> 'replica' AND fence <= {0}",
                    attempt),

@@ -47,12 +47,6 @@ void remove_fence(postgres::Connection& connection, const std::string& schema);
 /// P of a cutover.
 bool prepare_postgres(postgres::Connection& connection, const std::string& migration,
                       std::int64_t attempt);
-/// C of a cutover: pending, this attempt, applied = `barrier` -> primary. Returns where the reverse
-/// direction begins; nothing if the rows allow it no more.
-[[nodiscard]] std::optional<ReversePosition> commit_postgres(postgres::Connection& connection,
-                                                             const std::string& migration,
-                                                             std::int64_t attempt,
-                                                             const Position& barrier);
 /// A1 of a cutover. True: the attempt is aborted, by this call or before.
 bool abort_postgres(postgres::Connection& connection, const std::string& migration,
                     std::int64_t attempt);

@@ -12,6 +12,7 @@
 #include "link/postgres/names.hpp"
 #include "link/sqlite/replica.hpp"
 #include "link/sqlite/statement.hpp"
+#include "switchover/fence_sql.hpp"
 #include "switchover/reverse_columns.hpp"
 #include "switchover/reverse_log.hpp"
 #include "switchover/reverse_rows.hpp"
@@ -218,10 +219,10 @@ class Probing {
                  std::span<const TablePlan> plans) {
     try {
       connection.exec(
-          fmt::format("DISCARD PLANS; BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL "
-                      "statement_timeout = '10s'; SET LOCAL "
-                      "lockstep.applier = off; {}",
-                      reverse_log_table_sql()));
+          fmt::format("DISCARD PLANS; BEGIN; SET LOCAL lock_timeout = '20s'; SELECT "
+                      "pg_advisory_xact_lock({}); SET LOCAL lock_timeout = '2s'; SET LOCAL "
+                      "statement_timeout = '10s'; SET LOCAL lockstep.applier = off; {}",
+                      install_lock(migration), reverse_log_table_sql()));
       for (const TablePlan& plan : plans) {
         if (enough()) break;
         connection.exec("SAVEPOINT probe");

@@ -90,15 +90,52 @@ bool put_triggers(Database& database, const std::vector<std::string>& tables,
   return changed;
 }
 
-[[noreturn]] void throw_locked(const Error& error, Milliseconds patience) {
-  throw Error({.code = "LS-X604",
-               .exit = ExitCode::timed_out,
-               .what = fmt::format("others kept SQLite locked for {} ms, the pause budget",
-                                   patience.count()),
-               .why = error.what(),
-               .data = "nothing changed: the application goes on writing to SQLite",
-               .todo = "try again at a quieter moment, or allow a longer pause: --max-pause 2s",
-               .foreign = error.foreign()});
+[[noreturn]] void throw_locked(const Error& error, Milliseconds patience,
+                               std::string_view writers) {
+  throw Error(
+      {.code = "LS-X604",
+       .exit = ExitCode::timed_out,
+       .what =
+           fmt::format("others kept SQLite locked for {} ms, the pause budget", patience.count()),
+       .why = error.what(),
+       .data = fmt::format("nothing changed: the application goes on writing to {}", writers),
+       .todo = "try again at a quieter moment, or allow a longer pause: --max-pause 2s",
+       .foreign = error.foreign()});
+}
+
+// The lock that C or F needs, so that they need not wait for it.
+Transaction locked(Database& database, Transaction::Mode mode, Milliseconds patience,
+                   std::string_view writers) {
+  be_durable(database);
+  database.set_busy_patience(patience);
+  try {
+    return Transaction(database, mode);
+  } catch (const Error& error) {
+    if (error.code() == "LS-S309") throw_locked(error, patience, writers);
+    throw;
+  }
+}
+
+std::optional<Position> commit_in(Database& database, Transaction& transaction,
+                                  const std::string& migration, std::int64_t attempt,
+                                  const ReversePosition& position,
+                                  const std::vector<LeastSequence>& sequences) {
+  database.exec(fmt::format(
+      "UPDATE {} SET decision = 'committed', role = 'primary' WHERE one = 1 AND decision = "
+      "'pending' AND attempt = {} AND role = 'replica' AND {}",
+      kSwitchTable, attempt, is_at(position)));
+  if (database.changes() == 0) return std::nullopt;
+  if (!unfenced(database, migration).empty()) return std::nullopt;
+  for (const LeastSequence& least : sequences) {
+    Statement raise(database, "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?");
+    raise.bind(1, least.value).bind(2, std::string_view(least.table)).run();
+    if (database.changes() > 0) continue;
+    Statement enter(database, "INSERT INTO sqlite_sequence(name, seq) VALUES (?, ?)");
+    enter.bind(1, std::string_view(least.table)).bind(2, least.value).run();
+  }
+  const Position first = capture::begin_era(database);
+  transaction.commit();
+  return first;
 }
 
 }  // namespace
@@ -170,16 +207,8 @@ std::vector<std::string> unfenced(Database& database, const std::string& migrati
 }
 
 WriteLock::WriteLock(Database& database, Milliseconds patience)
-    : database_(database), transaction_([&] {
-        be_durable(database);
-        database.set_busy_patience(patience);
-        try {
-          return Transaction(database, Transaction::Mode::immediate);
-        } catch (const Error& error) {
-          if (error.code() == "LS-S309") throw_locked(error, patience);
-          throw;
-        }
-      }()) {}
+    : database_(database),
+      transaction_(locked(database, Transaction::Mode::immediate, patience, "SQLite")) {}
 
 bool WriteLock::fence(std::int64_t attempt, const std::string& migration, Milliseconds patience) {
   // A table that was rebuilt, or made, since step 0.
@@ -194,7 +223,7 @@ bool WriteLock::fence(std::int64_t attempt, const std::string& migration, Millis
   try {
     transaction_.commit();
   } catch (const Error& error) {
-    if (error.code() == "LS-S309") throw_locked(error, patience);
+    if (error.code() == "LS-S309") throw_locked(error, patience, "SQLite");
     throw;
   }
   return true;
@@ -219,27 +248,22 @@ bool prepare_sqlite(Database& database, std::int64_t attempt) {
       fmt::format("role = 'replica' AND decision <> 'pending' AND attempt < {}", attempt));
 }
 
+RollbackCommit::RollbackCommit(Database& database, Milliseconds patience)
+    : database_(database),
+      transaction_(locked(database, Transaction::Mode::exclusive, patience, "PostgreSQL")) {}
+
+std::optional<Position> RollbackCommit::commit(const std::string& migration, std::int64_t attempt,
+                                               const ReversePosition& position,
+                                               const std::vector<LeastSequence>& sequences) {
+  return commit_in(database_, transaction_, migration, attempt, position, sequences);
+}
+
 std::optional<Position> commit_sqlite(Database& database, const std::string& migration,
                                       std::int64_t attempt, const ReversePosition& position,
                                       const std::vector<LeastSequence>& sequences) {
   be_durable(database);
   Transaction transaction(database, Transaction::Mode::immediate);
-  database.exec(fmt::format(
-      "UPDATE {} SET decision = 'committed', role = 'primary' WHERE one = 1 AND decision = "
-      "'pending' AND attempt = {} AND role = 'replica' AND {}",
-      kSwitchTable, attempt, is_at(position)));
-  if (database.changes() == 0) return std::nullopt;
-  if (!unfenced(database, migration).empty()) return std::nullopt;
-  for (const LeastSequence& least : sequences) {
-    Statement raise(database, "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?");
-    raise.bind(1, least.value).bind(2, std::string_view(least.table)).run();
-    if (database.changes() > 0) continue;
-    Statement enter(database, "INSERT INTO sqlite_sequence(name, seq) VALUES (?, ?)");
-    enter.bind(1, std::string_view(least.table)).bind(2, least.value).run();
-  }
-  const Position first = capture::begin_era(database);
-  transaction.commit();
-  return first;
+  return commit_in(database, transaction, migration, attempt, position, sequences);
 }
 
 bool abort_sqlite(Database& database, std::int64_t attempt) {

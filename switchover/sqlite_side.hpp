@@ -75,6 +75,22 @@ struct LeastSequence {
                                                     std::int64_t attempt,
                                                     const ReversePosition& position,
                                                     const std::vector<LeastSequence>& sequences);
+/// SQLite's write lock for C of a rollback, had before PostgreSQL is fenced: whoever holds it then
+/// would keep both sides closed for as long as they like.
+class RollbackCommit {
+ public:
+  /// Throws LS-X604 (exit 6) if others keep the lock for longer than `patience`.
+  RollbackCommit(sqlite::Database& database, Milliseconds patience);
+  /// As commit_sqlite(). The lock goes with it.
+  [[nodiscard]] std::optional<Position> commit(const std::string& migration, std::int64_t attempt,
+                                               const ReversePosition& position,
+                                               const std::vector<LeastSequence>& sequences);
+
+ private:
+  sqlite::Database& database_;
+  sqlite::Transaction transaction_;
+};
+
 /// A1 of a rollback. True: the attempt is aborted, by this call or before.
 bool abort_sqlite(sqlite::Database& database, std::int64_t attempt);
 

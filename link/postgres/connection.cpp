@@ -220,8 +220,12 @@ void Connection::abort() noexcept {
   PQclear(PQexec(handle_.get(), "ROLLBACK"));
 }
 
-void Connection::sever() noexcept {
+void Connection::interrupt() noexcept {
   shutdown(descriptor(), SHUT_RDWR);
+}
+
+void Connection::sever() noexcept {
+  interrupt();
   // libpq believes in a connection until it reads the end of it.
   while (alive() && PQconsumeInput(handle_.get()) == 1) {
   }

@@ -109,6 +109,9 @@ class Connection {
   [[nodiscard]] bool commit_sent() noexcept;
   /// Makes the connection unusable at once, for when its state is beyond repair. Never throws.
   void sever() noexcept;
+  /// Ends it from another thread: whoever waits for the server here gets the error of a lost
+  /// connection. It must outlive the call.
+  void interrupt() noexcept;
 
  private:
   Connection(std::unique_ptr<pg_conn, FinishConnection> handle, std::unique_ptr<Dsn> dsn,

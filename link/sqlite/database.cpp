@@ -209,7 +209,10 @@ void Database::set_busy_patience(Milliseconds patience) {
 }
 
 Transaction::Transaction(Database& database, Mode mode) : database_(database) {
-  database_.exec(mode == Mode::immediate ? "BEGIN IMMEDIATE" : "BEGIN");
+  const char* begin = mode == Mode::exclusive   ? "BEGIN EXCLUSIVE"
+                      : mode == Mode::immediate ? "BEGIN IMMEDIATE"
+                                                : "BEGIN";
+  database_.exec(begin);
 }
 
 Transaction::~Transaction() {

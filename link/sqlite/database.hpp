@@ -59,7 +59,8 @@ class Database {
 /// on.
 class Transaction {
  public:
-  enum class Mode { deferred, immediate };
+  /// exclusive: with a rollback journal readers are kept out, too, so none can hold up the COMMIT.
+  enum class Mode { deferred, immediate, exclusive };
   Transaction(Database& database, Mode mode);
   ~Transaction();
   Transaction(const Transaction&) = delete;

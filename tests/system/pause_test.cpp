@@ -1,4 +1,8 @@
 // What a cutover does before writers wait, so that they do not wait for it.
+#include <fstream>
+
+#include "link/postgres/connection.hpp"
+#include "link/sqlite/database.hpp"
 #include "tests/system/shop.hpp"
 
 namespace lockstep::test {
@@ -107,6 +111,88 @@ TEST_CASE("no writer moves past a schema that PostgreSQL has not got", "[system]
   CHECK(query(shop.dsn(), name == "table" ? "SELECT v FROM fresh WHERE v = 'x'"
                                           : "SELECT v FROM notes WHERE v = 'y'")
             .size() == 1);
+  shop.equal();
+}
+
+// An application above READ COMMITTED that passes PostgreSQL's fence takes the row that C changes.
+TEST_CASE("a transaction on PostgreSQL holds up no cutover behind SQLite's fence", "[system]") {
+  Shop shop("held_row");
+  shop.stop_following();
+  shop.follow({}, {"--guard", "off"});
+  require_caught_up(shop.run(), shop.file());
+  const auto cutover = asleep(shop, "cut.near", "600ms");
+  auto application = postgres::Connection::open(postgres::parse_dsn(shop.dsn()), "application");
+  application.exec(
+      "SET lockstep.applier = off; BEGIN ISOLATION LEVEL REPEATABLE READ; UPDATE public.orders SET "
+      "n = n");
+  cutover->signal(SIGCONT);
+  CHECK(cutover->wait_or_throw(20s) == ExitStatus{.code = 6});
+  CHECK_THAT(cutover->error_output(),
+             Catch::Contains("LS-X604") && Catch::Contains("lockstep application"));
+  CHECK_THAT(cutover->output(), Catch::Contains("LOCK"));
+  CHECK(shop.sqlite_role() == "primary");
+  sqlite(shop.file(), "INSERT INTO orders(token, n) VALUES ('meanwhile', 1)");
+  application.exec("ROLLBACK");
+  shop.moved("cutover");
+  shop.equal();
+}
+
+TEST_CASE("a server that says nothing holds SQLite's writers up for the budget at most",
+          "[system]") {
+  Shop shop("mute");
+  const TempDir folder;
+  const std::string go = folder.file("go"), trace = folder.file("trace");
+  const auto cutover = start_lockstep({"cutover", shop.file(), "--confirm", "shop", "--when-ready",
+                                       "--max-pause", "600ms", "--verify-max-age", "0"},
+                                      {.environment = {"LOCKSTEP_FAILPOINTS=cut.locked=block:" + go,
+                                                       "LOCKSTEP_FAILPOINT_TRACE=" + trace}});
+  REQUIRE(wait_until([&] { return contents(trace).find("cut.locked") != std::string::npos; }, 30s));
+  server().freeze();
+  std::ofstream(go).close();
+  // sqlite() waits 5 s for the lock; a server that stays away would have kept it for minutes.
+  std::string refused;
+  try {
+    sqlite(shop.file(), "INSERT INTO orders(token, n) VALUES ('meanwhile', 1)");
+  } catch (const std::exception& error) {
+    refused = error.what();
+  }
+  server().thaw();
+  CHECK(refused.empty());
+  CHECK(cutover->wait_or_throw(60s) == ExitStatus{.code = 6});
+  CHECK_THAT(cutover->error_output(),
+             Catch::Contains("LS-X604") && Catch::Contains("did not answer"));
+  REQUIRE(wait_until([&] { return shop.settled(); }, 30s, 20ms));
+  CHECK(shop.sqlite_role() == "primary");
+  shop.moved("cutover");
+  shop.equal();
+}
+
+// WAL: who began to write; rollback journal: who reads, for a COMMIT waits for readers there.
+TEST_CASE("whoever has SQLite locked keeps no side closed that a rollback would leave",
+          "[system]") {
+  const auto [journal, begins] = GENERATE(table<std::string, std::string>(
+      {{"WAL", "BEGIN IMMEDIATE"}, {"DELETE", "BEGIN; SELECT count(*) FROM orders"}}));
+  INFO(journal);
+  Shop shop("kept_" + journal);
+  shop.stop_following();
+  sqlite(shop.file(), "PRAGMA journal_mode = " + journal);
+  shop.follow();
+  require_caught_up(shop.run(), shop.file());
+  shop.moved("cutover");
+  auto rollback = start_lockstep({"rollback", shop.file(), "--confirm", "shop", "--when-ready",
+                                  "--max-pause", "700ms", "--verify-max-age", "0"},
+                                 {.environment = {"LOCKSTEP_FAILPOINTS=rb.drained=stop"}});
+  REQUIRE(wait_until([&] { return is_stopped(*rollback); }, 30s, 5ms));
+  sqlite::Database stale = sqlite::Database::open(shop.file(), sqlite::OpenMode::read_write);
+  stale.exec(begins);
+  rollback->signal(SIGCONT);
+  CHECK(rollback->wait_or_throw(20s) == ExitStatus{.code = 6});
+  CHECK_THAT(rollback->error_output(),
+             Catch::Contains("LS-X604") && Catch::Contains("goes on writing to PostgreSQL"));
+  query(shop.dsn(), "INSERT INTO orders(token, n) VALUES ('meanwhile', 1)", Guard::met);
+  stale.exec("ROLLBACK");
+  REQUIRE(wait_until([&] { return shop.settled(); }, 30s, 20ms));
+  shop.moved("rollback");
   shop.equal();
 }
 

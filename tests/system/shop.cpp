@@ -19,8 +19,10 @@ Shop::Shop(OnServer place, const std::string& journal)
   require_caught_up(*run_, file_);
 }
 
-void Shop::follow(ProcessOptions options) {
-  run_ = start_lockstep({"run", file_, dsn_, "--quiet"}, std::move(options));
+void Shop::follow(ProcessOptions options, const std::vector<std::string>& more) {
+  std::vector<std::string> arguments{"run", file_, dsn_, "--quiet"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  run_ = start_lockstep(std::move(arguments), std::move(options));
 }
 
 void Shop::stop_following() {

@@ -24,7 +24,7 @@ class Shop {
   };
   explicit Shop(OnServer place, const std::string& journal = "WAL");
 
-  void follow(ProcessOptions options = {});
+  void follow(ProcessOptions options = {}, const std::vector<std::string>& more = {});
   Process& run() { return *run_; }
   void stop_following();
 
