@@ -1,6 +1,7 @@
 // The application alters its schema while lockstep follows: each change is either followed exactly
 // or stops by name.
 #include <atomic>
+#include <fstream>
 #include <thread>
 
 #include "tests/system/followed.hpp"
@@ -334,6 +335,35 @@ TEST_CASE("a rebuild that changes nothing but foreign keys changes them on the t
       "VALID");
   rebuild("");
   becomes("");
+  source.stop();
+}
+
+TEST_CASE("a migration in the middle of the copy loses no message of capture", "[system]") {
+  Followed source("midway", server().create_database("midway"));
+  source.write(
+      "CREATE TABLE large(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO large WITH RECURSIVE c(i) "
+      "AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 12000) SELECT i, hex(randomblob(500)) "
+      "FROM c");
+  const std::string go = source.in_folder("go"), trace = source.in_folder("trace");
+  // Apply stands still: what capture has read waits for credit, already numbered.
+  source.start({}, {.environment = {"LOCKSTEP_FAILPOINTS=apply.recv=block:" + go + "@4",
+                                    "LOCKSTEP_FAILPOINT_TRACE=" + trace}});
+  REQUIRE(wait_until(
+      [&] {
+        std::ifstream lines(trace);
+        int sent = 0;
+        for (std::string line; std::getline(lines, line);)
+          sent += line.find("cap.sent") != std::string::npos ? 1 : 0;
+        return sent > 120;
+      },
+      30s));
+  source.write("DROP TABLE b; CREATE TABLE b(k TEXT PRIMARY KEY, n INT, x INT DEFAULT 4)");
+  REQUIRE(wait_until(
+      [&] { return source.process().error_output().find("LS-S316") != std::string::npos; }, 30s));
+  std::ofstream(go).flush();
+  source.caught_up();
+  INFO(source.process().error_output());
+  CHECK(source.process().error_output().find("LS-W506") == std::string::npos);
   source.stop();
 }
 
