@@ -148,6 +148,23 @@ std::int64_t statements_explained(const SchemaLook& before, const SchemaLook& no
          (analyzed(before.objects, now.objects) ? 1 : 0);
 }
 
+// Each of these takes a statement of its own. A table may bring others along (sqlite_sequence,
+// those of a virtual one): of lockstep's own it is known that they do not.
+bool nothing_but_created(const SchemaLook& before, const SchemaLook& now) {
+  if (before.version < 0) return false;
+  for (const auto& [key, was] : before.objects) {
+    const auto is = now.objects.find(key);
+    if (is == now.objects.end() || is->second != was) return false;
+  }
+  std::int64_t statements = 0;
+  for (const auto& [key, object] : now.objects) {
+    if (before.objects.contains(key) || object.text == 0) continue;
+    if (key.first == "table" && !sqlite::is_own_table_name(key.second)) return false;
+    ++statements;
+  }
+  return now.version - before.version == statements;
+}
+
 bool may_have_missed(const SchemaLook& before, const SchemaLook& now) {
   if (before.version < 0 || now.version == before.version) return false;
   return now.version < before.version ||

@@ -18,6 +18,7 @@ struct SchemaLook {
     std::string table;       ///< that it belongs to; a table: itself
     std::uint64_t text = 0;  ///< of its SQL, hashed; 0: SQLite makes it by itself
     std::int64_t rootpage = 0, columns = 0, rowid = 0;
+    bool operator==(const Object&) const = default;
   };
   std::int64_t version = -1;  ///< schema_version; -1: nobody has looked yet
   std::map<std::pair<std::string, std::string>, Object> objects{};  ///< by type and name
@@ -34,6 +35,10 @@ struct SchemaLook {
 /// (VACUUM and its like are one). A UNIQUE index whose probes never were in place may have made
 /// REPLACE take rows away without a change logged; a column may have gone and come again. Pure.
 [[nodiscard]] bool may_have_missed(const SchemaLook& before, const SchemaLook& now);
+
+/// True if triggers, views, indexes and tables of lockstep's own came and not one statement more
+/// was run: no VACUUM, so every rowid is as it was. Pure.
+[[nodiscard]] bool nothing_but_created(const SchemaLook& before, const SchemaLook& now);
 
 /// Tables of `before` whose rows may be others than the changes logged since say: they were made
 /// anew, or have lost a column, or have another text than ADD COLUMN and one statement elsewhere

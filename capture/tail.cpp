@@ -140,7 +140,11 @@ void Tail::prove_here(const Position& position) {
 void Tail::check_drift() {
   const std::int64_t version = reading_->database.pragma_int("schema_version");
   if (version != schema_version_) {
+    const SchemaLook before = schema_watch_.last();
     schema_watch_.look(reading_->database);
+    // A cutover's fence, for instance: nothing is to be read anew in front of its lock.
+    if (rowids_version_ == before.version && nothing_but_created(before, schema_watch_.last()))
+      rowids_version_ = version;
     std::vector<Drift> found = drift(reading_->database, tables_);
     for (Drift& each : in_question(schema_watch_, tables_)) found.push_back(std::move(each));
     if (!found.empty()) throw_drift(found, Retry::new_session);

@@ -204,6 +204,24 @@ TEST_CASE("a file that was made anew has other rowids, and tables without a key 
   source.stop();
 }
 
+TEST_CASE("the fence of a cutover has no table without a key read anew, VACUUM beside it has",
+          "[system]") {
+  const bool vacuum = GENERATE(false, true);
+  const std::string name = vacuum ? "fence_vacuum" : "fence_alone";
+  Followed source(name, server().create_database(name));
+  source.write("CREATE TABLE bare(v TEXT, n INT); INSERT INTO bare VALUES ('a', 1), ('b', 2)");
+  source.start_and_catch_up();
+  if (vacuum) source.write("DELETE FROM bare WHERE v = 'a'; VACUUM");
+  require_code(lockstep({"cutover", source.file(), "--confirm", name, "--max-pause", "5s",
+                         "--when-ready", "--verify-max-age", "0", "--accept-unsafe-server"}),
+               0);
+  const std::string said = source.process().error_output();
+  INFO(said);
+  CHECK((said.find("reading bare anew") != std::string::npos) == vacuum);
+  CHECK(value(source, "SELECT string_agg(v, '') FROM bare") == (vacuum ? "b" : "ab"));
+  source.stop();
+}
+
 TEST_CASE("a table that comes again under its name is looked at again", "[system]") {
   Followed source("again", server().create_database("again"));
   source.start_and_catch_up();
