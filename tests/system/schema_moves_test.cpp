@@ -371,7 +371,8 @@ TEST_CASE("what came and went unseen in the schema is compared by itself, and fo
   Followed source("doubt", server().create_database("doubt"));
   source.start_and_catch_up();
   // What is there afterwards explains these.
-  source.write("CREATE INDEX a_n ON a(n); ALTER TABLE b ADD COLUMN x; CREATE VIEW v AS SELECT 1");
+  source.write(
+      "CREATE INDEX a_n ON a(n); ALTER TABLE b ADD COLUMN x INT; CREATE VIEW v AS SELECT 1");
   source.write("VACUUM");
   source.write("BEGIN;" + std::string(kRebuild) + "COMMIT");
   source.caught_up();
@@ -382,11 +383,15 @@ TEST_CASE("what came and went unseen in the schema is compared by itself, and fo
   Writer writer(source);
   writer.works();
   // REPLACE takes the row with this n away, and no trigger could know that it would.
-  source.write("DELETE FROM b; INSERT INTO b(k, n) VALUES ('kept', 77)");
+  // Its last column shows that no column of b went and came again.
+  source.write(
+      "DELETE FROM b; INSERT INTO b(k, n) VALUES ('kept', 77); INSERT INTO b WITH RECURSIVE c(i) "
+      "AS "
+      "(SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 500) SELECT 'z' || i, 1000 + i, i FROM c");
   REQUIRE(wait_until(
       [&] { return target_value(source, "SELECT count(*) FROM b WHERE k = 'kept'") == "1"; }, 20s));
   source.write(
-      "BEGIN; DELETE FROM b WHERE k <> 'kept'; CREATE UNIQUE INDEX by_n ON b(n);"
+      "BEGIN; DELETE FROM b WHERE n < 77; CREATE UNIQUE INDEX by_n ON b(n);"
       "INSERT OR REPLACE INTO b(k, n) VALUES ('new', 77); DROP INDEX by_n; COMMIT");
   writer.works();
   writer.stop();
