@@ -87,6 +87,15 @@ std::vector<Drift> in_question(const SchemaWatch& watch, const std::vector<Table
   return found;
 }
 
+void look_and_weigh(Database& database, const std::vector<TablePlan>& tables, SchemaWatch& watch) {
+  {
+    const sqlite::Transaction view(database, sqlite::Transaction::Mode::deferred);
+    watch.look(database);
+  }
+  if (watch.unseen_since())
+    watch.weighed(possibly_emptied(database, tables, *watch.unseen_since()));
+}
+
 void throw_drift(const std::vector<Drift>& found, Retry retry) {
   std::vector<std::string> sentences, blocked;
   bool altered = false;
@@ -107,6 +116,16 @@ void throw_drift(const std::vector<Drift>& found, Retry retry) {
                                : "lockstep run SOURCE TARGET again: it puts the triggers back and "
                                  "reads these tables anew, without a gap for readers",
                .retry = retry});
+}
+
+void throw_unseen() {
+  throw Error({.code = "LS-S306",
+               .exit = ExitCode::stopped,
+               .what = "something came and went in the source's schema",
+               .why = "its schema_version moved further than what is there now explains",
+               .data = "both sides are compared; tables that may have lost values are read anew",
+               .todo = "nothing; lockstep goes on",
+               .retry = Retry::new_session});
 }
 
 }  // namespace lockstep::capture

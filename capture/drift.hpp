@@ -29,7 +29,16 @@ struct Drift {
 [[nodiscard]] std::vector<Drift> in_question(const SchemaWatch& watch,
                                              const std::vector<TablePlan>& tables);
 
+/// watch.look(), and if something came and went unseen, the rows of `tables` are asked which of
+/// them that may have emptied. In short read transactions of its own: with a rollback journal the
+/// application waits for each.
+void look_and_weigh(sqlite::Database& database, const std::vector<TablePlan>& tables,
+                    SchemaWatch& watch);
+
 /// LS-S306 for them. With Retry::new_session: whoever follows looks whether it can be mended.
 [[noreturn]] void throw_drift(const std::vector<Drift>& found, Retry retry = Retry::never);
+
+/// LS-S306, for whoever follows to take up: SchemaWatch is in doubt.
+[[noreturn]] void throw_unseen();
 
 }  // namespace lockstep::capture

@@ -239,8 +239,11 @@ std::size_t remove(Database& database, Fence fence) {
     while (named.step()) {
       const std::string name = named.text(1);
       Own own = sqlite::own_object(named.text(0), name, named.text(2));
-      // One of ours that somebody gave another text.
-      if (ours_are_there && named.text(0) == "trigger") own = sqlite::own_trigger_name(name);
+      // One of ours that somebody gave another text. What only has such a name may be the
+      // application's, and works without lockstep's tables: it stays.
+      if (own == Own::no && ours_are_there && named.text(0) == "trigger" &&
+          sqlite::needs_own_tables(named.text(2)))
+        own = sqlite::own_trigger_name(name);
       if (own == Own::no || (own == Own::fence && fence == Fence::stays)) continue;
       drops.push_back(fmt::format("DROP {} {}", named.text(0), sqlite::quoted(name)));
     }

@@ -1,15 +1,19 @@
 #include "capture/schema_watch.hpp"
 
+#include <fmt/format.h>
 #include <xxhash.h>
 
 #include <algorithm>
 
+#include "capture/triggers.hpp"
 #include "link/sqlite/own_objects.hpp"
 #include "link/sqlite/statement.hpp"
 
 namespace lockstep::capture {
 
 namespace {
+
+constexpr int kReadLargeAnewMax = 3;  // of one process, in doubt
 
 using Object = SchemaLook::Object;
 using Objects = std::map<std::pair<std::string, std::string>, Object>;
@@ -113,6 +117,12 @@ std::int64_t changed(const Objects& before, const Objects& now, const std::set<s
   return statements;
 }
 
+std::int64_t newest_seq(sqlite::Database& database, const SchemaLook& look) {
+  if (!look.objects.contains({"table", std::string(kChangeTable)})) return -1;
+  sqlite::Statement newest(database, fmt::format("SELECT max(seq) FROM {}", kChangeTable));
+  return newest.step() ? newest.integer(0) : -1;
+}
+
 }  // namespace
 
 SchemaLook look_at(sqlite::Database& database) {
@@ -146,6 +156,23 @@ std::int64_t statements_explained(const SchemaLook& before, const SchemaLook& no
          only_in(before.objects, now.objects, taken_along) +
          changed(before.objects, now.objects, anew, renamed) +
          (analyzed(before.objects, now.objects) ? 1 : 0);
+}
+
+// Each of these takes a statement of its own. A table may bring others along (sqlite_sequence,
+// those of a virtual one): of lockstep's own it is known that they do not.
+bool nothing_but_created(const SchemaLook& before, const SchemaLook& now) {
+  if (before.version < 0) return false;
+  for (const auto& [key, was] : before.objects) {
+    const auto is = now.objects.find(key);
+    if (is == now.objects.end() || is->second != was) return false;
+  }
+  std::int64_t statements = 0;
+  for (const auto& [key, object] : now.objects) {
+    if (before.objects.contains(key) || object.text == 0) continue;
+    if (key.first == "table" && !sqlite::is_own_table_name(key.second)) return false;
+    ++statements;
+  }
+  return now.version - before.version == statements;
 }
 
 bool may_have_missed(const SchemaLook& before, const SchemaLook& now) {
@@ -184,18 +211,31 @@ std::set<std::string> possibly_rewritten(const SchemaLook& before, const SchemaL
 }
 
 void SchemaWatch::look(sqlite::Database& database) {
-  if (!recorded_ && last_.version >= 0 && database.pragma_int("schema_version") == last_.version)
+  if (!recorded_ && last_.version >= 0 && database.pragma_int("schema_version") == last_.version) {
+    unmoved_at_ = newest_seq(database, last_);
     return;
+  }
   SchemaLook now = look_at(database);
   in_question_.merge(possibly_rewritten(last_, now));
   if (may_have_missed(last_, now)) {
-    if (!recorded_) doubt_ = Doubt::seen;
+    if (!recorded_) {
+      doubt_ = Doubt::seen;
+      if (!unseen_since_) unseen_since_ = unmoved_at_;
+    }
     lost_track_ = lost_track_ || recorded_;
     for (const auto& [key, object] : last_.objects)
       if (recorded_ && key.first == "table") in_question_.insert(key.second);
   }
   recorded_ = false;
   last_ = std::move(now);
+  unmoved_at_ = newest_seq(database, last_);
+}
+
+void SchemaWatch::weighed(const Emptied& tables) {
+  for (const std::string& name : tables.all)
+    if (!tables.large.contains(name) || ++weighed_large_[name] <= kReadLargeAnewMax)
+      in_question_.insert(name);
+  unseen_since_.reset();
 }
 
 }  // namespace lockstep::capture

@@ -115,8 +115,12 @@ std::int64_t Tail::schema_version() {
   return reading_->database.pragma_int("schema_version");
 }
 
+// The newest change first: if the schema has not moved behind it, it had not there.
 bool Tail::schema_moved() {
-  return schema_version() != schema_version_;
+  const std::int64_t newest_seen = newest().seq;
+  if (schema_version() != schema_version_) return true;
+  schema_watch_.unmoved_at(newest_seen);
+  return false;
 }
 
 bool Tail::schema_accepted() {
@@ -140,10 +144,15 @@ void Tail::prove_here(const Position& position) {
 void Tail::check_drift() {
   const std::int64_t version = reading_->database.pragma_int("schema_version");
   if (version != schema_version_) {
+    const SchemaLook before = schema_watch_.last();
     schema_watch_.look(reading_->database);
+    // A cutover's fence, for instance: nothing is to be read anew in front of its lock.
+    if (rowids_version_ == before.version && nothing_but_created(before, schema_watch_.last()))
+      rowids_version_ = version;
     std::vector<Drift> found = drift(reading_->database, tables_);
     for (Drift& each : in_question(schema_watch_, tables_)) found.push_back(std::move(each));
     if (!found.empty()) throw_drift(found, Retry::new_session);
+    if (schema_watch_.in_doubt() || schema_watch_.unseen_since()) throw_unseen();
     look_for_new_tables();
     schema_version_ = version;
   }

@@ -138,9 +138,10 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
       continue;
     moves.step.changed.push_back(plan);
     if (moves.watch.lost_track()) continue;  // which was said of all
-    moves.notes.push_back({"LS-S306", plan.name(),
-                           "it was made anew with its triggers, or its rows were rewritten without "
-                           "one; the table is read anew"});
+    moves.notes.push_back(
+        {"LS-S306", plan.name(),
+         "it was made anew with its triggers, or its rows were, or may have been, "
+         "rewritten without one; the table is read anew"});
   }
   if (drifted.empty()) return;
   for (const sqlite::TableName& table : sqlite::list_tables(database)) there.insert(table.name);
@@ -254,11 +255,6 @@ bool moves_on(const std::string& path, std::int64_t version) {
   return false;
 }
 
-void look_again(Database& reading, capture::SchemaWatch& watch) {
-  const sqlite::Transaction view(reading, sqlite::Transaction::Mode::deferred);
-  watch.look(reading);
-}
-
 void keep_logging(const std::string& path, const std::vector<capture::Drift>& found,
                   capture::Installed& installed) {
   Database writing = Database::open(path, OpenMode::read_write);
@@ -275,7 +271,7 @@ void wait_for_the_end(const std::string& path, capture::Installed& installed) {
   std::int64_t version = 0;
   {
     Database reading = Database::open(path, OpenMode::read_only);
-    look_again(reading, installed.schema_watch);
+    capture::look_and_weigh(reading, installed.tables, installed.schema_watch);
     found = capture::drift(reading, installed.tables);
     for (capture::Drift& each : capture::in_question(installed.schema_watch, installed.tables))
       found.push_back(std::move(each));
@@ -364,7 +360,7 @@ SchemaMoves look_at_schema(const std::string& path, const capture::Installed& in
   Database reading = Database::open(path, OpenMode::read_only);
   SchemaMoves moves;
   moves.watch = installed.schema_watch;
-  look_again(reading, moves.watch);
+  capture::look_and_weigh(reading, installed.tables, moves.watch);
   moves.schema_version = moves.watch.last().version;
   if (moves.watch.lost_track())
     moves.notes.push_back(

@@ -124,6 +124,13 @@ void SourceWorker::enqueue(Kind kind, std::string body) {
   session.outbox.push_back(encode(Message{kind, session.id, session.sent++, std::move(body)}));
 }
 
+// What waited there for credit was numbered and is not sent: the next message takes its place.
+std::uint64_t SourceWorker::end_outbox() {
+  const std::uint64_t number = session_->sent - session_->outbox.size();
+  session_->outbox.clear();
+  return number;
+}
+
 void SourceWorker::enqueue_fragments(Kind kind, std::string_view bytes) {
   while (!bytes.empty()) {
     const std::size_t size = std::min(bytes.size(), wire::kFragmentBytesTarget);
@@ -140,7 +147,7 @@ void SourceWorker::refuse_stranger(const std::string& peer, const Error& error) 
 
 void SourceWorker::refuse(const Error& error) {
   if (!session_) return;
-  const Message refusal{Kind::refusal, session_->id, session_->sent++,
+  const Message refusal{Kind::refusal, session_->id, end_outbox(),
                         wire::encode_refusal(error.facts())};
   // Past all credit: the session is over, and one message always fits.
   static_cast<void>(router_.send(session_->peer, encode(refusal)));

@@ -86,14 +86,6 @@ void SourceWorker::look_at_schema() {
                  .data = "the tables are planned as they are on both sides now",
                  .todo = "nothing; lockstep goes on",
                  .retry = Retry::new_session});
-  if (tail_->schema_watch().in_doubt())
-    throw Error({.code = "LS-S306",
-                 .exit = ExitCode::stopped,
-                 .what = "something came and went in the source's schema",
-                 .why = "its schema_version moved further than what is there now explains",
-                 .data = "both sides are compared",
-                 .todo = "nothing; lockstep goes on",
-                 .retry = Retry::new_session});
   for (const std::string& name : tail_->take_new_tables())
     if (!options_.installed.choice) board_.new_table(name);
   record_schema();

@@ -119,9 +119,8 @@ void SourceWorker::serve(const std::stop_token& stop) {
     }
   }
   if (session_) {
-    session_->outbox.clear();
     session_->batch.reset();
-    const Message bye{Kind::bye, session_->id, session_->sent++, {}};
+    const Message bye{Kind::bye, session_->id, end_outbox(), {}};
     static_cast<void>(router_.send(session_->peer, encode(bye)));
   }
 }

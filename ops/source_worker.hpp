@@ -122,6 +122,8 @@ class SourceWorker {
   void rowids_durable(std::int64_t schema_version);
   void enqueue(wire::Kind kind, std::string body);
   void enqueue_fragments(wire::Kind kind, std::string_view bytes);
+  /// Drops what waits; the number of the message that goes past it.
+  [[nodiscard]] std::uint64_t end_outbox();
   void refuse(const Error& error);
   void refuse_stranger(const std::string& peer, const Error& error);
 

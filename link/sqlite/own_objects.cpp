@@ -72,6 +72,23 @@ Own own_object(std::string_view type, std::string_view name, std::string_view sq
   return contains(sql, does) ? own : Own::no;
 }
 
+bool is_own_table_name(std::string_view name) {
+  return std::any_of(kOwnTables.begin(), kOwnTables.end(),
+                     [&](const OwnTable& table) { return same_name(name, table.name); });
+}
+
+bool needs_own_tables(std::string_view sql) {
+  const std::vector<SqlToken> tokens = tokens_of(sql);
+  return std::any_of(tokens.begin(), tokens.end(), [](const SqlToken& token) {
+    std::string_view name = token.text;
+    if (token.kind == SqlToken::Kind::quoted_name && name.size() > 2)
+      name = name.substr(1, name.size() - 2);
+    else if (token.kind != SqlToken::Kind::word)
+      return false;
+    return is_own_table_name(name);
+  });
+}
+
 bool has_own_table(Database& database, std::string_view name) {
   Statement table(database, "SELECT sql FROM main.sqlite_master WHERE type = 'table' AND name = ?");
   table.bind(1, name);

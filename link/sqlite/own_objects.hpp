@@ -23,6 +23,13 @@ enum class Own {
 /// What a trigger of such a name would be, whatever it does. Pure.
 [[nodiscard]] Own own_trigger_name(std::string_view name);
 
+/// What a table of such a name would be, whatever is in it. Pure.
+[[nodiscard]] bool is_own_table_name(std::string_view name);
+
+/// True if a trigger of that text names a table of lockstep's: each write that fires it would fail
+/// without the table. Pure.
+[[nodiscard]] bool needs_own_tables(std::string_view sql);
+
 /// True if the file has the table `name`, and it is ours.
 [[nodiscard]] bool has_own_table(Database& database, std::string_view name);
 

@@ -198,12 +198,16 @@ TEST_CASE("remove takes ours and leaves what the application made since, whateve
   source.app().exec(
       "CREATE TABLE _lockstep_mine(v); CREATE TRIGGER _lockstep_1_audit AFTER INSERT ON tags BEGIN "
       "INSERT INTO _lockstep_mine VALUES (1); END; DROP TRIGGER _lockstep_1_delete; CREATE TRIGGER "
-      "_lockstep_1_delete AFTER DELETE ON orders BEGIN SELECT 1; END");
+      "_lockstep_1_delete AFTER DELETE ON orders BEGIN SELECT 1; END; CREATE TRIGGER "
+      "_lockstep_99_insert AFTER INSERT ON tags BEGIN INSERT INTO _lockstep_mine VALUES (2); END; "
+      "DROP TRIGGER _lockstep_1_insert; CREATE TRIGGER _lockstep_1_insert AFTER INSERT ON orders "
+      "BEGIN DELETE FROM _lockstep_changes; END");
   sqlite::Database database = sqlite::Database::open(source.path(), sqlite::OpenMode::read_write);
   CHECK(capture::remove(database) > 3);
   CHECK(source.app().value("SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_master "
                            "WHERE name LIKE '%lockstep%' ORDER BY 1)") ==
-        "_lockstep_1_audit _lockstep_mine");
+        "_lockstep_1_audit _lockstep_1_delete _lockstep_99_insert _lockstep_mine");
+  source.app().exec("INSERT INTO orders VALUES (1, 'x')");  // nothing looks for a table of ours
 }
 
 }  // namespace lockstep::test

@@ -144,6 +144,31 @@ TEST_CASE("VACUUM hides nothing that came and went beside it") {
   CHECK(watch.in_question().contains("behind"));
 }
 
+TEST_CASE("what only made objects numbered no row anew, and anything beside it may have") {
+  const bool made = GENERATE(true, false);
+  const std::string sql =
+      made ? GENERATE(as<std::string>{},
+                      "CREATE TRIGGER _lockstep_fence_INSERT_a BEFORE INSERT ON a BEGIN SELECT 1; "
+                      "END; CREATE TABLE _lockstep_switch(one INTEGER PRIMARY KEY)",
+                      "CREATE VIEW v AS SELECT 1; CREATE INDEX i ON b(id, a)",
+                      "INSERT INTO a(id) "
+                      "VALUES (2)")
+           : GENERATE(as<std::string>{}, "VACUUM", "CREATE INDEX i ON b(id, a); VACUUM",
+                      "CREATE TABLE c(x)", "CREATE TABLE c(x PRIMARY KEY, y UNIQUE)",
+                      "CREATE VIRTUAL TABLE f USING fts5(q)", "CREATE INDEX i ON b(a); DROP VIEW w",
+                      "DROP INDEX a_n", "ALTER TABLE a ADD COLUMN x", kRebuild,
+                      "CREATE INDEX i ON b(id, a); CREATE INDEX j ON b(id); DROP INDEX j");
+  INFO(sql);
+  const TempDir folder;
+  Application app(folder.file("t.db"));
+  app.exec(kSchema);
+  Database reading = Database::open(folder.file("t.db"), sqlite::OpenMode::read_only);
+  const capture::SchemaLook before = capture::look_at(reading);
+  CHECK_FALSE(capture::nothing_but_created({}, before));
+  app.exec(sql);
+  CHECK(capture::nothing_but_created(before, capture::look_at(reading)) == made);
+}
+
 TEST_CASE("a recorded look is read as it was written, and what is none is no look") {
   const TempDir folder;
   Application app(folder.file("t.db"));

@@ -74,6 +74,36 @@ TEST_CASE("a table that is made with lockstep's prefix is named, not followed, a
         std::vector<std::string>{"2"});
 }
 
+TEST_CASE("remove drops no trigger of the application that only has a name like lockstep's",
+          "[system]") {
+  Followed source("lookalike", server().create_database("lookalike"));
+  source.write("CREATE TABLE seen(v TEXT)");
+  source.start_and_catch_up();
+  source.write(
+      "CREATE TRIGGER _lockstep_99_insert AFTER INSERT ON a BEGIN INSERT "
+      "INTO "
+      "seen VALUES (NEW.u); END");
+  source.caught_up();
+  source.stop();
+  // Lockstep's, with another text: each write to b would fail without the change table.
+  source.write(
+      "DROP TRIGGER _lockstep_2_insert; CREATE TRIGGER _lockstep_2_insert AFTER INSERT ON b BEGIN "
+      "DELETE FROM _lockstep_changes; END;"
+      "DROP TRIGGER _lockstep_1_delete; CREATE TRIGGER _lockstep_1_delete AFTER DELETE ON a BEGIN "
+      "INSERT INTO seen VALUES (OLD.u); END");
+  const Outcome removed = lockstep({"remove", source.file(), source.dsn()});
+  require_code(removed, 0);
+  for (const char* stays : {"_lockstep_99_insert", "_lockstep_1_delete"})
+    CHECK_THAT(removed.output, Catch::Contains(std::string("stays     trigger ") + stays));
+  CHECK(sqlite(source.file(),
+               "SELECT name FROM sqlite_master WHERE name LIKE '%lockstep%' ORDER "
+               "BY 1") == std::vector<std::string>{"_lockstep_1_delete", "_lockstep_99_insert"});
+  source.write(
+      "INSERT INTO a(u) VALUES ('after'); INSERT INTO b VALUES ('after', 1); DELETE FROM a "
+      "WHERE u = 'after'");
+  CHECK(sqlite(source.file(), "SELECT count(*) FROM seen") == std::vector<std::string>{"2"});
+}
+
 TEST_CASE("a trigger that hides changes and is made while following hides none", "[system]") {
   Followed source("hiding", server().create_database("hiding"));
   source.start_and_catch_up();

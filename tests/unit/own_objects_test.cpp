@@ -38,6 +38,17 @@ TEST_CASE("a trigger is ours by its name and by what it does") {
     CHECK(own_trigger_name(name) == Own::no);
 }
 
+TEST_CASE("a trigger that names a table of ours needs it, one that only says the words does not") {
+  for (const char* needs : {"BEGIN DELETE FROM _lockstep_changes; END",
+                            "BEGIN DELETE FROM main.\"_LOCKSTEP_changes\"; END",
+                            "BEGIN SELECT role FROM [_lockstep_switch]; END"})
+    CHECK(sqlite::needs_own_tables(needs));
+  for (const char* not_so :
+       {"BEGIN SELECT '_lockstep_changes'; END", "BEGIN DELETE FROM _lockstep_changes_of_mine; END",
+        "BEGIN SELECT 1 /* _lockstep_changes */; END", "", "\""})
+    CHECK_FALSE(sqlite::needs_own_tables(not_so));
+}
+
 TEST_CASE("the prefix is kept in whatever case") {
   CHECK(sqlite::is_named_like_ours("_LockStep_mine"));
   CHECK_FALSE(sqlite::is_named_like_ours("_lockstepx"));
