@@ -97,6 +97,48 @@ TEST_CASE("an older file that is put back after a cutover takes nothing out unas
   CHECK(value("SELECT count(*) FROM t", world.database) == "2");
 }
 
+TEST_CASE("where both sides are open each command says so, and the way out that it names works",
+          "[system]") {
+  Mistaken world("both_open");
+  world.cut_over();
+  world.put_back(world.followed);
+  const std::string way_out = "lockstep remove " + world.file + " TARGET --confirm app";
+  for (const char* const command : {"verify", "complete", "run"}) {
+    CAPTURE(command);
+    world.refused({command, world.file, world.dsn}, 7, "LS-X617", way_out);
+    CHECK(everything(lockstep({command, world.file, world.dsn})).find("lockstep complete") ==
+          std::string::npos);
+  }
+  require_code(lockstep({"remove", world.file, world.dsn, "--confirm", "app"}), 0);
+  CHECK(value("SELECT count(*) FROM t", world.database) == "2");
+  // SQLite was right, says its owner.
+  server().query("DROP TABLE t", world.database);
+  require_code(lockstep({"run", world.file, world.dsn, "--quiet", "--until", "caught-up"}), 0);
+  CHECK(value("SELECT count(*) FROM t", world.database) == "1");
+}
+
+TEST_CASE("where nobody may write complete gives PostgreSQL the writers", "[system]") {
+  Mistaken world("none_open");
+  world.cut_over();
+  server().query(
+      "UPDATE lockstep.switchover SET role = 'replica', decision = 'none', attempt = 0, fence = 0",
+      world.database);
+  const std::string way_out = "lockstep complete " + world.file + " TARGET --confirm app";
+  for (const char* const command : {"verify", "run"})
+    world.refused({command, world.file, world.dsn}, 7, "LS-X617", way_out);
+  require_code(lockstep({"complete", world.file, world.dsn, "--confirm", "app"}), 0);
+  query(world.dsn, "INSERT INTO t VALUES (3, 'the application')", Guard::met);
+  CHECK_THROWS_WITH(sqlite(world.file, "INSERT INTO t VALUES (3, 'stale')"), Contains("lockstep"));
+}
+
+TEST_CASE("complete without a cutover says so also where the target is away", "[system]") {
+  Mistaken world("no_cutover");
+  world.stop();
+  world.refused({"complete", world.file, world.dsn}, 3, "LS-X625", "no cutover to complete");
+  world.refused({"complete", world.file, "host=/nowhere dbname=app"}, 3, "LS-X625",
+                "no cutover to complete");
+}
+
 TEST_CASE("before a cutover a migration is taken out as ever", "[system]") {
   Mistaken world("taken_out");
   world.stop();
