@@ -52,7 +52,7 @@ std::string waiting_text(const ConnectTo& to) {
 }
 
 // Nothing if the server does not tell: then it is as it was before.
-std::optional<TargetIdentity> look_at_target(const ApplyRequest& request, Screen& screen) {
+std::optional<TargetIdentity> database_there(const ApplyRequest& request, Screen& screen) {
   const Signals::Through through;
   std::optional<TargetIdentity> seen;
   prepare_again_and_again(
@@ -109,12 +109,12 @@ std::optional<wire::Welcome> ask_capture(wire::Context& context, const ApplyRequ
                                          Ending& ending) {
   wire::Hello question;
   question.accept_target = request.accept_target;
-  auto seen = look_at_target(request, screen);
+  auto seen = database_there(request, screen);
   while (true) {
     question.intended_target = seen;
     auto welcome = meet_capture(context, to, question, screen, signals, ending);
     if (!welcome) return welcome;
-    seen = look_at_target(request, screen);
+    seen = database_there(request, screen);
     if (seen == question.intended_target) return welcome;
   }
 }

@@ -92,7 +92,8 @@ void remove_from_target(const std::string& text, const std::string& migration,
 }
 
 // As it was given, else as the install wrote it down, without its password.
-const std::string& target_of(const std::string& given, const capture::Installed& installed) {
+const std::string& given_or_recorded(const std::string& given,
+                                     const capture::Installed& installed) {
   if (!given.empty()) return given;
   if (!installed.target.empty()) return installed.target;
   throw_usage("TARGET is missing: the source is captured by a process of its own, which knows none",
@@ -130,7 +131,7 @@ void refuse_a_moved_application(sqlite::Database& database, const std::string& p
   const bool completed = !installed;
   if (completed && confirmed == migration_name(path)) return;
   if (installed && confirmed == installed->migration &&
-      at_odds_with_target(path, *installed, target_of(request.target, *installed)))
+      at_odds_with_target(path, *installed, given_or_recorded(request.target, *installed)))
     return;
   throw Error(
       {.code = "LS-X624",
@@ -152,7 +153,7 @@ void refuse_a_moved_application(sqlite::Database& database, const std::string& p
 void throw_if_at_odds(const std::string& path, const capture::Installed& installed,
                       const std::string& target) {
   try {
-    require_agreement(path, installed, target_of(target, installed));
+    require_agreement(path, installed, given_or_recorded(target, installed));
   } catch (const Error& error) {
     if (error.code() == "LS-X617") throw;
   }
@@ -164,7 +165,7 @@ void require_cut_over(sqlite::Database& database,
   const switchover::Role role = switchover::read_sqlite_side(database).role;
   if (installed && role == switchover::Role::replica) return;
   if (installed && role == switchover::Role::fenced &&
-      at_odds_with_target(path, *installed, target_of(target, *installed)))
+      at_odds_with_target(path, *installed, given_or_recorded(target, *installed)))
     return;
   if (installed && role == switchover::Role::primary) throw_if_at_odds(path, *installed, target);
   throw Error({.code = "LS-X625",
@@ -195,7 +196,7 @@ ExitCode command_complete(const CompleteRequest& request, Screen& screen) {
   try {
     const auto installed = capture::read_installed(database);
     require_cut_over(database, installed, path, request.target);
-    const std::string& target = target_of(request.target, *installed);
+    const std::string& target = given_or_recorded(request.target, *installed);
     if (request.confirm != installed->migration)
       throw Error({.code = "LS-X609",
                    .exit = ExitCode::usage,
