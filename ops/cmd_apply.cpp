@@ -8,6 +8,9 @@
 #include <thread>
 #include <utility>
 
+#include "link/postgres/connection.hpp"
+#include "link/postgres/identity.hpp"
+#include "link/wire/control.hpp"
 #include "link/wire/message.hpp"
 #include "link/wire/socket.hpp"
 #include "ops/commands.hpp"
@@ -48,10 +51,26 @@ std::string waiting_text(const ConnectTo& to) {
   return text;
 }
 
+// Nothing if the server does not tell: then it is as it was before.
+std::optional<TargetIdentity> database_there(const ApplyRequest& request, Screen& screen) {
+  const Signals::Through through;
+  std::optional<TargetIdentity> seen;
+  prepare_again_and_again(
+      [&](Attempt& attempt) {
+        postgres::Connection looking =
+            postgres::Connection::open(postgres::parse_dsn(request.target), "apply");
+        attempt.connected = true;
+        seen = postgres::read_identity(looking);
+      },
+      [&](const Error& error) { screen.note(waiting_note(error)); }, screen);
+  return seen;
+}
+
 // Asks who is there until somebody answers; nothing if a signal came first. An answer to an earlier
 // question is as good as one to the last: over a slow way there is none of the other kind.
 std::optional<wire::Welcome> meet_capture(wire::Context& context, const ConnectTo& to,
-                                          Screen& screen, Signals& signals, Ending& ending) {
+                                          const wire::Hello& question, Screen& screen,
+                                          Signals& signals, Ending& ending) {
   wire::Dealer dealer(context, to.endpoint, to.keys);
   const auto first = static_cast<std::uint64_t>(wall_now_us());
   std::uint64_t session = first;
@@ -60,8 +79,8 @@ std::optional<wire::Welcome> meet_capture(wire::Context& context, const ConnectT
   const Deadline waiting_since(kAskFirst);
   Milliseconds patience = kAskFirst;
   while (true) {
-    const bool asked = dealer.send(
-        wire::encode({Kind::hello, ++session, 0, wire::encode_hello({{}, {}, std::nullopt})}));
+    const bool asked =
+        dealer.send(wire::encode({Kind::hello, ++session, 0, wire::encode_hello(question)}));
     if (asked) connecting = Deadline(kConnecting);
     if (connecting.passed()) {
       dealer.reopen();
@@ -80,6 +99,23 @@ std::optional<wire::Welcome> meet_capture(wire::Context& context, const ConnectT
       if (message->kind == Kind::welcome) return wire::decode_welcome(message->body);
     }
     if (waiting_since.passed() && !std::exchange(told, true)) screen.note(waiting_text(to));
+  }
+}
+
+// Capture says whether this database may be its target before anything is written there. It may
+// have been waited for long, and another one be at the address by now: that is asked about anew.
+std::optional<wire::Welcome> ask_capture(wire::Context& context, const ApplyRequest& request,
+                                         const ConnectTo& to, Screen& screen, Signals& signals,
+                                         Ending& ending) {
+  wire::Hello question;
+  question.accept_target = request.accept_target;
+  auto seen = database_there(request, screen);
+  while (true) {
+    question.intended_target = seen;
+    auto welcome = meet_capture(context, to, question, screen, signals, ending);
+    if (!welcome) return welcome;
+    seen = database_there(request, screen);
+    if (seen == question.intended_target) return welcome;
   }
 }
 
@@ -123,7 +159,7 @@ ExitCode command_apply(const ApplyRequest& request, Screen& screen, Signals& sig
   const ConnectTo to = connect_to(request.endpoint);
   wire::Context context;
   Ending ending;
-  const auto welcome = meet_capture(context, to, screen, signals, ending);
+  const auto welcome = ask_capture(context, request, to, screen, signals, ending);
   if (!welcome) return exit_code(ending, {});
   std::optional<PreparedTarget> made;
   {

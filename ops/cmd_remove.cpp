@@ -10,6 +10,7 @@
 #include "link/sqlite/lock_file.hpp"
 #include "link/sqlite/own_objects.hpp"
 #include "ops/census_store.hpp"
+#include "ops/command_line_arguments.hpp"
 #include "ops/commands.hpp"
 #include "ops/migration_lock.hpp"
 #include "ops/names.hpp"
@@ -90,13 +91,29 @@ void remove_from_target(const std::string& text, const std::string& migration,
       dsn.shown(), migration, ledger->target_schema));
 }
 
-// LS-X617 leaves these commands as the way out.
-bool at_odds_with_target(const std::string& path, const capture::Installed& installed) {
+// As it was given, else as the install wrote it down, without its password.
+const std::string& given_or_recorded(const std::string& given,
+                                     const capture::Installed& installed) {
+  if (!given.empty()) return given;
+  if (!installed.target.empty()) return installed.target;
+  throw_usage("TARGET is missing: the source is captured by a process of its own, which knows none",
+              "give the PostgreSQL database, or set LOCKSTEP_TARGET; see --help");
+}
+
+// Throws LS-X617, which leaves these commands as the way out.
+void require_agreement(const std::string& path, const capture::Installed& installed,
+                       const std::string& target) {
   switchover::Coordinator coordinator(
-      {path, postgres::parse_dsn(installed.target), installed.migration, installed.target_schema},
+      {path, postgres::parse_dsn(target), installed.migration, installed.target_schema},
       [](std::string_view, const std::string&) {});
+  require_own(coordinator.postgres(), installed);
+  coordinator.require_agreement();
+}
+
+bool at_odds_with_target(const std::string& path, const capture::Installed& installed,
+                         const std::string& target) {
   try {
-    coordinator.require_agreement();
+    require_agreement(path, installed, target);
   } catch (const Error& error) {
     if (error.code() != "LS-X617") throw;
     return true;
@@ -106,13 +123,15 @@ bool at_odds_with_target(const std::string& path, const capture::Installed& inst
 
 // Without the fence the application could write to whichever copy it happens to open.
 void refuse_a_moved_application(sqlite::Database& database, const std::string& path,
-                                const std::string& confirmed) {
+                                const RemoveRequest& request) {
+  const std::string& confirmed = request.confirm;
   const switchover::Side side = switchover::read_sqlite_side(database);
   if (side.role == switchover::Role::primary) return;
   const auto installed = capture::read_installed(database);
   const bool completed = !installed;
   if (completed && confirmed == migration_name(path)) return;
-  if (installed && confirmed == installed->migration && at_odds_with_target(path, *installed))
+  if (installed && confirmed == installed->migration &&
+      at_odds_with_target(path, *installed, given_or_recorded(request.target, *installed)))
     return;
   throw Error(
       {.code = "LS-X624",
@@ -128,6 +147,33 @@ void refuse_a_moved_application(sqlite::Database& database, const std::string& p
                                "lockstep rollback {0} first, or lockstep complete {0} to give the "
                                "way back up",
                                shell_word(path))});
+}
+
+// LS-X617 says better why not where it is that; the target may be away, or not known.
+void throw_if_at_odds(const std::string& path, const capture::Installed& installed,
+                      const std::string& target) {
+  try {
+    require_agreement(path, installed, given_or_recorded(target, installed));
+  } catch (const Error& error) {
+    if (error.code() == "LS-X617") throw;
+  }
+}
+
+void require_cut_over(sqlite::Database& database,
+                      const std::optional<capture::Installed>& installed, const std::string& path,
+                      const std::string& target) {
+  const switchover::Role role = switchover::read_sqlite_side(database).role;
+  if (installed && role == switchover::Role::replica) return;
+  if (installed && role == switchover::Role::fenced &&
+      at_odds_with_target(path, *installed, given_or_recorded(target, *installed)))
+    return;
+  if (installed && role == switchover::Role::primary) throw_if_at_odds(path, *installed, target);
+  throw Error({.code = "LS-X625",
+               .exit = ExitCode::precondition,
+               .what = "there is no cutover to complete",
+               .why = "the application does not write to PostgreSQL, or this was done before",
+               .data = "nothing was changed",
+               .todo = fmt::format("lockstep status {}", shell_word(path))});
 }
 
 sqlite::LockFile lock_of(const std::string& path, const char* data) {
@@ -149,15 +195,8 @@ ExitCode command_complete(const CompleteRequest& request, Screen& screen) {
   sqlite::LockFile lock = lock_of(path, "nothing was changed: the way back goes on");
   try {
     const auto installed = capture::read_installed(database);
-    const switchover::Role role = switchover::read_sqlite_side(database).role;
-    if (!installed || role == switchover::Role::primary ||
-        (role == switchover::Role::fenced && !at_odds_with_target(path, *installed)))
-      throw Error({.code = "LS-X625",
-                   .exit = ExitCode::precondition,
-                   .what = "there is no cutover to complete",
-                   .why = "the application does not write to PostgreSQL, or this was done before",
-                   .data = "nothing was changed",
-                   .todo = fmt::format("lockstep status {}", shell_word(path))});
+    require_cut_over(database, installed, path, request.target);
+    const std::string& target = given_or_recorded(request.target, *installed);
     if (request.confirm != installed->migration)
       throw Error({.code = "LS-X609",
                    .exit = ExitCode::usage,
@@ -167,8 +206,7 @@ ExitCode command_complete(const CompleteRequest& request, Screen& screen) {
                    .todo = fmt::format("lockstep complete {} --confirm {}", shell_word(path),
                                        shell_word(installed->migration))});
     // The target first: if it cannot be reached, the command can be repeated as it was.
-    remove_from_target(request.target.empty() ? installed->target : request.target,
-                       installed->migration, installed, path, request.confirm, screen);
+    remove_from_target(target, installed->migration, installed, path, request.confirm, screen);
     const std::size_t removed = capture::remove(database, capture::Fence::stays);
     screen.result(
         fmt::format("source    {}: {} triggers and tables taken out; it stays fenced, and "
@@ -188,7 +226,7 @@ ExitCode command_remove(const RemoveRequest& request, Screen& screen) {
   sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_write);
   sqlite::LockFile lock = lock_of(path, "nothing was removed");
   try {
-    refuse_a_moved_application(database, path, request.confirm);
+    refuse_a_moved_application(database, path, request);
     std::string migration = migration_name(path);
     const auto installed = capture::read_installed(database);
     if (installed) migration = installed->migration;

@@ -196,6 +196,8 @@ Followed follow(const RunRequest& request, const std::string& path, sqlite::Lock
           flow = settle(place, [&](const std::string& what) { screen.note(what); });
         },
         screen);
+    if (!turned && flow == switchover::Direction::reverse)
+      check_choices_after_cutover(request, screen);
     Followed followed = flow == switchover::Direction::forward
                             ? follow_forward(request, place, turn, screen, signals)
                             : follow_reverse(request, place, lock, screen, signals);

@@ -6,7 +6,9 @@
 
 #include "ops/verify_at_rest.hpp"
 #include "ops/wait_marks.hpp"
+#include "switchover/postgres_side.hpp"
 #include "switchover/sqlite_side.hpp"
+#include "switchover/switch_errors.hpp"
 
 namespace lockstep::ops {
 
@@ -24,6 +26,18 @@ namespace {
                .why = why,
                .data = "nothing was touched",
                .todo = "check both: lockstep status SOURCE names the target that it knows"});
+}
+
+// Rows of one moment: attempts only grow, so SQLite's was the same all the while.
+void require_explained(sqlite::Database& source, postgres::Connection& target,
+                       const capture::Installed& installed) {
+  if (!target.exec("SELECT to_regclass('lockstep.switchover') IS NOT NULL").boolean(0, 0)) return;
+  const switchover::Side sqlite = switchover::read_sqlite_side(source);
+  const switchover::Sides sides{sqlite,
+                                switchover::read_postgres_side(target, installed.migration).side};
+  if (switchover::at_odds(sides) && switchover::read_sqlite_side(source) == sqlite)
+    switchover::throw_at_odds(
+        sides, {source.path(), target.dsn(), installed.migration, installed.target_schema});
 }
 
 std::string ledger_reverse_era(postgres::Connection& target, const std::string& migration) {
@@ -102,6 +116,7 @@ apply::LedgerRow own_ledger(sqlite::Database& source, postgres::Connection& targ
   apply::LedgerRow ledger = ledger_of(target, installed.migration);
   const std::string& migration = installed.migration;
   require_own(ledger, installed, target.dsn());
+  require_explained(source, target, installed);
   Eras eras;
   eras.sqlite = switchover::read_sqlite_side(source).role;
   eras.postgres = postgres_role(target, migration);

@@ -45,7 +45,8 @@ void require_own(const apply::LedgerRow& ledger, const capture::Installed& insta
 void forget_constants(TablePlan& plan, bool cut_over);
 
 /// The migration's ledger on the target. LS-R712 if the target knows none, LS-V531 if it is that of
-/// another source, or of another era of this one.
+/// another source, or of another era of this one; LS-X617 (exit 7) if no cutover or rollback
+/// explains what the two sides say of the writers. Only reads.
 [[nodiscard]] apply::LedgerRow own_ledger(sqlite::Database& source, postgres::Connection& target,
                                           const capture::Installed& installed);
 

@@ -15,6 +15,7 @@
 #include "capture/take_over.hpp"
 #include "link/postgres/identity.hpp"
 #include "link/postgres/names.hpp"
+#include "link/sqlite/shape.hpp"
 #include "ops/assessment.hpp"
 #include "ops/census_store.hpp"
 #include "ops/existing_rows.hpp"
@@ -81,6 +82,22 @@ void exclude_more(const std::string& path, const std::vector<std::string>& exclu
   if (names.empty()) return;
   Database writing = Database::open(path, OpenMode::read_write);
   capture::accept_left_out(writing, names);
+}
+
+// "--exclude extra": globs that no table of SQLite's fits.
+std::vector<std::string> words_that_name_nothing(const RunRequest& request,
+                                                 const std::vector<sqlite::TableName>& tables) {
+  std::vector<std::string> words;
+  const auto look = [&](const char* flag, const std::vector<std::string>& globs) {
+    for (const std::string& glob : globs)
+      if (std::none_of(tables.begin(), tables.end(), [&](const sqlite::TableName& table) {
+            return matches_any(table.name, {glob});
+          }))
+        words.push_back(fmt::format("{} {}", flag, glob));
+  };
+  look("--tables", request.tables);
+  look("--exclude", request.exclude);
+  return words;
 }
 
 // A table may wait for such a choice to be followed, and a column for its table.
@@ -245,6 +262,29 @@ Prepared prepare(const RunRequest& request, Attempt& attempt, Screen& screen) {
           request.guard,
           request.continuous,
           request.dual_write};
+}
+
+void check_choices_after_cutover(const RunRequest& request, Screen& screen) {
+  Database reading = Database::open(source_path(request.source), OpenMode::read_only);
+  const capture::Installed installed = capture::require_installed(reading);
+  const std::string schema = chosen_schema(request, postgres::parse_dsn(request.target), installed);
+  const auto changed =
+      changed_choices(request.tables, request.exclude, schema, request.rules, installed);
+  if (!changed.empty())
+    throw Error({.code = "LS-R702",
+                 .exit = ExitCode::precondition,
+                 .what = "this migration was started with other choices",
+                 .why = fmt::format("{}; it was cut over, and goes back as it came",
+                                    fmt::join(changed, "; ")),
+                 .data = "nothing was touched; PostgreSQL keeps what is to go back into SQLite",
+                 .todo = "run it with what it was started with"});
+  const auto nothing = words_that_name_nothing(request, sqlite::list_tables(reading));
+  if (nothing.empty()) return;
+  screen.note(Note{"LS-X674", "",
+                   fmt::format("{}: SQLite has no such table, so after a cutover this has no "
+                               "effect; what was made on PostgreSQL since stays there (lockstep "
+                               "rollback --accept-left-out)",
+                               fmt::join(nothing, ", "))});
 }
 
 PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {

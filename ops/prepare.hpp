@@ -60,6 +60,11 @@ struct Prepared {
 /// May be called again after an Error, with the same `attempt`.
 [[nodiscard]] Prepared prepare(const RunRequest& request, Attempt& attempt, Screen& screen);
 
+/// The choices of a start after a cutover: what is followed back is settled. Throws LS-R702 if they
+/// are others than the migration was started with, as prepare() does, and tells of words that name
+/// nothing (LS-X674).
+void check_choices_after_cutover(const RunRequest& request, Screen& screen);
+
 /// The two halves of a migration whose capture and apply are two processes. Capture installs
 /// without knowing the target; apply makes ledger and tables from what capture's welcome says.
 struct CaptureRequest {

@@ -53,10 +53,11 @@ void refuse_other_migrations(Connection& connection, const std::string& migratio
                   "choose another schema with --schema, or lockstep remove that migration first");
 }
 
-void refuse_changed_choice(const std::vector<std::string>& tables,
-                           const std::vector<std::string>& exclude, const std::string& schema,
-                           const std::optional<RuleSet>& rules,
-                           const capture::Installed& installed) {
+std::vector<std::string> changed_choices(const std::vector<std::string>& tables,
+                                         const std::vector<std::string>& exclude,
+                                         const std::string& schema,
+                                         const std::optional<RuleSet>& rules,
+                                         const capture::Installed& installed) {
   std::vector<std::string> changed;
   // A source that capture installed alone knows no schema.
   if (!installed.target_schema.empty() && schema != installed.target_schema)
@@ -71,6 +72,14 @@ void refuse_changed_choice(const std::vector<std::string>& tables,
     for (std::string& what : changed_rules(plan.rules, now, plan.shape))
       changed.push_back(std::move(what));
   }
+  return changed;
+}
+
+void refuse_changed_choice(const std::vector<std::string>& tables,
+                           const std::vector<std::string>& exclude, const std::string& schema,
+                           const std::optional<RuleSet>& rules,
+                           const capture::Installed& installed) {
+  const auto changed = changed_choices(tables, exclude, schema, rules, installed);
   if (changed.empty()) return;
   throw Error(
       {.code = "LS-R702",
@@ -199,6 +208,27 @@ void check_together(const std::optional<capture::Installed>& installed,
     throw_state("LS-R708", "source and target belong to different migrations of the same name",
                 fmt::format("the ledger follows {} ({})", ledger->source, ledger->source_id),
                 "check both paths; or lockstep remove the one that is no longer wanted");
+}
+
+void check_together_after_cutover(const capture::Installed& installed,
+                                  const std::optional<apply::LedgerRow>& ledger,
+                                  const std::string& path, switchover::Role sqlite) {
+  if (ledger || sqlite == switchover::Role::primary)
+    return check_together(installed, ledger, path, switchover::Role::replica);
+  const std::string& target = installed.target;
+  throw_state(
+      "LS-X673", fmt::format("{} was cut over, and this target has no ledger of it", path),
+      target.empty()
+          ? std::string("its application writes to another target; or to this one, whose schema "
+                        "lockstep was dropped")
+          : fmt::format("its application writes to {} (schema {}): another target; or this one, "
+                        "whose schema lockstep was dropped",
+                        target, installed.target_schema),
+      fmt::format("if that is another target, go on with it: lockstep run {0} {1}. If it is this "
+                  "one, there is no way back any more: lockstep complete {0} TARGET --confirm {2}; "
+                  "keep its tables, which hold what the application writes",
+                  shell_word(path), target.empty() ? "TARGET" : shell_word(target),
+                  shell_word(installed.migration)));
 }
 
 }  // namespace lockstep::ops

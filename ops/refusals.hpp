@@ -26,6 +26,12 @@ void refuse_changed_choice(const std::vector<std::string>& tables,
                            const std::vector<std::string>& exclude, const std::string& schema,
                            const std::optional<RuleSet>& rules,
                            const capture::Installed& installed);
+/// What refuse_changed_choice() would name; empty: nothing. Pure.
+[[nodiscard]] std::vector<std::string> changed_choices(const std::vector<std::string>& tables,
+                                                       const std::vector<std::string>& exclude,
+                                                       const std::string& schema,
+                                                       const std::optional<RuleSet>& rules,
+                                                       const capture::Installed& installed);
 /// LS-T206: tables, indexes and constraints share one namespace on PostgreSQL.
 void refuse_taken_names(postgres::Connection& connection, const std::string& schema,
                         const std::vector<TablePlan>& plans);
@@ -40,5 +46,10 @@ void refuse_copy(const std::string& path, const capture::Installed& installed,
 void check_together(const std::optional<capture::Installed>& installed,
                     const std::optional<apply::LedgerRow>& ledger, const std::string& path,
                     switchover::Role postgres);
+/// The same for a source that has met a cutover, whose row says `sqlite`: LS-X673 if the target has
+/// no ledger of it and the application writes to PostgreSQL.
+void check_together_after_cutover(const capture::Installed& installed,
+                                  const std::optional<apply::LedgerRow>& ledger,
+                                  const std::string& path, switchover::Role sqlite);
 
 }  // namespace lockstep::ops

@@ -16,6 +16,9 @@ using wire::Message;
 
 void SourceWorker::start_session(const std::string& peer, const Message& message) {
   const wire::Hello hello = wire::decode_hello(message.body);
+  if (hello.intended_target && !hello.accept_target &&
+      refuses_target(peer, message.session, *hello.intended_target))
+    return;
   session_.reset();
   verifier_.reset();
   reader_->request({});
@@ -51,6 +54,17 @@ void SourceWorker::start_session(const std::string& peer, const Message& message
     board_.stop_awaiting();
   }
   enqueue(Kind::welcome, wire::encode_welcome(welcome()));
+}
+
+// Whoever would write to another database hears of it before it does, and takes the session from
+// nobody.
+bool SourceWorker::refuses_target(const std::string& peer, std::uint64_t session,
+                                  const TargetIdentity& intended) {
+  const std::optional<Error> error = target_memory_.objection(intended);
+  if (!error) return false;
+  const Message refusal{Kind::refusal, session, 0, wire::encode_refusal(error->facts())};
+  static_cast<void>(router_.send(peer, encode(refusal)));
+  return true;
 }
 
 // A column becomes text where the schema is followed: when the source is opened. Whoever asks

@@ -100,6 +100,8 @@ class SourceWorker {
   void receive_all();
   void handle(const std::string& peer, const wire::Message& message);
   void start_session(const std::string& peer, const wire::Message& hello);
+  [[nodiscard]] bool refuses_target(const std::string& peer, std::uint64_t session,
+                                    const TargetIdentity& intended);
   [[nodiscard]] wire::Welcome welcome();
   void hear_text_wish(const wire::TextWish& wish);
   void grant_text_wish();

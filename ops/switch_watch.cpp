@@ -5,8 +5,10 @@
 
 #include <utility>
 
+#include "apply/ledger.hpp"
 #include "capture/install.hpp"
 #include "ops/open_files.hpp"
+#include "ops/refusals.hpp"
 #include "ops/route.hpp"
 #include "ops/signals.hpp"
 #include "switchover/sqlite_side.hpp"
@@ -56,6 +58,15 @@ void require_no_switch(const switchover::SwitchPlace& place) {
   switchover::Sides sides;
   sides.postgres.role = switchover::parse_role(row.value(0, 0)).value_or(Role::fenced);
   throw_at_odds(sides, place);
+}
+
+// Where another migration's row, or none, says who has the writers, nothing is to be finished.
+void require_its_target(const switchover::SwitchPlace& place, const capture::Installed& installed,
+                        const Side& side) {
+  postgres::Connection target = postgres::Connection::open(place.dsn, "switch");
+  check_together_after_cutover(
+      installed, apply::read_ledger(target, installed.migration, apply::RowLock::none), place.path,
+      side.role);
 }
 
 }  // namespace
@@ -138,8 +149,9 @@ Direction settle(const switchover::SwitchPlace& place,
       require_no_switch(place);
       return Direction::forward;
     }
-    if (side.role == Role::replica && !capture::read_installed(reading))
-      throw_completed(place.path);
+    const auto installed = capture::read_installed(reading);
+    if (side.role == Role::replica && !installed) throw_completed(place.path);
+    if (installed) require_its_target(place, *installed, side);
   }
   Coordinator coordinator(place, [&](std::string_view step, const std::string& what) {
     tell(fmt::format("{:<9} {}", step, what));

@@ -40,8 +40,9 @@ class SwitchWatch {
 };
 
 /// Before a run begins anything: finishes what is unfinished, and says in which direction changes
-/// travel; the route file is told. Throws LS-X617 if the two sides are at odds. Touches PostgreSQL
-/// only if there ever was a cutover.
+/// travel; the route file is told. Throws LS-X617 if the two sides are at odds, and what
+/// check_together_after_cutover() says of another target. Touches PostgreSQL only if there ever was
+/// a cutover.
 [[nodiscard]] switchover::Direction settle(const switchover::SwitchPlace& place,
                                            const std::function<void(const std::string&)>& tell);
 

@@ -43,7 +43,7 @@ Error in_migration(const Error& differing) {
 
 // The server's refusals that tables of another making explain.
 bool may_be_the_tables(const Error& error) {
-  constexpr std::array kCodes{"LS-T204", "LS-T210", "LS-T211", "LS-T255"};
+  constexpr std::array kCodes{"LS-T204", "LS-T210", "LS-T211", "LS-T255", "LS-T266"};
   return std::find(kCodes.begin(), kCodes.end(), error.code()) != kCodes.end();
 }
 

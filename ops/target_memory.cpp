@@ -10,18 +10,18 @@ namespace lockstep::ops {
 
 namespace {
 
-[[noreturn]] void refuse(const TargetIdentity& known, const TargetIdentity& seen) {
+Error another_target(const TargetIdentity& known, const TargetIdentity& seen) {
   const bool earlier = kinship(known, seen) == Kinship::earlier;
   const std::string pair = fmt::format("{} now, {} before (system_identifier/database/timeline)",
                                        to_string(seen), to_string(known));
-  throw Error(
+  return Error(
       {.code = earlier ? "LS-T218" : "LS-T219",
        .exit = ExitCode::stopped,
        .what = earlier ? "the target is a primary from before a failover"
                        : "the target is another database than the one applied to before",
        .why = fmt::format("{}: {}",
                           earlier ? "another server was promoted and has been applied to since"
-                                  : "it was restored, cloned or upgraded, and holds that ledger",
+                                  : "it is another one, or was restored, cloned or upgraded",
                           pair),
        .data = "nothing is applied there; the source keeps its changes",
        .todo = earlier ? "stop the old primary and connect to the promoted one; if this one is to "
@@ -35,13 +35,22 @@ namespace {
 TargetMemory::TargetMemory(std::string path, Milliseconds patience)
     : path_(std::move(path)), patience_(patience) {}
 
+void TargetMemory::recall() {
+  if (known_) return;
+  sqlite::Database reading = sqlite::Database::open(path_, sqlite::OpenMode::read_only);
+  known_ = parse_target_identity(capture::recorded_target(reading));
+}
+
+std::optional<Error> TargetMemory::objection(const TargetIdentity& seen) {
+  recall();
+  if (!known_ || *known_ == seen || kinship(*known_, seen) == Kinship::later) return std::nullopt;
+  return another_target(*known_, seen);
+}
+
 void TargetMemory::meet(const TargetIdentity& seen, bool accept) {
-  if (!known_) {
-    sqlite::Database reading = sqlite::Database::open(path_, sqlite::OpenMode::read_only);
-    known_ = parse_target_identity(capture::recorded_target(reading));
-  }
+  recall();
   if (known_ && *known_ == seen) return keep();
-  if (known_ && !accept && kinship(*known_, seen) != Kinship::later) refuse(*known_, seen);
+  if (const auto error = accept ? std::nullopt : objection(seen)) throw Error(*error);
   known_ = seen;
   recorded_ = false;
   keep();

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "model/clock.hpp"
+#include "model/error.hpp"
 #include "model/target_identity.hpp"
 
 namespace lockstep::ops {
@@ -20,11 +21,15 @@ class TargetMemory {
   /// another cluster or database (restored, cloned), both exit 7, unless `accept`. Otherwise it is
   /// the target from now on.
   void meet(const TargetIdentity& seen, bool accept);
+  /// What meet() without `accept` would throw; nothing is remembered.
+  [[nodiscard]] std::optional<Error> objection(const TargetIdentity& seen);
   /// Writes down what could not be written yet because the application was busy; to be called now
   /// and then. Until then this process alone remembers.
   void keep();
 
  private:
+  void recall();
+
   std::string path_;
   Milliseconds patience_;
   std::optional<TargetIdentity> known_;

@@ -76,8 +76,42 @@ void throw_behind(Milliseconds max_pause) {
                     "SQLite");
 }
 
+namespace {
+
+std::string who_writes(const Sides& sides) {
+  const bool sqlite = sides.sqlite.role == Role::primary;
+  const bool postgres = sides.postgres.role == Role::primary;
+  if (sqlite && postgres)
+    return "both sides take writes now, and neither has the other's: stop the application";
+  if (sqlite || postgres)
+    return fmt::format(
+        "{} alone takes writes now, and the other side may have some that it has not: stop the "
+        "application",
+        sqlite ? "SQLite" : "PostgreSQL");
+  return "nobody may write: nothing is opened by guess, for either side may have writes that the "
+         "other has not";
+}
+
+// An open file has no fence that lockstep complete could leave behind.
+std::string ways_out(const Sides& sides, const SwitchPlace& place) {
+  const std::string remove =
+      fmt::format("lockstep remove {} TARGET --confirm {}", place.path, place.migration);
+  constexpr std::string_view kAnew =
+      "drop the copied tables on PostgreSQL, and a new run copies anew";
+  if (sides.sqlite.role == Role::primary)
+    return fmt::format(
+        "find out which side is right, then {}. If it is SQLite, {}; if it is PostgreSQL, keep its "
+        "tables, and put the SQLite file away",
+        remove, kAnew);
+  return fmt::format(
+      "find out which side is right. SQLite: {}, {}. PostgreSQL: lockstep complete {} TARGET "
+      "--confirm {}; its tables stay, and SQLite stays fenced",
+      remove, kAnew, place.path, place.migration);
+}
+
+}  // namespace
+
 void throw_at_odds(const Sides& sides, const SwitchPlace& place) {
-  const bool both = sides.sqlite.role == Role::primary && sides.postgres.role == Role::primary;
   throw Error(
       {.code = "LS-X617",
        .exit = ExitCode::stopped,
@@ -86,14 +120,8 @@ void throw_at_odds(const Sides& sides, const SwitchPlace& place) {
                            to_string(sides.sqlite.role), to_string(sides.postgres.role)),
        .why = "PostgreSQL failed over to a standby that had not got a step of the switch, or one "
               "side was restored from a backup",
-       .data = both ? "both sides take writes now, and neither has the other's: stop the "
-                      "application"
-                    : "nobody may write: nothing is opened by guess, for either side may have "
-                      "writes that the other has not",
-       .todo = fmt::format("find out which side is right. SQLite: lockstep remove {0} TARGET "
-                           "--confirm {1}, and a new run copies anew. PostgreSQL: lockstep "
-                           "complete {0}, or remove, and put the SQLite file away",
-                           place.path, place.migration)});
+       .data = who_writes(sides),
+       .todo = ways_out(sides, place)});
 }
 
 }  // namespace lockstep::switchover

@@ -176,8 +176,8 @@ class Pipeline {
 
 /// SQLSTATE and server text to a named Error: 40001/40P01/55P03/57014 Retry::same_session; 08*,
 /// 57P* and a dead connection Retry::new_session with exit 5; 25006 LS-T217
-/// likewise; 53* (disk, memory,
-/// connections) LS-T209 exit 7 Retry::new_session; 42501 LS-T204 exit 3; 23505 LS-T210; the rest
+/// likewise; 53* (disk, memory, connections) LS-T209 exit 7 Retry::new_session; 42501 LS-T204 exit
+/// 3, but LS-T266 exit 3 where it is row level security that refuses; 23505 LS-T210; the rest
 /// LS-T211 exit 7 Retry::never. `doing` says what was being done.
 [[nodiscard]] Error to_error(const Connection& connection, const pg_result* result,
                              std::string_view doing);

@@ -198,6 +198,21 @@ Error malformed_copy(const Dsn& dsn, std::string_view why) {
                 .retry = Retry::never});
 }
 
+namespace {
+
+// Our sessions say row_security = off: the server then refuses what a policy would hide rows of. It
+// has the SQLSTATE of a missing privilege, and no GRANT helps.
+void name_row_security(ErrorFacts& facts, std::string_view refused_by) {
+  if (facts.foreign != "42501" || refused_by != "check_enable_rls") return;
+  facts.code = "LS-T266";
+  facts.todo =
+      "as the table's owner: ALTER TABLE ... NO FORCE ROW LEVEL SECURITY, or DISABLE ROW LEVEL "
+      "SECURITY if lockstep's role is not the owner; or as a superuser ALTER ROLE ... BYPASSRLS "
+      "for that role; then start again";
+}
+
+}  // namespace
+
 Error to_error(const Connection& connection, const pg_result* result, std::string_view doing) {
   const Dsn& dsn = connection.dsn();
   const std::string sqlstate(field(result, PG_DIAG_SQLSTATE));
@@ -206,6 +221,7 @@ Error to_error(const Connection& connection, const pg_result* result, std::strin
   const bool dead = !connection.alive() || sqlstate.empty();
   if (sqlstate == "25006" && !dead) return read_only_server(dsn);
   ErrorFacts facts = facts_of(sqlstate, dead);
+  name_row_security(facts, field(result, PG_DIAG_SOURCE_FUNCTION));
   facts.what = redacted(fmt::format("{} failed on {}", doing, dsn.shown()), dsn);
   std::string why = sqlstate;
   if (const auto text = field(result, PG_DIAG_MESSAGE_PRIMARY); !text.empty())

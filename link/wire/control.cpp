@@ -89,6 +89,7 @@ std::string encode_hello(const Hello& hello) {
     json["becomes_text"] = {{"table", hello.becomes_text->table},
                             {"column", exact_text(hello.becomes_text->column)},
                             {"type", std::string(to_string(hello.becomes_text->type))}};
+  if (hello.intended_target) json["intended_target"] = to_string(*hello.intended_target);
   return dump_json(json);
 }
 
@@ -106,6 +107,7 @@ Hello decode_hello(std::string_view body) {
     if (!type) throw_unfit("hello", "\"becomes_text\" has a type that is not known");
     hello.becomes_text = TextWish{wish.table("table"), wish.exact_text("column"), *type};
   }
+  if (from.has("intended_target")) hello.intended_target = target_member(from, "intended_target");
   return hello;
 }
 

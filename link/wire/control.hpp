@@ -36,6 +36,9 @@ struct Hello {
   /// read after. The source must still have it, or it went back behind what was copied.
   std::optional<Position> seen = {};
   std::optional<TextWish> becomes_text = {};
+  /// Of who only asks: where it would write. Capture refuses another than it knows, and remembers
+  /// nothing; one of before passes over it.
+  std::optional<TargetIdentity> intended_target = {};
 };
 
 struct Welcome {

@@ -295,6 +295,17 @@ TEST_CASE("errors of the server have code, exit and advice by SQLSTATE") {
   const ErrorFacts denied = facts_of([&] { poor.exec("CREATE TABLE public.u(a int)"); });
   CHECK(denied.code == "LS-T204");
   CHECK(denied.exit == ExitCode::precondition);
+  connect(dsn).exec(
+      "CREATE TABLE public.hidden(a int); GRANT ALL ON public.hidden TO poor; "
+      "ALTER TABLE public.hidden ENABLE ROW LEVEL SECURITY");
+  for (const char* const statement : {"SELECT a FROM public.hidden", "DELETE FROM public.hidden",
+                                      "INSERT INTO public.hidden VALUES (1)"}) {
+    const ErrorFacts hidden = facts_of([&] { poor.exec(statement); });
+    CHECK(hidden.code == "LS-T266");
+    CHECK(hidden.exit == ExitCode::precondition);
+    CHECK(hidden.todo.find("ROW LEVEL SECURITY") != std::string::npos);
+    CHECK(hidden.todo.find("GRANT") == std::string::npos);
+  }
 }
 
 TEST_CASE("the victim of a deadlock is told to try again in the same session") {

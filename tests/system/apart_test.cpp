@@ -23,7 +23,11 @@ class Apart {
         endpoint_("ipc://" + folder_.file("wire.sock")) {}
 
   void start_capture() { capture_ = start_lockstep({"capture", file_, "--listen", endpoint_}); }
-  void start_apply() { apply_ = start_lockstep({"apply", "--connect", endpoint_, dsn_}); }
+  void start_apply(const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words{"apply", "--connect", endpoint_, dsn_};
+    words.insert(words.end(), more.begin(), more.end());
+    apply_ = start_lockstep(words);
+  }
   void caught_up() const {
     REQUIRE(wait_until([&] { return lockstep({"status", dsn_}).status.code == 0; }, 20s));
     wait_caught_up(file_);
@@ -35,6 +39,7 @@ class Apart {
   Process& apply() { return *apply_; }
   [[nodiscard]] const std::string& file() const { return file_; }
   [[nodiscard]] const std::string& dsn() const { return dsn_; }
+  [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
   [[nodiscard]] std::string socket() const { return folder_.file("wire.sock"); }
 
  private:
@@ -137,6 +142,64 @@ TEST_CASE("an apply whose ledger belongs to another source is refused and costs 
   CHECK(both.apply().wait_or_throw(20s) == ExitStatus{.code = 8});
   CHECK_THAT(both.apply().error_output(), Catch::Contains("LS-R708"));
   CHECK(both.capture().running());
+}
+
+TEST_CASE("a second apply is refused before it writes anything into another database") {
+  Apart both("only");
+  both.start_capture();
+  both.start_apply({"--json", "--quiet"});
+  both.caught_up();
+  const std::string elsewhere = server().create_database("elsewhere");
+  const Outcome second = lockstep({"apply", "--connect", both.endpoint(), elsewhere});
+  require_code(second, 7);
+  CHECK_THAT(second.error_output, Catch::Contains("error[LS-T219]"));
+  CHECK(server().value("SELECT count(*) FROM pg_namespace WHERE nspname = 'lockstep'",
+                       "elsewhere") == "0");
+  CHECK(server().value("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", "elsewhere") ==
+        "0");
+  both.write(kSomeWork);
+  both.caught_up();
+  both.apply().signal(SIGTERM);
+  CHECK(both.apply().wait_or_throw(20s) == ExitStatus{.code = 143});
+  CHECK(nlohmann::json::parse(both.apply().output())["reconnects"] == 0);  // it kept its session
+  // A person says that it is the right one now.
+  require_code(lockstep({"apply", "--connect", both.endpoint(), elsewhere, "--accept-target",
+                         "--until", "caught-up"}),
+               0);
+  require_equal(both.file(), elsewhere);
+}
+
+TEST_CASE("a database that took the target's place while apply waited for capture is left alone") {
+  Apart both("replaced");
+  both.start_capture();
+  both.start_apply();
+  both.caught_up();
+  for (Process* each : {&both.apply(), &both.capture()}) {
+    each->signal(SIGTERM);
+    CHECK(each->wait_or_throw(20s) == ExitStatus{.code = 143});
+  }
+  both.start_apply();
+  REQUIRE(wait_until(
+      [&] {
+        return both.apply().error_output().find("waiting for lockstep capture") !=
+               std::string::npos;
+      },
+      20s));
+  server().query("DROP DATABASE replaced");
+  static_cast<void>(server().create_database("replaced"));
+  both.start_capture();
+  CHECK(both.apply().wait_or_throw(20s) == ExitStatus{.code = 7});
+  CHECK_THAT(both.apply().error_output(), Catch::Contains("error[LS-T219]"));
+  CHECK(server().value("SELECT count(*) FROM pg_namespace WHERE nspname = 'lockstep'",
+                       "replaced") == "0");
+}
+
+TEST_CASE("an apply without a server says so before it waits for capture") {
+  Apart both("no_server");
+  const Outcome alone =
+      lockstep({"apply", "--connect", both.endpoint(), "host=/nowhere dbname=no_server"});
+  require_code(alone, 5);
+  CHECK_THAT(alone.error_output, Catch::Contains("error[LS-T201]"));
 }
 
 TEST_CASE("triggers that are lost come back while it runs, and the table is read anew") {

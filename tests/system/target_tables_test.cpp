@@ -2,6 +2,7 @@
 // is not there, and goes on once that is undone.
 #include <fstream>
 #include <functional>
+#include <map>
 
 #include "tests/system/followed.hpp"
 
@@ -144,6 +145,33 @@ TEST_CASE("what can change or hide rows on the target stops lockstep within seco
   halts_for_each(both, kFolding);
   both.stop();
   saw_fault("A22", "HALT: LS-T214 names a column whose collation was changed");
+}
+
+TEST_CASE("row level security on a table of lockstep's own is named, with what takes it off") {
+  Followed both = owned("own_hidden");
+  both.start_and_catch_up();
+  query(both.dsn(),
+        "ALTER TABLE lockstep.ledger ENABLE ROW LEVEL SECURITY; "
+        "ALTER TABLE lockstep.ledger FORCE ROW LEVEL SECURITY");
+  both.write_some();
+  both.halts(3, "LS-T266", {"ledger", "NO FORCE ROW LEVEL SECURITY"});
+  for (const char* const command : {"run", "verify"}) {
+    const Outcome again = lockstep({command, both.file(), both.dsn()});
+    require_code(again, 3);
+    CHECK_THAT(again.error_output, Catch::Contains("error[LS-T266]"));
+  }
+  query(both.dsn(), "ALTER TABLE lockstep.ledger NO FORCE ROW LEVEL SECURITY");
+  both.start();
+  require_caught_up(both.process(), both.file());
+  require_equal(both.file(), both.dsn());
+  both.stop();
+  // Of a copied one the others are compared.
+  query(both.dsn(), kHiding.front().ddl);
+  const Outcome verified = lockstep({"verify", both.file(), both.dsn(), "--json"});
+  CHECK_FALSE(verified.status == ExitStatus{.code = 3});
+  std::map<std::string, std::string> states;
+  for (const auto& table : objects(verified, "table")) states[table["table"]] = table["state"];
+  CHECK(states == std::map<std::string, std::string>{{"a", "not compared"}, {"b", "equal"}});
 }
 
 TEST_CASE("a rule that was there for one batch alone takes no row away") {

@@ -124,6 +124,10 @@ TEST_CASE("hello comes back with and without a position") {
   CHECK_FALSE(decode_hello(encode_hello({"shop", "uuid", at})).becomes_text);
   const TextWish wish{7, "n\xff", ColumnType::date};
   CHECK(decode_hello(encode_hello({"shop", "uuid", at, {}, false, {}, wish})).becomes_text == wish);
+  CHECK_FALSE(decode_hello(encode_hello({"shop", "uuid", at, target})).intended_target);
+  const Hello asking = decode_hello(encode_hello({{}, {}, {}, {}, false, {}, {}, target}));
+  CHECK(asking.intended_target == target);
+  CHECK_FALSE(asking.target);
 }
 
 TEST_CASE("welcome brings every table plan") {
