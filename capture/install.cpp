@@ -253,10 +253,14 @@ std::size_t remove(Database& database, Fence fence) {
   return drops.size();
 }
 
+bool is_other_file(Database& database) {
+  const std::string file = meta(database, kRowidsFile);  // an older lockstep recorded none
+  return !file.empty() && file != sqlite::file_identity(database.path());
+}
+
 std::int64_t recorded_rowids_version(Database& database) {
   const std::string recorded = meta(database, "rowids_version");
-  const std::string file = meta(database, kRowidsFile);  // an older lockstep recorded none
-  if (!file.empty() && file != sqlite::file_identity(database.path())) return -1;
+  if (is_other_file(database)) return -1;
   return recorded.empty() ? -1 : std::stoll(recorded);
 }
 

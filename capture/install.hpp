@@ -76,6 +76,8 @@ std::size_t remove(sqlite::Database& database, Fence fence = Fence::goes);
 /// recorded, or the file is another one now: `.dump` and its like number rows anew.
 [[nodiscard]] std::int64_t recorded_rowids_version(sqlite::Database& database);
 void record_rowids_version(sqlite::Database& database, std::int64_t schema_version);
+/// Another file has the source's place since then.
+[[nodiscard]] bool is_other_file(sqlite::Database& database);
 
 /// Which target this source was applied to last ("system/database/timeline"); empty: not known.
 /// The source keeps it because a target that went back in time cannot know.

@@ -50,6 +50,11 @@ bool by_rowid(const TablePlan& plan) {
   return plan.shape.keyed_by_rowid;
 }
 
+// As link/sqlite/scan does.
+bool is_scanned_by_rowid(const TablePlan& plan) {
+  return !plan.shape.rowid_alias && !plan.shape.rowid_name.empty();
+}
+
 std::size_t most_key_columns(const std::vector<TablePlan>& tables) {
   std::size_t most = 1;
   for (const TablePlan& plan : tables) most = std::max(most, plan.shape.key.size());
@@ -86,9 +91,7 @@ std::unique_ptr<Reading> Tail::exchange_reading() {
 std::optional<View> Tail::hand_over(const Position& position) {
   auto transaction = std::make_unique<sqlite::Transaction>(reading_->database,
                                                            sqlite::Transaction::Mode::deferred);
-  const auto rowids = rowids_version();
-  if (newest() != position || schema_moved() || (rowids && *rowids != schema_version_))
-    return std::nullopt;
+  if (newest() != position || schema_moved() || has_stale()) return std::nullopt;
   prove_here(position);
   View view;
   view.position_ = position;
@@ -158,11 +161,18 @@ void Tail::check_drift() {
   }
 }
 
+bool Tail::has_stale() const {
+  const auto rowids = rowids_version();
+  return copied_elsewhere_ || (rowids && *rowids != schema_version_);
+}
+
 std::vector<std::uint32_t> Tail::take_stale() {
   std::vector<std::uint32_t> stale;
-  if (std::exchange(rowids_version_, schema_version_) == schema_version_) return stale;
+  const bool moved = std::exchange(rowids_version_, schema_version_) != schema_version_;
+  const bool copied = std::exchange(copied_elsewhere_, false);
   for (const TablePlan& plan : tables_)
-    if (by_rowid(plan)) stale.push_back(plan.id);
+    if ((moved && by_rowid(plan)) || (copied && is_scanned_by_rowid(plan)))
+      stale.push_back(plan.id);
   return stale;
 }
 
@@ -188,10 +198,8 @@ void Tail::check_schema() {
 
 std::unique_ptr<BatchReader> Tail::next(const Position& after,
                                         const std::optional<Position>& seen) {
-  const auto rowids = rowids_version();
-  const bool stale = rowids && *rowids != schema_version_;
   const Position& last = seen && seen->seq > after.seq ? *seen : after;
-  if (newest() == after && last == after && !stale && !schema_moved()) return nullptr;
+  if (newest() == after && last == after && !has_stale() && !schema_moved()) return nullptr;
   return std::make_unique<BatchReader>(*this, after, last, limits_);
 }
 

@@ -124,6 +124,10 @@ class Tail {
   /// them as of this schema_version (-1: not known). Call when a session begins; what was read anew
   /// for a session that is over is forgotten.
   void rowids_known(std::int64_t schema_version) { rowids_version_ = schema_version; }
+  /// The copy under way went by rowids of another file: what goes by them is read anew in the next
+  /// batch, which ends the copy, also where another key tells rows apart. Call when a session
+  /// begins.
+  void copied_elsewhere(bool it_was) { copied_elsewhere_ = it_was; }
   /// To be told to rowids_known() once the last batch is durable; nothing if no table is followed
   /// by rowid.
   [[nodiscard]] std::optional<std::int64_t> rowids_version() const;
@@ -136,6 +140,7 @@ class Tail {
   /// Behind it, for a batch: tables whose rowids may mean other rows than the target has. The batch
   /// reads them anew.
   [[nodiscard]] std::vector<std::uint32_t> take_stale();
+  [[nodiscard]] bool has_stale() const;
   void look_for_new_tables();
   [[nodiscard]] const TablePlan& plan(std::uint32_t id) const;
   [[nodiscard]] const TablePlan* find_plan(std::uint32_t id) const;
@@ -153,6 +158,7 @@ class Tail {
   BatchLimits limits_;
   std::int64_t schema_version_ = -1;  ///< checked last
   std::int64_t version_before_ = -1;  ///< checked last by the tail before this one
+  bool copied_elsewhere_ = false;
   std::int64_t rowids_version_ = -1;  ///< rowids were read anew in a batch since this version
   std::optional<std::set<std::string>> known_tables_;  ///< when the schema was first looked at
   std::vector<std::string> new_tables_;

@@ -23,6 +23,7 @@ void SourceWorker::start_session(const std::string& peer, const Message& message
   verifier_.reset();
   reader_->request({});
   tail_->rowids_known(rowids_known_);
+  tail_->copied_elsewhere(other_file_ && hello.seen.has_value());
   session_.emplace();
   session_->peer = peer;
   session_->id = message.session;

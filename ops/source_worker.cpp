@@ -53,6 +53,7 @@ void SourceWorker::open_source() {
   {
     Database reading = Database::open(options_.path, sqlite::OpenMode::read_only);
     rowids_known_ = capture::recorded_rowids_version(reading);
+    other_file_ = capture::is_other_file(reading);
     health_.reopened(capture::first_position(reading, installed.era));
   }
   reader_.emplace(Database::open(options_.path, sqlite::OpenMode::read_only), installed.tables,

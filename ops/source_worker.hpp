@@ -145,6 +145,7 @@ class SourceWorker {
   SourceVerifier verifier_;
   std::optional<Position> acked_;
   std::int64_t rowids_known_ = -1;  // recorded in the source
+  bool other_file_ = false;         // than the one that is recorded
   SteadyTime hot_until_{};
   SteadyTime next_slow_poll_{};
   SteadyTime next_schema_look_{}, next_apply_look_{}, next_schema_record_{};

@@ -222,36 +222,6 @@ TEST_CASE("a restart without any of this reads nothing anew, nor does one behind
   source.stop();
 }
 
-TEST_CASE("a file that was made anew has other rowids, and tables without a key are read anew",
-          "[system]") {
-  Followed source("dumped", server().create_database("dumped"));
-  source.write(
-      "CREATE TABLE bare(v TEXT, n INT); INSERT INTO bare VALUES ('a', 1), ('b', 2), ('c', 3), "
-      "('d', 4); DELETE FROM bare WHERE v = 'b'");
-  source.start_and_catch_up();
-  source.write_some();
-  source.caught_up();
-  source.stop();
-  // As .dump makes it: the rows get other numbers, and the schema its version.
-  const std::string other = source.in_folder("other.db");
-  source.write("PRAGMA wal_checkpoint(TRUNCATE)");
-  std::filesystem::copy_file(source.file(), other);
-  {
-    Application copy(other);
-    sqlite3_db_config(copy.handle(), SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
-    copy.exec("UPDATE bare SET rowid = rowid - 1 WHERE rowid > 2; PRAGMA journal_mode = DELETE");
-  }
-  std::filesystem::rename(other, source.file());
-  source.start();
-  source.write("UPDATE bare SET n = 300 WHERE v = 'c'; DELETE FROM bare WHERE v = 'd'");
-  source.caught_up();
-  CHECK(source.status()["resyncs"] == 1);
-  source.stop();
-  source.start_and_catch_up();
-  CHECK(source.status()["resyncs"] == 0);
-  source.stop();
-}
-
 TEST_CASE("the fence of a cutover has no table without a key read anew, VACUUM beside it has",
           "[system]") {
   const bool vacuum = GENERATE(false, true);
