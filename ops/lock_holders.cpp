@@ -30,8 +30,9 @@ constexpr char kShown[] =
     "coalesce('pid ' || w.pid, 'a prepared transaction') || coalesce(' (' || "
     "nullif(w.application_name, '') || ')', '') || coalesce(', ' || w.state, '') END || "
     "coalesce(', for ' || extract(epoch FROM clock_timestamp() - w.since)::numeric(12, 1) || ' "
-    "s', '') || w.holding, CASE WHEN w.gid IS NOT NULL THEN 'ROLLBACK PREPARED ' || "
-    "quote_literal(w.gid) ELSE coalesce('SELECT pg_terminate_backend(' || w.pid || ')', 'SELECT * "
+    "s', '') || w.holding, CASE WHEN w.gid IS NOT NULL THEN 'as its coordinator decided: COMMIT "
+    "PREPARED ' || quote_literal(w.gid) || ', or ROLLBACK PREPARED ' || quote_literal(w.gid) ELSE "
+    "coalesce('SELECT pg_terminate_backend(' || w.pid || ')', 'SELECT * "
     "FROM pg_prepared_xacts') END, w.place, w.since IS NULL AND w.pid IS NOT NULL FROM (";
 constexpr char kOld[] =
     ") AS w WHERE w.since IS NULL OR w.since < clock_timestamp() - interval '1 ms' * ";
