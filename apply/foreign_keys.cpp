@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "apply/target_schema.hpp"
 #include "link/postgres/names.hpp"
 #include "link/sqlite/sql_text.hpp"
 
@@ -38,7 +39,7 @@ bool are_unique(const TablePlan& parent, const Columns& columns) {
     return true;
   return std::any_of(
       parent.shape.indexes.begin(), parent.shape.indexes.end(), [&](const Index& index) {
-        if (!index.unique || index.partial) return false;
+        if (!index.unique || index.partial || !type_obstacle(parent, index).empty()) return false;
         const bool carried = std::find(parent.carried_indexes.begin(), parent.carried_indexes.end(),
                                        index.name) != parent.carried_indexes.end();
         std::set<std::size_t> own;

@@ -215,6 +215,22 @@ void add_table(const std::string& schema, const TablePlan& plan,
     change.after.push_back(std::move(sequence));
 }
 
+// The table stays, but the names that the application gave its indexes and constraints belong to
+// what it makes next: often the same table under another name.
+void free_names(const std::string& schema, const TablePlan& plan,
+                const std::vector<TablePlan>& plans, PlanChange& change) {
+  for (const IndexStatement& index : key_statements(schema, plan, plans).indexes) {
+    const auto& given = plan.carried_indexes;
+    if (std::find(given.begin(), given.end(), index.name) == given.end()) continue;
+    // No two tables of an era have one number.
+    FreedName freed{plan.target_name(), index.name,
+                    name_with_tail(index.name, fmt::format("_left{}", plan.id))};
+    change.before.push_back(fmt::format("ALTER INDEX IF EXISTS {} RENAME TO {}",
+                                        qualified(schema, freed.was), postgres::quoted(freed.is)));
+    change.freed.push_back(std::move(freed));
+  }
+}
+
 // A foreign key stands in the way of altering either side: of changed tables all are made anew.
 void change_foreign_keys(const std::string& schema, const std::vector<TablePlan>& before,
                          const std::vector<TablePlan>& now, PlanChange& change) {
@@ -239,6 +255,13 @@ PlanChange plan_change(const std::string& schema, const std::vector<LedgerTable>
   change.keyed = keyed;
   if (now.empty()) return change;
   const std::vector<TablePlan> plans_before = plans_of(before);
+  for (const TablePlan& plan : plans_before) {
+    if (std::any_of(now.begin(), now.end(),
+                    [&](const TablePlan& each) { return each.id == plan.id; }))
+      continue;
+    change.forgotten.push_back(plan.id);
+    if (keyed) free_names(schema, plan, plans_before, change);
+  }
   for (const TablePlan& plan : now) {
     const auto was = std::find_if(plans_before.begin(), plans_before.end(),
                                   [&](const TablePlan& each) { return each.id == plan.id; });
@@ -253,17 +276,17 @@ PlanChange plan_change(const std::string& schema, const std::vector<LedgerTable>
         make_place(schema, plan, change);
       continue;
     }
-    change_columns(schema, *was, plan, change);
-    if (!keyed) continue;
+    if (!keyed) {
+      change_columns(schema, *was, plan, change);
+      continue;
+    }
     const KeyStatements old = key_statements(schema, *was, plans_before);
     const KeyStatements keys = key_statements(schema, plan, now);
+    // A column that goes takes its constraints along: they go before it, by their names.
     change_indexes(schema, old, keys, plan, change);
+    change_columns(schema, *was, plan, change);
     change_checks(schema, old, keys, plan, change);
   }
-  for (const TablePlan& plan : plans_before)
-    if (std::none_of(now.begin(), now.end(),
-                     [&](const TablePlan& each) { return each.id == plan.id; }))
-      change.forgotten.push_back(plan.id);
   if (keyed) change_foreign_keys(schema, plans_before, now, change);
   return change;
 }
@@ -302,6 +325,11 @@ std::vector<Told> begin_plan_change(postgres::Connection& connection, const Plan
     for (const std::string& name : names_of_checks(connection, each.table, each.gone))
       drops.push_back(fmt::format("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", each.table,
                                   postgres::quoted(name)));
+  for (const FreedName& each : change.freed)
+    told.push_back({"LS-S316", each.table,
+                    fmt::format("{} is no longer followed and stays on the target; its index {} is "
+                                "called {} there now, so that the name is free",
+                                each.table, each.was, each.is)});
   for (const ForeignKeySql& key : change.unmade) connection.exec(drop_sql(key));
   for (const std::string& sql : change.before) connection.exec(sql);
   for (const TextColumn& each : change.to_text) make_text(connection, each, told);

@@ -26,6 +26,11 @@ struct CheckChange {
   std::vector<CheckSql> gone, come;
 };
 
+/// An index, or the constraint that has it, of a table that is no longer followed.
+struct FreedName {
+  std::string table, was, is;
+};
+
 /// The source follows its own schema first; the target learns of it by the plans in the welcome.
 struct PlanChange {
   std::vector<std::string> before;       ///< DDL that the rows of the batch need
@@ -37,6 +42,7 @@ struct PlanChange {
   std::vector<ForeignKeySql> unmade;     ///< foreign keys of before that are dropped before
   std::vector<ForeignKeySql> wanted;     ///< those that wait in the ledger behind it
   std::vector<std::uint32_t> forgotten;  ///< no longer followed: their tables stay as they are
+  std::vector<FreedName> freed{};        ///< but for the names that others may want
   bool keyed = true;                     ///< keys and indexes are there, or come later
 
   [[nodiscard]] bool empty() const { return plans.empty() && added.empty() && forgotten.empty(); }
@@ -49,7 +55,7 @@ struct PlanChange {
                                      const std::vector<TablePlan>& now, bool keyed);
 
 /// In the caller's transaction: before its rows, and after them (with the ledger's plans). `told`
-/// gets the CHECKs that had to go (the column is text now) or could not be made.
+/// gets the CHECKs that had to go (the column is text now) or could not be made, and freed names.
 [[nodiscard]] std::vector<Told> begin_plan_change(postgres::Connection& connection,
                                                   const PlanChange& change);
 void end_plan_change(postgres::Connection& connection, const std::string& migration,

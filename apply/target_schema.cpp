@@ -84,7 +84,7 @@ class Names {
       const std::string tail =
           attempt == 0 ? fmt::format("_{}", end) : fmt::format("_{}{}", end, attempt);
       std::string name = middle.empty() ? table : fmt::format("{}_{}", table, middle);
-      name = cut(name, postgres::kNameBytesMax - tail.size()).append(tail);
+      name = name_with_tail(name, tail);
       if (taken_.insert(name).second) return name;
     }
   }
@@ -163,6 +163,8 @@ IndexSpelling spelling(const TablePlan& plan, const Index& index) {
     spelled.why = fmt::format("{}: {}", what, why);
     return spelled;
   };
+  spelled.why = type_obstacle(plan, index);
+  if (!spelled.why.empty()) return spelled;
   for (const IndexTerm& term : index.terms) {
     const Translation one = term.column ? column_term(plan, *term.column, term.collation)
                                         : translate_term(plan, term.expression, term.collation);
@@ -282,6 +284,22 @@ std::vector<std::string> comments_sql(const std::string& schema, const TablePlan
   return statements;
 }
 
+std::string type_obstacle(const TablePlan& plan, const Index& index) {
+  if (index.origin == IndexOrigin::primary_key) return {};
+  for (const IndexTerm& term : index.terms) {
+    if (!term.column) continue;
+    const ColumnType type = plan.types[*term.column];
+    const std::string& name = plan.shape.columns[*term.column].name;
+    if (type == ColumnType::json) return fmt::format("{} is json, which has no order", name);
+    const bool merges = type == ColumnType::timestamp || type == ColumnType::timestamptz ||
+                        type == ColumnType::uuid;
+    if (index.unique && merges && !plan.spelling(*term.column).bound)
+      return fmt::format("{} is {}, which takes different spellings for one value", name,
+                         to_string(type));
+  }
+  return {};
+}
+
 std::vector<std::string> left_out(const TablePlan& plan) {
   std::vector<std::string> sentences;
   const auto say = [&](std::string text) { sentences.push_back(std::move(text)); };
@@ -296,8 +314,8 @@ std::vector<std::string> left_out(const TablePlan& plan) {
     if (key)
       say("its key is unique byte by byte only: " + why);
     else
-      say(fmt::format("{} index {}: not translated: {}", index.unique ? "unique" : "plain",
-                      index.name, why));
+      say(fmt::format("{} index {}: {}{}", index.unique ? "unique" : "plain", index.name,
+                      type_obstacle(plan, index).empty() ? "not translated: " : "", why));
   }
   for (const sqlite::KeyText& key : sqlite::read_keys(plan.shape.sql))
     if (const std::string why = postgres::relation_name_problem(key.name);
@@ -336,6 +354,10 @@ KeyStatements key_statements(const std::string& schema, const TablePlan& plan,
     if (each.id == plan.id) statements = std::move(own);
   }
   return statements;
+}
+
+std::string name_with_tail(const std::string& name, const std::string& tail) {
+  return cut(name, postgres::kNameBytesMax - tail.size()).append(tail);
 }
 
 std::string sequence_sql(const std::string& schema, const TablePlan& plan) {

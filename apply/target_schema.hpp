@@ -40,6 +40,11 @@ struct KeyStatements {
   std::vector<CheckSql> checks;  ///< added each on its own: rows may break one
 };
 
+/// Why PostgreSQL cannot have the index for the types of its columns; empty: it can. json has no
+/// order, and a type that keeps only what a text means would take two spellings for one value. From
+/// the start such columns are text; one that is followed keeps its type when an index comes.
+[[nodiscard]] std::string type_obstacle(const TablePlan& plan, const Index& index);
+
 /// What the table's SQLite schema says and PostgreSQL does not get, or gets otherwise: a sentence
 /// each, with the reason.
 [[nodiscard]] std::vector<std::string> left_out(const TablePlan& plan);
@@ -49,6 +54,9 @@ struct KeyStatements {
 /// which share a namespace in PostgreSQL: an index called orders_pkey may belong to another table.
 [[nodiscard]] KeyStatements key_statements(const std::string& schema, const TablePlan& plan,
                                            const std::vector<TablePlan>& plans);
+
+/// `name` and `tail`, cut to what PostgreSQL takes, never inside of a character.
+[[nodiscard]] std::string name_with_tail(const std::string& name, const std::string& tail);
 
 /// Moves the identity sequence to the greatest of sqlite_sequence and the largest key; empty if
 /// there is no identity.

@@ -177,6 +177,10 @@ std::string_view obstacle(Promise promise, const PromiseCensus& census, Distinct
   return "";
 }
 
+std::string promised_type(const Column& column) {
+  return fmt::format("the type that {} ({}) promises", column.name, column.declared_type);
+}
+
 Usable usable_type(const Column& column, const PromiseCensus& census, Distinction distinction) {
   Usable usable;
   const Promise promise = promise_of(column);
@@ -184,8 +188,7 @@ Usable usable_type(const Column& column, const PromiseCensus& census, Distinctio
   const auto stays = [&](const std::string& why) {
     // Most CHAR(32) and CHAR(36) are not meant as UUIDs.
     if (promise != Promise::uuid_text)
-      usable.why_not =
-          fmt::format("the type that {} ({}) promises: {}", column.name, column.declared_type, why);
+      usable.why_not = fmt::format("{}: {}", promised_type(column), why);
     return usable;
   };
   if (census.broken)

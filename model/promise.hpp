@@ -41,6 +41,9 @@ enum class Integers : std::uint8_t { unknown, milliseconds };
 /// Adds what another reader of the same column found.
 void add(PromiseCensus& sum, const PromiseCensus& other);
 
+/// "the type that at (DATETIME) promises": how sentences begin that say why a column lacks it.
+[[nodiscard]] std::string promised_type(const Column& column);
+
 struct Usable {
   std::optional<ColumnType> type;  ///< nothing: the column keeps the type of its class
   ColumnSpelling spelling;

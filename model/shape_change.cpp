@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
+
+#include "model/promise.hpp"
 
 namespace lockstep {
 
@@ -55,6 +58,19 @@ std::optional<std::size_t> changed_indexes(const TableShape& before, const Table
                   [](const Index* index) { return index->unique; }))
     return std::nullopt;
   return dropped->size() + created->size();
+}
+
+bool tells_of_type(const std::string& sentence, const Column& column) {
+  return sentence.starts_with(promised_type(column) + ":");
+}
+
+// What was told of a type that is carried is true of it, and what the new census says is not.
+void carry_told(const TablePlan& before, std::size_t was, TablePlan& now, std::size_t column) {
+  std::erase_if(now.left_out, [&](const std::string& sentence) {
+    return tells_of_type(sentence, now.shape.columns[column]);
+  });
+  for (const std::string& sentence : before.left_out)
+    if (tells_of_type(sentence, before.shape.columns[was])) now.left_out.push_back(sentence);
 }
 
 }  // namespace
@@ -125,10 +141,16 @@ std::optional<std::size_t> statements_between(const TableShape& before, const Ta
 
 TablePlan carry_decisions(const TablePlan& before, TablePlan now) {
   now.id = before.id;
-  for (std::size_t i = 0; i < now.shape.columns.size(); ++i)
-    if (const auto was = before.shape.column_named(now.shape.columns[i].name);
-        was && !now.became_text(i))
-      now.types[i] = before.types[*was];
+  now.spellings.resize(now.types.size());
+  for (std::size_t i = 0; i < now.shape.columns.size(); ++i) {
+    const auto was = before.shape.column_named(now.shape.columns[i].name);
+    if (!was || now.became_text(i)) continue;
+    carry_told(before, *was, now, i);
+    if (now.types[i] == before.types[*was]) continue;
+    // Values by which it would have another type say nothing of how those of this one are spelled.
+    now.types[i] = before.types[*was];
+    now.spellings[i] = before.spelling(*was);
+  }
   return now;
 }
 

@@ -39,7 +39,7 @@ struct ShapeChange {
                                                             const TableShape& now);
 
 /// The plan of a table that changed: `now` with what was decided for the columns that are still
-/// there.
+/// there: their types, and where `now` would have another one, how its values are spelled.
 [[nodiscard]] TablePlan carry_decisions(const TablePlan& before, TablePlan now);
 
 /// Temporary names of ORMs that rebuild a table in more than one transaction (Alembic, Django).

@@ -83,8 +83,13 @@ std::optional<TablePlan> with_indexes(sqlite::Database& database, const TablePla
   if (before.existing) return with_columns;
   snapshot::Planned planned = plan_as_it_is(database, now, before.id, &before, installed);
   if (!planned.problems.empty()) return std::nullopt;
-  with_columns.carried_indexes = std::move(planned.plan.carried_indexes);
-  with_columns.left_out = std::move(planned.plan.left_out);
+  TablePlan anew = in_force(with_columns, std::move(planned.plan));
+  with_columns.carried_indexes = std::move(anew.carried_indexes);
+  with_columns.left_out = std::move(anew.left_out);
+  // Keys that were deleted are spelled as before: what was found stays.
+  with_columns.spellings.resize(anew.spellings.size());
+  for (std::size_t i = 0; i < anew.spellings.size(); ++i)
+    with_columns.spellings[i].bound = with_columns.spellings[i].bound && anew.spellings[i].bound;
   return with_columns;
 }
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "apply/target_schema.hpp"
@@ -26,13 +26,21 @@ bool left_rows_alone(sqlite::Database& database, const capture::Installed& insta
          capture::drift(database, {now}).empty();
 }
 
+// Those that were told when it was planned, and those that its translation has.
+std::set<std::string> sentences_of(const TablePlan& plan) {
+  const std::vector<std::string> translated = apply::left_out(plan);
+  std::set<std::string> all(plan.left_out.begin(), plan.left_out.end());
+  all.insert(translated.begin(), translated.end());
+  return all;
+}
+
 }  // namespace
 
 void tell_left_out(const TablePlan& before, const TablePlan& now, SchemaMoves& moves) {
   if (now.existing) return;
-  const std::vector<std::string> already = apply::left_out(before);
-  for (const std::string& sentence : apply::left_out(now))
-    if (std::find(already.begin(), already.end(), sentence) == already.end())
+  const std::set<std::string> told = sentences_of(before);
+  for (const std::string& sentence : sentences_of(now))
+    if (!told.contains(sentence))
       moves.notes.push_back({"LS-S316", now.name(),
                              fmt::format("{}: PostgreSQL does not get: {}", now.name(), sentence)});
 }

@@ -9,9 +9,11 @@
 #include "link/sqlite/shape.hpp"
 #include "link/sqlite/sql_text.hpp"
 #include "model/bad_value.hpp"
+#include "model/shape_change.hpp"
 #include "ops/frameworks.hpp"
 #include "ops/there_only.hpp"
 #include "snapshot/census.hpp"
+#include "snapshot/distinction.hpp"
 #include "snapshot/existing.hpp"
 #include "snapshot/partners.hpp"
 
@@ -55,6 +57,16 @@ void keep_names(const TablePlan& before, TablePlan& plan) {
   }
 }
 
+// Nothing is spelled yet: a column that is unique from now on is bound to the ways that were found,
+// if no two of them can be one value.
+ColumnSpelling spelling_without_values(const Column& column, const TablePlan& before,
+                                       std::size_t was, Distinction distinction) {
+  const ColumnSpelling spelling = before.spelling(was);
+  if (spelling.found == 0) return spelling;
+  const Usable usable = usable_type(column, {.kept = 1, .spellings = spelling.found}, distinction);
+  return usable.type == before.types[was] ? usable.spelling : spelling;
+}
+
 }  // namespace
 
 TargetView view_of(std::shared_ptr<postgres::Connection> connection, const std::string& schema) {
@@ -78,7 +90,8 @@ void settle_beside(sqlite::Database& database, snapshot::Planned& planned, const
       continue;
     }
     plan.types[column] = before->types[*was];
-    plan.spellings[column] = before->spelling(*was);
+    plan.spellings[column] =
+        spelling_without_values(now, *before, *was, snapshot::distinction_of(plan.shape, column));
   }
   static_cast<void>(elsewhere_in(database, planned, installed).settle(plan, left));
   std::vector<TablePlan> plans;
@@ -89,6 +102,14 @@ void settle_beside(sqlite::Database& database, snapshot::Planned& planned, const
   for (const std::size_t column : left) valueless.emplace(plans.size() - 1, column);
   static_cast<void>(snapshot::join_partners(plans, std::move(valueless), plans.size() - 1));
   plan = std::move(plans.back());
+}
+
+TablePlan in_force(const TablePlan& before, TablePlan now) {
+  TablePlan plan = carry_decisions(before, std::move(now));
+  for (std::size_t i = 0; i < plan.spellings.size(); ++i)
+    if (snapshot::distinction_of(plan.shape, i) < Distinction::unique)
+      plan.spellings[i].bound = false;
+  return plan;
 }
 
 snapshot::Planned plan_as_it_is(sqlite::Database& database, const TableShape& shape,

@@ -21,6 +21,10 @@ namespace lockstep::ops {
                                               std::uint32_t id, const TablePlan* before,
                                               const capture::Installed& installed);
 
+/// `now`, planned anew, with what carry_decisions() keeps of the plan in force. A spelling that
+/// neither key nor unique index needs any longer binds nobody.
+[[nodiscard]] TablePlan in_force(const TablePlan& before, TablePlan now);
+
 /// Gives columns without values their types: those of `before`, or what is known from the tables
 /// that are followed (snapshot/undecided).
 void settle_beside(sqlite::Database& database, snapshot::Planned& planned, const TablePlan* before,

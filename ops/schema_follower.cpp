@@ -71,7 +71,7 @@ void look_at_table(Database& database, const capture::Installed& installed, cons
   if (plan.existing) return follow_existing(database, installed, plan, now, change, target, moves);
   snapshot::Planned planned = plan_as_it_is(database, now, plan.id, &plan, installed);
   if (!planned.problems.empty()) return asks(fmt::format("{}", fmt::join(planned.problems, "; ")));
-  moves.step.changed.push_back(carry_decisions(plan, std::move(planned.plan)));
+  moves.step.changed.push_back(in_force(plan, std::move(planned.plan)));
   moves.notes.push_back({"LS-S316", plan.name(), what_changed(change)});
   for (const auto& otherwise :
        {capture::computed_otherwise(plan.shape, now), capture::declared_otherwise(plan.shape, now)})
@@ -119,8 +119,11 @@ bool look_for_changes_in_place(Database& database, const capture::Installed& ins
     if (!in_place) return false;
     plans.push_back(std::move(*in_place));
   }
-  for (const auto& [plan, now] : present)
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    const auto& [plan, now] = present[i];
     moves.notes.push_back({"LS-S316", plan->name(), what_came(shape_change(plan->shape, now))});
+    tell_left_out(*plan, plans[i], moves);
+  }
   moves.step.in_place = std::move(plans);
   return true;
 }
@@ -193,8 +196,6 @@ void look_at_new(Database& database, const capture::Installed& installed, bool a
         {"LS-S316", name, fmt::format("{} is a new table; it is followed", name)});
     for (const snapshot::Warning& warning : planned.warnings)
       moves.notes.push_back({warning.code, name, warning.what});
-    for (const std::string& left_out : planned.plan.left_out)
-      moves.notes.push_back({"LS-S316", name, "PostgreSQL does not get: " + left_out});
     tell_left_out({}, planned.plan, moves);
     moves.step.added.push_back(std::move(planned.plan));
     ++id;

@@ -96,9 +96,9 @@ void add_type(Planned& planned, std::size_t column, ColumnType of_class,
     plan.types.push_back(of_class);
     plan.spellings.emplace_back();
     plan.left_out.push_back(fmt::format(
-        "the type that {} ({}) promises: its JSON is numbers, which SQLite keeps as such; a text "
-        "that comes later does not fit (LS-D401){}",
-        declared.name, declared.declared_type,
+        "{}: its JSON is numbers, which SQLite keeps as such; a text that comes later does not fit "
+        "(LS-D401){}",
+        promised_type(declared),
         distinction_of(plan.shape, column) == Distinction::none
             ? ", unless the column has \"type\": \"json\" in the configuration"
             : ""));

@@ -122,4 +122,26 @@ TEST_CASE("what triggers and expressions lean on is told, though no column chang
   CHECK(stored_otherwise(before, before).empty());
 }
 
+TEST_CASE("a type that is carried brings its spelling and what was told of it", "[shape_change]") {
+  TablePlan before;
+  before.id = 7;
+  before.shape = shape();
+  before.shape.columns = {column("id", "INTEGER"), column("n", "UUID"), column("d", "DATETIME")};
+  before.types = {ColumnType::bigint, ColumnType::uuid, ColumnType::timestamp};
+  before.spellings = {{}, {1, true}, {3, false}};
+  before.left_out = {"plain index i: too long", "the type that id (INTEGER) promises: before"};
+  TablePlan now = before;
+  now.id = 1;
+  now.types[1] = ColumnType::text;
+  now.spellings = {{}, {}, {1, true}};
+  now.left_out = {"plain index k: too long", "the type that n (UUID) promises: now"};
+  const TablePlan carried = carry_decisions(before, now);
+  CHECK(carried.id == 7);
+  CHECK(carried.types == before.types);
+  CHECK(carried.spellings == std::vector<ColumnSpelling>{{}, {1, true}, {1, true}});
+  CHECK(carried.left_out ==
+        std::vector<std::string>{"plain index k: too long",
+                                 "the type that id (INTEGER) promises: before"});
+}
+
 }  // namespace lockstep

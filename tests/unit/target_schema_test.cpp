@@ -164,6 +164,32 @@ TEST_CASE("indexes that are not carried are not built, and leave their name free
             R"(ALTER TABLE "app"."t" ADD CONSTRAINT "t_pkey" PRIMARY KEY USING INDEX "t_pkey")"});
 }
 
+TEST_CASE("indexes that the types of their columns do not allow are left out, with a reason") {
+  TablePlan plan = plan_of(1,
+                           "CREATE TABLE t(id INTEGER PRIMARY KEY, j JSON, d DATETIME, u UUID);"
+                           "CREATE INDEX j ON t(id, j); CREATE INDEX plain ON t(d);"
+                           "CREATE UNIQUE INDEX d ON t(d); CREATE UNIQUE INDEX u ON t(u)",
+                           {kBigint, ColumnType::json, ColumnType::timestamp, ColumnType::uuid});
+  plan.spellings = {{}, {}, {3, false}, {2, true}};
+  CHECK(left_out(plan) ==
+        Statements{"unique index d: d is timestamp without time zone, which takes different "
+                   "spellings for one value",
+                   "plain index j: j is json, which has no order"});
+  std::set<std::string> names;
+  for (const IndexStatement& index : key_statements("app", plan, {plan}).indexes)
+    names.insert(index.name);
+  CHECK(names == std::set<std::string>{"plain", "u", "t_pkey"});
+  // Nor can a foreign key rest on what is left out.
+  const auto child = [&](const std::string& sql, ColumnType type) {
+    const TablePlan made = plan_of(2, sql, {kBigint, type}, "c");
+    return foreign_keys_left_out(made, {plan, made}).size();
+  };
+  CHECK(child("CREATE TABLE c(id INTEGER PRIMARY KEY, d DATETIME REFERENCES t(d))",
+              ColumnType::timestamp) == 1);
+  CHECK(child("CREATE TABLE c(id INTEGER PRIMARY KEY, u UUID REFERENCES t(u))", ColumnType::uuid) ==
+        0);
+}
+
 TEST_CASE("a name that another table's index or another table has is not taken again") {
   const std::vector<TablePlan> plans{
       plan_of(1, "CREATE TABLE orders(id INTEGER PRIMARY KEY, a TEXT UNIQUE)", {kBigint, kText},
