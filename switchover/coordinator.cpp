@@ -264,12 +264,12 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
       throw_over_budget("DRAIN", pause.max(), "SQLite did not take the last changes in time",
                         "PostgreSQL");
   }
-  require_nothing_moved(*postgres_, place_.migration, place_.schema, plans_);
-  require_fence_was_whole(*sqlite_, *postgres_, place_.migration);
   LOCKSTEP_FAILPOINT("rb.drained");
   tell_("DRAIN", "SQLite has the last change");
   const auto sequences = least_sequences(*postgres_, numbered_);
   RollbackCommit ready(*sqlite_, std::max(pause.left(), kNow));
+  require_nothing_moved(*postgres_, place_.migration, place_.schema, plans_);
+  require_fence_was_whole(*sqlite_, *postgres_, place_.migration);
   if (!held.fence(attempt)) throw_superseded(Direction::reverse, attempt);
   LOCKSTEP_FAILPOINT("rb.fenced");
   // A server that failed over meanwhile may be open again, and this session would not know.

@@ -156,8 +156,8 @@ TEST_CASE("what a stale application writes in the middle of a rollback is not ta
           "[system]") {
   Moved moved("healed", R"({"continuous": false})", "WAL", kTables);
   Application stale(moved.file());
-  // Before the fence is put back, before PostgreSQL's is shut, and behind that.
-  for (const char* const point : {"cut.installed=stop", "rb.held=stop", "rb.fenced=stop"}) {
+  // Before the fence is put back, and at the last moment before PostgreSQL's is shut.
+  for (const char* const point : {"cut.installed=stop", "rb.held=stop", "rb.drained=stop"}) {
     INFO(point);
     moved.write("UPDATE a SET v = 'x2' WHERE id = 1");
     REQUIRE(wait_until(
@@ -178,7 +178,11 @@ TEST_CASE("what a stale application writes in the middle of a rollback is not ta
     require_code(moved.verify(), 0);
   }
   CHECK(sqlite(moved.file(), "SELECT v FROM a WHERE id = 1").at(0) == "x2");
-  require_code(lockstep(rollback_of(moved)), 0);
+  // Behind that SQLite is locked until it has the writers.
+  const auto rollback = stopped_at(moved, "rb.fenced=stop");
+  CHECK_THROWS_WITH(stale.exec(kStale), Contains("locked"));
+  rollback->signal(SIGCONT);
+  CHECK(rollback->wait_or_throw(30s) == ExitStatus{.code = 0});
 }
 
 TEST_CASE("tables that were made on PostgreSQL are not left behind without a word", "[system]") {
