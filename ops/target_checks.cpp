@@ -9,6 +9,7 @@
 #include "apply/target_tables.hpp"
 #include "link/wire/control.hpp"
 #include "ops/target_worker.hpp"
+#include "switchover/left_tables.hpp"
 
 namespace lockstep::ops {
 
@@ -113,6 +114,8 @@ void TargetWorker::begin_guard() {
 }
 
 void TargetWorker::keep_guard() {
+  // Else a table that has left stays fenced behind a rollback.
+  switchover::release_left_tables(*connection_, options_.migration, options_.schema);
   board_.guard(apply::keep_guard(*connection_, options_.migration, options_.schema));
 }
 

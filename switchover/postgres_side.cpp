@@ -313,8 +313,9 @@ void WritersHeld::keep_tables(const std::string& schema, const std::vector<Table
 std::optional<ReversePosition> WritersHeld::drained() {
   const Result row = connection_.query(
       "SELECT reverse_era, reverse_number, reverse_identity FROM lockstep.ledger AS l WHERE "
-      "migration = $1 AND role = 'primary' AND NOT EXISTS (SELECT FROM lockstep.changes AS c WHERE "
-      "c.migration = l.migration)",
+      "migration = $1 AND role = 'primary' AND NOT EXISTS (SELECT FROM lockstep.changes AS c JOIN "
+      "lockstep.ledger_tables AS t ON t.migration = c.migration AND t.id = c.tbl WHERE c.migration "
+      "= l.migration)",
       {migration_});
   if (row.rows() == 0 || row.is_null(0, 0)) return std::nullopt;
   return ReversePosition{std::string(row.value(0, 0)), row.integer(0, 1), row.integer(0, 2)};
