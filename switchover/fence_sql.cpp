@@ -103,13 +103,19 @@ std::string postgres_fence_function_sql(std::string_view migration, std::string_
 }
 
 std::string postgres_fence_trigger_sql(std::string_view schema, std::string_view relation_schema,
-                                       std::string_view relation) {
+                                       std::string_view relation, bool rows) {
   const std::string place = postgres::qualified(relation_schema, relation);
-  return fmt::format(
-      "CREATE OR REPLACE TRIGGER {0} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {1} FOR EACH "
-      "STATEMENT WHEN (pg_catalog.current_setting('lockstep.applier', true) IS DISTINCT FROM 'on') "
-      "EXECUTE FUNCTION {2}(); ALTER TABLE {1} ENABLE ALWAYS TRIGGER {0}",
-      kFenceTrigger, place, fence_function(schema));
+  std::string sql;
+  const auto add = [&](const char* name, const char* when, const char* each, const char* enabled) {
+    sql += fmt::format(
+        "{0}CREATE OR REPLACE TRIGGER {1} {2} ON {3} FOR EACH {4} WHEN "
+        "(pg_catalog.current_setting('lockstep.applier', true) IS DISTINCT FROM 'on') EXECUTE "
+        "FUNCTION {5}(); ALTER TABLE {3} ENABLE {6} TRIGGER {1}",
+        sql.empty() ? "" : "; ", name, when, place, each, fence_function(schema), enabled);
+  };
+  add(kFenceTrigger, "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE", "STATEMENT", "ALWAYS");
+  if (rows) add(kFenceRowTrigger, "AFTER INSERT OR UPDATE OR DELETE", "ROW", "REPLICA");
+  return sql;
 }
 
 std::string fence_lock(std::string_view migration) {
