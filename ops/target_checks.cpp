@@ -15,7 +15,8 @@ namespace lockstep::ops {
 
 namespace {
 
-constexpr Milliseconds kTablesEvery{5'000};  // one query to the catalog
+constexpr Milliseconds kTablesEvery{5'000};       // one query to the catalog
+constexpr std::int64_t kIdleChangesMax = 50'000;  // at each look: batches wait for some 100 ms
 
 constexpr char kTablesDiffer[] = "LS-T214", kInMigration[] = "LS-T260";
 constexpr char kCheckViolation[] = "23514";  // a row without partition is that, too
@@ -96,6 +97,7 @@ void TargetWorker::check_tables_if_due() {
     tables_ = apply::read_tables(*connection_, options_.migration);
   check_tables();
   keep_guard();
+  switchover::forget_idle_changes(*connection_, options_.migration, kIdleChangesMax);
   show_dual_writes();
 }
 

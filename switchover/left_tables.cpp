@@ -109,4 +109,23 @@ void forget_left_changes(Connection& connection, const std::string& migration) {
       {migration});
 }
 
+std::int64_t forget_idle_changes(Connection& connection, const std::string& migration,
+                                 std::int64_t rows_max) {
+  if (connection
+          .exec("SELECT pg_catalog.to_regclass('lockstep.changes') IS NULL OR "
+                "pg_catalog.to_regclass('lockstep.switchover') IS NULL")
+          .boolean(0, 0))
+    return 0;
+  // One snapshot says both that nothing is pending and what is logged; an attempt that begins
+  // behind it keeps what is logged behind it.
+  return connection
+      .query(
+          "WITH gone AS (DELETE FROM lockstep.changes WHERE ctid = ANY (ARRAY(SELECT c.ctid FROM "
+          "lockstep.changes AS c JOIN lockstep.switchover AS s USING (migration) WHERE c.migration "
+          "= $1 AND s.role = 'replica' AND s.decision <> 'pending' LIMIT $2::bigint)) RETURNING 1) "
+          "SELECT count(*) FROM gone",
+          {migration, fmt::to_string(rows_max)})
+      .integer(0, 0);
+}
+
 }  // namespace lockstep::switchover

@@ -1,7 +1,8 @@
-// Tables that left the migration between two cutovers (dropped or renamed in SQLite) and are on
-// PostgreSQL still, with what the first cutover gave them.
+// What an earlier cutover has left on PostgreSQL: triggers and log of tables that left the
+// migration since (dropped or renamed in SQLite), and what is logged while nobody reads it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -20,5 +21,12 @@ std::vector<std::string> release_left_tables(postgres::Connection& connection,
 
 /// Only what they have logged; nothing if there is no log.
 void forget_left_changes(postgres::Connection& connection, const std::string& migration);
+
+/// While the application writes to SQLite and no cutover has begun: takes out what others' writes
+/// to PostgreSQL (dual ones, a migration's) have logged, as nothing is logged before the first
+/// cutover either. At most `rows_max` of it; returns how many. Nothing once an attempt is pending:
+/// what is logged from there on has to go back.
+std::int64_t forget_idle_changes(postgres::Connection& connection, const std::string& migration,
+                                 std::int64_t rows_max);
 
 }  // namespace lockstep::switchover

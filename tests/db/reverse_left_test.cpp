@@ -109,4 +109,33 @@ TEST_CASE("a table that left loses log and fence, and nobody else does") {
   CHECK(pair.feed(plans)->round().keys == 1);
 }
 
+TEST_CASE("what is logged while SQLite is written goes, and not once a cutover has begun") {
+  ReversedPair pair(server(), kTables);
+  postgres::Connection& owner = pair.target().connection();
+  CHECK(switchover::forget_idle_changes(owner, kMigration, 100) == 0);  // it met no cutover
+  switchover::install_fence(owner, kMigration, "public");
+  const auto logged = [&] { return pair.pg("SELECT count(*) FROM lockstep.changes"); };
+  const auto become = [&](const std::string& role, const std::string& decision) {
+    pair.sql(
+        fmt::format("UPDATE lockstep.switchover SET role = '{}', decision = '{}'", role, decision));
+  };
+  pair.sql("INSERT INTO t SELECT i, 'x' FROM generate_series(2, 11) AS i");
+  pair.sql("INSERT INTO lockstep.changes (migration, tbl) VALUES ('other', 1)");
+  for (const auto& [role, decision] : std::vector<std::pair<std::string, std::string>>{
+           {"replica", "pending"}, {"primary", "committed"}, {"fenced", "committed"}}) {
+    become(role, decision);
+    CHECK(switchover::forget_idle_changes(owner, kMigration, 100) == 0);
+    CHECK(logged() == "11");
+  }
+  become("replica", "aborted");
+  // What has not committed yet is kept: it may go on behind a cutover.
+  postgres::Connection slow = pair.session();
+  slow.exec("BEGIN; INSERT INTO t VALUES (50, 'slow')");
+  CHECK(switchover::forget_idle_changes(owner, kMigration, 7) == 7);
+  CHECK(switchover::forget_idle_changes(owner, kMigration, 7) == 3);
+  CHECK(switchover::forget_idle_changes(owner, kMigration, 7) == 0);
+  slow.exec("COMMIT");
+  CHECK(logged() == "2");
+}
+
 }  // namespace lockstep::test

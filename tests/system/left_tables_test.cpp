@@ -77,4 +77,13 @@ TEST_CASE("what an older lockstep has left on a table goes when the way back is 
   move(moved, "rollback");
 }
 
+TEST_CASE("the log of the way back does not grow while SQLite is written", "[system]") {
+  const Moved moved("idle_log", R"({"continuous": false})", "WAL", kTables);
+  move(moved, "rollback");
+  REQUIRE(wait_until([&] { return moved.status()["phase"] == "streaming"; }, 30s, 20ms));
+  moved.write("INSERT INTO lockstep.changes (migration, tbl, key) VALUES ('moved', 1, '{1}')");
+  CHECK(wait_until([&] { return moved.value("SELECT count(*) FROM lockstep.changes") == "0"; }, 20s,
+                   50ms));
+}
+
 }  // namespace lockstep::test
