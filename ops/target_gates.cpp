@@ -188,6 +188,7 @@ std::vector<Gate> subscriptions_gate(Coordinator& coordinator, switchover::Direc
   if (rows.rows() == 0) return {};
   bool enabled = false;
   std::vector<std::string> found;
+  found.reserve(static_cast<std::size_t>(rows.rows()) + 1);
   for (int row = 0; row < rows.rows(); ++row) {
     enabled = enabled || rows.boolean(row, 1);
     found.push_back(fmt::format("{} writes to {}{}", rows.value(row, 0), rows.value(row, 2),
