@@ -62,12 +62,14 @@ SELECT c.relname, pg_catalog.json_build_object(
     WHERE p.partrelid = c.oid),
   'triggers', (SELECT coalesce(pg_catalog.json_agg(g.tgname), '[]') FROM pg_catalog.pg_trigger AS g
     WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled = 'O'
-    AND NOT (g.tgname IN ('_lockstep_guard', '_lockstep_fence', '_lockstep_log', '_lockstep_log_truncate')
+    AND NOT (g.tgname IN ('_lockstep_guard', '_lockstep_fence', '_lockstep_fence_row',
+      '_lockstep_log', '_lockstep_log_truncate')
       AND EXISTS (SELECT FROM pg_catalog.pg_proc AS p
       WHERE p.oid = g.tgfoid AND p.pronamespace = pg_catalog.to_regnamespace('lockstep')))),
   'firing', (SELECT coalesce(pg_catalog.json_agg(g.tgname), '[]') FROM pg_catalog.pg_trigger AS g
     WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled IN ('A', 'R')
-    AND NOT (g.tgname IN ('_lockstep_fence', '_lockstep_log', '_lockstep_log_truncate')
+    AND NOT (g.tgname IN ('_lockstep_fence', '_lockstep_fence_row',
+      '_lockstep_log', '_lockstep_log_truncate')
       AND EXISTS (SELECT FROM pg_catalog.pg_proc AS p
       WHERE p.oid = g.tgfoid AND p.pronamespace = pg_catalog.to_regnamespace('lockstep')))),
   'rules', (SELECT coalesce(pg_catalog.json_agg(r.rulename), '[]') FROM pg_catalog.pg_rewrite AS r

@@ -47,7 +47,8 @@ SELECT o.name, 'g', g.tgname::text, g.tgenabled = 'O', false, false, 0, ''
 FROM ours AS o JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = o.oid OR o.relkind = 'p'
   AND g.tgrelid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree(o.oid) AS p)
 WHERE NOT g.tgisinternal AND g.tgenabled <> 'D'
-  AND NOT (g.tgname IN ('_lockstep_guard', '_lockstep_fence', '_lockstep_log', '_lockstep_log_truncate')
+  AND NOT (g.tgname IN ('_lockstep_guard', '_lockstep_fence', '_lockstep_fence_row',
+      '_lockstep_log', '_lockstep_log_truncate')
     AND EXISTS (SELECT FROM pg_catalog.pg_proc AS p
     WHERE p.oid = g.tgfoid AND p.pronamespace = pg_catalog.to_regnamespace('lockstep')))
 UNION ALL

@@ -79,6 +79,7 @@ class Gates {
       add(compared_back_gate(coordinator_, plans(), limits_));
       add(long_writers_gate(coordinator_, limits_.max_pause));
     }
+    for (Gate& gate : subscriptions_gate(coordinator_, direction_)) add(std::move(gate));
     for (Gate& gate : file_gate(coordinator_, limits_.look_into_file)) add(std::move(gate));
     server();
     own();

@@ -291,6 +291,7 @@ PreparedSource prepare_source(const CaptureRequest& request, Screen& screen) {
   const std::string path = source_path(request.source);
   Database reading = Database::open(path, OpenMode::read_only);
   std::optional<capture::Installed> installed = capture::read_installed(reading);
+  refuse_moved_source(reading, path, installed);
   if (installed) {
     refuse_changed_choice(request.tables, request.exclude, installed->target_schema, request.rules,
                           *installed);
@@ -331,7 +332,9 @@ PreparedTarget prepare_target(const ApplyRequest& request, const wire::Welcome& 
                                .target_schema = ledger ? ledger->target_schema : schema,
                                .tables = welcome.tables};
   if (ledger) {
-    check_together(installed, ledger, welcome.source, postgres_role(connection, welcome.migration));
+    const switchover::Role role = postgres_role(connection, welcome.migration);
+    check_together(installed, ledger, welcome.source, role);
+    refuse_moved_target(role, *ledger, dsn);
     apply::create_ledger(connection);  // what an older lockstep did not have in it
     refuse_changed_choice({}, {}, schema, std::nullopt, installed);
   }

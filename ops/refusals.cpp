@@ -10,6 +10,7 @@
 #include "link/sqlite/database.hpp"
 #include "ops/names.hpp"
 #include "ops/own_ledger.hpp"
+#include "switchover/sqlite_side.hpp"
 #include "switchover/switch_errors.hpp"
 
 namespace lockstep::ops {
@@ -229,6 +230,60 @@ void check_together_after_cutover(const capture::Installed& installed,
                   "keep its tables, which hold what the application writes",
                   shell_word(path), target.empty() ? "TARGET" : shell_word(target),
                   shell_word(installed.migration)));
+}
+
+namespace {
+
+constexpr char kOneLockstep[] =
+    "capture and apply bring SQLite's changes to PostgreSQL and nothing back: they would say that "
+    "all is well, while what is written on PostgreSQL is missing in SQLite";
+
+}  // namespace
+
+void refuse_moved_source(sqlite::Database& source, const std::string& path,
+                         const std::optional<capture::Installed>& installed) {
+  const switchover::Role role = switchover::read_sqlite_side(source).role;
+  if (role == switchover::Role::primary) return;
+  const bool moved = role == switchover::Role::replica;
+  if (!installed)
+    throw Error({.code = "LS-X626",
+                 .exit = ExitCode::precondition,
+                 .what = fmt::format("the migration of {} was completed", path),
+                 .why = "the application writes to PostgreSQL for good; this is an old copy",
+                 .data = "nothing was touched",
+                 .todo = "nothing; lockstep remove takes the fence off the old copy"});
+  throw Error(
+      {.code = "LS-X676",
+       .exit = ExitCode::precondition,
+       .what = moved ? fmt::format("the application of {} writes to PostgreSQL since a cutover: "
+                                   "there is nothing to capture",
+                                   path)
+                     : fmt::format("a cutover or rollback of {} is not over", path),
+       .why = kOneLockstep,
+       .data = "nothing was touched",
+       .todo = fmt::format("lockstep run {} {}, which {}; capture and apply serve again behind a "
+                           "rollback",
+                           shell_word(path),
+                           installed->target.empty() ? "TARGET" : shell_word(installed->target),
+                           moved ? "brings PostgreSQL's changes back" : "finishes it")});
+}
+
+void refuse_moved_target(switchover::Role postgres, const apply::LedgerRow& ledger,
+                         const postgres::Dsn& target) {
+  if (postgres == switchover::Role::replica) return;
+  throw Error(
+      {.code = "LS-X677",
+       .exit = ExitCode::precondition,
+       .what = postgres == switchover::Role::primary
+                   ? fmt::format("the application of {} writes to {} since a cutover: nothing is "
+                                 "applied there",
+                                 ledger.migration, target.shown())
+                   : fmt::format("a rollback of {} is not over", ledger.migration),
+       .why = kOneLockstep,
+       .data = "nothing was touched",
+       .todo = fmt::format("on the source's host: lockstep run {} TARGET; capture and apply serve "
+                           "again behind a rollback",
+                           shell_word(ledger.source))});
 }
 
 }  // namespace lockstep::ops

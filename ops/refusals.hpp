@@ -52,4 +52,13 @@ void check_together_after_cutover(const capture::Installed& installed,
                                   const std::optional<apply::LedgerRow>& ledger,
                                   const std::string& path, switchover::Role sqlite);
 
+/// LS-X676: `capture` of a source whose application does not write to SQLite (a cutover or rollback
+/// began); LS-X626: it was completed. None: it is not installed.
+void refuse_moved_source(sqlite::Database& source, const std::string& path,
+                         const std::optional<capture::Installed>& installed);
+/// LS-X677: `apply` into a target that the application writes to, or wrote to until a rollback that
+/// is not over. `postgres` is what the target's row says.
+void refuse_moved_target(switchover::Role postgres, const apply::LedgerRow& ledger,
+                         const postgres::Dsn& target);
+
 }  // namespace lockstep::ops

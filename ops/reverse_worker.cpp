@@ -11,6 +11,7 @@
 #include "apply/switch_ledger.hpp"
 #include "capture/install.hpp"
 #include "ops/verify_at_rest.hpp"
+#include "switchover/left_tables.hpp"
 #include "switchover/made_since.hpp"
 #include "switchover/reverse_log.hpp"
 #include "switchover/reverse_watch.hpp"
@@ -97,6 +98,8 @@ void ReverseWorker::follow(const std::stop_token& stop) {
   sqlite::Database writing = sqlite::Database::open(options_.path, sqlite::OpenMode::read_write);
   apply::ensure_switch_ledger(*connection_);  // an older lockstep may have led the cutover
   const auto plans = apply::plans_of(apply::read_tables(*connection_, options_.migration));
+  // An older lockstep's cutover left them their triggers.
+  switchover::release_left_tables(*connection_, options_.migration, options_.schema);
   next_look_ = {};
   look_around(writing, plans);
   switchover::ReverseFeed feed(*connection_, writing, options_.migration, options_.schema, plans);

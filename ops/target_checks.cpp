@@ -9,12 +9,14 @@
 #include "apply/target_tables.hpp"
 #include "link/wire/control.hpp"
 #include "ops/target_worker.hpp"
+#include "switchover/left_tables.hpp"
 
 namespace lockstep::ops {
 
 namespace {
 
-constexpr Milliseconds kTablesEvery{5'000};  // one query to the catalog
+constexpr Milliseconds kTablesEvery{5'000};       // one query to the catalog
+constexpr std::int64_t kIdleChangesMax = 50'000;  // at each look: batches wait for some 100 ms
 
 constexpr char kTablesDiffer[] = "LS-T214", kInMigration[] = "LS-T260";
 constexpr char kCheckViolation[] = "23514";  // a row without partition is that, too
@@ -95,6 +97,7 @@ void TargetWorker::check_tables_if_due() {
     tables_ = apply::read_tables(*connection_, options_.migration);
   check_tables();
   keep_guard();
+  switchover::forget_idle_changes(*connection_, options_.migration, kIdleChangesMax);
   show_dual_writes();
 }
 
@@ -113,6 +116,8 @@ void TargetWorker::begin_guard() {
 }
 
 void TargetWorker::keep_guard() {
+  // Else a table that has left stays fenced behind a rollback.
+  switchover::release_left_tables(*connection_, options_.migration, options_.schema);
   board_.guard(apply::keep_guard(*connection_, options_.migration, options_.schema));
 }
 

@@ -38,6 +38,24 @@ JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace AND s.nspname = $2
 JOIN lockstep.ledger_tables AS t ON t.name = c.relname AND t.migration = $1
 WHERE k.contype = 'f' AND NOT k.convalidated ORDER BY c.relname, k.conname)";
 
+// Of this database, and whether they are enabled. What a subscription brings into a table may be
+// entered for the table or for its partitions.
+constexpr char kSubscriptions[] = R"(
+WITH ours AS (
+  SELECT t.name, c.oid FROM lockstep.ledger_tables AS t
+  JOIN pg_catalog.pg_namespace AS n ON n.nspname = $2
+  JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name
+  WHERE t.migration = $1),
+places AS (
+  SELECT name, oid FROM ours
+  UNION SELECT o.name, p.relid FROM ours AS o, pg_catalog.pg_partition_tree(o.oid) AS p)
+SELECT s.subname, s.subenabled, pg_catalog.string_agg(DISTINCT p.name, ', ' ORDER BY p.name)
+FROM pg_catalog.pg_subscription AS s
+JOIN pg_catalog.pg_database AS d ON d.oid = s.subdbid AND d.datname = pg_catalog.current_database()
+JOIN pg_catalog.pg_subscription_rel AS r ON r.srsubid = s.oid
+JOIN places AS p ON p.oid = r.srrelid
+GROUP BY s.subname, s.subenabled ORDER BY s.subname)";
+
 /// How many; below 0: it took too long.
 std::int64_t count_orphans(Connection& target, const std::string& sql) {
   target.exec("BEGIN READ ONLY; SET LOCAL statement_timeout = '10s'");
@@ -162,6 +180,26 @@ Gate durability_gate(Coordinator& coordinator, bool accepted) {
             "acknowledged may be lost, or the database damaged, when it or its machine crashes"};
   gate.waived = !gate.open && accepted;
   return gate;
+}
+
+std::vector<Gate> subscriptions_gate(Coordinator& coordinator, switchover::Direction direction) {
+  const Result rows = coordinator.postgres().query(
+      kSubscriptions, {coordinator.place().migration, coordinator.place().schema});
+  if (rows.rows() == 0) return {};
+  bool enabled = false;
+  std::vector<std::string> found;
+  found.reserve(static_cast<std::size_t>(rows.rows()) + 1);
+  for (int row = 0; row < rows.rows(); ++row) {
+    enabled = enabled || rows.boolean(row, 1);
+    found.push_back(fmt::format("{} writes to {}{}", rows.value(row, 0), rows.value(row, 2),
+                                rows.boolean(row, 1) ? "" : " (disabled)"));
+  }
+  const bool back = direction == switchover::Direction::reverse;
+  if (back) found.emplace_back("behind the rollback the fence refuses what they bring");
+  return {{"subscriptions", back || !enabled, fmt::format("{}", fmt::join(found, "; ")),
+           back ? "" : "none is enabled: SQLite has not what they bring",
+           "ALTER SUBSCRIPTION .. DISABLE until the cutover is done, then lockstep verify --repair "
+           "SOURCE TARGET"}};
 }
 
 // A read transaction as long as the check: the -wal grows meanwhile; with a rollback journal

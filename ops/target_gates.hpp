@@ -23,6 +23,12 @@ namespace lockstep::ops {
 /// `durability`: the server keeps what it has acknowledged, also when the power goes.
 [[nodiscard]] Gate durability_gate(switchover::Coordinator& coordinator, bool accepted);
 
+/// `subscriptions`: logical replication that writes to followed tables. Before a cutover SQLite
+/// would lack what it brings, and no guard sees it; behind a rollback it meets the fence, and is
+/// only told. None if there is none.
+[[nodiscard]] std::vector<Gate> subscriptions_gate(switchover::Coordinator& coordinator,
+                                                   switchover::Direction direction);
+
 /// `quick_check`: SQLite's file is whole. None if it is not looked at now.
 [[nodiscard]] std::vector<Gate> file_gate(switchover::Coordinator& coordinator, LookIntoFile look);
 

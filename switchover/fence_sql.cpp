@@ -16,6 +16,7 @@ constexpr std::array<std::string_view, 3> kOperations{"INSERT", "UPDATE", "DELET
 // It runs with the rights of lockstep's role, for who writes need not see the row; so nothing in it
 // may depend on the caller's search_path. READ COMMITTED reads the row as it is now; above it the
 // snapshot may be older than the fence, and only FOR SHARE notices (tests/db/fence_test.cpp).
+// Behind a rollback `ddl hold` opens it for migrations, as it does the guard.
 constexpr char kBody[] = R"(
 DECLARE
   now_role text;
@@ -29,7 +30,8 @@ BEGIN
     SELECT s.role, s.fence INTO now_role, fenced_by FROM lockstep.switchover AS s
     WHERE s.migration = {1} FOR SHARE;
   END IF;
-  IF now_role = 'fenced' OR now_role = 'replica' AND fenced_by > 0 THEN
+  IF now_role = 'fenced' OR now_role = 'replica' AND fenced_by > 0 AND NOT EXISTS (
+      SELECT FROM lockstep.ledger AS l WHERE l.migration = {1} AND l.guard_held) THEN
     RAISE EXCEPTION USING ERRCODE = '25006', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME,
       MESSAGE = {2},
       DETAIL = format('%s on %I.%I was refused; nothing was changed.', TG_OP, TG_TABLE_SCHEMA,
@@ -103,13 +105,19 @@ std::string postgres_fence_function_sql(std::string_view migration, std::string_
 }
 
 std::string postgres_fence_trigger_sql(std::string_view schema, std::string_view relation_schema,
-                                       std::string_view relation) {
+                                       std::string_view relation, bool rows) {
   const std::string place = postgres::qualified(relation_schema, relation);
-  return fmt::format(
-      "CREATE OR REPLACE TRIGGER {0} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {1} FOR EACH "
-      "STATEMENT WHEN (pg_catalog.current_setting('lockstep.applier', true) IS DISTINCT FROM 'on') "
-      "EXECUTE FUNCTION {2}(); ALTER TABLE {1} ENABLE ALWAYS TRIGGER {0}",
-      kFenceTrigger, place, fence_function(schema));
+  std::string sql;
+  const auto add = [&](const char* name, const char* when, const char* each, const char* enabled) {
+    sql += fmt::format(
+        "{0}CREATE OR REPLACE TRIGGER {1} {2} ON {3} FOR EACH {4} WHEN "
+        "(pg_catalog.current_setting('lockstep.applier', true) IS DISTINCT FROM 'on') EXECUTE "
+        "FUNCTION {5}(); ALTER TABLE {3} ENABLE {6} TRIGGER {1}",
+        sql.empty() ? "" : "; ", name, when, place, each, fence_function(schema), enabled);
+  };
+  add(kFenceTrigger, "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE", "STATEMENT", "ALWAYS");
+  if (rows) add(kFenceRowTrigger, "AFTER INSERT OR UPDATE OR DELETE", "ROW", "REPLICA");
+  return sql;
 }
 
 std::string fence_lock(std::string_view migration) {

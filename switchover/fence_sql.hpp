@@ -33,10 +33,14 @@ struct FenceTrigger {
 [[nodiscard]] std::string postgres_fence_function_sql(std::string_view migration,
                                                       std::string_view schema);
 inline constexpr char kFenceTrigger[] = "_lockstep_fence";
-/// BEFORE INSERT, UPDATE, DELETE and TRUNCATE of each statement; to be made ALWAYS.
+/// For what a subscription brings: its workers fire no trigger of statements but for TRUNCATE.
+inline constexpr char kFenceRowTrigger[] = "_lockstep_fence_row";
+/// BEFORE INSERT, UPDATE, DELETE and TRUNCATE of each statement, made ALWAYS; with `rows` (of a
+/// table, whose partitions get theirs from it) also AFTER each row, which fires as REPLICA only:
+/// ordinary sessions do not call it, and a BEFORE one would take COPY its speed.
 [[nodiscard]] std::string postgres_fence_trigger_sql(std::string_view schema,
                                                      std::string_view relation_schema,
-                                                     std::string_view relation);
+                                                     std::string_view relation, bool rows);
 /// pg_advisory_xact_lock's number of a migration, as SQL.
 [[nodiscard]] std::string fence_lock(std::string_view migration);
 /// Whoever makes what a switch needs holds this one meanwhile (switchover/turn).

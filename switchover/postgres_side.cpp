@@ -19,27 +19,7 @@ namespace {
 using postgres::Connection;
 using postgres::Result;
 
-constexpr Milliseconds kTablePatience{3'000};
 constexpr Milliseconds kRowPatience{3'000};  // an application above READ COMMITTED may hold the row
-
-// Every followed table and partition, and whether the fence is there as it should be.
-constexpr char kFencePlaces[] = R"(
-WITH ours AS (
-  SELECT c.oid, c.relkind FROM lockstep.ledger_tables AS t
-  JOIN pg_catalog.pg_namespace AS n ON n.nspname = $2
-  JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name
-    AND c.relkind IN ('r', 'p')
-  WHERE t.migration = $1),
-places AS (
-  SELECT oid FROM ours
-  UNION SELECT p.relid FROM ours AS o, pg_catalog.pg_partition_tree(o.oid) AS p
-  WHERE o.relkind = 'p')
-SELECT n.nspname, c.relname FROM places AS p JOIN pg_catalog.pg_class AS c ON c.oid = p.oid
-JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid = p.oid
-  AND g.tgname = '_lockstep_fence' AND g.tgenabled = 'A'
-  AND g.tgfoid = pg_catalog.to_regprocedure($3))
-ORDER BY 1, 2)";
 
 // Tables and partitions that others can be attached to.
 constexpr char kPartitioned[] = R"(
@@ -50,36 +30,6 @@ CROSS JOIN LATERAL pg_catalog.pg_partition_tree(c.oid) AS p
 JOIN pg_catalog.pg_class AS pc ON pc.oid = p.relid AND pc.relkind = 'p'
 JOIN pg_catalog.pg_namespace AS pn ON pn.oid = pc.relnamespace
 WHERE t.migration = $1 ORDER BY 1, 2)";
-
-Result missing_places(Connection& connection, const std::string& migration,
-                      const std::string& schema) {
-  return connection.query(kFencePlaces, {migration, schema, fence_function(schema) + "()"});
-}
-
-void put_triggers(Connection& connection, const std::string& migration, const std::string& schema,
-                  Milliseconds patience) {
-  const Result missing = missing_places(connection, migration, schema);
-  for (int row = 0; row < missing.rows(); ++row) {
-    try {
-      postgres::change_tables(
-          connection, {postgres::qualified(missing.value(row, 0), missing.value(row, 1))},
-          postgres_fence_trigger_sql(schema, missing.value(row, 0), missing.value(row, 1)),
-          patience);
-    } catch (const Error& error) {
-      if (error.foreign() != postgres::kLockNotGranted) throw;
-      throw Error(
-          {.code = "LS-T213",
-           .exit = ExitCode::timed_out,
-           .what = fmt::format("{}.{} stays locked by others", missing.value(row, 0),
-                               missing.value(row, 1)),
-           .why = fmt::format("a transaction uses it for longer than {} ms", patience.count()),
-           .data = "nothing changed: the application goes on writing where it did",
-           .todo = "end that transaction, or try again later",
-           .foreign = error.foreign(),
-           .retry = Retry::same_session});
-    }
-  }
-}
 
 }  // namespace
 
@@ -112,42 +62,6 @@ PostgresState read_postgres_side(Connection& connection, const std::string& migr
     state.reverse =
         ReversePosition{std::string(row.value(0, 7)), row.integer(0, 8), row.integer(0, 9)};
   return state;
-}
-
-void install_fence(Connection& connection, const std::string& migration,
-                   const std::string& schema) {
-  apply::ensure_switch_ledger(connection);
-  connection.query(
-      "INSERT INTO lockstep.switchover (migration, role) VALUES ($1, 'replica') ON CONFLICT DO "
-      "NOTHING",
-      {migration});
-  connection.exec(postgres_fence_function_sql(migration, schema));
-  put_triggers(connection, migration, schema, kTablePatience);
-  LOCKSTEP_FAILPOINT("cut.installed");
-}
-
-// Two that replace a function at once get in each other's way: so it is left to install_fence().
-void fence_new_tables(Connection& connection, const std::string& migration,
-                      const std::string& schema) {
-  constexpr Milliseconds kPatience{500};  // the application's statements wait behind it
-  const std::string function = fence_function(schema) + "()";
-  if (connection.query("SELECT pg_catalog.to_regprocedure($1) IS NOT NULL", {function})
-          .boolean(0, 0))
-    put_triggers(connection, migration, schema, kPatience);
-}
-
-std::vector<std::string> unfenced(Connection& connection, const std::string& migration,
-                                  const std::string& schema) {
-  const Result missing = missing_places(connection, migration, schema);
-  std::vector<std::string> names;
-  names.reserve(static_cast<std::size_t>(missing.rows()));
-  for (int row = 0; row < missing.rows(); ++row)
-    names.push_back(fmt::format("{}.{}", missing.value(row, 0), missing.value(row, 1)));
-  return names;
-}
-
-void remove_fence(Connection& connection, const std::string& schema) {
-  connection.exec(fmt::format("DROP FUNCTION IF EXISTS {}() CASCADE", fence_function(schema)));
 }
 
 bool prepare_postgres(Connection& connection, const std::string& migration, std::int64_t attempt) {
@@ -227,8 +141,9 @@ void WritersHeld::keep_tables(const std::string& schema, const std::vector<Table
 std::optional<ReversePosition> WritersHeld::drained() {
   const Result row = connection_.query(
       "SELECT reverse_era, reverse_number, reverse_identity FROM lockstep.ledger AS l WHERE "
-      "migration = $1 AND role = 'primary' AND NOT EXISTS (SELECT FROM lockstep.changes AS c WHERE "
-      "c.migration = l.migration)",
+      "migration = $1 AND role = 'primary' AND NOT EXISTS (SELECT FROM lockstep.changes AS c JOIN "
+      "lockstep.ledger_tables AS t ON t.migration = c.migration AND t.id = c.tbl WHERE c.migration "
+      "= l.migration)",
       {migration_});
   if (row.rows() == 0 || row.is_null(0, 0)) return std::nullopt;
   return ReversePosition{std::string(row.value(0, 0)), row.integer(0, 1), row.integer(0, 2)};

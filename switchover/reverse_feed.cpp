@@ -113,12 +113,19 @@ std::optional<ReverseRound> ReverseFeed::attempt(const std::optional<Kept>& view
 // the tables are locked as every reader locks them, and the snapshot is taken after that.
 void ReverseFeed::begin_reading(const std::optional<Kept>& view) {
   const Result rows = reading_.query(
-      "SELECT tbl, count(*) FROM lockstep.changes WHERE migration = $1 GROUP BY tbl", {migration_});
+      "SELECT c.tbl, count(*), EXISTS (SELECT FROM lockstep.ledger_tables AS t WHERE t.migration = "
+      "$1 AND t.id = c.tbl) FROM lockstep.changes AS c WHERE c.migration = $1 GROUP BY c.tbl",
+      {migration_});
+  left_logged_ = false;
   locked_.clear();
   kept_.clear();
   std::vector<std::string> touched;
   std::int64_t changes = 0;
   for (int row = 0; row < rows.rows(); ++row) {
+    if (!rows.boolean(row, 2)) {  // it left the migration, and its triggers could not be taken off
+      left_logged_ = true;
+      continue;
+    }
     const TablePlan& plan = plan_of(static_cast<std::uint32_t>(rows.integer(row, 0)));
     locked_.insert(plan.id);
     touched.push_back(postgres::qualified(schema_, plan.target_name()));
@@ -198,8 +205,9 @@ bool ReverseFeed::read_touched() {
   const Result rows = reading_.query(
       "SELECT tbl, count(*), pg_catalog.bool_or(key IS NULL OR "
       "pg_catalog.array_position(key, NULL::text) IS NOT NULL), "
-      "pg_catalog.pg_current_wal_insert_lsn()::text FROM lockstep.changes WHERE migration = $1 "
-      "GROUP BY tbl ORDER BY tbl",
+      "pg_catalog.pg_current_wal_insert_lsn()::text FROM lockstep.changes AS c WHERE migration = "
+      "$1 AND EXISTS (SELECT FROM lockstep.ledger_tables AS t WHERE t.migration = $1 AND t.id = "
+      "c.tbl) GROUP BY tbl ORDER BY tbl",
       {migration_});
   touched_.clear();
   for (int row = 0; row < rows.rows(); ++row) {

@@ -125,6 +125,7 @@ class ReverseFeed {
   std::set<std::uint32_t> locked_;
   std::vector<std::string> kept_;  ///< tables of the view, qualified
   bool view_open_ = false;
+  bool left_logged_ = false;  ///< the log has rows of tables that left the migration
   std::int64_t schema_version_ = -1;
   std::string written_up_to_;  ///< WAL position that covers all that the view shows
   std::optional<Acknowledgement> due_;

@@ -7,6 +7,7 @@
 #include "link/postgres/shared_snapshot.hpp"
 #include "link/sqlite/replica.hpp"
 #include "model/failpoint.hpp"
+#include "switchover/left_tables.hpp"
 #include "switchover/reverse_feed.hpp"
 
 namespace lockstep::switchover {
@@ -38,6 +39,7 @@ void ReverseFeed::end_view() {
   check(view_open_, "there is a view to end");
   view_open_ = false;
   reading_.abort();  // it only read
+  if (std::exchange(left_logged_, false)) forget_left_changes(reading_, migration_);
   if (!due_) return;
   acknowledge(*std::exchange(due_, std::nullopt));
   LOCKSTEP_FAILPOINT("rev.acked");

@@ -35,6 +35,17 @@ tree AS (
   UNION ALL
   SELECT t.place, i.inhrelid, i.inhparent::text || '/' || i.xmin::text
   FROM tree AS t JOIN pg_catalog.pg_inherits AS i ON i.inhparent = t.oid),
+-- An enum's label is what its rows say, and is renamed without a write.
+types AS (
+  SELECT o.place, a.atttypid AS oid FROM ours AS o JOIN pg_catalog.pg_attribute AS a
+    ON a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped
+  UNION
+  SELECT k.place, u.oid FROM types AS k JOIN pg_catalog.pg_type AS t ON t.oid = k.oid
+  CROSS JOIN LATERAL (VALUES (t.typbasetype), (t.typelem)) AS u(oid) WHERE u.oid <> 0),
+labels AS (
+  SELECT k.place, pg_catalog.string_agg(e.oid::text || '/' || e.xmin::text, ' ' ORDER BY e.oid)
+    AS of_all
+  FROM types AS k JOIN pg_catalog.pg_enum AS e ON e.enumtypid = k.oid GROUP BY k.place),
 links AS (
   SELECT place, pg_catalog.string_agg(oid::text || '/' || link, ' ' ORDER BY oid, link) AS of_all
   FROM tree WHERE link <> '' GROUP BY place),
@@ -47,18 +58,19 @@ logs AS (
   GROUP BY t.place)
 SELECT l.id, l.reverse_seen, o.oid::text || ' ' || pg_catalog.md5(coalesce((
     SELECT pg_catalog.string_agg(a.attnum::text || '/' || a.xmin::text, ' ' ORDER BY a.attnum)
-    FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = o.oid AND a.attnum > 0), ''))
+    FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = o.oid AND a.attnum > 0), '') || coalesce(' ' || labels.of_all, ''))
   || ' ' || pg_catalog.md5(coalesce(links.of_all, ''))
   || ' ' || pg_catalog.md5(coalesce(logs.of_all, ''))
 FROM pg_catalog.unnest($4::integer[]) WITH ORDINALITY AS f(id, place)
 JOIN lockstep.ledger_tables AS l ON l.migration = $1 AND l.id = f.id
-LEFT JOIN ours AS o USING (place) LEFT JOIN links USING (place) LEFT JOIN logs USING (place)
+LEFT JOIN ours AS o USING (place) LEFT JOIN labels USING (place)
+LEFT JOIN links USING (place) LEFT JOIN logs USING (place)
 ORDER BY place)";
 
 constexpr std::string_view kNotGranted = "55P03";  // within lock_timeout
 
 // The words of a mark, and what each is of.
-constexpr std::array kParts{"it is another table", "its columns", "its partitions",
+constexpr std::array kParts{"it is another table", "its columns or their types", "its partitions",
                             "the triggers that log"};
 
 std::vector<std::string_view> words(std::string_view mark) {

@@ -56,8 +56,8 @@ SELECT coalesce(pg_catalog.string_agg(what, '; '), '0')::integer FROM (
     WHERE g.tgrelid = p.oid AND g.tgenabled = ANY ({}) AND CASE WHEN g.tgisinternal THEN EXISTS (
         SELECT FROM pg_catalog.pg_constraint AS f WHERE f.oid = g.tgconstraint AND f.contype = 'f'
           AND (f.confdeltype IN ('c', 'n', 'd') OR f.confupdtype IN ('c', 'n', 'd')))
-      ELSE NOT (g.tgname IN ('_lockstep_guard', '_lockstep_fence', '_lockstep_log',
-                             '_lockstep_log_truncate')
+      ELSE NOT (g.tgname IN ('_lockstep_guard', '_lockstep_fence', '_lockstep_fence_row',
+                             '_lockstep_log', '_lockstep_log_truncate')
         AND EXISTS (SELECT FROM pg_catalog.pg_proc AS f WHERE f.oid = g.tgfoid
           AND f.pronamespace = pg_catalog.to_regnamespace('lockstep'))) END
     OFFSET 0) AS g

@@ -94,6 +94,22 @@ TEST_CASE("writes past the triggers of the way back are read anew", "[system]") 
   moved.equal();
 }
 
+TEST_CASE("an enum's label that is renamed after the cutover is SQLite's, too", "[system]") {
+  Moved moved(
+      "labels", R"({"continuous": false})", "WAL",
+      "CREATE TABLE a(id INTEGER PRIMARY KEY, m TEXT); INSERT INTO a VALUES (1, 'sad'), (2, "
+      "'ok'); CREATE TABLE o(id INTEGER PRIMARY KEY)",
+      {},
+      "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE a (id bigint PRIMARY KEY, m "
+      "mood)");
+  moved.write("ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'");
+  CHECK(until_equal(moved, "a", "m") == "equal");
+  CHECK(told(moved, "a was altered on PostgreSQL (its columns or their types)"));
+  roll_back(moved);
+  CHECK(sqlite(moved.file(), "SELECT m FROM a WHERE id = 1").at(0) == "blue");
+  moved.equal();
+}
+
 TEST_CASE("partitions come and go after a cutover, and SQLite has their rows", "[system]") {
   Moved moved("partitions", R"({"continuous": false})", "WAL", kTables);
   moved.write(

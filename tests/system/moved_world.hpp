@@ -46,18 +46,21 @@ inline constexpr char kSchema[] =
     "literals SELECT CASE i % 2 WHEN 0 THEN i ELSE 'l' || i END, i FROM k;"
     "INSERT INTO emptied VALUES (1, 1), (2, 2);";
 
-/// An application that is after its cutover, with this "verify" in its configuration.
+/// An application that is after its cutover, with this "verify" in its configuration; `on_target`
+/// was there before lockstep.
 class Moved {
  public:
   Moved(std::string name, const std::string& verify, const std::string& journal = "WAL",
         const std::string& schema = kSchema,
-        const std::function<void(const Moved&)>& before_the_cutover = {})
+        const std::function<void(const Moved&)>& before_the_cutover = {},
+        const std::string& on_target = {})
       : name_(std::move(name)),
         file_(folder_.file("moved.db")),
         dsn_(server().create_database(name_)),
         config_(folder_.file("lockstep.json")) {
     sqlite(file_, "PRAGMA journal_mode = " + journal);
     sqlite(file_, schema);
+    if (!on_target.empty()) write(on_target);
     const std::string rules =
         schema == kSchema ? R"("literals.id": {"type": "literal"}, "plain.s": {"pii": true})" : "";
     std::ofstream(config_) << fmt::format(R"({{"version": 1, "verify": {}, "columns": {{ {} }}}})",

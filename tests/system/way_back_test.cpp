@@ -301,4 +301,25 @@ TEST_CASE("columns that only SQLite computes keep nobody from going back", "[sys
                0);
 }
 
+TEST_CASE("behind a rollback ddl hold opens PostgreSQL for a migration, and accept closes it") {
+  Moved moved("held", R"({"continuous": false})", "WAL", kShop);
+  require_code(lockstep({"rollback", moved.file(), "--confirm", "moved", "--when-ready",
+                         "--max-pause", "5s", "--verify-max-age", "0"}),
+               0);
+  REQUIRE(wait_until([&] { return moved.status()["phase"] == "streaming"; }, 30s, 20ms));
+  const auto refused = [&]() -> std::string {
+    try {
+      query(moved.dsn(), "UPDATE a SET n = n + 0", Guard::met);
+      return {};
+    } catch (const std::exception& error) {
+      return error.what();
+    }
+  };
+  CHECK_THAT(refused(), Contains("LOCKSTEP-FENCED:"));
+  require_code(lockstep({"ddl", "hold", moved.file()}), 0);
+  CHECK(refused().empty());
+  require_code(lockstep({"ddl", "accept", moved.file()}), 0);
+  CHECK_THAT(refused(), Contains("LOCKSTEP-FENCED:"));
+}
+
 }  // namespace lockstep::test

@@ -10,7 +10,7 @@ using switchover::what_moved;
 TEST_CASE("a mark that moved says which part did") {
   CHECK(what_moved("1 a b c", "1 a b c").empty());
   CHECK(what_moved("1 a b c", "1 a b d") == "the triggers that log");
-  CHECK(what_moved("1 a b c", "1 x y c") == "its columns, its partitions");
+  CHECK(what_moved("1 a b c", "1 x y c") == "its columns or their types, its partitions");
   CHECK(what_moved("1 a b c", "2 x y z") == "it is another table");
   CHECK(what_moved("1 a b c", "") == "it is not there");
   CHECK(what_moved("", "1 a b c") == "nobody has watched it so far");
