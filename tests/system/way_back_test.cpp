@@ -167,7 +167,7 @@ TEST_CASE("what cannot go back is counted at once, by status and by the gates", 
 
 TEST_CASE("who has SQLite open after a cutover is told, and what is over is said to be",
           "[system]") {
-  Moved moved("held", R"({"continuous": false})", "WAL", kShop);
+  Moved moved("held_open", R"({"continuous": false})", "WAL", kShop);
   const Application reader(moved.file());
   CHECK(wait_until([&] { return !moved.status()["open_in"].empty(); }, 30s, 50ms));
   CHECK(run_says(moved, "LS-X665"));
@@ -302,7 +302,7 @@ TEST_CASE("columns that only SQLite computes keep nobody from going back", "[sys
 }
 
 TEST_CASE("behind a rollback ddl hold opens PostgreSQL for a migration, and accept closes it") {
-  Moved moved("held", R"({"continuous": false})", "WAL", kShop);
+  Moved moved("held_open", R"({"continuous": false})", "WAL", kShop);
   require_code(lockstep({"rollback", moved.file(), "--confirm", "moved", "--when-ready",
                          "--max-pause", "5s", "--verify-max-age", "0"}),
                0);
