@@ -90,12 +90,21 @@ std::optional<std::string> built_sql(std::string_view path, const std::string& l
   static const std::set<std::string_view> may_quote{"link/postgres/names.cpp", "ops/names.cpp"};
   // Names of the migration, of tables and of roles, and constants of the source's own DEFAULTs and
   // CHECKs: DDL takes no parameters; names of settings, eras. No values of rows.
-  static const std::set<std::string_view> may_have_literals{
-      "apply/defaults.cpp",           "apply/guard.cpp",          "apply/ledger.cpp",
-      "apply/target_schema.cpp",      "apply/translate.cpp",      "ops/roles.cpp",
-      "verify/query_pair.cpp",        "verify/range_sql.cpp",     "switchover/fence_sql.cpp",
-      "switchover/postgres_side.cpp", "switchover/sequences.cpp", "switchover/reverse_log.cpp",
-      "switchover/reverse_rows.cpp"};
+  static const std::set<std::string_view> may_have_literals{"apply/defaults.cpp",
+                                                            "apply/guard.cpp",
+                                                            "apply/ledger.cpp",
+                                                            "apply/target_schema.cpp",
+                                                            "apply/translate.cpp",
+                                                            "ops/roles.cpp",
+                                                            "verify/query_pair.cpp",
+                                                            "verify/range_sql.cpp",
+                                                            "switchover/fence_sql.cpp",
+                                                            "switchover/postgres_side.cpp",
+                                                            "switchover/control_rows.cpp",
+                                                            "switchover/cutover_commit.cpp",
+                                                            "switchover/sequences.cpp",
+                                                            "switchover/reverse_log.cpp",
+                                                            "switchover/reverse_rows.cpp"};
   static const std::set<std::string_view> may_send{
       "link/postgres/connection.cpp", "link/postgres/copy.cpp", "link/postgres/pipeline.cpp"};
   if (std::regex_search(line, quotes) && !may_quote.contains(path))

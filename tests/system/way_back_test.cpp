@@ -302,7 +302,7 @@ TEST_CASE("columns that only SQLite computes keep nobody from going back", "[sys
 }
 
 TEST_CASE("behind a rollback ddl hold opens PostgreSQL for a migration, and accept closes it") {
-  Moved moved("held_open", R"({"continuous": false})", "WAL", kShop);
+  Moved moved("migrating", R"({"continuous": false})", "WAL", kShop);
   require_code(lockstep({"rollback", moved.file(), "--confirm", "moved", "--when-ready",
                          "--max-pause", "5s", "--verify-max-age", "0"}),
                0);
