@@ -251,7 +251,7 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
                         "PostgreSQL");
   }
   require_nothing_moved(*postgres_, place_.migration, place_.schema, plans_);
-  require_fence_was_whole(*sqlite_, *postgres_, place_.migration);
+  whole_at_ = require_fence_was_whole(*sqlite_, *postgres_, place_.migration);
   LOCKSTEP_FAILPOINT("rb.drained");
   tell_("DRAIN", "SQLite has the last change");
   const auto sequences = least_sequences(*postgres_, numbered_);
@@ -260,7 +260,8 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
   // A server that failed over meanwhile may be open again, and this session would not know.
   if (read_postgres_side(*postgres_, place_.migration).side.role != Role::fenced)
     throw_superseded(Direction::reverse, attempt);
-  const auto first = commit_sqlite(*sqlite_, place_.migration, attempt, *position, sequences);
+  const auto first =
+      commit_sqlite(*sqlite_, place_.migration, attempt, *position, sequences, whole_at_);
   pause.end();
   LOCKSTEP_FAILPOINT("rb.committed");
   if (first) tell_("SWITCH", "PostgreSQL fenced, SQLite open");
@@ -351,13 +352,15 @@ bool Coordinator::try_commit(const Unfinished& what, Milliseconds patience) {
   ReversePosition position;
   try {
     position = feed().round().position;
+    whole_at_ = require_fence_was_whole(*sqlite_, *postgres_, place_.migration);
   } catch (const Error& error) {
     if (error.retry() == Retry::new_session) throw;
     return false;  // PostgreSQL opens again: better than nobody
   }
   return commit_sqlite(
              *sqlite_, place_.migration, what.attempt, position,
-             least_sequences(*postgres_, numbered_tables(*postgres_, place_.schema, plans_)))
+             least_sequences(*postgres_, numbered_tables(*postgres_, place_.schema, plans_)),
+             whole_at_)
       .has_value();
 }
 

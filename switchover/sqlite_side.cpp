@@ -11,6 +11,7 @@
 #include "model/failpoint.hpp"
 #include "switchover/fence_debt.hpp"
 #include "switchover/fence_sql.hpp"
+#include "switchover/reverse_schema.hpp"
 #include "switchover/rowids.hpp"
 
 namespace lockstep::switchover {
@@ -90,6 +91,12 @@ bool put_triggers(Database& database, const std::vector<std::string>& tables,
   return changed;
 }
 
+// As the replica, though the application writes to the other side: what it holds may be something
+// else than the rounds brought.
+bool is_altered(Database& database, const std::string& migration) {
+  return !unfenced(database, migration).empty() || !schema_since(database).in_question.empty();
+}
+
 [[noreturn]] void throw_locked(const Error& error, Milliseconds patience) {
   throw Error({.code = "LS-X604",
                .exit = ExitCode::timed_out,
@@ -139,18 +146,22 @@ bool follows_at(sqlite::Database& database, const ReversePosition& position,
 }
 
 std::vector<std::string> install_fence(Database& database, const std::string& migration,
-                                       const std::function<void()>& was_open) {
+                                       const std::function<void()>& was_open,
+                                       std::int64_t owed_at) {
   be_durable(database);
   Transaction transaction(database, Transaction::Mode::immediate);
   bool changed = !has_row(database);
   if (changed)
     for (const std::string& sql : sqlite_switch_sql()) database.exec(sql);
   // Under the write lock: nobody writes past the fence between this and what makes it whole.
-  if (was_open && read_sqlite_side(database).role == Role::replica &&
-      !unfenced(database, migration).empty())
-    was_open();
+  const Role role = read_sqlite_side(database).role;
+  const bool altered = role != Role::primary && is_altered(database, migration);
+  const bool tells = was_open && role == Role::replica;
+  const bool settled = !altered || tells || database.pragma_int("schema_version") == owed_at;
+  if (altered && tells) was_open();
   const Fenceable found = fenceable(database);
   if (put_triggers(database, found.tables, migration)) changed = true;
+  if (settled && record_schema(database)) changed = true;
   if (changed) transaction.commit();
   LOCKSTEP_FAILPOINT("cut.fence_installed");
   return found.virtual_tables;
@@ -190,6 +201,7 @@ bool WriteLock::fence(std::int64_t attempt, const std::string& migration, Millis
                   kSwitchTable, attempt));
   if (database_.changes() == 0) return false;
   record_rowids(database_);
+  record_schema(database_);
   database_.set_busy_patience(patience);
   try {
     transaction_.commit();
@@ -221,7 +233,8 @@ bool prepare_sqlite(Database& database, std::int64_t attempt) {
 
 std::optional<Position> commit_sqlite(Database& database, const std::string& migration,
                                       std::int64_t attempt, const ReversePosition& position,
-                                      const std::vector<LeastSequence>& sequences) {
+                                      const std::vector<LeastSequence>& sequences,
+                                      std::int64_t schema_version) {
   be_durable(database);
   Transaction transaction(database, Transaction::Mode::immediate);
   database.exec(fmt::format(
@@ -229,7 +242,8 @@ std::optional<Position> commit_sqlite(Database& database, const std::string& mig
       "'pending' AND attempt = {} AND role = 'replica' AND {}",
       kSwitchTable, attempt, is_at(position)));
   if (database.changes() == 0) return std::nullopt;
-  if (!unfenced(database, migration).empty()) return std::nullopt;
+  if (database.pragma_int("schema_version") != schema_version || is_altered(database, migration))
+    return std::nullopt;
   for (const LeastSequence& least : sequences) {
     Statement raise(database, "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?");
     raise.bind(1, least.value).bind(2, std::string_view(least.table)).run();
