@@ -10,6 +10,7 @@
 #include "switchover/fence_debt.hpp"
 #include "switchover/made_since.hpp"
 #include "switchover/reverse_log.hpp"
+#include "switchover/reverse_schema.hpp"
 #include "switchover/reverse_watch.hpp"
 #include "verify/back_plan.hpp"
 
@@ -42,13 +43,16 @@ Gate triggers_gate(Coordinator& coordinator, const std::vector<TablePlan>& plans
 Gate fence_gate(Coordinator& coordinator) {
   const std::string& migration = coordinator.place().migration;
   const auto open = switchover::unfenced(coordinator.sqlite(), migration);
+  const auto moved = switchover::schema_now(coordinator.sqlite()).in_question;
   const bool owed = switchover::owes_comparison(coordinator.postgres(), migration);
   std::string found = "whole";
   if (!open.empty())
     found = fmt::format("not on {}", fmt::join(open, ", "));
+  else if (!moved.empty())
+    found = fmt::format("SQLite's schema was changed: {}", fmt::join(moved, "; "));
   else if (owed)
     found = "whole again; SQLite's schema was changed, and nothing was compared since";
-  return {"fence", open.empty() && !owed, std::move(found), "SQLite took no write",
+  return {"fence", open.empty() && moved.empty() && !owed, std::move(found), "SQLite took no write",
           "lockstep verify SOURCE TARGET; what only SQLite has it names"};
 }
 

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "capture/install.hpp"
 #include "model/clock.hpp"
@@ -12,6 +14,7 @@
 #include "ops/verified_text.hpp"
 #include "ops/wait_marks.hpp"
 #include "switchover/reverse_touched.hpp"
+#include "switchover/reverse_watch.hpp"
 #include "verify/record.hpp"
 
 namespace lockstep::ops {
@@ -41,6 +44,23 @@ std::vector<TableResult> reverse_results(Coordinator& coordinator) {
                                {Flow::reverse, to_string(round->era)});
 }
 
+// Until the cutover nothing logs what DDL does to rows on PostgreSQL, and the guard lets it pass:
+// a column that went and came again is empty. What lockstep itself altered counts as well.
+std::map<std::uint32_t, std::string> altered_since(Coordinator& coordinator,
+                                                   const std::vector<TableResult>& results,
+                                                   const std::vector<TablePlan>& followed) {
+  const auto marks = switchover::table_marks(coordinator.postgres(), coordinator.place().migration,
+                                             coordinator.place().schema, followed);
+  std::map<std::uint32_t, std::string> altered;
+  for (const TableResult& result : results) {
+    const auto mark = marks.find(result.id);
+    std::string what = switchover::what_was_altered(
+        result.seen, mark == marks.end() ? std::string_view() : mark->second);
+    if (!what.empty()) altered.emplace(result.id, std::move(what));
+  }
+  return altered;
+}
+
 Waivers waivers_in(const GateLimits& limits) {
   constexpr std::size_t kDay = 10;
   return {limits.waivers, rfc3339(wall_now_us()).substr(0, kDay)};
@@ -63,9 +83,10 @@ Gate nothing_differs(const std::vector<TableResult>& results, const std::vector<
 }  // namespace
 
 Gate compared_gate(Coordinator& coordinator, const GateLimits& limits) {
-  const Proven now = proven(joined(forward_results(coordinator), reverse_results(coordinator)),
-                            capture::require_installed(coordinator.sqlite()).tables,
-                            limits.verify_max_age, waivers_in(limits));
+  const auto followed = capture::require_installed(coordinator.sqlite()).tables;
+  const auto results = joined(forward_results(coordinator), reverse_results(coordinator));
+  const Proven now = proven(results, followed, limits.verify_max_age, waivers_in(limits),
+                            "never compared", altered_since(coordinator, results, followed));
   return {"compared", now.clean, now.found, clean_text(limits), "lockstep verify SOURCE TARGET"};
 }
 

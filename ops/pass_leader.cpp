@@ -13,6 +13,7 @@
 #include "ops/names.hpp"
 #include "ops/verified_text.hpp"
 #include "ops/verify_request.hpp"
+#include "switchover/reverse_watch.hpp"
 #include "verify/values.hpp"
 
 namespace lockstep::ops {
@@ -61,6 +62,8 @@ void PassLeader::make_records() {
   std::map<std::uint32_t, verify::TableRecord> known;
   for (verify::TableRecord& record : verify::read_records(ledger(), pass_.id))
     known.emplace(record.id, std::move(record));
+  const auto marks =
+      switchover::table_marks(ledger(), parts_.target.migration, parts_.target.schema, plans_);
   records_.clear();
   for (const TablePlan& plan : plans_) {
     const auto& globs = pass_.request.tables;
@@ -68,6 +71,7 @@ void PassLeader::make_records() {
     verify::TableRecord record;
     record.id = plan.id;
     record.name = plan.name();
+    if (const auto mark = marks.find(plan.id); mark != marks.end()) record.seen = mark->second;
     if (const auto found = known.find(plan.id); found != known.end()) record = found->second;
     records_.push_back(std::move(record));
   }

@@ -56,8 +56,8 @@ std::vector<verify::TableResult> joined(std::vector<verify::TableResult> now,
 
 Proven proven(const std::vector<verify::TableResult>& results,
               const std::vector<TablePlan>& followed, Milliseconds max_age, const Waivers& waivers,
-              const std::string& never_text) {
-  std::vector<std::string> never, different, problems, waived;
+              const std::string& never_text, const std::map<std::uint32_t, std::string>& altered) {
+  std::vector<std::string> never, different, problems, waived, since;
   Milliseconds oldest{0};
   for (const TablePlan& plan : followed) {
     const auto result =
@@ -68,7 +68,11 @@ Proven proven(const std::vector<verify::TableResult>& results,
       continue;
     }
     const auto finding = found_of(*result, plan, waivers);
-    if (!finding || finding->waiver) oldest = std::max(oldest, result->age);
+    if (!finding || finding->waiver) {
+      oldest = std::max(oldest, result->age);
+      if (const auto what = altered.find(plan.id); what != altered.end())
+        since.push_back(fmt::format("{} ({})", plan.name(), what->second));
+    }
     if (!finding) continue;
     if (finding->waiver)
       waived.push_back(waived_text(*finding));
@@ -86,6 +90,7 @@ Proven proven(const std::vector<verify::TableResult>& results,
   add("different", different);
   add("not compared", problems);
   add(never_text, never);
+  add("altered on PostgreSQL since it was compared", since);
   const bool whole = parts.empty();
   constexpr std::int64_t kUs = 1'000;
   if (whole)

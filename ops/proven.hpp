@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -30,10 +31,13 @@ struct Proven {
     std::vector<verify::TableResult> now, const std::vector<verify::TableResult>& before);
 /// A comparison of some tables says nothing of the others, and takes nothing back of what is known
 /// of them. `results` as table_results() has them; `never_text` is said of those without.
+/// `altered`: what became of tables on PostgreSQL since they were compared, by id; of these nothing
+/// is proven.
 [[nodiscard]] Proven proven(const std::vector<verify::TableResult>& results,
                             const std::vector<TablePlan>& followed, Milliseconds max_age,
                             const Waivers& waivers = {},
-                            const std::string& never_text = "never compared");
+                            const std::string& never_text = "never compared",
+                            const std::map<std::uint32_t, std::string>& altered = {});
 
 /// Of the tables that were compared.
 struct StillDifferent {

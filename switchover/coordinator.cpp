@@ -267,15 +267,15 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
   LOCKSTEP_FAILPOINT("rb.drained");
   tell_("DRAIN", "SQLite has the last change");
   const auto sequences = least_sequences(*postgres_, numbered_);
-  RollbackCommit ready(*sqlite_, std::max(pause.left(), kNow));
   require_nothing_moved(*postgres_, place_.migration, place_.schema, plans_);
-  require_fence_was_whole(*sqlite_, *postgres_, place_.migration);
+  whole_at_ = require_fence_was_whole(*sqlite_, *postgres_, place_.migration);
+  RollbackCommit ready(*sqlite_, std::max(pause.left(), kNow));
   if (!held.fence(attempt)) throw_superseded(Direction::reverse, attempt);
   LOCKSTEP_FAILPOINT("rb.fenced");
   // A server that failed over meanwhile may be open again, and this session would not know.
   if (read_postgres_side(*postgres_, place_.migration).side.role != Role::fenced)
     throw_superseded(Direction::reverse, attempt);
-  const auto first = ready.commit(place_.migration, attempt, *position, sequences);
+  const auto first = ready.commit(place_.migration, attempt, *position, sequences, whole_at_);
   pause.end();
   LOCKSTEP_FAILPOINT("rb.committed");
   if (first) tell_("SWITCH", "PostgreSQL fenced, SQLite open");
@@ -366,13 +366,15 @@ bool Coordinator::try_commit(const Unfinished& what, Milliseconds patience) {
   ReversePosition position;
   try {
     position = feed().round().position;
+    whole_at_ = require_fence_was_whole(*sqlite_, *postgres_, place_.migration);
   } catch (const Error& error) {
     if (error.retry() == Retry::new_session) throw;
     return false;  // PostgreSQL opens again: better than nobody
   }
   return commit_sqlite(
              *sqlite_, place_.migration, what.attempt, position,
-             least_sequences(*postgres_, numbered_tables(*postgres_, place_.schema, plans_)))
+             least_sequences(*postgres_, numbered_tables(*postgres_, place_.schema, plans_)),
+             whole_at_)
       .has_value();
 }
 

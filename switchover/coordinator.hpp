@@ -108,6 +108,7 @@ class Coordinator {
   std::vector<TablePlan> plans_;
   std::string installed_mark_;  // tables_mark() of what install() has seen
   std::vector<Numbered> numbered_;
+  std::int64_t whole_at_ = -1;  // SQLite's schema_version at which nothing was owed
 };
 
 }  // namespace lockstep::switchover

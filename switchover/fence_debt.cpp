@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "model/error.hpp"
+#include "switchover/reverse_schema.hpp"
 
 namespace lockstep::switchover {
 
@@ -41,17 +42,22 @@ bool owes_comparison(Connection& connection, const std::string& migration) {
       .boolean(0, 0);
 }
 
-void require_fence_was_whole(sqlite::Database& database, Connection& connection,
-                             const std::string& migration) {
-  const std::vector<std::string> open = unfenced(database, migration);
-  if (open.empty() && !owes_comparison(connection, migration)) return;
+// What is owed comes last: lockstep run enters it before it forgets why.
+std::int64_t require_fence_was_whole(sqlite::Database& database, Connection& connection,
+                                     const std::string& migration) {
+  const SchemaSince since = schema_now(database);
+  std::vector<std::string> found = since.in_question;
+  for (const std::string& table : unfenced(database, migration))
+    found.push_back(table + " had no fence");
+  if (found.empty() && !owes_comparison(connection, migration)) return since.version;
   throw Error({.code = "LS-X664",
                .exit = ExitCode::precondition,
-               .what = "SQLite's fence was open while the application wrote to PostgreSQL",
-               .why = open.empty() ? std::string("its schema was changed there, and no comparison "
-                                                 "has found all tables equal since")
-                                   : fmt::format("without it: {}", fmt::join(open, ", ")),
-               .data = "what was written there meanwhile is in SQLite only; nothing was changed",
+               .what = "SQLite's schema was changed while the application wrote to PostgreSQL",
+               .why = found.empty() ? std::string("no comparison has found all tables equal since")
+                                    : fmt::format("{}", fmt::join(found, "; ")),
+               .data =
+                   "what was written there meanwhile is in SQLite only, and what it lost by that "
+                   "on PostgreSQL only; nothing was changed",
                .todo = "lockstep verify SOURCE TARGET, beside a running lockstep run; what differs "
                        "is written anew with --repair, after you have seen it",
                .retry = Retry::same_session});

@@ -1,5 +1,5 @@
-// SQLite is the replica and took writes of the application all the same: what is owed before the
-// writers may go back to it.
+// SQLite is the replica and took writes of the application all the same, or its schema was changed:
+// what is owed before the writers may go back to it.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,10 @@ void require_no_comparison(postgres::Connection& connection, const std::string& 
 /// True until it was found. In a transaction or outside.
 [[nodiscard]] bool owes_comparison(postgres::Connection& connection, const std::string& migration);
 
-/// Throws LS-X664 if a table of SQLite is without its fence, or a comparison is owed.
-void require_fence_was_whole(sqlite::Database& database, postgres::Connection& connection,
-                             const std::string& migration);
+/// Throws LS-X664 if a table of SQLite is without its fence, may have got other rows by its schema
+/// (reverse_schema.hpp), or a comparison is owed. Returns the schema_version that this is true of.
+/// Outside a transaction of `database`.
+std::int64_t require_fence_was_whole(sqlite::Database& database, postgres::Connection& connection,
+                                     const std::string& migration);
 
 }  // namespace lockstep::switchover

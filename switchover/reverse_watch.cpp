@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -135,12 +136,7 @@ void remember(Connection& connection, const std::string& migration, const std::s
           {migration, fmt::to_string(each.id), each.seen});
 }
 
-}  // namespace
-
-std::string what_moved(std::string_view then, std::string_view now) {
-  if (then == now) return {};
-  if (now.empty()) return "it is not there";
-  if (then.empty()) return "nobody has watched it so far";
+std::vector<std::string_view> moved_parts(std::string_view then, std::string_view now) {
   const auto before = words(then), after = words(now);
   std::vector<std::string_view> parts;
   for (std::size_t i = 0; i < kParts.size(); ++i)
@@ -148,19 +144,53 @@ std::string what_moved(std::string_view then, std::string_view now) {
       parts.emplace_back(kParts[i]);
   // Whatever else belongs to another table is another one, too.
   if (!parts.empty() && parts.front() == kParts.front()) parts.resize(1);
-  return fmt::format("{}", fmt::join(parts, ", "));
+  return parts;
 }
 
-std::vector<MovedTable> moved_tables(Connection& connection, const std::string& migration,
-                                     const std::string& schema,
-                                     const std::vector<const TablePlan*>& plans, bool unseen) {
+Result marks_now(Connection& connection, const std::string& migration, const std::string& schema,
+                 const std::vector<const TablePlan*>& plans) {
   std::vector<std::string> names, ids;
   for (const TablePlan* const plan : plans) {
     names.push_back(plan->target_name());
     ids.push_back(fmt::to_string(plan->id));
   }
-  const Result rows = connection.query(
+  return connection.query(
       kMarks, {migration, schema, postgres::text_array(names), postgres::text_array(ids)});
+}
+
+}  // namespace
+
+std::string what_moved(std::string_view then, std::string_view now) {
+  if (then == now) return {};
+  if (now.empty()) return "it is not there";
+  if (then.empty()) return "nobody has watched it so far";
+  return fmt::format("{}", fmt::join(moved_parts(then, now), ", "));
+}
+
+std::string what_was_altered(std::string_view then, std::string_view now) {
+  if (then.empty()) return "by a lockstep that did not look at it";
+  if (then == now || now.empty()) return what_moved(then, now);
+  std::vector<std::string_view> parts = moved_parts(then, now);
+  std::erase(parts, std::string_view(kParts.back()));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::map<std::uint32_t, std::string> table_marks(Connection& connection,
+                                                 const std::string& migration,
+                                                 const std::string& schema,
+                                                 const std::vector<TablePlan>& plans) {
+  const Result rows = marks_now(connection, migration, schema, pointers(plans));
+  std::map<std::uint32_t, std::string> marks;
+  for (int row = 0; row < rows.rows(); ++row)
+    if (!rows.is_null(row, 2))
+      marks.emplace(static_cast<std::uint32_t>(rows.integer(row, 0)), rows.value(row, 2));
+  return marks;
+}
+
+std::vector<MovedTable> moved_tables(Connection& connection, const std::string& migration,
+                                     const std::string& schema,
+                                     const std::vector<const TablePlan*>& plans, bool unseen) {
+  const Result rows = marks_now(connection, migration, schema, plans);
   std::vector<MovedTable> moved;
   for (int row = 0; row < rows.rows(); ++row) {
     const auto id = static_cast<std::uint32_t>(rows.integer(row, 0));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,16 @@ struct MovedTable {
 /// What differs between two marks of a table, for people; empty: nothing does. An empty mark is
 /// that of a table that is not there (`now`), or was never seen (`then`). Pure.
 [[nodiscard]] std::string what_moved(std::string_view then, std::string_view now);
+
+/// The same without the triggers that log: before a cutover nobody needs them, and step 0 makes
+/// them. Empty: no statement but writes, which the guard sees, can have changed its rows. Pure.
+[[nodiscard]] std::string what_was_altered(std::string_view then, std::string_view now);
+
+/// The mark of each of `plans` that is there, by its id. One statement, as its snapshot shows it.
+[[nodiscard]] std::map<std::uint32_t, std::string> table_marks(postgres::Connection& connection,
+                                                               const std::string& migration,
+                                                               const std::string& schema,
+                                                               const std::vector<TablePlan>& plans);
 
 /// Those of `plans` that moved: another table of the name, columns, partitions, or our triggers or
 /// their function, by who changed these rows of the catalog last: what was undone again is seen as

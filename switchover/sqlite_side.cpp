@@ -11,6 +11,7 @@
 #include "model/failpoint.hpp"
 #include "switchover/fence_debt.hpp"
 #include "switchover/fence_sql.hpp"
+#include "switchover/reverse_schema.hpp"
 #include "switchover/rowids.hpp"
 
 namespace lockstep::switchover {
@@ -90,6 +91,12 @@ bool put_triggers(Database& database, const std::vector<std::string>& tables,
   return changed;
 }
 
+// As the replica, though the application writes to the other side: what it holds may be something
+// else than the rounds brought.
+bool is_altered(Database& database, const std::string& migration) {
+  return !unfenced(database, migration).empty() || !schema_since(database).in_question.empty();
+}
+
 [[noreturn]] void throw_locked(const Error& error, Milliseconds patience,
                                std::string_view writers) {
   throw Error(
@@ -119,13 +126,15 @@ Transaction locked(Database& database, Transaction::Mode mode, Milliseconds pati
 std::optional<Position> commit_in(Database& database, Transaction& transaction,
                                   const std::string& migration, std::int64_t attempt,
                                   const ReversePosition& position,
-                                  const std::vector<LeastSequence>& sequences) {
+                                  const std::vector<LeastSequence>& sequences,
+                                  std::int64_t schema_version) {
   database.exec(fmt::format(
       "UPDATE {} SET decision = 'committed', role = 'primary' WHERE one = 1 AND decision = "
       "'pending' AND attempt = {} AND role = 'replica' AND {}",
       kSwitchTable, attempt, is_at(position)));
   if (database.changes() == 0) return std::nullopt;
-  if (!unfenced(database, migration).empty()) return std::nullopt;
+  if (database.pragma_int("schema_version") != schema_version || is_altered(database, migration))
+    return std::nullopt;
   for (const LeastSequence& least : sequences) {
     Statement raise(database, "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?");
     raise.bind(1, least.value).bind(2, std::string_view(least.table)).run();
@@ -176,18 +185,22 @@ bool follows_at(sqlite::Database& database, const ReversePosition& position,
 }
 
 std::vector<std::string> install_fence(Database& database, const std::string& migration,
-                                       const std::function<void()>& was_open) {
+                                       const std::function<void()>& was_open,
+                                       std::int64_t owed_at) {
   be_durable(database);
   Transaction transaction(database, Transaction::Mode::immediate);
   bool changed = !has_row(database);
   if (changed)
     for (const std::string& sql : sqlite_switch_sql()) database.exec(sql);
   // Under the write lock: nobody writes past the fence between this and what makes it whole.
-  if (was_open && read_sqlite_side(database).role == Role::replica &&
-      !unfenced(database, migration).empty())
-    was_open();
+  const Role role = read_sqlite_side(database).role;
+  const bool altered = role != Role::primary && is_altered(database, migration);
+  const bool tells = was_open && role == Role::replica;
+  const bool settled = !altered || tells || database.pragma_int("schema_version") == owed_at;
+  if (altered && tells) was_open();
   const Fenceable found = fenceable(database);
   if (put_triggers(database, found.tables, migration)) changed = true;
+  if (settled && record_schema(database)) changed = true;
   if (changed) transaction.commit();
   LOCKSTEP_FAILPOINT("cut.fence_installed");
   return found.virtual_tables;
@@ -219,6 +232,7 @@ bool WriteLock::fence(std::int64_t attempt, const std::string& migration, Millis
                   kSwitchTable, attempt));
   if (database_.changes() == 0) return false;
   record_rowids(database_);
+  record_schema(database_);
   database_.set_busy_patience(patience);
   try {
     transaction_.commit();
@@ -254,16 +268,19 @@ RollbackCommit::RollbackCommit(Database& database, Milliseconds patience)
 
 std::optional<Position> RollbackCommit::commit(const std::string& migration, std::int64_t attempt,
                                                const ReversePosition& position,
-                                               const std::vector<LeastSequence>& sequences) {
-  return commit_in(database_, transaction_, migration, attempt, position, sequences);
+                                               const std::vector<LeastSequence>& sequences,
+                                               std::int64_t schema_version) {
+  return commit_in(database_, transaction_, migration, attempt, position, sequences,
+                   schema_version);
 }
 
 std::optional<Position> commit_sqlite(Database& database, const std::string& migration,
                                       std::int64_t attempt, const ReversePosition& position,
-                                      const std::vector<LeastSequence>& sequences) {
+                                      const std::vector<LeastSequence>& sequences,
+                                      std::int64_t schema_version) {
   be_durable(database);
   Transaction transaction(database, Transaction::Mode::immediate);
-  return commit_in(database, transaction, migration, attempt, position, sequences);
+  return commit_in(database, transaction, migration, attempt, position, sequences, schema_version);
 }
 
 bool abort_sqlite(Database& database, std::int64_t attempt) {

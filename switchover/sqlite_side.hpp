@@ -32,9 +32,13 @@ namespace lockstep::switchover {
 /// followed. Repeatable. Changes schema_version only where something was missing. Returns the names
 /// of tables that cannot be fenced (virtual ones).
 /// `was_open` is called, under the write lock and before anything is put back, if SQLite is the
-/// replica and a trigger is missing: somebody may have written there.
+/// replica and a trigger is missing, or the schema moved as reverse_schema.hpp says: its rows may
+/// be others. It enters the comparison that is owed then; so behind it, and where one is owed
+/// already for the state at schema_version `owed_at`, how the schema is now is recorded. Else it is
+/// not, and whoever looks next finds it anew.
 std::vector<std::string> install_fence(sqlite::Database& database, const std::string& migration,
-                                       const std::function<void()>& was_open = {});
+                                       const std::function<void()>& was_open = {},
+                                       std::int64_t owed_at = -1);
 
 /// The write lock (L), held until it is dropped or fence() is called. Writers of the application
 /// wait in their busy timeout meanwhile.
@@ -43,8 +47,8 @@ class WriteLock {
   /// Throws LS-X604 (exit 6) if others keep the lock for longer than `patience`.
   WriteLock(sqlite::Database& database, Milliseconds patience);
   /// F: fence < attempt -> attempt, closed. The lock goes with it. False: this attempt may not
-  /// fence any more, the lock is still held. Missing fence triggers are put back first, and the
-  /// rowids are recorded: PostgreSQL has to know them by now.
+  /// fence any more, the lock is still held. Missing fence triggers are put back first, and rowids
+  /// and schema are recorded: PostgreSQL has to know them by now.
   /// `patience`: for readers in rollback-journal mode.
   [[nodiscard]] bool fence(std::int64_t attempt, const std::string& migration,
                            Milliseconds patience);
@@ -63,9 +67,9 @@ bool unfence_sqlite(sqlite::Database& database, std::int64_t attempt);
 /// P of a rollback.
 bool prepare_sqlite(sqlite::Database& database, std::int64_t attempt);
 /// C of a rollback: pending, this attempt, at `position` -> primary; a new era begins. Returns its
-/// first position; nothing if the row allows it no more, or a table has lost its fence: somebody
-/// may have written there. `sequences`: the least numbers that
-/// AUTOINCREMENT tables go on from.
+/// first position; nothing if the row allows it no more, or the schema is another one than at
+/// `schema_version`, for which fence_debt.hpp has found that nothing is owed. `sequences`: the
+/// least numbers that AUTOINCREMENT tables go on from.
 struct LeastSequence {
   std::string table;
   std::int64_t value = 0;
@@ -74,7 +78,8 @@ struct LeastSequence {
                                                     const std::string& migration,
                                                     std::int64_t attempt,
                                                     const ReversePosition& position,
-                                                    const std::vector<LeastSequence>& sequences);
+                                                    const std::vector<LeastSequence>& sequences,
+                                                    std::int64_t schema_version);
 /// SQLite's write lock for C of a rollback, had before PostgreSQL is fenced: whoever holds it then
 /// would keep both sides closed for as long as they like.
 class RollbackCommit {
@@ -84,7 +89,8 @@ class RollbackCommit {
   /// As commit_sqlite(). The lock goes with it.
   [[nodiscard]] std::optional<Position> commit(const std::string& migration, std::int64_t attempt,
                                                const ReversePosition& position,
-                                               const std::vector<LeastSequence>& sequences);
+                                               const std::vector<LeastSequence>& sequences,
+                                               std::int64_t schema_version);
 
  private:
   sqlite::Database& database_;

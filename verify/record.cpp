@@ -53,7 +53,8 @@ constexpr char kCreateRecords[] =
     " ADD COLUMN IF NOT EXISTS whole boolean NOT NULL DEFAULT false,"
     " ADD COLUMN IF NOT EXISTS converged bigint NOT NULL DEFAULT 0,"
     " ADD COLUMN IF NOT EXISTS converged_at text,"
-    " ADD COLUMN IF NOT EXISTS ms bigint NOT NULL DEFAULT 0;"
+    " ADD COLUMN IF NOT EXISTS ms bigint NOT NULL DEFAULT 0,"
+    " ADD COLUMN IF NOT EXISTS seen text;"
     "CREATE TABLE IF NOT EXISTS lockstep.verify_differences ("
     " pass bigint NOT NULL REFERENCES lockstep.verify_passes ON DELETE CASCADE,"
     " id integer NOT NULL,"
@@ -159,14 +160,16 @@ void write_table(Connection& connection, const std::string& pass, const TableRec
     values.emplace_back(number(count));
   values.insert(values.end(), {text_of(record.oldest), text_of(record.newest), record.problem,
                                record.whole ? "true" : "false", number(record.converged),
-                               text_of(record.converged_at), std::to_string(record.ms)});
+                               text_of(record.converged_at), std::to_string(record.ms),
+                               record.seen.empty() ? std::nullopt : std::optional(record.seen)});
   connection.query(
       "INSERT INTO lockstep.verify_tables AS t (pass, id, name, done, cursor, source_cursor, "
       "source_rows, target_rows, source_digest, target_digest, missing, extra, differ, "
-      "quarantined, barriers, oldest, newest, problem, whole, converged, converged_at, ms) VALUES "
+      "quarantined, barriers, oldest, newest, problem, whole, converged, converged_at, ms, seen) "
+      "VALUES "
       "($1::bigint, $2::integer, $3, $4::boolean, $5::bytea, $6::bytea, $7::bigint, $8::bigint, "
       "$9::bigint, $10::bigint, $11::bigint, $12::bigint, $13::bigint, $14::bigint, $15::bigint, "
-      "$16, $17, $18, $19::boolean, $20::bigint, $21, $22::bigint) ON CONFLICT (pass, id) DO "
+      "$16, $17, $18, $19::boolean, $20::bigint, $21, $22::bigint, $23) ON CONFLICT (pass, id) DO "
       "UPDATE SET done = "
       "excluded.done, cursor = excluded.cursor, source_cursor = excluded.source_cursor, "
       "source_rows = excluded.source_rows, target_rows = excluded.target_rows, source_digest = "
@@ -209,7 +212,7 @@ bool records_exist(Connection& connection) {
           "to_regclass('lockstep.verify_passes') AND attname = 'direction') AND EXISTS (SELECT "
           "FROM "
           "pg_attribute WHERE attrelid = to_regclass('lockstep.verify_tables') AND attname = "
-          "'ms') AND to_regclass('lockstep.verify_ranges') IS NOT NULL")
+          "'seen') AND to_regclass('lockstep.verify_ranges') IS NOT NULL")
       .boolean(0, 0);
 }
 
@@ -322,7 +325,8 @@ std::vector<TableRecord> read_records(Connection& connection, std::int64_t pass)
       "SELECT id, name, done, cursor, source_cursor, source_rows, target_rows, source_digest, "
       "target_digest, missing, extra, differ, quarantined, barriers, oldest, newest, problem, "
       "whole, "
-      "converged, converged_at, ms FROM lockstep.verify_tables WHERE pass = $1::bigint ORDER BY "
+      "converged, converged_at, ms, coalesce(seen, '') FROM lockstep.verify_tables WHERE pass = "
+      "$1::bigint ORDER BY "
       "name",
       {std::to_string(pass)});
   std::vector<TableRecord> records;
@@ -345,6 +349,7 @@ std::vector<TableRecord> read_records(Connection& connection, std::int64_t pass)
     record.converged = count_of(rows, row, column);
     record.converged_at = position_of(rows, row, column + 1);
     record.ms = rows.integer(row, column + 2);
+    record.seen = rows.value(row, column + 3);
     records.push_back(std::move(record));
   }
   return records;

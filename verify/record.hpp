@@ -64,6 +64,9 @@ struct TableRecord {
   std::uint64_t converged = 0;
   std::optional<Position> converged_at{};
   std::int64_t ms = 0;  ///< spent on its ranges
+  /// PostgreSQL's table as it was before any of its rows was read: a mark of
+  /// switchover/reverse_watch; empty: not known. Kept with the table's first range.
+  std::string seen{};
 
   [[nodiscard]] std::uint64_t different() const { return missing + extra + differ; }
 };
@@ -138,6 +141,7 @@ struct TableResult {
   std::int64_t converged = 0;      ///< as in TableRecord
   std::optional<Position> converged_at{};
   Milliseconds age{0};  ///< since then
+  std::string seen{};   ///< as in TableRecord
 };
 [[nodiscard]] std::vector<TableResult> table_results(postgres::Connection& connection,
                                                      const std::string& migration,

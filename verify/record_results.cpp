@@ -42,7 +42,8 @@ std::vector<TableResult> table_results(Connection& connection, const std::string
   const Result rows = connection.query(
       "SELECT DISTINCT ON (t.id) t.id, t.source_rows, t.missing + t.extra + t.differ, "
       "(extract(epoch FROM t.updated) * 1000000)::bigint, t.newest, t.problem, t.converged, "
-      "t.converged_at, (extract(epoch FROM now() - t.updated) * 1000)::bigint FROM "
+      "t.converged_at, (extract(epoch FROM now() - t.updated) * 1000)::bigint, coalesce(t.seen, "
+      "'') FROM "
       "lockstep.verify_tables t JOIN lockstep.verify_passes p ON p.id = t.pass "
       "WHERE p.migration = $1 AND p.sample = 0 AND p.since IS NULL AND p.direction = $2 AND ($3 = "
       "'' OR t.problem <> '' OR starts_with(t.newest, $3)) AND t.done ORDER BY t.id, t.updated "
@@ -55,7 +56,7 @@ std::vector<TableResult> table_results(Connection& connection, const std::string
     results.push_back({static_cast<std::uint32_t>(rows.integer(row, 0)), rows.integer(row, 1),
                        rows.integer(row, 2), std::string(rows.value(row, 5)), rows.integer(row, 3),
                        position_at(row, 4), rows.integer(row, 6), position_at(row, 7),
-                       Milliseconds(rows.integer(row, 8))});
+                       Milliseconds(rows.integer(row, 8)), std::string(rows.value(row, 9))});
   return results;
 }
 

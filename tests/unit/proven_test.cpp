@@ -50,6 +50,20 @@ TEST_CASE("all tables are proven by the oldest word, and not by fewer than all",
           .clean);
 }
 
+TEST_CASE("of a table that was altered since, equality is proven no more", "[unit]") {
+  const std::vector<TablePlan> followed{plan(1, "a"), plan(2, "b")};
+  const auto with = [&](const std::map<std::uint32_t, std::string>& altered) {
+    return proven({result(1, 0, kSecond), result(2, 0, kSecond)}, followed, kHour, {},
+                  "never compared", altered);
+  };
+  CHECK(with({}).clean);
+  CHECK(with({{9, "its columns"}}).clean);
+  CHECK_FALSE(with({{2, "its columns"}}).clean);
+  CHECK(with({{2, "its columns"}}).found ==
+        "altered on PostgreSQL since it was compared: b (its columns)");
+  CHECK_FALSE(with({{2, "its columns"}}).different);
+}
+
 TEST_CASE("what is known of a table now goes before what was known of it", "[unit]") {
   const std::vector<TablePlan> followed{plan(1, "a"), plan(2, "b")};
   const auto all = joined({result(1, 3, kSecond)}, {result(1, 0, kSecond), result(2, 0, kSecond)});
