@@ -108,7 +108,7 @@ TEST_CASE("a stale migration in the middle of a rollback keeps the writers where
           "[system]") {
   Moved moved("emptied_late", R"({"continuous": false})", "WAL", kPrecious);
   Application stale(moved.file());
-  for (const char* const point : {"cut.installed", "rb.held", "rb.fenced"}) {
+  for (const char* const point : {"cut.installed", "rb.held", "rb.drained"}) {
     INFO(point);
     const auto rollback = rollback_at(moved, point);
     moved.run().signal(SIGSTOP);
