@@ -2,6 +2,7 @@
 // SQLite computes.
 #include <fmt/format.h>
 
+#include "link/postgres/connection.hpp"
 #include "tests/system/moved_world.hpp"
 
 namespace lockstep::test {
@@ -320,6 +321,23 @@ TEST_CASE("behind a rollback ddl hold opens PostgreSQL for a migration, and acce
   CHECK(refused().empty());
   require_code(lockstep({"ddl", "accept", moved.file()}), 0);
   CHECK_THAT(refused(), Contains("LOCKSTEP-FENCED:"));
+}
+
+// It has PostgreSQL's row of the switch locked, FOR SHARE.
+TEST_CASE("a long transaction there holds up no round when SQLite's schema moves", "[system]") {
+  Moved moved("long_reader", R"({"continuous": false})", "WAL", kShop);
+  auto application = postgres::Connection::open(postgres::parse_dsn(moved.dsn()), "application");
+  application.exec(
+      "SET lockstep.applier = off; BEGIN ISOLATION LEVEL REPEATABLE READ; UPDATE public.a SET n = "
+      "n WHERE id = 1");
+  Application(moved.file()).exec("CREATE TABLE stale(id INTEGER PRIMARY KEY)");
+  CHECK(run_says(moved, "LS-X664"));
+  moved.write("INSERT INTO w VALUES (9, NULL)");
+  CHECK(wait_until(
+      [&] { return sqlite(moved.file(), "SELECT count(*) FROM w WHERE id = 9").at(0) == "1"; }, 15s,
+      20ms));
+  application.exec("COMMIT");
+  require_code(moved.wait("caught-up"), 0);
 }
 
 }  // namespace lockstep::test
