@@ -12,11 +12,11 @@
 #include "link/postgres/names.hpp"
 #include "link/sqlite/replica.hpp"
 #include "link/sqlite/statement.hpp"
-#include "switchover/fence_sql.hpp"
 #include "switchover/reverse_columns.hpp"
 #include "switchover/reverse_log.hpp"
 #include "switchover/reverse_rows.hpp"
 #include "switchover/sqlite_writer.hpp"
+#include "switchover/turn.hpp"
 
 namespace lockstep::switchover {
 
@@ -218,11 +218,11 @@ class Probing {
   bool read_some(Connection& connection, const std::string& migration, const std::string& schema,
                  std::span<const TablePlan> plans) {
     try {
+      const Turn turn(connection, migration);
       connection.exec(
-          fmt::format("DISCARD PLANS; BEGIN; SET LOCAL lock_timeout = '20s'; SELECT "
-                      "pg_advisory_xact_lock({}); SET LOCAL lock_timeout = '2s'; SET LOCAL "
+          fmt::format("DISCARD PLANS; BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL "
                       "statement_timeout = '10s'; SET LOCAL lockstep.applier = off; {}",
-                      install_lock(migration), reverse_log_table_sql()));
+                      reverse_log_table_sql()));
       for (const TablePlan& plan : plans) {
         if (enough()) break;
         connection.exec("SAVEPOINT probe");

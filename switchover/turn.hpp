@@ -8,10 +8,10 @@
 namespace lockstep::switchover {
 
 /// PostgreSQL fails one of two sessions that make or replace the same object at once (XX000, 23505,
-/// 42P07). Not inside of a transaction; the session keeps it until the end of this object.
+/// 42P07). Whoever does not come to the end of a turn may be asleep for an hour: after some seconds
+/// the next one goes on without. Not inside of a transaction; kept until the end of this object.
 class Turn {
  public:
-  /// Waits for others; throws LS-T213 if one of them does not come to its end.
   Turn(postgres::Connection& connection, const std::string& migration);
   ~Turn();
   Turn(const Turn&) = delete;
@@ -20,6 +20,7 @@ class Turn {
  private:
   postgres::Connection& connection_;
   std::string key_;
+  bool taken_ = true;
 };
 
 }  // namespace lockstep::switchover

@@ -14,6 +14,12 @@ TEST_CASE("cutovers and rollbacks that are begun at once do not trip over each o
   for (int round = 0; round < 3; ++round)
     for (const std::string direction : {"cutover", "rollback"}) {
       INFO(direction << " " << round);
+      REQUIRE(wait_until(
+          [&] {
+            return lockstep({direction, shop.file(), "--dry-run", "--verify-max-age", "0"})
+                       .status.code == 0;
+          },
+          30s, 20ms));
       std::vector<std::unique_ptr<Process>> racing;
       for (int i = 0; i < 3; ++i)
         racing.push_back(start_lockstep({direction, shop.file(), "--confirm", "shop", "--max-pause",
