@@ -217,8 +217,8 @@ class Probing {
   /// False: nothing can be tried there.
   bool read_some(Connection& connection, const std::string& migration, const std::string& schema,
                  std::span<const TablePlan> plans) {
+    const Turn turn(connection, migration);  // outlives the transaction, which may fail
     try {
-      const Turn turn(connection, migration);
       connection.exec(
           fmt::format("DISCARD PLANS; BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL "
                       "statement_timeout = '10s'; SET LOCAL lockstep.applier = off; {}",
