@@ -27,8 +27,9 @@ using sqlite::Statement;
        .why = fmt::format("{} (position {})", why, to_string(position)),
        .data = "stopped before anything was sent; the target is as it was",
        .todo =
-           "an older copy of the file was put back, or it is another file: lockstep remove SOURCE "
-           "TARGET, then run again"});
+           "an older copy of the file was put back, it is another file, or the target is one from "
+           "before a lockstep remove (a standby that was behind): lockstep remove SOURCE TARGET, "
+           "then run again"});
 }
 
 std::string row_sql() {

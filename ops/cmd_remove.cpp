@@ -65,10 +65,24 @@ void refuse_anothers(postgres::Connection& connection, const apply::LedgerRow& l
                        shell_word(path), shell_word(name))});
 }
 
-void remove_from_target(const std::string& text, const std::string& migration,
-                        const std::optional<capture::Installed>& installed, const std::string& path,
-                        const std::string& confirmed, Screen& screen) {
-  const postgres::Dsn dsn = postgres::parse_dsn(text);
+// What a target knows that went back to before an earlier `remove`: a standby that was behind, a
+// restored backup. A source that knows its target says whether it is this one.
+bool is_earlier_one(const apply::LedgerRow& ledger, const capture::Installed& installed,
+                    const std::string& path, const postgres::Dsn& target) {
+  if (!is_same_file(path, ledger)) return false;
+  return installed.target.empty() ||
+         postgres::parse_dsn(installed.target).shown() == target.shown();
+}
+
+struct TargetRemoval {
+  std::string target, migration, path, confirmed;
+  bool earlier_too = false;
+};
+
+void remove_from_target(const TargetRemoval& removal,
+                        const std::optional<capture::Installed>& installed, Screen& screen) {
+  const auto& [target, migration, path, confirmed, earlier_too] = removal;
+  const postgres::Dsn dsn = postgres::parse_dsn(target);
   postgres::Connection connection = postgres::Connection::open(dsn, "remove");
   const auto ledger = apply::read_ledger(connection, migration, apply::RowLock::none);
   if (!ledger) {
@@ -76,7 +90,8 @@ void remove_from_target(const std::string& text, const std::string& migration,
         fmt::format("target    {}: nothing of migration {} is there", dsn.shown(), migration));
     return;
   }
-  if (installed) require_own(*ledger, *installed, dsn);
+  if (installed && !(earlier_too && is_earlier_one(*ledger, *installed, path, dsn)))
+    require_own(*ledger, *installed, dsn);
   refuse_anothers(connection, *ledger, installed, path, confirmed);
   take_migration_lock(connection, ledger->target_schema);
   switchover::remove_reverse_log(connection, migration, ledger->target_schema);
@@ -206,7 +221,7 @@ ExitCode command_complete(const CompleteRequest& request, Screen& screen) {
                    .todo = fmt::format("lockstep complete {} --confirm {}", shell_word(path),
                                        shell_word(installed->migration))});
     // The target first: if it cannot be reached, the command can be repeated as it was.
-    remove_from_target(target, installed->migration, installed, path, request.confirm, screen);
+    remove_from_target({target, installed->migration, path, request.confirm}, installed, screen);
     const std::size_t removed = capture::remove(database, capture::Fence::stays);
     screen.result(
         fmt::format("source    {}: {} triggers and tables taken out; it stays fenced, and "
@@ -232,7 +247,8 @@ ExitCode command_remove(const RemoveRequest& request, Screen& screen) {
     if (installed) migration = installed->migration;
     // The target first: if it cannot be reached, the command can be repeated as it was.
     if (!request.target.empty())
-      remove_from_target(request.target, migration, installed, path, request.confirm, screen);
+      remove_from_target({request.target, migration, path, request.confirm, true}, installed,
+                         screen);
     else if (installed)
       screen.result(
           fmt::format("target    not touched: ledger and guard stay; lockstep remove {} TARGET",

@@ -145,6 +145,9 @@ void throw_sqlite_error(sqlite3* handle, int code, std::string_view doing) {
     code = SQLITE_IOERR_CORRUPTFS;
   }
   const char* text = handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
+  // sqlite3InitOne() has no code of its own for a header that no known SQLite writes.
+  if (code == SQLITE_ERROR && text == std::string_view("unsupported file format"))
+    code = SQLITE_CORRUPT;
   throw Error(facts_for(code, std::string(doing), fmt::format("SQLite says: {} ({})", text, code)));
 }
 

@@ -287,6 +287,9 @@ class Run {
   void fail_over() {
     following_->allow("LS-R707");
     following_->allow("LS-R709");
+    // A standby from before the new copy knows the one before it.
+    if (report_.new_copies > 0)
+      for (const char* code : {"LS-S310", "LS-R708"}) following_->allow(code);
     const bool behind = random_() % 2 == 0;
     target_.fail_over(behind ? between(random_, 20, 400) : 0ms);
     dsn_ = target_.server().dsn(name_);

@@ -102,6 +102,28 @@ TEST_CASE("a clone of the target is not the target until somebody says so") {
   saw_fault("A29", "HALT: LS-T219, until --accept-target says that this one is the target now");
 }
 
+TEST_CASE("a target from before a new copy is taken out, and copied to once more") {
+  Followed both("earlier", server().create_database("earlier"));
+  both.start_and_catch_up();
+  both.stop();
+  static_cast<void>(server().create_database("before", "TEMPLATE earlier"));
+  const auto anew = [&] {
+    require_code(lockstep({"remove", both.file(), both.dsn()}), 0);
+    server().query("DROP TABLE a, b", "earlier");
+    require_code(lockstep({"run", both.file(), both.dsn(), "--until", "caught-up"}), 0);
+  };
+  anew();
+  server().query("ALTER DATABASE earlier RENAME TO lost");
+  server().query("ALTER DATABASE before RENAME TO earlier");
+  const Outcome refused =
+      lockstep({"run", both.file(), both.dsn(), "--until", "caught-up", "--accept-target"});
+  require_code(refused, 8);
+  CHECK_THAT(refused.error_output, Catch::Contains("LS-R708"));
+  require_code(lockstep({"complete", both.file(), both.dsn(), "--confirm", "earlier"}), 3);
+  anew();
+  require_equal(both.file(), both.dsn());
+}
+
 TEST_CASE("a commit that happened and whose answer was lost is found in the ledger") {
   PostgresProxy proxy(server().folder().string() + "/.s.PGSQL.5432");
   static_cast<void>(server().create_database("doubt"));
