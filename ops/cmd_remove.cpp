@@ -65,13 +65,30 @@ void refuse_anothers(postgres::Connection& connection, const apply::LedgerRow& l
                        shell_word(path), shell_word(name))});
 }
 
-// What a target knows that went back to before an earlier `remove`: a standby that was behind, a
-// restored backup. A source that knows its target says whether it is this one.
-bool is_earlier_one(const apply::LedgerRow& ledger, const capture::Installed& installed,
-                    const std::string& path, const postgres::Dsn& target) {
-  if (!is_same_file(path, ledger)) return false;
-  return installed.target.empty() ||
-         postgres::parse_dsn(installed.target).shown() == target.shown();
+// A target that went back to before an earlier `remove` (a standby that was behind, a restored
+// backup) has that one's ledger. A source that knows its target says whether it is this one; else
+// it may as well be of another host's file of that path.
+void refuse_another_id(const apply::LedgerRow& ledger, const capture::Installed& installed,
+                       const std::string& path, const postgres::Dsn& target,
+                       const std::string& confirmed) {
+  if (ledger.source_id == installed.source_id) return;
+  if (!is_same_file(path, ledger)) require_own(ledger, installed, target);
+  const bool known = !installed.target.empty();
+  if (known && postgres::parse_dsn(installed.target).shown() != target.shown())
+    require_own(ledger, installed, target);
+  if (known || confirmed == ledger.migration) return;
+  throw Error({.code = "LS-R730",
+               .exit = ExitCode::busy,
+               .what = fmt::format("migration {} on the target is not this one of {}",
+                                   ledger.migration, path),
+               .why = fmt::format("its ledger follows a file of that path with the id {}, this one "
+                                  "has {}: an earlier migration of it (a standby that was behind, "
+                                  "a backup of the target), or one of another host",
+                                  ledger.source_id, installed.source_id),
+               .data = "nothing was removed",
+               .todo = fmt::format("check TARGET. If it is to end: lockstep remove {} TARGET "
+                                   "--confirm {}",
+                                   shell_word(path), shell_word(ledger.migration))});
 }
 
 struct TargetRemoval {
@@ -90,7 +107,9 @@ void remove_from_target(const TargetRemoval& removal,
         fmt::format("target    {}: nothing of migration {} is there", dsn.shown(), migration));
     return;
   }
-  if (installed && !(earlier_too && is_earlier_one(*ledger, *installed, path, dsn)))
+  if (installed && earlier_too)
+    refuse_another_id(*ledger, *installed, path, dsn, confirmed);
+  else if (installed)
     require_own(*ledger, *installed, dsn);
   refuse_anothers(connection, *ledger, installed, path, confirmed);
   take_migration_lock(connection, ledger->target_schema);
@@ -242,6 +261,7 @@ ExitCode command_remove(const RemoveRequest& request, Screen& screen) {
   sqlite::LockFile lock = lock_of(path, "nothing was removed");
   try {
     refuse_a_moved_application(database, path, request);
+    const switchover::Side side = switchover::read_sqlite_side(database);
     std::string migration = migration_name(path);
     const auto installed = capture::read_installed(database);
     if (installed) migration = installed->migration;
@@ -255,14 +275,21 @@ ExitCode command_remove(const RemoveRequest& request, Screen& screen) {
                       shell_word(path)));
     const std::size_t removed = capture::remove(database);
     forget_census(path);
+    const Route route = read_route(path);
+    const bool route_stays = route.writers == to_string(switchover::Engine::postgres) &&
+                             (side.role != switchover::Role::primary || is_newer(route, side));
     std::error_code not_there;
-    std::filesystem::remove(route_file(path), not_there);
+    if (!route_stays) std::filesystem::remove(route_file(path), not_there);
     screen.result(
         removed == 0
             ? fmt::format("source    {}: nothing of lockstep was there", path)
             : fmt::format("source    {}: {} triggers and tables taken out; not one is left", path,
                           removed));
     const std::vector<std::string> stays = sqlite::objects_named_like_ours(database);
+    if (route_stays)
+      screen.result(
+          fmt::format("stays     {}: who reads it writes to PostgreSQL; delete it when nobody does",
+                      route_file(path)));
     for (const std::string& each : stays)
       screen.result(fmt::format("stays     {}: not lockstep's", each));
     const nlohmann::json object = {{"type", "removed"}, {"objects", removed}, {"stays", stays}};

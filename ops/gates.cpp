@@ -10,6 +10,7 @@
 
 #include "apply/ledger.hpp"
 #include "apply/quarantine.hpp"
+#include "capture/take_over.hpp"
 #include "link/postgres/names.hpp"
 #include "link/sqlite/statement.hpp"
 #include "ops/back_gates.hpp"
@@ -59,6 +60,7 @@ class Gates {
 
   std::vector<Gate> all() {
     follower();
+    held();
     if (direction_ == Direction::forward) {
       lag();
       if (limits_.verify_max_age.count() > 0) add(compared_gate(coordinator_, limits_));
@@ -141,6 +143,22 @@ class Gates {
     const std::int64_t foreign = guard.is_object() ? number_in(guard, "foreign_writes") : 0;
     add({"foreign writes", foreign == 0, fmt::format("{} statements", foreign), "none",
          "stop who writes to PostgreSQL already, then lockstep verify --repair SOURCE TARGET"});
+  }
+
+  // What it opens on PostgreSQL would be open behind the switch.
+  void held() {
+    const bool here = capture::schema_hold(coordinator_.sqlite()) == capture::SchemaHold::held;
+    const postgres::Result row = coordinator_.postgres().query(
+        "SELECT coalesce((to_jsonb(l) ->> 'guard_held')::boolean, false) FROM lockstep.ledger AS l "
+        "WHERE migration = $1",
+        {coordinator_.place().migration});
+    const bool there = row.rows() == 1 && row.boolean(0, 0);
+    add({"hold", !here && !there,
+         here && there ? "ddl hold, on both sides"
+         : here        ? "ddl hold, on SQLite"
+         : there       ? "ddl hold: the guard on PostgreSQL is open"
+                       : "none",
+         "no ddl hold", "lockstep ddl accept SOURCE TARGET"});
   }
 
   void schema() {

@@ -29,10 +29,24 @@ void hold(const capture::Installed& installed, const std::string& text, bool hel
 void hold_target_guard(const capture::Installed& installed, const std::string& target, bool held,
                        Screen& screen) {
   if (!target.empty()) return hold(installed, target, held, screen);
-  if (installed.target.empty()) return;  // an apply of its own: only it knows where
+  if (installed.target.empty()) {  // an apply of its own: only it knows where
+    if (!held)
+      screen.note(
+          Note{"LS-T269", "",
+               "the guard on the target stays open if ddl hold was given TARGET: give it to "
+               "ddl accept as well"});
+    return;
+  }
   try {
     hold(installed, installed.target, held, screen);
   } catch (const Error& error) {
+    if (!held) {  // open behind an acceptance, it would let anybody write there
+      ErrorFacts facts = error.facts();
+      facts.what = "the guard on the target cannot be closed: " + facts.what;
+      facts.data = "the schema is held as before; nothing was accepted";
+      facts.todo = "lockstep ddl accept SOURCE TARGET; " + facts.todo;
+      throw Error(std::move(facts));
+    }
     screen.note(Note{
         error.code(), "",
         fmt::format("the guard on the target stays as it is (give TARGET): {}", error.what())});

@@ -36,15 +36,16 @@ using nlohmann::json;
 }
 
 [[noreturn]] void throw_is_completed(const std::string& path) {
-  throw Error({.code = "LS-X626",
-               .exit = ExitCode::precondition,
-               .what = fmt::format("the migration of {} was completed", path),
-               .why = "the application writes to PostgreSQL for good; this is an old copy, which "
-                      "is fenced",
-               .data = "nothing was touched",
-               .todo = fmt::format("nothing; lockstep remove {} --confirm {} takes the fence off "
-                                   "the old copy",
-                                   shell_word(path), shell_word(migration_name(path)))});
+  throw Error(
+      {.code = "LS-X626",
+       .exit = ExitCode::precondition,
+       .what = fmt::format("the migration of {} was completed", path),
+       .why = "the application writes to PostgreSQL for good; this is an old copy, which "
+              "is fenced",
+       .data = "nothing was touched",
+       .todo = fmt::format("nothing; once no application opens the old copy, lockstep remove {} "
+                           "--confirm {} takes its fence off",
+                           shell_word(path), shell_word(migration_name(path)))});
 }
 
 std::optional<Position> position_in(const json& object, const char* member) {

@@ -251,7 +251,8 @@ void refuse_moved_source(sqlite::Database& source, const std::string& path,
                  .what = fmt::format("the migration of {} was completed", path),
                  .why = "the application writes to PostgreSQL for good; this is an old copy",
                  .data = "nothing was touched",
-                 .todo = "nothing; lockstep remove takes the fence off the old copy"});
+                 .todo = "nothing; once no application opens the old copy, lockstep remove takes "
+                         "its fence off"});
   throw Error(
       {.code = "LS-X676",
        .exit = ExitCode::precondition,

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -65,6 +66,17 @@ std::string route_json(const Route& route) {
                         {"switch", route.attempt},
                         {"since", rfc3339(wall_now_us())}}
       .dump();
+}
+
+std::int64_t newest_switch(const switchover::Side& sqlite) {
+  return std::max(sqlite.attempt, sqlite.fence);
+}
+
+bool is_newer(const Route& route, const switchover::Side& sqlite) {
+  const bool postgres = route.writers == to_string(switchover::Engine::postgres);
+  if (sqlite.role == switchover::Role::fenced) return postgres;
+  const bool elsewhere = postgres != (sqlite.role == switchover::Role::replica);
+  return elsewhere && route.attempt >= newest_switch(sqlite);
 }
 
 void write_route(const std::string& path, const Route& route) {

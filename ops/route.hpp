@@ -20,6 +20,11 @@ struct Route {
 [[nodiscard]] std::string route_file(const std::string& path);
 /// Both on SQLite if there is no such file.
 [[nodiscard]] Route read_route(const std::string& path);
+/// In which SQLite lost or gained the writers.
+[[nodiscard]] std::int64_t newest_switch(const switchover::Side& sqlite);
+/// It is of a switch that the SQLite file has not seen: an older copy of that, another one, or what
+/// `complete` left. What the SQLite file says is then no reason to send applications elsewhere.
+[[nodiscard]] bool is_newer(const Route& route, const switchover::Side& sqlite);
 /// The whole file or none of it, mode 0644: applications read it.
 void write_route(const std::string& path, const Route& route);
 /// Tells the file where the writers are, and readers with them. False: it said so already.

@@ -113,11 +113,13 @@ class SchemaChecks {
       const Result may =
           target_.query("SELECT pg_catalog.has_sequence_privilege($1::oid, 'SELECT')", {each.oid});
       if (!may.boolean(0, 0)) continue;
-      // In numeric: from the least bigint to a sequence is further than a bigint goes.
+      // In numeric: from the least bigint to a sequence is further than a bigint goes. An empty
+      // table has no largest value, which least() would pass over.
       const Result rows = target_.exec(fmt::format(
-          "SELECT greatest(least(trunc((SELECT max({})::numeric FROM {}) - CASE WHEN is_called "
-          "THEN "
-          "last_value ELSE last_value - 1 END), 9223372036854775807), 0)::bigint FROM {}",
+          "SELECT CASE WHEN b.behind > 9223372036854775807 THEN 9223372036854775807 WHEN b.behind "
+          "> 0 THEN b.behind ELSE 0 END::bigint FROM (SELECT trunc((SELECT max({})::numeric FROM "
+          "{}) - CASE WHEN is_called THEN last_value ELSE last_value - 1 END) AS behind FROM {}) "
+          "AS b",
           each.column, each.target, each.sequence));
       if (rows.integer(0, 0) == 0) continue;
       add("LS-V529", CheckCategory::schema, CheckSeverity::warning, plan,

@@ -43,7 +43,8 @@ Direction flow_of(const Side& sqlite) {
                .what = fmt::format("the migration of {} was completed", path),
                .why = "the application writes to PostgreSQL for good; this is an old copy",
                .data = "nothing was changed",
-               .todo = "nothing; lockstep remove takes the fence off the old copy"});
+               .todo = "nothing; once no application opens the old copy, lockstep remove takes "
+                       "its fence off"});
 }
 
 // A file from before the first cutover knows of none, and is open: it must not be followed as if

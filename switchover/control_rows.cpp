@@ -9,6 +9,7 @@
 #include "link/postgres/table_change.hpp"
 #include "model/failpoint.hpp"
 #include "switchover/fence_sql.hpp"
+#include "switchover/postgres_side.hpp"
 
 namespace lockstep::switchover {
 
@@ -27,20 +28,20 @@ using postgres::Result;
                .retry = Retry::new_session});
 }
 
-[[noreturn]] void throw_rows_locked(Connection& connection, const std::string& migration,
-                                    const Error& error, Milliseconds patience) {
+}  // namespace
+
+void throw_rows_locked(Connection& connection, const std::string& migration, const Error& error,
+                       Milliseconds waited) {
   throw Error({.code = "LS-T213",
                .exit = ExitCode::timed_out,
                .what = "what says who writes stays locked by others on PostgreSQL",
-               .why = fmt::format("for longer than {} ms: {}", patience.count(),
+               .why = fmt::format("for longer than {} ms: {}", waited.count(),
                                   fence_holders(connection, migration)),
                .data = "this step changed nothing: the application goes on writing where it did",
                .todo = "end that transaction, or try again later",
                .foreign = error.foreign(),
                .retry = Retry::same_session});
 }
-
-}  // namespace
 
 // With a synchronous standby the control row must be there, too, before anybody acts on it: a
 // promoted standby without it would open a side twice (D6). These rows are locked meanwhile, for
@@ -84,6 +85,34 @@ bool change_rows(Connection& connection, const std::string& migration, const Row
   }
   commit_control(connection);
   return true;
+}
+
+void change_within(Connection& connection, const std::string& migration, Milliseconds patience,
+                   const std::function<void()>& change) {
+  connection.exec(fmt::format("BEGIN; SET LOCAL lock_timeout = {}", patience.count()));
+  try {
+    change();
+  } catch (const Error& error) {
+    connection.abort();
+    if (error.foreign() == postgres::kLockNotGranted)
+      throw_rows_locked(connection, migration, error, patience);
+    throw;
+  }
+  if (connection.commit() != postgres::CommitOutcome::committed) throw_in_doubt();
+}
+
+RowWait::RowWait(Connection& connection, const std::string& migration)
+    : connection_(connection),
+      limited_(read_postgres_side(connection, migration).side.role != Role::fenced) {
+  if (limited_) connection_.exec(fmt::format("SET lock_timeout = {}", kRowPatience.count()));
+}
+
+RowWait::~RowWait() {
+  if (!limited_) return;
+  try {
+    connection_.exec("SET lock_timeout = 0");
+  } catch (const std::exception&) {  // the session ended, and its settings with it
+  }
 }
 
 std::string fence_holders(Connection& connection, const std::string& migration) {

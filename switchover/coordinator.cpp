@@ -11,6 +11,7 @@
 #include "capture/install.hpp"
 #include "model/failpoint.hpp"
 #include "switchover/answer_limit.hpp"
+#include "switchover/control_rows.hpp"
 #include "switchover/cutover_commit.hpp"
 #include "switchover/fence_debt.hpp"
 #include "switchover/fence_sql.hpp"
@@ -92,9 +93,11 @@ std::vector<std::string> Coordinator::install() {
   // Later it is for the way back to say, which then reads anew what it cannot be sure of.
   if (read_postgres_side(*postgres_, place_.migration).side.role == Role::replica) {
     remember_tables(*postgres_, place_.migration, place_.schema, plans_);
-    require_no_comparison(*postgres_, place_.migration);
-    forget_touched(*postgres_, place_.migration);
-    remember_present(*postgres_, place_.migration, place_.schema);
+    change_within(*postgres_, place_.migration, kRowPatience, [&] {
+      require_no_comparison(*postgres_, place_.migration);
+      forget_touched(*postgres_, place_.migration);
+      remember_present(*postgres_, place_.migration, place_.schema);
+    });
   }
   numbered_ = numbered_tables(*postgres_, place_.schema, plans_);
   return fence_sqlite();
@@ -306,6 +309,7 @@ void Coordinator::give_up(Direction direction, std::int64_t attempt) noexcept {
   try {
     connect();
     if (!abort(direction, attempt)) return;
+    const RowWait wait(*postgres_, place_.migration);
     finish(Milliseconds{0});
   } catch (const std::exception& error) {
     tell_("ABORT", fmt::format("not recorded yet ({}); the next command does it", error.what()));

@@ -16,7 +16,8 @@ constexpr std::array<std::string_view, 3> kOperations{"INSERT", "UPDATE", "DELET
 // It runs with the rights of lockstep's role, for who writes need not see the row; so nothing in it
 // may depend on the caller's search_path. READ COMMITTED reads the row as it is now; above it the
 // snapshot may be older than the fence, and only FOR SHARE notices (tests/db/fence_test.cpp).
-// Behind a rollback `ddl hold` opens it for migrations, as it does the guard.
+// Behind a rollback `ddl hold` opens it for migrations, as it does the guard; the switch ends those
+// of before.
 constexpr char kBody[] = R"(
 DECLARE
   now_role text;

@@ -19,8 +19,6 @@ namespace {
 using postgres::Connection;
 using postgres::Result;
 
-constexpr Milliseconds kRowPatience{3'000};  // an application above READ COMMITTED may hold the row
-
 // Tables and partitions that others can be attached to.
 constexpr char kPartitioned[] = R"(
 SELECT pn.nspname, pc.relname FROM lockstep.ledger_tables AS t
@@ -149,19 +147,30 @@ std::optional<ReversePosition> WritersHeld::drained() {
   return ReversePosition{std::string(row.value(0, 0)), row.integer(0, 1), row.integer(0, 2)};
 }
 
+// A `ddl hold` opens the fence for a migration behind the switch; one from before it is over.
 bool WritersHeld::fence(std::int64_t attempt) {
   const std::string ours = fmt::format(" AND migration = {}", postgres::literal(migration_));
-  const bool both =
-      connection_
-              .exec(fmt::format("UPDATE lockstep.switchover SET updated = now(), fence = {0}, role "
-                                "= 'fenced' WHERE role <> 'replica' AND (fence < {0} OR (fence = "
-                                "{0} AND role = 'fenced')){1}",
-                                attempt, ours))
-              .affected() == 1 &&
-      connection_
-              .exec(fmt::format(
-                  "UPDATE lockstep.ledger SET role = 'fenced' WHERE role <> 'replica'{}", ours))
-              .affected() == 1;
+  const auto asked = steady_now();
+  bool both = false;
+  try {
+    both =
+        connection_
+                .exec(fmt::format("UPDATE lockstep.switchover SET updated = now(), fence = {0}, "
+                                  "role = 'fenced' WHERE role <> 'replica' AND (fence < {0} OR "
+                                  "(fence = {0} AND role = 'fenced')){1}",
+                                  attempt, ours))
+                .affected() == 1 &&
+        connection_
+                .exec(fmt::format("UPDATE lockstep.ledger SET role = 'fenced', guard_held = false "
+                                  "WHERE role <> 'replica'{}",
+                                  ours))
+                .affected() == 1;
+  } catch (const Error& error) {
+    if (error.foreign() != postgres::kLockNotGranted) throw;
+    connection_.abort();
+    throw_rows_locked(connection_, migration_, error,
+                      std::chrono::duration_cast<Milliseconds>(steady_now() - asked));
+  }
   if (!both) return false;
   held_ = false;
   commit_control(connection_);
@@ -172,7 +181,8 @@ bool hand_over_postgres(Connection& connection, const std::string& migration, st
                         const Era& era) {
   return change_rows(connection, migration,
                      {fmt::format("role = 'replica' WHERE role = 'fenced' AND fence = {}", attempt),
-                      fmt::format("role = 'replica', era = {}::uuid WHERE role = 'fenced'",
+                      fmt::format("role = 'replica', guard_held = false, era = {}::uuid WHERE "
+                                  "role = 'fenced'",
                                   postgres::literal(to_string(era)))});
 }
 

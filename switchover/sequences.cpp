@@ -106,8 +106,10 @@ std::string set_sql(const Numbered& each, const Counted& counted, bool read_tabl
     return value ? std::to_string(*value) : std::string("NULL");
   };
   const std::string largest =
-      read_table ? fmt::format("(SELECT least(max({}), 9223372036854775807) FROM {})", each.column,
-                               each.target)
+      read_table ? fmt::format(
+                       "(SELECT CASE WHEN max({0}) > {2} THEN {2} ELSE max({0}) END FROM "
+                       "{1})",  // least() passes over the NULL of an empty table
+                       each.column, each.target, "9223372036854775807")
                  : std::string("NULL");
   return fmt::format(
       "SELECT setval(s.seqrelid::regclass, t.top::bigint) FROM (SELECT greatest({1}, {2}, {3}, "

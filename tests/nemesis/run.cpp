@@ -313,7 +313,8 @@ class Run {
     history_.sightings.push_back(reader_->finish());
     test::Outcome removed;
     const auto remove = [&] {
-      removed = test::run({LOCKSTEP_BINARY, "remove", file_, target_.address(name_)});
+      removed =
+          test::run({LOCKSTEP_BINARY, "remove", file_, target_.address(name_), "--confirm", name_});
       return removed.status.code == 0;
     };
     if (!test::wait_until(remove, 20s, 100ms))

@@ -120,6 +120,30 @@ TEST_CASE("a number that PostgreSQL gave away is not given again after the rollb
   shop.equal();
 }
 
+TEST_CASE("an empty table counts from its first number, there and back", "[system]") {
+  Shop shop("empty");
+  shop.stop_following();
+  sqlite(shop.file(),
+         "CREATE TABLE counted(id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT);"
+         "CREATE TABLE plain(id INTEGER PRIMARY KEY, v TEXT); CREATE TABLE bare(v TEXT)");
+  shop.follow();
+  require_caught_up(shop.run(), shop.file());
+  const Outcome checked = lockstep({"verify", shop.file(), "--checks"});
+  CHECK_THAT(everything(checked), !Catch::Contains("LS-V529"));
+  shop.moved("cutover");
+  const auto insert = [](const std::string& table) {
+    return "INSERT INTO " + table + "(v) VALUES ('x') RETURNING id";
+  };
+  for (const char* const table : {"counted", "plain"})
+    CHECK(query(shop.dsn(), insert(table), Guard::met).at(0).at(0) == "1");
+  static_cast<void>(query(shop.dsn(), "INSERT INTO bare VALUES ('x')", Guard::met));
+  shop.moved("rollback");
+  for (const char* const table : {"counted", "plain"})
+    CHECK(sqlite(shop.file(), insert(table)).at(0) == "2");
+  require_caught_up(shop.run(), shop.file());
+  shop.equal();
+}
+
 TEST_CASE("both sides are proven equal while PostgreSQL is written and SQLite follows",
           "[system]") {
   Shop shop("verified_back");
@@ -195,94 +219,6 @@ TEST_CASE("a transaction that lasts costs the budget and nothing else", "[system
   CHECK(PQresultStatus(stale) == PGRES_FATAL_ERROR);
   PQclear(stale);
   CHECK_FALSE(writes(shop.file(), shop.dsn(), true));
-  shop.equal();
-}
-
-namespace {
-
-/// Where a coordinator falls asleep, and what another one can do meanwhile.
-struct Sleep {
-  std::string direction, failpoint;
-  bool holds_a_lock = false;  ///< that every writer of the loser needs: the other one runs in vain
-  bool holds_the_gainer = false;  ///< SQLite is locked behind PostgreSQL's fence: nobody can go on
-};
-const std::vector<Sleep> kSleeps{{"cutover", "cut.installed=stop"},
-                                 {"cutover", "cut.commit_sent=stop"},
-                                 {"cutover", "cut.prepared=stop"},
-                                 {"cutover", "cut.locked=stop", true},
-                                 {"cutover", "cut.drained=stop", true},
-                                 {"cutover", "cut.fenced=stop"},
-                                 {"cutover", "cut.commit_sent=stop@2"},
-                                 {"cutover", "cut.committed=stop"},
-                                 {"cutover", "cut.handed_over=stop"},
-                                 {"rollback", "cut.prepared=stop"},
-                                 {"rollback", "rb.held=stop", true},
-                                 {"rollback", "rb.drained=stop", true},
-                                 {"rollback", "rb.fenced=stop", false, true},
-                                 {"rollback", "rb.committed=stop"},
-                                 {"rollback", "rb.handed_over=stop"}};
-
-void sleep_through(Shop& shop, const Sleep& where) {
-  INFO(where.direction << " " << where.failpoint);
-  const bool forward = where.direction == "cutover";
-  const std::string from = forward ? "primary" : "replica",
-                    gainer = forward ? "replica" : "primary";
-  if (shop.sqlite_role() != from) shop.moved(forward ? "rollback" : "cutover");
-  REQUIRE(wait_until([&] { return shop.sqlite_role() == from && shop.settled(); }, 30s, 20ms));
-  std::vector<std::string> command{where.direction, shop.file(), "--confirm", "shop",
-                                   "--when-ready"};
-  command.insert(command.end(), {"--verify-max-age", "0"});
-  const auto sleeper =
-      start_lockstep(command, {.environment = {"LOCKSTEP_FAILPOINTS=" + where.failpoint}});
-  REQUIRE(wait_until([&] { return is_stopped(*sleeper); }, 30s, 5ms));
-  // Its session keeps the lead, which is a hint: whoever comes asks for it in vain and goes on.
-  if (where.holds_a_lock || where.holds_the_gainer) {
-    // The other one takes it for dead, ends its attempt, and waits for the lock.
-    const auto other = start_lockstep(command);
-    if (where.holds_a_lock)
-      CHECK(wait_until([&] { return shop.decision(forward) == "aborted"; }, 30s, 5ms));
-    sleeper->signal(SIGCONT);
-    REQUIRE(sleeper->wait(30s).has_value());
-    REQUIRE(other->wait(30s).has_value());
-    INFO("the sleeper: " << sleeper->error_output() << " the other: " << other->error_output());
-    REQUIRE(wait_until([&] { return shop.settled() && shop.sqlite_decision() != "pending"; }, 30s,
-                       20ms));
-    return;
-  }
-  shop.moved(where.direction);
-  sleeper->signal(SIGCONT);
-  REQUIRE(sleeper->wait(30s).has_value());
-  INFO("the sleeper: " << sleeper->output() << sleeper->error_output());
-  REQUIRE(
-      wait_until([&] { return shop.settled() && shop.sqlite_decision() != "pending"; }, 30s, 20ms));
-  CHECK(shop.sqlite_role() == gainer);
-}
-
-}  // namespace
-
-TEST_CASE("a coordinator that slept through another's switch does no harm", "[system]") {
-  Shop shop("sleeper");
-  MovingWriter writer(shop.file(), shop.dsn(), 100);
-  shop.moved("cutover");
-  shop.moved("rollback");
-  const OpenSides sides(shop.file(), shop.dsn());
-  // In CI right before the gainer's COMMIT, and two others.
-  std::mt19937_64 dice(test_seed());
-  sleep_through(shop, kSleeps[5]);
-  sleep_through(shop, kSleeps[dice() % kSleeps.size()]);
-  sleep_through(shop, kSleeps[dice() % kSleeps.size()]);
-  CHECK(sides.both() == 0);
-  shop.judge(writer.stop());
-  shop.equal();
-}
-
-TEST_CASE("a coordinator that sleeps at whichever step does no harm", "[.][soak]") {
-  Shop shop("sleepers");
-  MovingWriter writer(shop.file(), shop.dsn(), 100);
-  const OpenSides sides(shop.file(), shop.dsn());
-  for (const Sleep& where : kSleeps) sleep_through(shop, where);
-  CHECK(sides.both() == 0);
-  shop.judge(writer.stop());
   shop.equal();
 }
 
