@@ -283,6 +283,17 @@ void record_target(Database& database, std::string_view identity) {
   transaction.commit();
 }
 
+void record_place(Database& database, std::string_view target, std::string_view schema) {
+  database.exec("PRAGMA synchronous=NORMAL");
+  Transaction transaction(database, Transaction::Mode::immediate);
+  Statement update(database, fmt::format("UPDATE {} SET value = CASE name WHEN 'target' THEN ?1 "
+                                         "ELSE ?2 END WHERE name IN ('target', 'target_schema')",
+                                         kMetaTable));
+  update.bind(1, target).bind(2, schema).run();
+  check(database.changes() == 2, "a source that is followed has two lines for its target");
+  transaction.commit();
+}
+
 Position newest_position(Database& database, const Era& era) {
   return end_position(database, era, "DESC");
 }

@@ -125,15 +125,6 @@ void remove_from_target(const TargetRemoval& removal,
       dsn.shown(), migration, ledger->target_schema));
 }
 
-// As it was given, else as the install wrote it down, without its password.
-const std::string& given_or_recorded(const std::string& given,
-                                     const capture::Installed& installed) {
-  if (!given.empty()) return given;
-  if (!installed.target.empty()) return installed.target;
-  throw_usage("TARGET is missing: the source is captured by a process of its own, which knows none",
-              "give the PostgreSQL database, or set LOCKSTEP_TARGET; see --help");
-}
-
 // Throws LS-X617, which leaves these commands as the way out.
 void require_agreement(const std::string& path, const capture::Installed& installed,
                        const std::string& target) {

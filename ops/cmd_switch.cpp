@@ -38,8 +38,14 @@ switchover::SwitchPlace place_of(const SwitchRequest& request) {
   const std::string path = source_path(request.source);
   sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_only);
   const capture::Installed installed = capture::require_installed(database);
-  const std::string target = request.target.empty() ? installed.target : request.target;
-  return {path, postgres::parse_dsn(target), installed.migration, installed.target_schema};
+  const postgres::Dsn dsn = postgres::parse_dsn(given_or_recorded(request.target, installed));
+  std::string schema = installed.target_schema;
+  if (schema.empty()) {  // capture installed it, and no run has taken over yet
+    postgres::Connection target = postgres::Connection::open(dsn, "switch");
+    const auto ledger = apply::read_ledger(target, installed.migration, apply::RowLock::none);
+    schema = ledger ? ledger->target_schema : "public";
+  }
+  return {path, dsn, installed.migration, schema};
 }
 
 // Another source's writers are not moved because its migration has the same name.

@@ -247,14 +247,6 @@ ExitCode verify_running(const std::string& path, const std::string& migration,
   return conclude(std::move(totals), request, screen);
 }
 
-// As status and cutover find it: the install wrote it down, without its password.
-const std::string& target_for(const VerifyRequest& request, const capture::Installed& installed) {
-  if (!request.target.empty()) return request.target;
-  if (!installed.target.empty()) return installed.target;
-  throw_usage("TARGET is missing: the source is captured by a process of its own, which knows none",
-              "give the PostgreSQL database, or set LOCKSTEP_TARGET; see --help");
-}
-
 }  // namespace
 
 ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
@@ -264,8 +256,8 @@ ExitCode command_verify(const VerifyRequest& request, Screen& screen) {
   check_output(request.junit, "--junit", path);
   sqlite::Database source = sqlite::Database::open(path, sqlite::OpenMode::read_only);
   const capture::Installed installed = capture::require_installed(source);
-  postgres::Connection target =
-      postgres::Connection::open(postgres::parse_dsn(target_for(request, installed)), "verify");
+  postgres::Connection target = postgres::Connection::open(
+      postgres::parse_dsn(given_or_recorded(request.target, installed)), "verify");
   static_cast<void>(own_ledger(source, target, installed));
   require_tables(request.tables, apply::plans_of(apply::read_tables(target, installed.migration)));
   const bool back = switchover::read_sqlite_side(source).role == switchover::Role::replica;

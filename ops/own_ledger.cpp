@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "ops/command_line_arguments.hpp"
 #include "ops/verify_at_rest.hpp"
 #include "ops/wait_marks.hpp"
 #include "switchover/postgres_side.hpp"
@@ -46,6 +47,14 @@ std::string ledger_reverse_era(postgres::Connection& target, const std::string& 
 }
 
 }  // namespace
+
+const std::string& given_or_recorded(const std::string& given,
+                                     const capture::Installed& installed) {
+  if (!given.empty()) return given;
+  if (!installed.target.empty()) return installed.target;
+  throw_usage("TARGET is missing: the source is captured by a process of its own, which knows none",
+              "give the PostgreSQL database, or set LOCKSTEP_TARGET; see --help");
+}
 
 std::string at_odds(const Eras& eras) {
   const bool forward = eras.sqlite == Role::primary && eras.postgres == Role::replica;

@@ -12,6 +12,11 @@
 
 namespace lockstep::ops {
 
+/// TARGET as it was given, else as the install wrote it down, without its password. Throws LS-C100
+/// where `capture` installed it, which knew none.
+[[nodiscard]] const std::string& given_or_recorded(const std::string& given,
+                                                   const capture::Installed& installed);
+
 /// Who has the writers, and at which eras both sides are; empty: none yet.
 struct Eras {
   switchover::Role sqlite = switchover::Role::primary, postgres = switchover::Role::replica;

@@ -238,6 +238,12 @@ Prepared prepare(const RunRequest& request, Attempt& attempt, Screen& screen) {
     ledger = apply::read_ledger(connection, migration, apply::RowLock::none);
   } else {
     refuse_copy(path, *installed, *ledger);
+    if (installed->target.empty()) {
+      installed->target = dsn.without_secrets();
+      installed->target_schema = schema;
+      Database writing = Database::open(path, OpenMode::read_write);
+      capture::record_place(writing, installed->target, schema);
+    }
     apply::create_ledger(connection);  // what an older lockstep did not have in it
   }
   // An accept that did not reach the target left its guard open.

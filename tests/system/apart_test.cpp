@@ -244,4 +244,33 @@ TEST_CASE("an endpoint that nothing protects is refused") {
   CHECK_THAT(apply.error_output, Catch::Contains("LS-C121"));
 }
 
+// As GUIDE's limits say: both are stopped, and run takes over.
+TEST_CASE("a migration that began as two processes is cut over and comes back") {
+  Apart both("taken_over");
+  both.start_capture();
+  both.start_apply();
+  both.caught_up();
+  for (Process* each : {&both.capture(), &both.apply()}) {
+    each->signal(SIGTERM);
+    CHECK(each->wait_or_throw(20s) == ExitStatus{.code = 143});
+  }
+  const auto unknown = lockstep({"cutover", both.file(), "--dry-run"});
+  require_code(unknown, 2);
+  CHECK_THAT(unknown.error_output, Catch::Contains("TARGET is missing"));
+  const auto shut = lockstep({"cutover", both.file(), both.dsn(), "--dry-run"});
+  require_code(shut, 3);
+  CHECK_THAT(everything(shut), Catch::Contains("no lockstep is running"));
+  const auto run = start_lockstep({"run", both.file(), both.dsn(), "--quiet"});
+  require_caught_up(*run, both.file());
+  for (const std::string direction : {"cutover", "rollback"}) {
+    std::vector<std::string> move{direction, both.file(), "--confirm", "taken_over"};
+    move.insert(move.end(), {"--when-ready", "--max-pause", "5s", "--verify-max-age", "0"});
+    if (direction == "cutover") move.emplace_back("--accept-unsafe-server");
+    require_code(lockstep(move), 0);
+  }
+  both.write(kSomeWork);
+  require_caught_up(*run, both.file());
+  require_equal(both.file(), both.dsn());
+}
+
 }  // namespace lockstep::test
