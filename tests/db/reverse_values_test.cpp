@@ -175,4 +175,34 @@ TEST_CASE("tables that an ORM made give back what their types keep") {
   CHECK(switchover::cannot_go_back(pair.target().connection(), "public", plans).size() == 1);
 }
 
+TEST_CASE("a key of milliseconds that has more digits on PostgreSQL is no other row's") {
+  ReversedPair pair(server(),
+                    "CREATE TABLE m(dev INT NOT NULL, at DATETIME NOT NULL, v TEXT, PRIMARY "
+                    "KEY(dev, at)); INSERT INTO m VALUES (1, 1704103200000, 'a'), (1, "
+                    "1704103200001, 'b'), (1, 1704103200002, 'c');");
+  std::vector<TablePlan> plans = pair.source().plans();
+  REQUIRE(plans[0].types[1] == ColumnType::timestamp_ms);
+  plans[0].existing.emplace();
+  plans[0].existing->upserts = true;
+  for (const auto& [name, type] :
+       {std::pair<std::string, std::string>{"dev", "bigint"},
+        {"at", GENERATE("timestamp without time zone", "timestamp with time zone")},
+        {"v", "text"}}) {
+    plans[0].existing->columns.push_back({name, type, false, parse_target_type(type).value()});
+    pair.sql(fmt::format("SET TimeZone = 'UTC'; ALTER TABLE m ALTER {0} TYPE {1}", name, type));
+  }
+  const auto feed = pair.feed(plans);
+  // What SQLite never had: PostgreSQL counts on in microseconds.
+  pair.sql(
+      "SET TimeZone = 'UTC'; INSERT INTO m VALUES (1, '2024-01-01 10:00:00.0004', 'x'); "
+      "DELETE FROM m WHERE v = 'x'; DELETE FROM m WHERE v = 'b'");
+  CHECK(feed->round().rows == 1);
+  CHECK(pair.lite("SELECT group_concat(v, '') FROM (SELECT v FROM m ORDER BY at)") == "ac");
+  pair.sql("SET TimeZone = 'UTC'; INSERT INTO m VALUES (1, '2024-01-01 10:00:00.0016', 'x')");
+  CHECK(facts_of([&] { feed->round(); }).code == "LS-X606");
+  pair.sql("DELETE FROM m WHERE v = 'x'; UPDATE m SET v = 'changed' WHERE v = 'a'");
+  CHECK(feed->round().rows == 1);
+  CHECK(pair.lite("SELECT group_concat(v, '') FROM (SELECT v FROM m ORDER BY at)") == "changedc");
+}
+
 }  // namespace lockstep::test
