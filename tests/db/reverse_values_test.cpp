@@ -205,4 +205,33 @@ TEST_CASE("a key of milliseconds that has more digits on PostgreSQL is no other 
   CHECK(pair.lite("SELECT group_concat(v, '') FROM (SELECT v FROM m ORDER BY at)") == "changedc");
 }
 
+TEST_CASE("rows in quarantine outlive a TRUNCATE, whatever is chosen for bad values by then") {
+  ReversedPair pair(server(),
+                    "CREATE TABLE t(id INTEGER PRIMARY KEY, n INT, u INT UNIQUE); INSERT INTO t "
+                    "VALUES (1, 1, 1), (2, 2, 2);");
+  // It was held while quarantine was the choice; the plan knows of no such choice any more.
+  REQUIRE(pair.source().plans()[0].on_bad_value_of(1) != OnBadValue::quarantine);
+  pair.source().app().exec("DROP TRIGGER fence_1; INSERT INTO t VALUES (4, 'precious', 4)");
+  const auto aside = [&](const std::string& sql) { pair.target().connection().exec(sql); };
+  aside(fmt::format(
+      "INSERT INTO lockstep.quarantine (migration, id, name, key, key_digest, column_name, value, "
+      "bytes, code, reason, state) VALUES ('{}', {}, 't', '4', '', 'n', '', 8, 'LS-D401', 'test', "
+      "'skipped')",
+      kMigration, pair.source().plans()[0].id));
+  const auto feed = pair.feed();
+  const std::string rows = "SELECT group_concat(id || n, ' ') FROM (SELECT * FROM t ORDER BY id)";
+  pair.sql("TRUNCATE t; INSERT INTO t VALUES (1, 10, 1), (7, 70, 7)");
+  CHECK(feed->round().anything);
+  CHECK(pair.lite(rows) == "110 4precious 770");
+  // Rows that exchange a unique value are all taken out before they come.
+  pair.sql("TRUNCATE t; INSERT INTO t VALUES (1, 11, 7), (7, 71, 1)");
+  CHECK(feed->round().anything);
+  CHECK(pair.lite(rows) == "111 4precious 771");
+  // Taken out of the quarantine it goes like any other.
+  aside("DELETE FROM lockstep.quarantine");
+  pair.sql("TRUNCATE t");
+  CHECK(feed->round().anything);
+  CHECK(pair.lite("SELECT count(*) FROM t") == "0");
+}
+
 }  // namespace lockstep::test
