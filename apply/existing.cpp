@@ -20,7 +20,9 @@ using postgres::qualified;
 using postgres::Result;
 using Json = nlohmann::json;
 
-// One relation a row, all of it as one JSON object: names can be anything.
+// One relation a row, all of it as one JSON object: names can be anything. A column folds if its
+// collation takes different texts for one, or that of a unique index beside another over the same
+// columns: ON CONFLICT knows them by their columns.
 constexpr char kCatalog[] = R"(
 SELECT c.relname, pg_catalog.json_build_object(
   'kind', c.relkind::text, 'unlogged', c.relpersistence = 'u',
@@ -37,7 +39,17 @@ SELECT c.relname, pg_catalog.json_build_object(
       'labels', (SELECT coalesce(pg_catalog.json_agg(e.enumlabel ORDER BY e.enumsortorder), '[]')
         FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = a.atttypid),
       'generated', a.attgenerated <> '', 'has_default', a.atthasdef OR a.attidentity <> '',
-      'folds', coalesce(NOT l.collisdeterministic, false)) ORDER BY a.attnum), '[]')
+      'folds', coalesce(NOT l.collisdeterministic, false) OR EXISTS (
+        SELECT FROM pg_catalog.pg_index AS x JOIN pg_catalog.pg_index AS y
+        ON y.indrelid = x.indrelid AND y.indexrelid <> x.indexrelid AND y.indisunique
+        AND y.indimmediate AND y.indisvalid AND y.indpred IS NULL AND y.indexprs IS NULL
+        AND (y.indkey::int2[])[0:y.indnkeyatts - 1] @> (x.indkey::int2[])[0:x.indnkeyatts - 1]
+        AND (y.indkey::int2[])[0:y.indnkeyatts - 1] <@ (x.indkey::int2[])[0:x.indnkeyatts - 1]
+        WHERE x.indrelid = c.oid AND x.indisunique AND x.indimmediate
+        AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL
+        AND EXISTS (SELECT FROM pg_catalog.generate_series(0, x.indnkeyatts - 1) AS n
+          JOIN pg_catalog.pg_collation AS f ON f.oid = x.indcollation[n]
+          WHERE x.indkey[n] = a.attnum AND NOT f.collisdeterministic))) ORDER BY a.attnum), '[]')
     FROM pg_catalog.pg_attribute AS a LEFT JOIN pg_catalog.pg_collation AS l
     ON l.oid = a.attcollation WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
   'key', (SELECT coalesce(pg_catalog.json_agg(a.attname ORDER BY k.place), '[]')
@@ -49,7 +61,9 @@ SELECT c.relname, pg_catalog.json_build_object(
       FROM pg_catalog.generate_series(0, x.indnkeyatts - 1) AS n
       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = x.indkey[n])), '[]')
     FROM pg_catalog.pg_index AS x WHERE x.indrelid = c.oid AND x.indisunique AND x.indimmediate
-    AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL),
+    AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_collation AS f
+      WHERE f.oid = ANY (x.indcollation::oid[]) AND NOT f.collisdeterministic)),
   'deferrable_keys', (SELECT coalesce(pg_catalog.json_agg((SELECT pg_catalog.json_agg(a.attname)
       FROM pg_catalog.generate_series(0, x.indnkeyatts - 1) AS n
       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = x.indkey[n])), '[]')

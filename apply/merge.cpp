@@ -8,6 +8,7 @@
 
 #include "apply/column_values.hpp"
 #include "apply/target_schema.hpp"
+#include "apply/upsert_key.hpp"
 #include "link/postgres/names.hpp"
 
 namespace lockstep::apply {
@@ -65,14 +66,20 @@ bool is_updated(const TablePlan& plan, std::size_t column) {
          (!plan.is_key(column) || plan.types[column] == ColumnType::double_precision);
 }
 
-std::string on_conflict(const TablePlan& plan) {
+std::vector<std::string> updates_of(const TablePlan& plan) {
   std::vector<std::string> updates;
   for (std::size_t i = 0; i < plan.shape.columns.size(); ++i)
     if (is_updated(plan, i))
       updates.push_back(fmt::format("{0} = EXCLUDED.{0}", postgres::quoted(plan.target_column(i))));
-  const std::string key = fmt::format("{}", fmt::join(key_of(plan), ", "));
-  if (updates.empty()) return fmt::format(" ON CONFLICT ({}) DO NOTHING", key);
-  return fmt::format(" ON CONFLICT ({}) DO UPDATE SET {}", key, fmt::join(updates, ", "));
+  return updates;
+}
+
+std::string on_conflict(const TablePlan& plan, const std::string& row) {
+  const std::vector<std::string> updates = updates_of(plan);
+  if (updates.empty()) return keep_row(plan, row);
+  const std::string proof = same_key_or_error(plan, row);
+  return fmt::format("{} DO UPDATE SET {}{}{}", conflict_target(plan), fmt::join(updates, ", "),
+                     proof.empty() ? "" : " WHERE ", proof);
 }
 
 std::string destination(const std::string& schema, const TablePlan& plan, Into into) {
@@ -147,7 +154,7 @@ bool is_upserted(const TablePlan& plan) {
 }
 
 bool upsert_counts(const TablePlan& plan) {
-  return !on_conflict(plan).ends_with("NOTHING");
+  return !updates_of(plan).empty();
 }
 
 std::string insert_row_sql(const std::string& schema, const TablePlan& plan) {
@@ -163,7 +170,7 @@ std::string insert_row_sql(const std::string& schema, const TablePlan& plan) {
 }
 
 std::string upsert_row_sql(const std::string& schema, const TablePlan& plan) {
-  return insert_row_sql(schema, plan) + on_conflict(plan);
+  return insert_row_sql(schema, plan) + on_conflict(plan, postgres::quoted(plan.target_name()));
 }
 
 std::string delete_row_sql(const std::string& schema, const TablePlan& plan) {
@@ -210,7 +217,7 @@ std::string merge_delete_absent_sql(const std::string& schema, const TablePlan& 
 }
 
 std::string merge_upsert_sql(const std::string& schema, const TablePlan& plan) {
-  return merge_insert_sql(schema, plan) + on_conflict(plan);
+  return merge_insert_sql(schema, plan) + on_conflict(plan, "t");
 }
 
 std::string merge_delete_missing_sql(const std::string& schema, const TablePlan& plan) {
@@ -222,7 +229,7 @@ std::string merge_delete_missing_sql(const std::string& schema, const TablePlan&
 
 std::string merge_upsert_changed_sql(const std::string& schema, const TablePlan& plan) {
   const std::string upsert = merge_upsert_sql(schema, plan);
-  if (upsert.ends_with("DO NOTHING")) return upsert;
+  if (!upsert_counts(plan)) return upsert;
   // *<> compares the bits: 0.0 and -0.0 differ, as do 1.0 and 1.00 as numeric. Between two bare
   // ROW()s PostgreSQL would look for it column by column.
   std::vector<std::string> present, proposed;
@@ -230,7 +237,8 @@ std::string merge_upsert_changed_sql(const std::string& schema, const TablePlan&
     present.push_back("t." + name);
     proposed.push_back("EXCLUDED." + name);
   }
-  return fmt::format("{} WHERE ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record", upsert,
+  return fmt::format("{} {} ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record", upsert,
+                     same_key_or_error(plan, "t").empty() ? "WHERE" : "AND",
                      fmt::join(present, ", "), fmt::join(proposed, ", "));
 }
 
@@ -295,8 +303,7 @@ std::string dual_expect_sql(const TablePlan& plan, std::int64_t number) {
 }
 
 std::string dual_add_sql(const std::string& schema, const TablePlan& plan) {
-  return fmt::format("{} ON CONFLICT ({}) DO NOTHING", merge_insert_sql(schema, plan),
-                     fmt::join(key_of(plan), ", "));
+  return merge_insert_sql(schema, plan) + keep_row(plan, "t");
 }
 
 std::string dual_look_sql(const std::string& schema, const TablePlan& plan) {

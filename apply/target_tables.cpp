@@ -14,7 +14,8 @@ using postgres::Connection;
 using postgres::Result;
 
 // One row per item, so that no name can be misread: t table, c column, k
-// key column, g trigger, f foreign key of it or into it, r rule. The last is a column's collation.
+// key column, g trigger, i unique index that folds texts beside another over the same columns, f
+// foreign key of it or into it, r rule. The last is a column's collation.
 constexpr char kSeen[] = R"(
 WITH ours AS (
   SELECT t.name, c.* FROM lockstep.ledger_tables AS t
@@ -52,6 +53,18 @@ WHERE NOT g.tgisinternal AND g.tgenabled <> 'D'
     AND EXISTS (SELECT FROM pg_catalog.pg_proc AS p
     WHERE p.oid = g.tgfoid AND p.pronamespace = pg_catalog.to_regnamespace('lockstep')))
 UNION ALL
+SELECT o.name, 'i', i.relname::text, false, false, false, 0, ''
+FROM ours AS o JOIN pg_catalog.pg_index AS x ON x.indrelid = o.oid
+JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid
+WHERE x.indisunique AND x.indimmediate AND x.indisvalid AND x.indpred IS NULL
+  AND x.indexprs IS NULL AND EXISTS (SELECT FROM pg_catalog.pg_collation AS l
+    WHERE l.oid = ANY (x.indcollation::oid[]) AND NOT l.collisdeterministic)
+  AND EXISTS (SELECT FROM pg_catalog.pg_index AS y WHERE y.indrelid = o.oid
+    AND y.indexrelid <> x.indexrelid AND y.indisunique AND y.indimmediate AND y.indisvalid
+    AND y.indpred IS NULL AND y.indexprs IS NULL
+    AND (y.indkey::int2[])[0:y.indnkeyatts - 1] @> (x.indkey::int2[])[0:x.indnkeyatts - 1]
+    AND (y.indkey::int2[])[0:y.indnkeyatts - 1] <@ (x.indkey::int2[])[0:x.indnkeyatts - 1])
+UNION ALL
 SELECT o.name, 'f', f.conname::text, false, false, false, 0, ''
 FROM ours AS o JOIN pg_catalog.pg_constraint AS f ON f.conrelid = o.oid OR f.confrelid = o.oid
 WHERE f.contype = 'f' AND (f.confdeltype IN ('c', 'n', 'd') OR f.confupdtype IN ('c', 'n', 'd'))
@@ -82,6 +95,9 @@ void add(TableSeen& seen, const Result& rows, int row) {
       return;
     case 'g':  // ENABLE REPLICA fires in our sessions if they are replicas, ALWAYS in all
       seen.triggers.push_back({text, rows.boolean(row, 3)});
+      return;
+    case 'i':
+      seen.folding_indexes.push_back(text);
       return;
     case 'f':
       seen.foreign_keys.push_back(text);
@@ -193,6 +209,11 @@ std::vector<std::string> differences(const TablePlan& plan, bool indexed, const 
           fmt::format("has a foreign key {} (or is referenced by it), which would act by itself: "
                       "our role may not set session_replication_role",
                       key));
+  // Ours are upserted by their own index, whatever is beside it.
+  for (const std::string& index : seen.folding_indexes)
+    if (plan.existing)
+      say(fmt::format("has a unique index {}, whose collation takes different keys for one",
+                      index));
   for (const std::string& rule : seen.rules)
     say(fmt::format("has a rule {}, which can change rows", rule));
   if (seen.row_security) say("has row level security that hides rows from lockstep's role");

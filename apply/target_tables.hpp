@@ -30,6 +30,7 @@ struct TableSeen {
   std::vector<TriggerSeen> triggers;  ///< enabled ones, and not those of foreign keys
   /// Its own, and those that reference it, if they change rows: CASCADE, SET NULL, SET DEFAULT.
   std::vector<std::string> foreign_keys;
+  std::vector<std::string> folding_indexes{};  ///< beside another over the same columns
   std::vector<std::string> rules;
 };
 

@@ -210,8 +210,10 @@ class ColumnMeeting {
     const bool in_key = key_.contains(there.name);
     const bool distinct = in_key || unique_.contains(there.name);
     if (there.folds && distinct)
-      blocks(
-          fmt::format("column {} has a collation there that takes different texts for one", name));
+      blocks(fmt::format(
+          "column {} has a collation there, of its own or in a unique index, that takes "
+          "different texts for one",
+          name));
     if ((type.kind == TargetKind::numeric || needs_cast(type.kind)) && in_key)
       blocks(fmt::format("column {} is in the key, and {} there", name, there.type));
     spelled(i, type, distinct);

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "apply/quarantine.hpp"
 #include "link/postgres/copy.hpp"
 #include "link/postgres/identity.hpp"
 #include "link/postgres/names.hpp"
@@ -300,7 +301,8 @@ bool ReverseFeed::pass(SqliteWriter& writer, SqliteWriter::Pass pass, const Tabl
                        const Touched& touched, ReverseRound& round) {
   const std::size_t keys = plan.shape.key.size();
   writer.begin(pass);
-  if (touched.whole) writer.begin_whole();
+  if (touched.whole)
+    writer.begin_whole(!apply::read_quarantined_keys(reading_, migration_, plan.id).empty());
   postgres::CopyOut rows(
       reading_, touched.whole ? all_rows_sql(schema_, plan) : touched_rows_sql_.at(plan.id));
   std::vector<Field> fields;

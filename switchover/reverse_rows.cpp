@@ -33,8 +33,7 @@ std::string touched_rows_sql(const std::string& migration, const std::string& sc
   for (std::size_t i = 0; i < plan.shape.key.size(); ++i) {
     const std::size_t column = plan.shape.key[i];
     const std::string key = fmt::format("k.key[{}]::{}", i + 1, own_type(plan, column));
-    keys.push_back(plan.existing ? fmt::format("({})::{}", key, to_string(plan.types[column]))
-                                 : key);
+    keys.push_back(postgres::carried_value(plan, column, key));
     same.push_back(fmt::format("t.{} = {}{}", postgres::quoted(plan.target_column(column)), key,
                                i < collations.size() ? collations[i] : ""));
   }

@@ -59,7 +59,7 @@ SqliteWriter::SqliteWriter(sqlite::Database& database, const TablePlan& plan)
   for (std::size_t i = 0; i < shape.columns.size(); ++i)
     if (shape.columns[i].generated == Generated::no) stored_.push_back(i);
   for (const std::size_t column : stored_)
-    if (plan.on_bad_value_of(column) == OnBadValue::quarantine) aside_.push_back(column);
+    if (plan.on_bad_value_of(column) == OnBadValue::quarantine) chosen_.push_back(column);
   hidden_rowid_ = !shape.without_rowid && !shape.rowid_alias && !shape.keyed_by_rowid &&
                   !shape.rowid_name.empty();
   try {
@@ -148,8 +148,9 @@ void SqliteWriter::touched(Fields key, Fields row) {
   }
 }
 
-void SqliteWriter::begin_whole() {
+void SqliteWriter::begin_whole(bool rows_aside) {
   whole_ = true;
+  aside_ = rows_aside ? stored_ : chosen_;
   if (pass_ == Pass::put_back) return;
   if (pass_ == Pass::take_out && hidden_rowid_) remember_rowids();
   if (pass_ == Pass::take_out && aside_.empty()) {

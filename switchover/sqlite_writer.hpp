@@ -39,7 +39,8 @@ class SqliteWriter {
 
   /// All rows of the table come now, in any order (it was truncated): those that do not, go. Rows
   /// that PostgreSQL cannot hold wait in quarantine: nobody took them away there, and they stay.
-  void begin_whole();
+  /// `rows_aside`: some of this table do, whatever is chosen for bad values by now.
+  void begin_whole(bool rows_aside);
   void end_whole();
 
   [[nodiscard]] std::int64_t written() const {
@@ -72,7 +73,8 @@ class SqliteWriter {
   sqlite::Database& database_;
   const TablePlan& plan_;
   std::vector<std::size_t> stored_;  ///< columns that are written; not what SQLite computes
-  std::vector<std::size_t> aside_;   ///< those whose values may be such that a row has to wait
+  std::vector<std::size_t> chosen_;  ///< those whose values may be such that a row has to wait
+  std::vector<std::size_t> aside_;   ///< the same, by what waits as well; between the whole's ends
   bool hidden_rowid_ = false;        ///< a rowid that is no column
   std::optional<sqlite::Statement> find_, insert_, update_, delete_, remember_, recall_, seen_;
   Pass pass_ = Pass::upsert;

@@ -279,20 +279,24 @@ bool inverted(Value& out, const std::optional<std::string_view>& field, const Ta
 
 }  // namespace
 
-std::string carried_column(const TablePlan& plan, std::size_t column, std::string_view alias) {
-  const std::string name = fmt::format("{}{}{}", alias, alias.empty() ? "" : ".",
-                                       postgres::quoted(plan.target_column(column)));
-  if (!plan.existing) return name;
+std::string carried_value(const TablePlan& plan, std::size_t column, const std::string& value) {
+  if (!plan.existing) return value;
   // As it is sent, an interval has its parts; an inet as text its length, needed or not.
   if (is_there(plan, column, TargetKind::interval))
-    return plan.types[column] == ColumnType::timestamp ? instant_of_interval(name) : name;
-  if (is_there(plan, column, TargetKind::inet)) return fmt::format("pg_catalog.abbrev({})", name);
+    return plan.types[column] == ColumnType::timestamp ? instant_of_interval(value) : value;
+  if (is_there(plan, column, TargetKind::inet)) return fmt::format("pg_catalog.abbrev({})", value);
   if (plan.types[column] == ColumnType::timestamp && is_there(plan, column, TargetKind::time))
-    return fmt::format("date '2000-01-01' + {}", name);
-  // The type of milliseconds would round what has more digits.
+    return fmt::format("date '2000-01-01' + {}", value);
+  // The type of milliseconds would round what has more digits: to another row, in a key.
   const ColumnType type = plan.types[column];
-  return fmt::format("{}::{}", name,
+  return fmt::format("({})::{}", value,
                      to_string(type == ColumnType::timestamp_ms ? ColumnType::timestamp : type));
+}
+
+std::string carried_column(const TablePlan& plan, std::size_t column, std::string_view alias) {
+  return carried_value(plan, column,
+                       fmt::format("{}{}{}", alias, alias.empty() ? "" : ".",
+                                   postgres::quoted(plan.target_column(column))));
 }
 
 std::string_view decode(Value& out, const std::optional<std::string_view>& field,

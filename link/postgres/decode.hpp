@@ -15,8 +15,12 @@
 
 namespace lockstep::postgres {
 
-/// SQL of a column as decode() reads it in binary format: `alias`."name", of a table that was there
-/// in the type that its values came in.
+/// SQL of `value`, an expression of the type that the column has on PostgreSQL, as decode() reads
+/// it in binary format: of a table that was there in the type that its values came in.
+[[nodiscard]] std::string carried_value(const TablePlan& plan, std::size_t column,
+                                        const std::string& value);
+
+/// The same of the column itself: `alias`."name".
 [[nodiscard]] std::string carried_column(const TablePlan& plan, std::size_t column,
                                          std::string_view alias);
 

@@ -326,4 +326,22 @@ TEST_CASE("a column that both sides generate is not written") {
             .computed_as.empty());
 }
 
+TEST_CASE("a unique index that takes two keys for one is named, and is not enough") {
+  const std::string source = "CREATE TABLE t(k TEXT PRIMARY KEY NOT NULL, n INT)";
+  const auto folding = [](const std::string& key, const std::string& index) {
+    return "CREATE COLLATION folding (provider = icu, locale = 'und-u-ks-level2', deterministic = "
+           "false); CREATE TABLE t(k text NOT NULL " +
+           key + ", n int); CREATE UNIQUE INDEX ON t" + index;
+  };
+  const std::string folds = "LS-T221 column k has a collation there, of its own or in a unique";
+  CHECK_THAT(problems(source, folding("PRIMARY KEY", "(k COLLATE folding)"), ""), Contains(folds));
+  CHECK_THAT(problems(source, folding("", "(k COLLATE folding)"), ""),
+             Contains("LS-T221 there is no unique index over just the source's key (k)"));
+  // These are none that ON CONFLICT (k) could mean.
+  for (const char* const index : {"(k COLLATE folding, n)", "(k COLLATE folding) WHERE n > 0"}) {
+    INFO(index);
+    CHECK(problems(source, folding("PRIMARY KEY", index), "").empty());
+  }
+}
+
 }  // namespace lockstep::test

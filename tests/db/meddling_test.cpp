@@ -231,6 +231,66 @@ TEST_CASE("rows that the server does not count as written are told, whatever too
   CHECK((target.position() == before) == staging);
 }
 
+TEST_CASE("an index that takes two keys for one is none that an upsert goes by") {
+  // Tables of lockstep's, and one of an ORM's whose key has a collation of its own.
+  const bool existing = GENERATE(false, true);
+  const std::string way = GENERATE(as<std::string>(), "small", "staging", "whole");
+  const std::string table = GENERATE(as<std::string>(), "k", "bare");
+  INFO(table << ", " << way << (existing ? ", existing" : ""));
+  CapturedSource source(
+      "CREATE TABLE k(k TEXT PRIMARY KEY NOT NULL, n INT); CREATE TABLE bare(k TEXT PRIMARY KEY "
+      "NOT NULL) WITHOUT ROWID; INSERT INTO k VALUES ('BOB', 1); INSERT INTO bare VALUES ('BOB');");
+  source.install();
+  FollowedTarget target(server(), source);
+  target.copy_and_index();
+  std::vector<TablePlan> plans = source.plans();
+  for (TablePlan& plan : plans) {
+    if (!existing) continue;
+    target.query(fmt::format("ALTER TABLE {} ALTER k TYPE text COLLATE \"C\"", plan.name()));
+    plan.existing.emplace();
+    plan.existing->upserts = true;
+    for (std::size_t i = 0; i < plan.types.size(); ++i) {
+      const std::string type(to_string(plan.types[i]));
+      plan.existing->columns.push_back(
+          {plan.target_column(i), type, i == 0, parse_target_type(type).value()});
+    }
+  }
+  const auto apply = [&](const Batch& batch) {
+    apply::ApplierOptions options{.migration = kMigration, .schema = "public", .keyed = true};
+    if (way != "small") options.limits = {.small_entries_max = 0};
+    apply::Applier applier(target.connection(), plans, options);
+    applier.begin(batch.begin);
+    if (way == "whole")
+      for (const TablePlan& plan : plans)
+        if (plan.name() == table) applier.reset({plan.id});
+    for (const capture::Slice& slice : batch.slices) applier.entries(slice.entries);
+    (void)applier.end(batch.end);
+  };
+  target.query(fmt::format(
+      "CREATE COLLATION folding (provider = icu, locale = 'und-u-ks-level2', deterministic = "
+      "false); CREATE UNIQUE INDEX folded ON {} (k COLLATE folding)",
+      table));
+  // Every row of the table, so that it can be sent whole.
+  const std::string touch = fmt::format("INSERT OR REPLACE INTO {0} SELECT * FROM {0};", table);
+  source.app().exec(touch);
+  apply(source.take().value());
+  CHECK(target.difference() == "");
+  const Position before = target.position();
+  source.app().exec(
+      (way == "whole" ? touch : std::string()) +
+      (table == "k" ? "INSERT INTO k VALUES ('bob', 2)" : "INSERT INTO bare VALUES ('bob')"));
+  const Batch batch = source.take().value();
+  const ErrorFacts facts = facts_of([&] { apply(batch); });
+  INFO(facts.what << ": " << facts.why);
+  CHECK(facts.code == (existing ? "LS-T211" : "LS-T210"));
+  CHECK(facts.why.find(existing ? "takes two keys for one" : "folded") != std::string::npos);
+  CHECK(facts.why.find("BOB") == std::string::npos);
+  CHECK(target.position() == before);
+  target.query("DROP INDEX folded");
+  apply(batch);
+  CHECK(target.difference() == "");
+}
+
 TEST_CASE("no chunk of the copy is kept that a trigger could have changed") {
   World world;
   FollowedTarget& target = *world.target;

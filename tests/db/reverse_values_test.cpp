@@ -175,4 +175,63 @@ TEST_CASE("tables that an ORM made give back what their types keep") {
   CHECK(switchover::cannot_go_back(pair.target().connection(), "public", plans).size() == 1);
 }
 
+TEST_CASE("a key of milliseconds that has more digits on PostgreSQL is no other row's") {
+  ReversedPair pair(server(),
+                    "CREATE TABLE m(dev INT NOT NULL, at DATETIME NOT NULL, v TEXT, PRIMARY "
+                    "KEY(dev, at)); INSERT INTO m VALUES (1, 1704103200000, 'a'), (1, "
+                    "1704103200001, 'b'), (1, 1704103200002, 'c');");
+  std::vector<TablePlan> plans = pair.source().plans();
+  REQUIRE(plans[0].types[1] == ColumnType::timestamp_ms);
+  plans[0].existing.emplace();
+  plans[0].existing->upserts = true;
+  for (const auto& [name, type] :
+       {std::pair<std::string, std::string>{"dev", "bigint"},
+        {"at", GENERATE("timestamp without time zone", "timestamp with time zone")},
+        {"v", "text"}}) {
+    plans[0].existing->columns.push_back({name, type, false, parse_target_type(type).value()});
+    pair.sql(fmt::format("SET TimeZone = 'UTC'; ALTER TABLE m ALTER {0} TYPE {1}", name, type));
+  }
+  const auto feed = pair.feed(plans);
+  // What SQLite never had: PostgreSQL counts on in microseconds.
+  pair.sql(
+      "SET TimeZone = 'UTC'; INSERT INTO m VALUES (1, '2024-01-01 10:00:00.0004', 'x'); "
+      "DELETE FROM m WHERE v = 'x'; DELETE FROM m WHERE v = 'b'");
+  CHECK(feed->round().rows == 1);
+  CHECK(pair.lite("SELECT group_concat(v, '') FROM (SELECT v FROM m ORDER BY at)") == "ac");
+  pair.sql("SET TimeZone = 'UTC'; INSERT INTO m VALUES (1, '2024-01-01 10:00:00.0016', 'x')");
+  CHECK(facts_of([&] { feed->round(); }).code == "LS-X606");
+  pair.sql("DELETE FROM m WHERE v = 'x'; UPDATE m SET v = 'changed' WHERE v = 'a'");
+  CHECK(feed->round().rows == 1);
+  CHECK(pair.lite("SELECT group_concat(v, '') FROM (SELECT v FROM m ORDER BY at)") == "changedc");
+}
+
+TEST_CASE("rows in quarantine outlive a TRUNCATE, whatever is chosen for bad values by then") {
+  ReversedPair pair(server(),
+                    "CREATE TABLE t(id INTEGER PRIMARY KEY, n INT, u INT UNIQUE); INSERT INTO t "
+                    "VALUES (1, 1, 1), (2, 2, 2);");
+  // It was held while quarantine was the choice; the plan knows of no such choice any more.
+  REQUIRE(pair.source().plans()[0].on_bad_value_of(1) != OnBadValue::quarantine);
+  pair.source().app().exec("DROP TRIGGER fence_1; INSERT INTO t VALUES (4, 'precious', 4)");
+  const auto aside = [&](const std::string& sql) { pair.target().connection().exec(sql); };
+  aside(fmt::format(
+      "INSERT INTO lockstep.quarantine (migration, id, name, key, key_digest, column_name, value, "
+      "bytes, code, reason, state) VALUES ('{}', {}, 't', '4', '', 'n', '', 8, 'LS-D401', 'test', "
+      "'skipped')",
+      kMigration, pair.source().plans()[0].id));
+  const auto feed = pair.feed();
+  const std::string rows = "SELECT group_concat(id || n, ' ') FROM (SELECT * FROM t ORDER BY id)";
+  pair.sql("TRUNCATE t; INSERT INTO t VALUES (1, 10, 1), (7, 70, 7)");
+  CHECK(feed->round().anything);
+  CHECK(pair.lite(rows) == "110 4precious 770");
+  // Rows that exchange a unique value are all taken out before they come.
+  pair.sql("TRUNCATE t; INSERT INTO t VALUES (1, 11, 7), (7, 71, 1)");
+  CHECK(feed->round().anything);
+  CHECK(pair.lite(rows) == "111 4precious 771");
+  // Taken out of the quarantine it goes like any other.
+  aside("DELETE FROM lockstep.quarantine");
+  pair.sql("TRUNCATE t");
+  CHECK(feed->round().anything);
+  CHECK(pair.lite("SELECT count(*) FROM t") == "0");
+}
+
 }  // namespace lockstep::test

@@ -152,6 +152,12 @@ TEST_CASE("texts of another collation are filled and compared, until two would b
                                column[0] == 'k' ? "text COLLATE \"C\"" : "varchar(20)"),
                    "collated");
   }
+  // Beside the key's own, which ON CONFLICT would take for it.
+  server().query("CREATE UNIQUE INDEX folded ON t (k COLLATE fold)", "collated");
+  const Outcome halted = follow();
+  require_code(halted, 7);
+  CHECK_THAT(everything(halted), Contains("LS-T214") && Contains("t has a unique index folded"));
+  server().query("DROP INDEX folded", "collated");
   require_code(follow(), 0);
 }
 

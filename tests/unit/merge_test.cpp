@@ -34,7 +34,7 @@ TEST_CASE("statements for one row name every column and every type") {
   CHECK(
       upsert_row_sql("app", orders()) ==
       R"(INSERT INTO "app"."or""ders" ("v", "b", "lockstep_present", "a") VALUES ($1::double precision, $2::text, )"
-      R"($3::bytea, $4::bigint) ON CONFLICT ("b", "a") DO UPDATE SET "v" = EXCLUDED."v", )"
+      R"($3::bytea, $4::bigint) ON CONFLICT ("b" COLLATE pg_catalog."default", "a") DO UPDATE SET "v" = EXCLUDED."v", )"
       R"("lockstep_present" = EXCLUDED."lockstep_present")");
   CHECK(delete_row_sql("app", orders()) ==
         R"(DELETE FROM "app"."or""ders" WHERE "b" = $1::text AND "a" = $2::bigint)");
@@ -70,7 +70,7 @@ TEST_CASE("a merge deletes what is absent and upserts the rest") {
   CHECK(
       merge_upsert_sql("app", orders()) ==
       R"(INSERT INTO "app"."or""ders" AS t ("v", "b", "lockstep_present", "a") SELECT "v", "b", "lockstep_present", "a" )"
-      R"(FROM pg_temp.lockstep_staging_4 WHERE "lockstep_present_" ON CONFLICT ("b", "a") DO UPDATE SET )"
+      R"(FROM pg_temp.lockstep_staging_4 WHERE "lockstep_present_" ON CONFLICT ("b" COLLATE pg_catalog."default", "a") DO UPDATE SET )"
       R"("v" = EXCLUDED."v", "lockstep_present" = EXCLUDED."lockstep_present")");
 }
 
