@@ -14,7 +14,8 @@
 #include "ops/verified_text.hpp"
 #include "ops/verify_request.hpp"
 #include "switchover/reverse_watch.hpp"
-#include "verify/values.hpp"
+#include "verify/held_rows.hpp"
+#include "verify/shown_key.hpp"
 
 namespace lockstep::ops {
 
@@ -235,16 +236,17 @@ void PassLeader::compare(const Range& range, const wire::Digests& digests, bool 
   record.source_cursor.reset();
   if (digests.resume) record.source_cursor = verify::parse_key_bytes(*digests.resume);
   record.done = last;
-  const std::optional<verify::Key> until = record.cursor;
-  judge(range, blocks, rows, std::move(record), [&](const verify::Key& key) {
-    return (!range.after || verify::key_order(key, *range.after) > 0) &&
-           (!until || verify::key_order(key, *until) <= 0);
+  // In the source's order a key that does not fit has its place, too.
+  const std::optional<verify::Key> until = record.source_cursor;
+  judge(range, blocks, rows, std::move(record), [&](const verify::Key& own, const verify::Key&) {
+    return (!range.source_after || verify::key_order(own, *range.source_after) > 0) &&
+           (!until || verify::key_order(own, *until) <= 0);
   });
 }
 
 void PassLeader::judge(const Range& range, const std::vector<verify::Block>& blocks,
                        const verify::RangeRows& rows, verify::TableRecord record,
-                       const std::function<bool(const verify::Key&)>& within) {
+                       const Within& within) {
   struct {
     std::uint64_t rows = 0, digest = 0;
   } source, target{rows.rows(), 0};
@@ -291,27 +293,19 @@ void PassLeader::judge(const Range& range, const std::vector<verify::Block>& blo
   keep(std::move(record), found, range.table, compared);
 }
 
-void PassLeader::count_quarantined(const Range& range,
-                                   const std::function<bool(const verify::Key&)>& within,
+void PassLeader::count_quarantined(const Range& range, const Within& within,
                                    std::vector<verify::RowDifference>& found,
                                    verify::TableRecord& record) {
   const TablePlan& plan = plan_of(range.table);
-  const auto absent = goes_back() ? verify::Difference::extra : verify::Difference::missing;
+  std::vector<verify::Key> held;
   for (const std::string& text :
        apply::read_quarantined_keys(view_of(range.barrier), parts_.target.migration, plan.id)) {
-    const verify::Key key = verify::carried_key(plan, wire::decode_key(text));
-    if (!within(key)) continue;
-    const std::string bytes = verify::key_bytes(key);
-    const auto row =
-        std::find_if(found.begin(), found.end(), [&](const auto& one) { return one.key == bytes; });
-    if (row != found.end() && row->kind == absent) {
-      ++record.quarantined;
-      found.erase(row);
-    } else if (row == found.end() && !goes_back()) {
-      // The quarantine knows a row that the source does not have.
-      found.push_back({verify::Difference::differ, bytes});
-    }
+    const verify::Key own = wire::decode_key(text);
+    if (verify::Key key = verify::carried_key(plan, own); within(own, key))
+      held.push_back(std::move(key));
   }
+  record.quarantined += verify::take_held(
+      found, held, goes_back() ? verify::Difference::extra : verify::Difference::missing);
 }
 
 std::vector<verify::RowDifference> PassLeader::narrow(const Range& range,

@@ -108,13 +108,14 @@ class PassLeader {
   /// `last`: nothing of the table comes behind this range.
   void compare(const Range& range, const wire::Digests& digests, bool last);
   [[nodiscard]] static std::vector<verify::Block> blocks_of(const wire::Digests& digests);
+  /// A key belongs to the range: as the source spells it, and as both sides show it.
+  using Within = std::function<bool(const verify::Key& own, const verify::Key& shown)>;
   /// Both sides of the range have been read, `record` is what is known then but for what they come
-  /// to; `within`: the key belongs to the range. Ends its view and puts it on record.
+  /// to. Ends its view and puts it on record.
   void judge(const Range& range, const std::vector<verify::Block>& blocks,
-             const verify::RangeRows& rows, verify::TableRecord record,
-             const std::function<bool(const verify::Key&)>& within);
+             const verify::RangeRows& rows, verify::TableRecord record, const Within& within);
   /// Takes the rows out of `found` that are missing because they wait in quarantine.
-  void count_quarantined(const Range& range, const std::function<bool(const verify::Key&)>& within,
+  void count_quarantined(const Range& range, const Within& within,
                          std::vector<verify::RowDifference>& found, verify::TableRecord& record);
   /// Of a dual-written table: takes those out of `found` that are equal at a later barrier and
   /// counts them as converged. Only rows of `keys` are looked at.

@@ -8,8 +8,8 @@
 #include "model/row_stream.hpp"
 #include "ops/pass_leader.hpp"
 #include "ops/since.hpp"
+#include "verify/shown_key.hpp"
 #include "verify/source_rows.hpp"
-#include "verify/values.hpp"
 
 namespace lockstep::ops {
 
@@ -131,17 +131,22 @@ std::size_t PassLeader::compare_some(std::size_t table, const std::vector<Touche
     while (keys[end - 1].shown > *digests.resume) --end;
   std::vector<verify::Key> target;
   std::set<std::string_view> asked;
+  std::set<std::string> as_held;
   for (std::size_t i = from; i < end; ++i)
-    if (asked.insert(keys[i].shown).second && keys[i].fits)
-      target.push_back(verify::parse_key_bytes(keys[i].shown));
+    if (asked.insert(keys[i].shown).second) {
+      const verify::Key key = verify::parse_key_bytes(keys[i].shown);
+      as_held.insert(verify::held_key_bytes(key));
+      if (keys[i].fits) target.push_back(key);
+    }
   const std::vector<verify::Block> blocks = blocks_of(digests);
   const verify::RangeRows rows = verify::read_target_keys(
       view_of(range.barrier), parts_.target.schema, plan_of(table), target, blocks);
   verify::TableRecord record = records_[table];
   record.cursor = verify::parse_key_bytes(keys[end - 1].shown);
   record.done = end == keys.size();
-  judge(range, blocks, rows, std::move(record),
-        [&](const verify::Key& key) { return asked.contains(verify::key_bytes(key)); });
+  judge(range, blocks, rows, std::move(record), [&](const verify::Key&, const verify::Key& shown) {
+    return as_held.contains(verify::held_key_bytes(shown));
+  });
   return end;
 }
 

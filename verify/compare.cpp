@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cmath>
 #include <compare>
 #include <utility>
 
@@ -13,6 +12,7 @@
 #include "model/value.hpp"
 #include "verify/digest.hpp"
 #include "verify/range_sql.hpp"
+#include "verify/shown_key.hpp"
 #include "verify/source_rows.hpp"
 #include "verify/values.hpp"
 
@@ -76,14 +76,11 @@ class Comparer {
   bool forward_;
 };
 
-// As the quarantine has it: -0.0 and 0.0 are one key.
+// As the quarantine has it.
 std::string key_text(const TablePlan& plan, const Row& row) {
-  std::vector<Value> key;
-  for (const std::size_t column : plan.shape.key) {
-    key.push_back(row[column]);
-    if (key.back().kind == ValueClass::real && std::abs(key.back().real) <= 0) key.back().real = 0;
-  }
-  return wire::encode_key(key);
+  Key key;
+  for (const std::size_t column : plan.shape.key) key.push_back(row[column]);
+  return wire::encode_key(with_one_zero(std::move(key)));
 }
 
 }  // namespace

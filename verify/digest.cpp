@@ -11,6 +11,7 @@
 
 #include "model/big_endian.hpp"
 #include "model/error.hpp"
+#include "verify/shown_key.hpp"
 #include "verify/values.hpp"
 
 namespace lockstep::verify {
@@ -140,8 +141,9 @@ std::string describe_key(const TablePlan& plan, const Key& key) {
   const TableShape& shape = plan.shape;
   std::vector<std::string> parts;
   for (std::size_t i = 0; i < shape.key.size() && i < key.size(); ++i)
-    parts.push_back(fmt::format("{}={}", shape.columns[shape.key[i]].name,
-                                shown_value(plan, shape.key[i], key[i].view())));
+    parts.push_back(
+        fmt::format("{}={}", shape.columns[shape.key[i]].name,
+                    shown_value(plan, shape.key[i], unmarked(plan, shape.key[i], key[i]).view())));
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 

@@ -14,6 +14,7 @@
 #include "link/sqlite/statement.hpp"
 #include "model/rule.hpp"
 #include "verify/range_sql.hpp"
+#include "verify/shown_key.hpp"
 #include "verify/source_rows.hpp"
 #include "verify/values.hpp"
 
@@ -64,23 +65,28 @@ Error too_large_to_sort(const TablePlan& plan) {
        .todo = "stop lockstep at a quiet moment and verify then: at rest there is no limit"});
 }
 
-// Blocks as the rows come.
+// Blocks as the rows come. A key that does not fit is on the source only, and in no order: it is of
+// the block that it comes in, and ends none.
 class BlockWriter {
  public:
   explicit BlockWriter(const TablePlan& plan) : plan_(plan) {}
 
   void add(const std::vector<Value>& row) {
     Key key = key_of(plan_, row);
-    if (last_ && key_order(*last_, key) >= 0) throw out_of_order(plan_, *last_, key);
     range.rows.add(key, row_hash(row, scratch_));
+    fits_ = target_may_have(plan_, key);
+    if (!fits_) return;
+    if (last_ && key_order(*last_, key) >= 0) throw out_of_order(plan_, *last_, key);
     last_ = std::move(key);
   }
-  /// `open`: to the end of the table.
+  /// Its newest row has a key that the target can be asked for.
+  [[nodiscard]] bool range_may_end() const { return fits_; }
+  /// `open`: to the end of the table. Before the first key that fits stands one without columns.
   void end_block(bool open) {
     range.rows.end_block();
     const std::size_t block = range.rows.blocks() - 1;
-    range.blocks.push_back(
-        {open ? std::nullopt : last_, range.rows.rows_of(block), range.rows.digest_of(block)});
+    range.blocks.push_back({open ? std::nullopt : std::optional(last_.value_or(Key{})),
+                            range.rows.rows_of(block), range.rows.digest_of(block)});
   }
 
   SourceRange range{};
@@ -88,6 +94,7 @@ class BlockWriter {
  private:
   const TablePlan& plan_;
   std::optional<Key> last_;
+  bool fits_ = false;
   std::string scratch_;
 };
 
@@ -155,6 +162,7 @@ SourceRange read_source_range(sqlite::Database& source, const TablePlan& plan,
   BlockWriter blocks(plan);
   RuleReader carried(plan.rules, plan.shape.key);
   std::vector<Value> row(plan.types.size());
+  bool enough = false;
   while (true) {
     if (!rows.step()) {
       blocks.range.done = true;
@@ -164,11 +172,12 @@ SourceRange read_source_range(sqlite::Database& source, const TablePlan& plan,
     read_columns(row, plan, carried, rows);
     blocks.add(row);
     const std::uint64_t seen = blocks.range.rows.rows();
-    const bool enough = seen >= limits.rows_max ||
-                        blocks.range.rows.key_bytes() >= limits.key_bytes_max ||
-                        (seen % kRowsPerClockLook == 0 && deadline.passed());
-    if (enough || blocks.range.rows.block_full()) blocks.end_block(false);
-    if (!enough) continue;
+    enough = enough || seen >= limits.rows_max ||
+             blocks.range.rows.key_bytes() >= limits.key_bytes_max ||
+             (seen % kRowsPerClockLook == 0 && deadline.passed());
+    const bool ends = enough && blocks.range_may_end();
+    if (ends || blocks.range.rows.block_full()) blocks.end_block(false);
+    if (!ends) continue;
     blocks.range.resume = raw_key(plan, rows);
     return std::move(blocks.range);
   }
@@ -333,6 +342,7 @@ std::vector<std::optional<Key>> source_keys(sqlite::Database& source, const Tabl
 
 std::optional<TargetRow> read_target_row(postgres::Connection& target, const std::string& schema,
                                          const TablePlan& plan, const Key& key) {
+  if (!target_may_have(plan, key)) return std::nullopt;
   set_bound(target, plan, kUntil, key);
   postgres::CopyOut rows(
       target, fmt::format("COPY (SELECT {} FROM {} WHERE {} LIMIT 1) TO STDOUT (FORMAT binary)",

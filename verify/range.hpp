@@ -36,8 +36,9 @@ struct SourceRange {
 
 /// Reads on after a key in the source's own spelling (nothing: from the start) until the deadline,
 /// the limits or the table's end, whichever comes first, in the caller's read transaction. At least
-/// one row, if there is one. A table whose key the target has in another order is read whole and
-/// sorted, whatever the deadline; Error LS-V508 if it is too large for that.
+/// one row, if there is one; behind the limits on to a key that the target may have. A table whose
+/// key the target has in another order is read whole and sorted, whatever the deadline; Error
+/// LS-V508 if it is too large for that.
 [[nodiscard]] SourceRange read_source_range(sqlite::Database& source, const TablePlan& plan,
                                             const std::optional<Key>& after,
                                             const Deadline& deadline, RangeLimits limits = {});
@@ -71,7 +72,7 @@ struct TargetRow {
   std::vector<Value> values;  ///< one per column of the plan
   WrongConstants wrong;
 };
-/// `key` has no NULL.
+/// Nothing for a key that target_may_have() denies, too.
 [[nodiscard]] std::optional<TargetRow> read_target_row(postgres::Connection& target,
                                                        const std::string& schema,
                                                        const TablePlan& plan, const Key& key);

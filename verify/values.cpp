@@ -12,11 +12,13 @@
 #include <limits>
 #include <utility>
 
+#include "link/postgres/entry_check.hpp"
 #include "link/postgres/names.hpp"
 #include "link/postgres/numeric.hpp"
 #include "model/big_endian.hpp"
 #include "model/spelling.hpp"
 #include "verify/json_meaning.hpp"
+#include "verify/shown_key.hpp"
 
 namespace lockstep::verify {
 
@@ -59,19 +61,6 @@ void respell_time(std::string& text) {
   if (text.back() == '.') text.pop_back();
 }
 
-// The digits of a text into the places of a spelling's name; zeros where there are not enough.
-std::string filled_in(std::string name, std::string_view text) {
-  constexpr std::string_view kPlaces = "xXYMDHSf", kDigits = "0123456789abcdef";
-  std::size_t at = 0;
-  for (char& c : name) {
-    if (kPlaces.find(c) == std::string_view::npos) continue;
-    while (at < text.size() && kDigits.find(text[at]) == std::string_view::npos) ++at;
-    const char digit = at < text.size() ? text[at++] : '0';
-    c = c == 'X' && digit >= 'a' ? static_cast<char>(digit - 'a' + 'A') : digit;
-  }
-  return name;
-}
-
 bool there_is(const TablePlan& plan, std::size_t column, TargetKind kind) {
   return plan.existing && plan.existing->columns[column].holds.kind == kind;
 }
@@ -96,7 +85,7 @@ void append_day(std::string& out, std::int64_t days) {
   using std::chrono::sys_days, std::chrono::year_month_day;
   constexpr std::int64_t kEndOfYear9999 = 2'921'939, kStartOfYear1 = -730'119;
   if (days < kStartOfYear1 || days > kEndOfYear9999) {
-    fmt::format_to(std::back_inserter(out), "day {}", days);
+    fmt::format_to(std::back_inserter(out), "{}{}", kNoDate, days);
     return;
   }
   const sys_days from = sys_days(std::chrono::year(2000) / 1 / 1);
@@ -276,34 +265,15 @@ bool is_respelled(const TablePlan& plan, std::size_t column) {
 void respell(Value& value, const TablePlan& plan, std::size_t column) {
   const ColumnType type = plan.types[column];
   if (value.kind != ValueClass::text) return;
+  if (plan.is_key(column) && is_respelled(plan, column) &&
+      !postgres::value_fits(plan, column, value.view()))
+    return mark(value);
   if (type == ColumnType::text && there_is(plan, column, TargetKind::time))
     respell_time(value.bytes);
   if (there_is(plan, column, TargetKind::jsonb)) value.bytes = json_meaning(value.bytes);
   if (type == ColumnType::uuid) respell_uuid(value.bytes);
   if (type == ColumnType::timestamp || type == ColumnType::timestamptz)
     respell_instant(value.bytes);
-}
-
-std::vector<Value> carried_key(const TablePlan& plan, std::vector<Value> key) {
-  for (std::size_t i = 0; i < key.size() && i < plan.shape.key.size(); ++i)
-    respell(key[i], plan, plan.shape.key[i]);
-  return key;
-}
-
-std::optional<Value> spelled_for_source(const TablePlan& plan, std::size_t column,
-                                        const Value& shown) {
-  const ColumnType type = plan.types[column];
-  const ColumnSpelling spelling = plan.spelling(column);
-  if (shown.kind != ValueClass::text || admits(spelling, type, shown.bytes)) return shown;
-  for (unsigned each = 0; each < spellings_of(type); ++each) {
-    if ((spelling.found >> each & 1) == 0) continue;
-    Value found = shown;
-    found.bytes = filled_in(spelling_name(type, each), shown.bytes);
-    Value back = found;
-    respell(back, plan, column);
-    if (back.bytes == shown.bytes && admits(spelling, type, found.bytes)) return found;
-  }
-  return std::nullopt;
 }
 
 void read_target(Value& out, const std::optional<std::string_view>& field, const TablePlan& plan,

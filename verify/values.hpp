@@ -16,21 +16,18 @@
 
 namespace lockstep::verify {
 
+/// Begins an instant that only PostgreSQL can spell, as it is shown.
+inline constexpr std::string_view kNoDate = "day ";
+
 /// Makes of a value as it is carried (after the rules) the one that the target has to show: where
 /// the type keeps only what a text means (an instant, a UUID, jsonb), the text is spelled in the
-/// one way of canonical values; one that has no such meaning stays as it is and equals nothing.
+/// one way of canonical values; one that has no such meaning stays as it is and equals nothing. In
+/// a key, one that does not fit its column (the row waits in quarantine) is marked: it is no other
+/// row's key, however that is spelled.
 void respell(Value& value, const TablePlan& plan, std::size_t column);
 
 /// True if respell() may change the column's texts.
 [[nodiscard]] bool is_respelled(const TablePlan& plan, std::size_t column);
-
-/// A key as it is carried (wire::encode_key of the quarantine has it so), as both sides show it.
-[[nodiscard]] std::vector<Value> carried_key(const TablePlan& plan, std::vector<Value> key);
-
-/// The way back, for a key that the source does not have: a text that its column would carry and
-/// that means the same; nothing: there is none.
-[[nodiscard]] std::optional<Value> spelled_for_source(const TablePlan& plan, std::size_t column,
-                                                      const Value& shown);
 
 /// What PostgreSQL holds: a field of shown_column() in binary format, nothing for NULL. Bytes that
 /// are none of the column's type come as a blob and equal nothing.

@@ -162,6 +162,10 @@ std::string why_unfit(const TablePlan& plan, std::size_t column, const ValueView
   return misfit == Misfit::none ? std::string() : reason_of(plan, column, value, misfit);
 }
 
+bool value_fits(const TablePlan& plan, std::size_t column, const ValueView& value) {
+  return misfit_in(plan, column, value) == Misfit::none;
+}
+
 bool key_fits(const TablePlan& plan, const EntryView& absent) {
   ValueCursor values(absent.values);
   for (const std::size_t column : plan.shape.key) {

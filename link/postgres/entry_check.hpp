@@ -30,6 +30,9 @@ struct BadValue {
 [[nodiscard]] std::string why_unfit(const TablePlan& plan, std::size_t column,
                                     const ValueView& value);
 
+/// False if the value, which its column's rule has been through, cannot be in that column.
+[[nodiscard]] bool value_fits(const TablePlan& plan, std::size_t column, const ValueView& value);
+
 /// False if the target cannot have a row with the key of this absent entry, because a key value is
 /// NULL or does not fit its column: such a row was written and deleted again, and there is nothing
 /// to delete.

@@ -11,6 +11,7 @@
 #include "model/error.hpp"
 #include "tests/support/seed.hpp"
 #include "verify/digest.hpp"
+#include "verify/held_rows.hpp"
 #include "verify/values.hpp"
 
 namespace lockstep::verify {
@@ -136,6 +137,42 @@ TEST_CASE("two blocks are joined by key: missing, extra, differ") {
   std::sort(found.begin(), found.end());
   CHECK(found == std::vector<std::string>{"differ 2", "extra 4", "extra 5", "missing 3"});
   CHECK(differences(source.rows_in(0), source.rows_in(0)).empty());
+}
+
+TEST_CASE("a held row takes the difference that it is, and no other") {
+  using Found = std::vector<std::string>;
+  const auto told = [](const std::vector<RowDifference>& found) {
+    Found texts;
+    for (const RowDifference& one : found)
+      texts.push_back(std::string(to_string(one.kind)) + " " +
+                      describe(parse_key_bytes(one.key)[0].view()));
+    return texts;
+  };
+  const auto one = [](Difference kind, const Value& key) {
+    return RowDifference{kind, key_bytes({key})};
+  };
+  using D = Difference;
+  const std::vector<RowDifference> both{one(D::missing, integer(1)), one(D::extra, integer(2)),
+                                        one(D::differ, integer(3))};
+  auto found = both;
+  CHECK(take_held(found, {{integer(1)}}, D::missing) == 1);
+  CHECK(told(found) == Found{"extra 2", "differ 3"});
+  // They are on the target, too.
+  found = both;
+  CHECK(take_held(found, {{integer(2)}, {integer(3)}}, D::missing) == 0);
+  CHECK(told(found) == Found{"missing 1", "extra 2", "differ 3"});
+  // Nobody has it; after a cutover somebody may have made it on both sides.
+  CHECK(take_held(found, {{integer(4)}}, D::missing) == 0);
+  CHECK(told(found) == Found{"missing 1", "extra 2", "differ 3", "differ 4"});
+  found = both;
+  CHECK(take_held(found, {{integer(2)}, {integer(4)}}, D::extra) == 1);
+  CHECK(told(found) == Found{"missing 1", "differ 3"});
+  // -0.0 waits as 0.0; the target has neither, or wrongly the other.
+  found = {one(D::missing, real(-0.0)), one(D::extra, real(0.0))};
+  CHECK(take_held(found, {{real(0.0)}}, D::missing) == 1);
+  CHECK(told(found) == Found{"extra 0.0"});
+  CHECK(take_held(found, {}, D::missing) == 0);
+  CHECK(found.size() == 1);
 }
 
 TEST_CASE("instants, UUIDs and numbers of both engines meet in one spelling") {
