@@ -84,9 +84,11 @@ Gate nothing_differs(const std::vector<TableResult>& results, const std::vector<
 
 Gate compared_gate(Coordinator& coordinator, const GateLimits& limits) {
   const auto followed = capture::require_installed(coordinator.sqlite()).tables;
-  const auto results = joined(forward_results(coordinator), reverse_results(coordinator));
+  const auto back = reverse_results(coordinator);
+  const auto results = joined(forward_results(coordinator), without_partial(back, followed));
   const Proven now = proven(results, followed, limits.verify_max_age, waivers_in(limits),
-                            "never compared", altered_since(coordinator, results, followed));
+                            back.empty() ? "never compared" : "not compared since the rollback",
+                            altered_since(coordinator, results, followed));
   return {"compared", now.clean, now.found, clean_text(limits), "lockstep verify SOURCE TARGET"};
 }
 

@@ -33,7 +33,8 @@ void widen(verify::TableRecord& record, const Position& position) {
 }  // namespace
 
 bool is_of_one_table(const Error& error) {
-  constexpr std::array kCodes{"LS-V508", "LS-V509", "LS-T204", "LS-T211", "LS-T266", "LS-S329"};
+  constexpr std::array kCodes{"LS-V508", "LS-V509", "LS-V537", "LS-T204",
+                              "LS-T211", "LS-T266", "LS-S329"};
   return error.retry() == Retry::never &&
          std::find(kCodes.begin(), kCodes.end(), error.code()) != kCodes.end();
 }

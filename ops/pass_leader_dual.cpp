@@ -26,7 +26,27 @@ constexpr int kLooksByScan = 3;
 constexpr Milliseconds kFirstPause{50};
 // More than that of one range is no application between two writes.
 constexpr std::size_t kLookedAtMax = 2'000;
+// At one barrier: request and answer fit a message.
 constexpr std::size_t kLookedAtOnce = 200;
+constexpr std::size_t kLookBytesMax = 1u << 20;
+constexpr std::size_t kValueBytes = 12;  // a hash, and no text
+constexpr std::size_t kRowBytes = 12;
+
+std::size_t bytes_looked_at(const verify::RowDifference& one, std::size_t columns) {
+  return one.key.size() + kRowBytes + columns * kValueBytes;
+}
+
+// As many as one barrier takes, from `at` on.
+std::size_t end_of_look(const std::vector<verify::RowDifference>& open, std::size_t at,
+                        std::size_t columns) {
+  std::size_t bytes = 0, end = at;
+  while (end < open.size() && end - at < kLookedAtOnce) {
+    bytes += bytes_looked_at(open[end], columns);
+    if (end > at && bytes > kLookBytesMax) break;
+    ++end;
+  }
+  return end;
+}
 
 bool same_row(const wire::ShownRow& source, const std::optional<verify::TargetRow>& target) {
   if (source.there != target.has_value()) return false;
@@ -66,8 +86,8 @@ void PassLeader::look_again(std::size_t table, const std::set<std::string>& keys
     LOCKSTEP_FAILPOINT("dual.look_again");
     if (look > 0) pause_for(pause, stop_);
     std::vector<verify::RowDifference> still;
-    for (std::size_t at = 0; at < open.size(); at += kLookedAtOnce) {
-      const std::size_t end = std::min(open.size(), at + kLookedAtOnce);
+    for (std::size_t at = 0, end = 0; at < open.size(); at = end) {
+      end = end_of_look(open, at, plan.types.size());
       look_at_some(table,
                    {open.begin() + static_cast<std::ptrdiff_t>(at),
                     open.begin() + static_cast<std::ptrdiff_t>(end)},

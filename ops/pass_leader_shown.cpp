@@ -17,6 +17,9 @@ using wire::Kind;
 namespace {
 
 constexpr std::size_t kShownPerTable = 5;
+static_assert(kShownPerTable <= wire::kRowsWithTexts);
+// Of longer keys fewer rows are shown: the request fits a message.
+constexpr std::size_t kShownKeyBytes = 1u << 20;
 
 // The outlines are behind the columns, each with its column's number.
 std::string where_apart(const wire::ShownRow& source, std::size_t columns, std::size_t column,
@@ -60,8 +63,13 @@ std::vector<verify::DifferenceRecord> PassLeader::show(
   barrier.barrier = new_barrier(ahead_);
   barrier.table = records_[table].id;
   barrier.shape = verify::compared_shape(plan_of(table));
-  for (std::size_t i = 0; i < std::min(wanted, found.size()); ++i)
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < std::min(wanted, found.size()); ++i) {
+    bytes += found[i].key.size();
+    if (bytes > kShownKeyBytes) break;
     barrier.keys.push_back(found[i].key);
+  }
+  if (barrier.keys.empty()) return records;
   parts_.mail.request(Kind::barrier_wanted, wire::encode_barrier_wanted(barrier));
   static_cast<void>(await(barrier.barrier, Kind::barrier));
   const wire::ShownRows rows =

@@ -8,6 +8,7 @@
 
 #include "ops/check_finding.hpp"
 #include "ops/verified_text.hpp"
+#include "verify/back_plan.hpp"
 
 namespace lockstep::ops {
 
@@ -52,6 +53,16 @@ std::vector<verify::TableResult> joined(std::vector<verify::TableResult> now,
                      [&](const verify::TableResult& known) { return known.id == one.id; }))
       now.push_back(one);
   return now;
+}
+
+std::vector<verify::TableResult> without_partial(std::vector<verify::TableResult> back,
+                                                 const std::vector<TablePlan>& followed) {
+  std::erase_if(back, [&](const verify::TableResult& one) {
+    const TablePlan* const plan = plan_in(followed, one.id);
+    return plan != nullptr && one.different == 0 && one.problem.empty() &&
+           !verify::not_comparable_back(*plan).empty();
+  });
+  return back;
 }
 
 Proven proven(const std::vector<verify::TableResult>& results,

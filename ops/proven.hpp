@@ -29,6 +29,11 @@ struct Proven {
 /// Those of `now`, and of `before` the tables of which `now` has no word.
 [[nodiscard]] std::vector<verify::TableResult> joined(
     std::vector<verify::TableResult> now, const std::vector<verify::TableResult>& before);
+/// Comparisons on the way back leave out what PostgreSQL only holds (verify/back_plan), and the
+/// application reads that there after the next cutover: so of tables with such columns they prove
+/// nothing for it. What they have found to differ stays.
+[[nodiscard]] std::vector<verify::TableResult> without_partial(
+    std::vector<verify::TableResult> back, const std::vector<TablePlan>& followed);
 /// A comparison of some tables says nothing of the others, and takes nothing back of what is known
 /// of them. `results` as table_results() has them; `never_text` is said of those without.
 /// `altered`: what became of tables on PostgreSQL since they were compared, by id; of these nothing

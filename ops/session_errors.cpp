@@ -40,6 +40,19 @@ Error false_ack(const std::string& position) {
                 .retry = Retry::new_session});
 }
 
+Error too_large_to_compare(wire::Kind kind, std::size_t bytes) {
+  return Error(
+      {.code = "LS-V537",
+       .exit = ExitCode::stopped,
+       .what = fmt::format("a {} message of a comparison is too large to be sent", to_string(kind)),
+       .why = fmt::format("it has {} bytes, of which keys are the most; {} are allowed", bytes,
+                          wire::kBodyBytesMax),
+       .data = "the rest of its table is not compared; changes are carried as ever",
+       .todo = "stop lockstep at a quiet moment and verify without it: there no message "
+               "is in between",
+       .retry = Retry::never});
+}
+
 Error no_answer(const std::string& why) {
   return Error({.code = "LS-W508",
                 .exit = ExitCode::unreachable,

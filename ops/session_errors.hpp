@@ -2,6 +2,7 @@
 // ledger's position, unless it says otherwise.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,6 +22,9 @@ namespace lockstep::ops {
 [[nodiscard]] Error no_answer(const std::string& why);
 /// LS-W509
 [[nodiscard]] Error session_ended();
+/// LS-V537: a comparison's request or answer of so many bytes is not sent; its table is compared no
+/// further, and nothing else ends.
+[[nodiscard]] Error too_large_to_compare(wire::Kind kind, std::size_t bytes);
 /// Capture's refusal. What ails the source is capture's to report and a person's to mend there;
 /// apply then goes on by itself. In one process capture has ended the run before this is asked
 /// again.

@@ -1,6 +1,7 @@
 // Capture's part of comparisons: hands read views of the source to the verifier, and its answers
 // on.
 #include "model/failpoint.hpp"
+#include "ops/session_errors.hpp"
 #include "ops/source_worker.hpp"
 
 namespace lockstep::ops {
@@ -32,11 +33,20 @@ void SourceWorker::tell_waiting_barrier() {
                              "(with a WAL it need not wait for that)");
 }
 
+// A comparison never stops its worker: an answer that does not fit a message fails its barrier.
+void SourceWorker::answer_barrier(std::uint64_t barrier, SourceVerifier::Reply reply) {
+  if (!wire::fits_message(reply.body)) {
+    const Error error = too_large_to_compare(reply.kind, reply.body.size());
+    reply = {wire::Kind::barrier_failed, wire::encode_barrier_failed({barrier, error.facts()})};
+  }
+  enqueue(reply.kind, std::move(reply.body));
+}
+
 bool SourceWorker::send_verified() {
   bool any = false;
   for (SourceVerifier::Finished& finished : verifier_.take_finished()) {
     if (!finished.reply) continue;  // of another session, perhaps of another tail
-    if (session_) enqueue(finished.reply->kind, std::move(finished.reply->body));
+    if (session_) answer_barrier(finished.barrier, std::move(*finished.reply));
     if (tail_) tail_->take_back(std::move(finished.view));
     any = true;
     poll_now_ = true;  // for the next barrier
@@ -51,8 +61,9 @@ void SourceWorker::handle_verification(const wire::Message& message) {
     poll_now_ = true;
     return;
   }
-  for (SourceVerifier::Reply& reply : verifier_.narrow(wire::decode_narrow(message.body)))
-    enqueue(reply.kind, std::move(reply.body));
+  const wire::Narrow narrow = wire::decode_narrow(message.body);
+  for (SourceVerifier::Reply& reply : verifier_.narrow(narrow))
+    answer_barrier(narrow.barrier, std::move(reply));
 }
 
 }  // namespace lockstep::ops

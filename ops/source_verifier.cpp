@@ -150,8 +150,9 @@ void SourceVerifier::work(const std::stop_token& stop) {
       const std::lock_guard lock(mutex_);
       reading_ = false;
       const bool due = job->session == session_;
-      finished_.push_back(
-          {due ? std::optional(std::move(reply)) : std::nullopt, std::move(job->view)});
+      finished_.push_back({job->wanted.barrier,
+                           due ? std::optional(std::move(reply)) : std::nullopt,
+                           std::move(job->view)});
     }
     bell_.ring();
   }
@@ -191,21 +192,20 @@ SourceVerifier::Reply SourceVerifier::read_range(Job& job) {
 }
 
 SourceVerifier::Reply SourceVerifier::show_rows(Job& job) {
+  const TablePlan& plan = *job.plan;
   wire::ShownRows rows{job.wanted.barrier, {}};
-  const auto found =
-      verify::read_source_rows(job.view.database(), *job.plan, keys_from(job.wanted.keys));
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    wire::ShownRow shown;
-    shown.key = job.wanted.keys[i];
-    shown.there = found[i].has_value();
-    if (found[i]) {
-      for (const Value& value : *found[i])
-        shown.values.push_back({verify::value_hash(value),
-                                verify::shown_value(*job.plan, shown.values.size(), value.view())});
-      add_outlines(shown, *job.plan, *found[i]);
-    }
-    rows.rows.push_back(std::move(shown));
-  }
+  for (const std::string& key : job.wanted.keys) rows.rows.push_back({key, false, {}});
+  const bool with_texts = job.wanted.keys.size() <= wire::kRowsWithTexts;
+  const auto show = [&](std::size_t at, const std::vector<Value>& row) {
+    wire::ShownRow& shown = rows.rows[at];
+    shown.there = true;
+    for (const Value& value : row)
+      shown.values.push_back(
+          {verify::value_hash(value),
+           with_texts ? verify::shown_value(plan, shown.values.size(), value.view()) : ""});
+    if (with_texts) add_outlines(shown, plan, row);
+  };
+  verify::read_source_rows(job.view.database(), plan, keys_from(job.wanted.keys), show);
   return {wire::Kind::shown_rows, wire::encode_shown_rows(rows)};
 }
 

@@ -53,6 +53,7 @@ class SourceVerifier {
   [[nodiscard]] std::vector<Reply> narrow(const wire::Narrow& narrow);
 
   struct Finished {
+    std::uint64_t barrier = 0;
     std::optional<Reply> reply;  ///< nothing: it was of an earlier session
     capture::View view;          ///< for Tail::take_back()
   };

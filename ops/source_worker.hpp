@@ -115,6 +115,7 @@ class SourceWorker {
   void begin_barrier_at_rest();
   void tell_waiting_barrier();
   [[nodiscard]] bool send_verified();
+  void answer_barrier(std::uint64_t barrier, SourceVerifier::Reply reply);
   void serve_copy(const std::vector<wire::CopyRequest>& parts);
   void produce_chunk();
   void produce_batch();

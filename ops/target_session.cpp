@@ -17,6 +17,15 @@ using apply::Phase;
 using wire::Kind;
 using wire::Message;
 
+namespace {
+
+std::uint64_t barrier_of(const BarrierMail::Request& request) {
+  return request.kind == Kind::narrow ? wire::decode_narrow(request.body).barrier
+                                      : wire::decode_barrier_wanted(request.body).barrier;
+}
+
+}  // namespace
+
 Message TargetWorker::hello() {
   const bool copying = ledger_.phase == Phase::snapshot || ledger_.phase == Phase::catchup;
   return {Kind::hello, session_->id, 0,
@@ -113,8 +122,16 @@ void TargetWorker::check_connection() {
 }
 
 void TargetWorker::send_verification() {
-  for (BarrierMail::Request& request : verifier_.mail().take_requests())
-    send(request.kind, std::move(request.body));
+  for (BarrierMail::Request& request : verifier_.mail().take_requests()) {
+    if (wire::fits_message(request.body))
+      send(request.kind, std::move(request.body));
+    else
+      verifier_.mail().answer({barrier_of(request),
+                               request.kind,
+                               {},
+                               {},
+                               too_large_to_compare(request.kind, request.body.size()).facts()});
+  }
 }
 
 // What came before it has been applied, and what comes behind it waits for us: so the view that is

@@ -287,10 +287,8 @@ RangeRows read_target_keys(postgres::Connection& target, const std::string& sche
   return range;
 }
 
-std::vector<std::optional<std::vector<Value>>> read_source_rows(sqlite::Database& source,
-                                                                const TablePlan& plan,
-                                                                const std::vector<Key>& keys) {
-  std::vector<std::optional<std::vector<Value>>> found(keys.size());
+void read_source_rows(sqlite::Database& source, const TablePlan& plan, const std::vector<Key>& keys,
+                      const std::function<void(std::size_t, const std::vector<Value>&)>& found) {
   RuleReader carried(plan.rules, plan.shape.key);
   std::vector<Value> row(plan.types.size());
   if (has_respelled_key(plan)) {
@@ -300,18 +298,17 @@ std::vector<std::optional<std::vector<Value>>> read_source_rows(sqlite::Database
     while (rows.step()) {
       read_columns(row, plan, carried, rows);
       if (const auto key = wanted.find(key_bytes(key_of(plan, row))); key != wanted.end())
-        found[key->second] = row;
+        found(key->second, row);
     }
-    return found;
+    return;
   }
   sqlite::Statement rows(source, key_lookup_sql(plan));
   for (std::size_t at = 0; at < keys.size(); ++at) {
     bind_key(rows, keys[at]);
     if (!rows.step()) continue;
     read_columns(row, plan, carried, rows);
-    found[at] = row;
+    found(at, row);
   }
-  return found;
 }
 
 std::vector<std::optional<Key>> source_keys(sqlite::Database& source, const TablePlan& plan,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,10 +60,10 @@ struct SourceRange {
                                          const TablePlan& plan, const std::vector<Key>& keys,
                                          const std::vector<Block>& blocks);
 
-/// Rows by their keys; nothing where a side has none. Where a key is spelled otherwise on the
-/// source, that reads the table to find them.
-[[nodiscard]] std::vector<std::optional<std::vector<Value>>> read_source_rows(
-    sqlite::Database& source, const TablePlan& plan, const std::vector<Key>& keys);
+/// Rows by their keys, one at a time and each with its key's place; a key that no row has is
+/// skipped. Where a key is spelled otherwise on the source, that reads the table to find them.
+void read_source_rows(sqlite::Database& source, const TablePlan& plan, const std::vector<Key>& keys,
+                      const std::function<void(std::size_t, const std::vector<Value>&)>& found);
 /// The keys in the source's own spelling. One that the source does not have comes back as it would
 /// be carried, or as nothing: a rule converts it, or no such row can have come from the source.
 [[nodiscard]] std::vector<std::optional<Key>> source_keys(sqlite::Database& source,

@@ -54,7 +54,7 @@ constexpr char kCreateRecords[] =
     " ADD COLUMN IF NOT EXISTS converged bigint NOT NULL DEFAULT 0,"
     " ADD COLUMN IF NOT EXISTS converged_at text,"
     " ADD COLUMN IF NOT EXISTS ms bigint NOT NULL DEFAULT 0,"
-    " ADD COLUMN IF NOT EXISTS seen text;"
+    " ADD COLUMN IF NOT EXISTS seen text, ADD COLUMN IF NOT EXISTS begun timestamptz;"
     "CREATE TABLE IF NOT EXISTS lockstep.verify_differences ("
     " pass bigint NOT NULL REFERENCES lockstep.verify_passes ON DELETE CASCADE,"
     " id integer NOT NULL,"
@@ -165,12 +165,12 @@ void write_table(Connection& connection, const std::string& pass, const TableRec
   connection.query(
       "INSERT INTO lockstep.verify_tables AS t (pass, id, name, done, cursor, source_cursor, "
       "source_rows, target_rows, source_digest, target_digest, missing, extra, differ, "
-      "quarantined, barriers, oldest, newest, problem, whole, converged, converged_at, ms, seen) "
-      "VALUES "
+      "quarantined, barriers, oldest, newest, problem, whole, converged, converged_at, ms, seen, "
+      "begun) VALUES "
       "($1::bigint, $2::integer, $3, $4::boolean, $5::bytea, $6::bytea, $7::bigint, $8::bigint, "
       "$9::bigint, $10::bigint, $11::bigint, $12::bigint, $13::bigint, $14::bigint, $15::bigint, "
-      "$16, $17, $18, $19::boolean, $20::bigint, $21, $22::bigint, $23) ON CONFLICT (pass, id) DO "
-      "UPDATE SET done = "
+      "$16, $17, $18, $19::boolean, $20::bigint, $21, $22::bigint, $23, now() - $22::bigint * "
+      "interval '1 millisecond') ON CONFLICT (pass, id) DO UPDATE SET done = "
       "excluded.done, cursor = excluded.cursor, source_cursor = excluded.source_cursor, "
       "source_rows = excluded.source_rows, target_rows = excluded.target_rows, source_digest = "
       "excluded.source_digest, target_digest = excluded.target_digest, missing = excluded.missing,"
@@ -212,7 +212,7 @@ bool records_exist(Connection& connection) {
           "to_regclass('lockstep.verify_passes') AND attname = 'direction') AND EXISTS (SELECT "
           "FROM "
           "pg_attribute WHERE attrelid = to_regclass('lockstep.verify_tables') AND attname = "
-          "'seen') AND to_regclass('lockstep.verify_ranges') IS NOT NULL")
+          "'begun') AND to_regclass('lockstep.verify_ranges') IS NOT NULL")
       .boolean(0, 0);
 }
 

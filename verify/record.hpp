@@ -130,8 +130,8 @@ struct History {
 [[nodiscard]] std::vector<TableRecord> read_records(postgres::Connection& connection,
                                                     std::int64_t pass);
 
-/// What is known of a table from the newest pass that went through it; samples and passes since a
-/// position do not count.
+/// What is known of a table from the pass that went through it and began there last, or from one
+/// that found something behind that; samples and passes since a position do not count.
 struct TableResult {
   std::uint32_t id = 0;
   std::int64_t rows = 0, different = 0;
@@ -140,7 +140,7 @@ struct TableResult {
   std::optional<Position> newest;  ///< where
   std::int64_t converged = 0;      ///< as in TableRecord
   std::optional<Position> converged_at{};
-  Milliseconds age{0};  ///< since then
+  Milliseconds age{0};  ///< since the first of its rows was read
   std::string seen{};   ///< as in TableRecord
 };
 [[nodiscard]] std::vector<TableResult> table_results(postgres::Connection& connection,

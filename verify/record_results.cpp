@@ -35,19 +35,25 @@ std::optional<PassResult> last_result(Connection& connection, const std::string&
                     Milliseconds(rows.integer(0, 8))};
 }
 
+// A pass that others interrupted began earlier than they and ends later. The word that began last
+// is the freshest proof; what was found behind it counts all the same. An older lockstep did not
+// keep when a table was begun: not before its pass was asked for.
 std::vector<TableResult> table_results(Connection& connection, const std::string& migration,
                                        const History& history) {
   std::vector<TableResult> results;
   if (!records_exist(connection)) return results;
   const Result rows = connection.query(
-      "SELECT DISTINCT ON (t.id) t.id, t.source_rows, t.missing + t.extra + t.differ, "
-      "(extract(epoch FROM t.updated) * 1000000)::bigint, t.newest, t.problem, t.converged, "
-      "t.converged_at, (extract(epoch FROM now() - t.updated) * 1000)::bigint, coalesce(t.seen, "
-      "'') FROM "
-      "lockstep.verify_tables t JOIN lockstep.verify_passes p ON p.id = t.pass "
-      "WHERE p.migration = $1 AND p.sample = 0 AND p.since IS NULL AND p.direction = $2 AND ($3 = "
-      "'' OR t.problem <> '' OR starts_with(t.newest, $3)) AND t.done ORDER BY t.id, t.updated "
-      "DESC",
+      "WITH words AS (SELECT t.id, t.source_rows, t.missing + t.extra + t.differ AS different, "
+      "t.updated, t.newest, t.problem, t.converged, t.converged_at, coalesce(t.seen, '') AS seen, "
+      "coalesce(t.begun, p.requested) AS begun FROM lockstep.verify_tables t JOIN "
+      "lockstep.verify_passes p ON p.id = t.pass WHERE p.migration = $1 AND p.sample = 0 AND "
+      "p.since IS NULL AND p.direction = $2 AND ($3 = '' OR t.problem <> '' OR "
+      "starts_with(t.newest, $3)) AND t.done), ranked AS (SELECT *, first_value(updated) OVER "
+      "(PARTITION BY id ORDER BY begun DESC, updated DESC) AS freshest FROM words) "
+      "SELECT DISTINCT ON (id) id, source_rows, different, "
+      "(extract(epoch FROM updated) * 1000000)::bigint, newest, problem, converged, converged_at, "
+      "(extract(epoch FROM now() - begun) * 1000)::bigint, seen FROM ranked ORDER BY id, (updated "
+      "> freshest AND (different > 0 OR problem <> '')) DESC, begun DESC, updated DESC",
       {migration, std::string(to_string(history.flow)), history.era});
   const auto position_at = [&](int row, int column) {
     return rows.is_null(row, column) ? std::nullopt : parse_position(rows.value(row, column));

@@ -120,7 +120,7 @@ std::string_view to_string(Kind kind) {
 
 std::string encode(const Message& message) {
   // Rows are cut into fragments long before; only a JSON body (thousands of tables) can get here.
-  if (message.body.size() > kBodyBytesMax)
+  if (!fits_message(message.body))
     throw Error(
         {.code = "LS-W511",
          .exit = ExitCode::stopped,

@@ -60,6 +60,11 @@ struct Message {
   std::string body;
 };
 
+[[nodiscard]] inline bool fits_message(std::string_view body) {
+  return body.size() <= kBodyBytesMax;
+}
+
+/// Throws Error LS-W511 if the body does not fit.
 [[nodiscard]] std::string encode(const Message& message);
 /// Throws Error LS-W502 (magic, length, checksum, unknown kind) or LS-W503 (another version; both
 /// named).

@@ -13,6 +13,9 @@
 
 namespace lockstep::wire {
 
+/// Of more rows than these the hashes are wanted: no texts, no outlines.
+inline constexpr std::size_t kRowsWithTexts = 5;
+
 /// apply -> capture: a range of a table is to be compared at the next barrier, or, with `keys`,
 /// these rows are to be shown.
 struct BarrierWanted {
@@ -72,7 +75,7 @@ struct BlockRows {
 
 struct ShownValue {
   std::uint64_t hash = 0;  ///< of the canonical bytes
-  std::string text;        ///< for people, cut
+  std::string text;        ///< for people, cut; empty of more rows than kRowsWithTexts
 };
 
 struct ShownRow {

@@ -293,6 +293,39 @@ TEST_CASE("rows between the two writes converge, and those that do not differ", 
   shop.stop();
 }
 
+TEST_CASE("rows with long values, or with long keys, are looked at again as well", "[system]") {
+  DualShop shop("dual_long");
+  shop.here(
+      "CREATE TABLE wide(id INTEGER PRIMARY KEY, a TEXT, b TEXT, c TEXT, d TEXT, e TEXT, f TEXT);"
+      "CREATE TABLE longest(k TEXT PRIMARY KEY, n INT);"
+      "WITH RECURSIVE r(i, t) AS (SELECT 1, replace(hex(zeroblob(2000)), '0', 'x') UNION ALL "
+      "SELECT i + 1, t FROM r WHERE i < 250) INSERT INTO wide SELECT i, t, t, t, t, t, t || i "
+      "FROM r;"
+      "INSERT INTO longest SELECT printf('%.*c%03d', 30000, 'x', id), 0 FROM wide");
+  const std::string go_on = shop.in_folder("go on"), trace = shop.in_folder("trace");
+  shop.start(R"({"wide": "source", "longest": "source"})",
+             {.environment = {"LOCKSTEP_FAILPOINTS=dual.look_again=block:" + go_on + "@1",
+                              "LOCKSTEP_FAILPOINT_TRACE=" + trace}});
+  shop.caught_up();
+  shop.begun("wide");
+  shop.there("UPDATE wide SET c = c || 'y'");
+  Process verifying(
+      {LOCKSTEP_BINARY, "verify", shop.file(), shop.dsn(), "--json", "--table", "wide"}, clean());
+  REQUIRE(wait_until([&] { return contents(trace).find("dual.look_again\n") != std::string::npos; },
+                     30s, 5ms));
+  shop.here("UPDATE wide SET c = c || 'y'");
+  std::ofstream(go_on) << "now";
+  const ExitStatus converged = verifying.wait_or_throw(60s);
+  INFO(verifying.output() << verifying.error_output());
+  CHECK(converged == ExitStatus{.code = 0});
+  CHECK_THAT(verifying.output(), Contains("\"converged\":250"));
+  shop.there("UPDATE longest SET n = 1");
+  const Outcome differs = shop.verify({"--table", "longest", "--json"});
+  require_code(differs, 4);
+  CHECK_THAT(differs.output, Contains("\"differ\":250") && Contains("n is 0 on the source"));
+  shop.stop();
+}
+
 // What the source had is kept in the transaction of the position: killed anywhere, a change that
 // comes again is still explained by it.
 TEST_CASE("a kill in a batch of a dual-written table makes no conflict", "[system]") {

@@ -50,6 +50,29 @@ TEST_CASE("all tables are proven by the oldest word, and not by fewer than all",
           .clean);
 }
 
+TEST_CASE("the way back proves no table with a column that PostgreSQL only holds", "[unit]") {
+  TablePlan computed = plan(2, "b");
+  Column column;
+  column.name = "g";
+  column.generated = Generated::stored;
+  computed.shape.columns.push_back(column);
+  std::vector<TablePlan> followed{plan(1, "a"), computed};
+  const std::vector<verify::TableResult> back{result(1, 0, kSecond), result(2, 0, kSecond)};
+  const Proven now = proven(without_partial(back, followed), followed, kHour, {}, "not compared");
+  CHECK_FALSE(now.clean);
+  CHECK(now.found == "not compared: b");
+  // A later comparison of the way there does.
+  CHECK(proven(joined({result(2, 0, kSecond)}, without_partial(back, followed)), followed, kHour)
+            .clean);
+  // What it has found counts.
+  CHECK(proven(without_partial({result(1, 0, kSecond), result(2, 3, kSecond)}, followed), followed,
+               kHour)
+            .found == "different: b (3 rows)");
+  // PostgreSQL computes it itself.
+  followed[1].shape.columns[0].computed_as = "n + 1";
+  CHECK(proven(without_partial(back, followed), followed, kHour).clean);
+}
+
 TEST_CASE("of a table that was altered since, equality is proven no more", "[unit]") {
   const std::vector<TablePlan> followed{plan(1, "a"), plan(2, "b")};
   const auto with = [&](const std::map<std::uint32_t, std::string>& altered) {
