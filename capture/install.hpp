@@ -83,7 +83,8 @@ void record_rowids_version(sqlite::Database& database, std::int64_t schema_versi
 /// The source keeps it because a target that went back in time cannot know.
 [[nodiscard]] std::string recorded_target(sqlite::Database& database);
 void record_target(sqlite::Database& database, std::string_view identity);
-/// Where `run` applies what `capture` installed, which knew no target: later commands find it there.
+/// Where `run` applies what `capture` installed, which knew no target: later commands find it
+/// there.
 void record_place(sqlite::Database& database, std::string_view target, std::string_view schema);
 
 /// The last change: the newest position of the source. Throws LS-S328 if the change table is gone
