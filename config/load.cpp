@@ -276,6 +276,14 @@ std::optional<json> parse(std::string_view text, std::vector<Problem>& problems)
                         "this is no JSON: " + own_words(error.what()),
                         "only // and /* */ comments are allowed beside JSON; no comma after the "
                         "last member"});
+  } catch (const json::out_of_range& error) {  // it names the number, but not its place
+    const std::string words = own_words(error.what());
+    const std::size_t quote = words.find('\'');
+    const std::size_t at = quote == std::string::npos
+                               ? std::string_view::npos
+                               : text.find(words.substr(quote + 1, words.rfind('\'') - quote - 1));
+    problems.push_back({"", line_of(text, at == std::string_view::npos ? 0 : at), words,
+                        "a number has to fit into a double"});
   }
   return std::nullopt;
 }

@@ -229,6 +229,8 @@ TEST_CASE("each mistake of a configuration file is named with its path and line"
         "2 /target/dsn: ${ is never closed");
   CHECK(only_problem("{\"version\": 1,\n\"source\": {},\n}").substr(0, 30) ==
         "3 : this is no JSON: syntax er");
+  CHECK(only_problem("{\"version\": 1,\n\"gates\": [\n1e999]}") ==
+        "3 : number overflow parsing '1e999' | a number has to fit into a double");
   CHECK(only_problem("[]").substr(0, 32) == "1 : this has to be of type objec");
   CHECK(only_problem("").substr(0, 20) == "1 : this is no JSON:");
 }
