@@ -4,10 +4,10 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <charconv>
 #include <thread>
+
+#include "link/postgres/session_name.hpp"
 
 namespace lockstep::ops {
 
@@ -45,22 +45,10 @@ std::optional<Holder> find_holder(Connection& connection, const std::string& sch
   return Holder{std::string(found.value(0, 0)), std::string(found.value(0, 1))};
 }
 
-// The process that opened a session, if its application_name says that it is one of this host.
-std::optional<pid_t> process_of(std::string_view application_name) {
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
-  const std::string marker = fmt::format(" {}:", host.data());
-  const std::size_t at = application_name.rfind(marker);
-  if (at == std::string_view::npos) return std::nullopt;
-  const std::string_view digits = application_name.substr(at + marker.size());
-  pid_t pid = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), pid);
-  if (error != std::errc{} || pid <= 0) return std::nullopt;
-  return pid;
-}
-
+// Only where its number means the same process to us: another container that has our host's name
+// counts its own.
 bool process_is_gone(const Holder& holder) {
-  const auto pid = process_of(holder.application_name);
+  const auto pid = postgres::process_at(postgres::our_place(), holder.application_name);
   return pid && ::kill(*pid, 0) != 0 && errno == ESRCH;
 }
 
@@ -68,7 +56,8 @@ bool process_is_gone(const Holder& holder) {
 bool is_own_helper(const Holder& holder) {
   const bool helps = holder.application_name.starts_with("lockstep copy-") ||
                      holder.application_name.starts_with("lockstep index ");
-  return helps && process_of(holder.application_name) == ::getpid();
+  return helps &&
+         postgres::process_at(postgres::our_place(), holder.application_name) == ::getpid();
 }
 
 // The name too: after a failover the number may be somebody else's.

@@ -36,9 +36,26 @@ Milliseconds pause_after(SteadyTime last_change) {
 }
 
 }  // namespace
+// The file's own advice is that of the way there: to drop what PostgreSQL has.
+Error said_after_cutover(const Error& error) {
+  ErrorFacts facts = error.facts();
+  if (facts.code != "LS-S312") return error;
+  facts.data =
+      "stopped: nothing goes into a file that was not followed. The application goes on: "
+      "PostgreSQL has everything, and its log keeps what the followed file does not have";
+  facts.todo =
+      "put the file back that was followed, with its -wal, and run again: it goes on from there. "
+      "An older copy is no way back; if the file is lost, PostgreSQL is the only copy: keep its "
+      "tables";
+  return Error(std::move(facts));
+}
+
 
 ReverseWorker::ReverseWorker(ReverseOptions options, Board& board)
-    : options_(std::move(options)), board_(board), fence_(options_.migration, board) {}
+    : options_(std::move(options)),
+      board_(board),
+      file_(options_.path),
+      fence_(options_.migration, board) {}
 
 void ReverseWorker::run(const std::stop_token& stop) {
   Backoff backoff(Milliseconds{50}, Milliseconds{5'000}, static_cast<std::uint64_t>(wall_now_us()));
@@ -50,7 +67,7 @@ void ReverseWorker::run(const std::stop_token& stop) {
     } catch (const Error& error) {
       if (stop.stop_requested()) return;
       if (error.retry() == Retry::never) {
-        board_.fail(error);
+        board_.fail(said_after_cutover(error));
         return;
       }
       board_.await(error.code(), error.what());
@@ -96,6 +113,7 @@ void ReverseWorker::follow(const std::stop_token& stop) {
     connection_.emplace(std::move(fresh));
   }
   sqlite::Database writing = sqlite::Database::open(options_.path, sqlite::OpenMode::read_write);
+  file_.look(false);  // -wal and -shm may have gone with the connection before
   apply::ensure_switch_ledger(*connection_);  // an older lockstep may have led the cutover
   const auto plans = apply::plans_of(apply::read_tables(*connection_, options_.migration));
   // An older lockstep's cutover left them their triggers.
@@ -141,6 +159,7 @@ void ReverseWorker::look_around(sqlite::Database& sqlite, const std::vector<Tabl
   if (steady_now() < next_look_) return;
   next_look_ = steady_now() + kCatalogLookEvery;
   std::vector<switchover::CannotGoBack> stays =
+  file_.look(sqlite.in_wal_mode());
       switchover::cannot_go_back(*connection_, options_.schema, plans);
   for (switchover::CannotGoBack& table : switchover::as_cannot_go_back(
            switchover::made_since(*connection_, options_.migration, options_.schema)))

@@ -9,6 +9,7 @@
 
 #include "link/postgres/connection.hpp"
 #include "link/sqlite/database.hpp"
+#include "link/sqlite/file_guard.hpp"
 #include "ops/board.hpp"
 #include "ops/continuous.hpp"
 #include "ops/fence_watch.hpp"
@@ -45,12 +46,13 @@ class ReverseWorker {
   void tell_read_anew(const std::vector<std::string>& tables);
   void tell_what_waits();
   [[nodiscard]] Milliseconds counted_for() const;
-  /// Once a second: tables that were altered on PostgreSQL are logged anew, and SQLite's fence is
-  /// looked at.
+  /// Once a second: the file is still the one that was opened, tables that were altered on
+  /// PostgreSQL are logged anew, and SQLite's fence is looked at.
   void look_around(sqlite::Database& sqlite, const std::vector<TablePlan>& plans);
 
   ReverseOptions options_;
   Board& board_;
+  sqlite::FileGuard file_;
   std::mutex connection_mutex_;  // cancel() against follow()
   std::optional<postgres::Connection> connection_;
   SteadyTime last_change_{}, next_look_{}, round_began_{};

@@ -5,6 +5,7 @@
 
 #include "link/postgres/names.hpp"
 #include "link/postgres/shared_snapshot.hpp"
+#include "link/sqlite/in_place.hpp"
 #include "link/sqlite/replica.hpp"
 #include "model/failpoint.hpp"
 #include "switchover/left_tables.hpp"
@@ -53,6 +54,7 @@ void ReverseFeed::end_view() {
 // Position, log rows and which tables these were of, in one statement. If another feed did it
 // already, that is as good.
 void ReverseFeed::acknowledge(const Acknowledgement& done) {
+  sqlite::require_in_place(writing_);  // else PostgreSQL keeps it in its log
   const postgres::Result gone = reading_.query(
       "WITH moved AS (UPDATE lockstep.ledger SET reverse_number = $2, reverse_identity = $3, "
       "updated "

@@ -15,12 +15,12 @@
 
 #include "link/postgres/errors.hpp"
 #include "link/postgres/open_connections.hpp"
+#include "link/postgres/session_name.hpp"
 
 namespace lockstep::postgres {
 
 namespace {
 
-constexpr std::size_t kApplicationNameBytesMax = 63;  // the server cuts there
 constexpr Milliseconds kLookAtTheEnd{20};
 
 using Parameters = std::vector<std::pair<std::string, std::string>>;
@@ -34,15 +34,6 @@ constexpr std::array<std::pair<const char*, const char*>, 5> kDefaults = {{
     {"keepalives_count", "3"},
     {"tcp_user_timeout", "60000"},
 }};
-
-std::string application_name(std::string_view purpose) {
-  std::array<char, 256> host{};
-  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
-  const std::string head = fmt::format("lockstep {} ", purpose);
-  const std::string tail = fmt::format(":{}", getpid());
-  const std::size_t used = std::min(head.size() + tail.size(), kApplicationNameBytesMax);
-  return head + std::string(host.data()).substr(0, kApplicationNameBytesMax - used) + tail;
-}
 
 /// The item at `index` of a comma list; a single item counts for every index.
 std::string item_of_list(const std::string& list, std::size_t index) {
@@ -70,7 +61,7 @@ Parameters parameters_of(const Dsn& dsn, std::string_view purpose) {
     if (keyword != "client_encoding" && keyword != "application_name")
       wanted.emplace_back(keyword, value);
   wanted.emplace_back("client_encoding", "UTF8");
-  wanted.emplace_back("application_name", application_name(purpose));
+  wanted.emplace_back("application_name", our_session_name(purpose));
   for (const auto& [keyword, value] : kDefaults)
     if (dsn.parameter(keyword).empty()) wanted.emplace_back(keyword, value);
   return wanted;

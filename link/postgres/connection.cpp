@@ -32,7 +32,8 @@ constexpr std::size_t kStatementBytesShown = 100;
 /// what lockstep writes passes its own guard (apply/guard). lockstep.applier: it is not logged for
 /// the way back either (switchover/reverse_log), or it would come back to where it was written
 /// first. jit: where there are many tables or partitions, estimates alone let it compile each
-/// batch's small statements anew, 20 ms for what takes 0.2 ms.
+/// batch's small statements anew, 20 ms for what takes 0.2 ms. tcp_keepalives: a session whose
+/// machine is gone keeps the lock of the migration until the server notices (ops/migration_lock).
 constexpr const char* kSessionSettings =
     R"(SET statement_timeout = 0; SET search_path = pg_catalog, pg_temp; SET lockstep.guard = off;
 SET lockstep.applier = on;
@@ -45,7 +46,9 @@ FROM (VALUES ('lock_timeout', '0'), ('quote_all_identifiers', 'off'),
              ('standard_conforming_strings', 'on'), ('bytea_output', 'hex'),
              ('extra_float_digits', '1'), ('DateStyle', 'ISO, YMD'), ('IntervalStyle', 'postgres'),
              ('TimeZone', 'UTC'), ('transform_null_equals', 'off'), ('synchronous_commit', 'on'),
-             ('client_connection_check_interval', '10s'), ('jit', 'off')) AS w(name, value)
+             ('client_connection_check_interval', '10s'), ('jit', 'off'),
+             ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'),
+             ('tcp_keepalives_count', '3')) AS w(name, value)
 JOIN pg_catalog.pg_settings AS s USING (name)
 WHERE (name <> 'synchronous_commit' OR s.setting IN ('off', 'local'))
   AND (name <> 'client_connection_check_interval' OR pg_catalog.version() ~ 'linux')

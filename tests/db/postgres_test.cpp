@@ -11,6 +11,7 @@
 #include <iterator>
 #include <thread>
 
+#include "link/postgres/session_name.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/wait_until.hpp"
 
@@ -187,7 +188,7 @@ TEST_CASE("the settings of the session are ours, whatever the DBA set") {
     CHECK((key + setting(connection, key)) == key + std::string(value));
   const std::string own_name = setting(connection, "application_name");
   CHECK(own_name.starts_with("lockstep test "));
-  CHECK(own_name.ends_with(fmt::format(":{}", getpid())));
+  CHECK(own_name == our_session_name("test"));
   CHECK(connection.server_version() >= 140000);
 }
 

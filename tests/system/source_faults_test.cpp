@@ -269,6 +269,36 @@ TEST_CASE("a second capture is refused, also while the first is stopped", "[syst
   saw_fault("S3", "REFUSE: the second ends with LS-R701; the first goes on");
 }
 
+TEST_CASE("a container of the same host name does not take a living lockstep for one that is gone",
+          "[system]") {
+  Followed source(server(), "replica");
+  source.start();
+  source.equal();
+  const std::string copy = source.folder().file("copy.db");
+  backup(source.file(), copy);
+  const char* const session =
+      "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name "
+      "LIKE 'lockstep apply%'";
+  const std::string before = source.at_target(session);
+  REQUIRE(!before.empty());
+  // In a pid namespace of its own no process has the number of the first.
+  const auto elsewhere = [](std::vector<std::string> words) {
+    words.insert(words.begin(), {"unshare", "--pid", "--fork", "--kill-child"});
+    return run(std::move(words));
+  };
+  if (elsewhere({"true"}).status != ExitStatus{.code = 0})
+    return skipped_fault("S13", "no pid namespace can be made");
+  const Outcome refused = elsewhere({LOCKSTEP_BINARY, "run", copy, source.dsn()});
+  require_code(refused, 8);
+  CHECK_THAT(refused.error_output, Catch::Contains("LS-R701"));
+  CHECK(source.at_target(session) == before);
+  source.write("UPDATE a SET v = 'of the first'");
+  source.equal();
+  source.stop();
+  saw_fault("S13",
+            "REFUSE: LS-R701 in another container of the same host name, while the first lives");
+}
+
 TEST_CASE("a writer that holds its lock for long keeps nobody from reading", "[system]") {
   Followed source(server(), "longwriter");
   Application app(source.file());

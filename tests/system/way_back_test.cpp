@@ -338,6 +338,27 @@ TEST_CASE("behind a rollback ddl hold opens PostgreSQL for a migration, and acce
   CHECK_THAT(refused(), Contains("LOCKSTEP-FENCED:"));
 }
 
+TEST_CASE("a file that is replaced or gone after a cutover stops the way back, and loses nothing",
+          "[system]") {
+  const bool replaced = GENERATE(true, false);
+  Moved moved(replaced ? "replaced" : "emptied", R"({"continuous": false})", "WAL", kShop);
+  const std::string away = moved.file() + ".away", older = moved.file() + ".older";
+  sqlite(moved.file(), "VACUUM INTO '" + older + "'");
+  moved.write("INSERT INTO w VALUES (8, NULL)");
+  require_code(moved.wait("caught-up"), 0);
+  std::filesystem::rename(moved.file(), away);
+  if (replaced) std::filesystem::copy_file(older, moved.file());
+  moved.write("INSERT INTO w VALUES (9, NULL)");
+  CHECK(moved.run().wait_or_throw(15s) == ExitStatus{.code = 7});
+  CHECK_THAT(moved.run().error_output(), Contains("LS-S312") && Contains("is the only copy"));
+  moved.write("INSERT INTO w VALUES (10, NULL)");
+  std::filesystem::remove(moved.file());
+  std::filesystem::rename(away, moved.file());
+  moved.follow();
+  require_code(moved.wait("caught-up"), 0);
+  CHECK(sqlite(moved.file(), "SELECT group_concat(id) FROM w WHERE id > 7").at(0) == "8,9,10");
+}
+
 // It has PostgreSQL's row of the switch locked, FOR SHARE.
 TEST_CASE("a long transaction there holds up no round when SQLite's schema moves", "[system]") {
   Moved moved("long_reader", R"({"continuous": false})", "WAL", kShop);
