@@ -302,6 +302,17 @@ TEST_CASE("columns that only SQLite computes keep nobody from going back", "[sys
                0);
 }
 
+TEST_CASE("after a cutover ddl says that no change of the schema is followed", "[system]") {
+  Moved moved("ddl_after", R"({"continuous": false})", "WAL", kShop);
+  moved.write("ALTER TABLE a ADD COLUMN extra text");
+  for (const char* const verb : {"hold", "accept", "status"}) {
+    const Outcome refused = lockstep({"ddl", verb, moved.file()});
+    require_code(refused, 3);
+    CHECK_THAT(everything(refused), Contains("LS-X683") && Contains("LS-X613"));
+  }
+  CHECK(moved.value("SELECT bool_or(guard_held) FROM lockstep.ledger") == "f");
+}
+
 TEST_CASE("behind a rollback ddl hold opens PostgreSQL for a migration, and accept closes it") {
   Moved moved("migrating", R"({"continuous": false})", "WAL", kShop);
   require_code(lockstep({"rollback", moved.file(), "--confirm", "moved", "--when-ready",
