@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "capture/triggers.hpp"
+#include "link/sqlite/double_quotes.hpp"
 #include "link/sqlite/own_objects.hpp"
 #include "link/sqlite/sql_text.hpp"
 #include "link/sqlite/statement.hpp"
@@ -31,6 +32,7 @@ bool may_scan(const Probe& probe, const std::string& line) {
 std::optional<std::string> problem_of(sqlite::Database& database, const std::string& query,
                                       const Probe& probe) {
   try {
+    const sqlite::DoubleQuotedStrings strings(database);  // it has the application's expressions
     sqlite::Statement plan(database, "EXPLAIN QUERY PLAN " + query);
     std::string said;
     bool searches = true, reads = false;

@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <utility>
+
 #include "capture/install.hpp"
 #include "ops/going_back.hpp"
 #include "ops/left_out.hpp"
 #include "ops/names.hpp"
 #include "switchover/fence_debt.hpp"
+#include "switchover/lost_columns.hpp"
 #include "switchover/made_since.hpp"
 #include "switchover/reverse_log.hpp"
 #include "switchover/reverse_schema.hpp"
@@ -56,6 +59,15 @@ Gate fence_gate(Coordinator& coordinator) {
           "lockstep verify SOURCE TARGET; what only SQLite has it names"};
 }
 
+std::vector<switchover::CannotGoBack> columns_that_stay(Coordinator& coordinator,
+                                                        const std::vector<TablePlan>& plans) {
+  std::vector<switchover::CannotGoBack> all =
+      switchover::cannot_go_back(coordinator.postgres(), coordinator.place().schema, plans);
+  for (switchover::CannotGoBack& lost : switchover::lost_columns(coordinator.sqlite(), plans))
+    all.push_back(std::move(lost));
+  return all;
+}
+
 // What SQLite has no table for.
 Gate left_out_back_gate(Coordinator& coordinator, const GateLimits& limits) {
   const auto installed = capture::require_installed(coordinator.sqlite());
@@ -85,8 +97,7 @@ Gate left_out_back_gate(Coordinator& coordinator, const GateLimits& limits) {
 std::vector<Gate> back_gates(Coordinator& coordinator, const std::vector<TablePlan>& plans,
                              const GateLimits& limits) {
   return {triggers_gate(coordinator, plans), fence_gate(coordinator),
-          columns_gate(switchover::cannot_go_back(coordinator.postgres(),
-                                                  coordinator.place().schema, plans)),
+          columns_gate(columns_that_stay(coordinator, plans)),
           left_out_back_gate(coordinator, limits)};
 }
 

@@ -13,6 +13,7 @@
 #include "ops/left_out.hpp"
 #include "ops/names.hpp"
 #include "ops/schema_follower.hpp"
+#include "switchover/sqlite_side.hpp"
 
 namespace lockstep::ops {
 
@@ -29,6 +30,29 @@ capture::Installed installed_in(const std::string& path) {
                .why = "it has no tables of lockstep",
                .data = "nothing was touched",
                .todo = fmt::format("lockstep run {} TARGET", shell_word(path))});
+}
+
+// Behind a cutover it would answer as if it did something, while the way back stands still.
+void refuse_after_cutover(const std::string& path) {
+  sqlite::Database database = sqlite::Database::open(path, sqlite::OpenMode::read_only);
+  const switchover::Role role = switchover::read_sqlite_side(database).role;
+  if (role == switchover::Role::primary) return;
+  throw Error(
+      {.code = "LS-X683",
+       .exit = ExitCode::precondition,
+       .what = role == switchover::Role::replica
+                   ? fmt::format("the application of {} writes to PostgreSQL since a cutover: "
+                                 "changes of the schema are not followed",
+                                 path)
+                   : fmt::format("a cutover or rollback of {} is not over", path),
+       .why = "the way back knows the tables as they were at the cutover: with another column on "
+              "either side it stands still, for all of them (LS-X613, gate columns)",
+       .data = "nothing was changed",
+       .todo =
+           fmt::format("change the schema before a cutover, behind a rollback, or after lockstep "
+                       "complete; what was changed meanwhile is named by lockstep status {}: "
+                       "undo it where it was made, and the way back goes on",
+                       shell_word(path))});
 }
 
 capture::SchemaHold hold_in(const std::string& path) {
@@ -100,6 +124,7 @@ bool accept_left_behind(const std::string& path, const capture::Installed& insta
 
 ExitCode command_ddl_status(const DdlRequest& request, Screen& screen) {
   const std::string path = source_path(request.source);
+  refuse_after_cutover(path);
   const SchemaMoves moves = look_at_schema(path, installed_in(path), true, false);
   if (hold_in(path) == capture::SchemaHold::held)
     screen.result(fmt::format("held      nothing of this is followed before lockstep ddl accept {}",
@@ -126,6 +151,7 @@ ExitCode command_ddl_status(const DdlRequest& request, Screen& screen) {
 
 ExitCode command_ddl_accept(const DdlRequest& request, Screen& screen) {
   const std::string path = source_path(request.source);
+  refuse_after_cutover(path);
   capture::Installed installed = installed_in(path);
   if (!request.target.empty() || hold_in(path) == capture::SchemaHold::held)
     hold_target_guard(installed, request.target, false, screen);
@@ -156,6 +182,7 @@ ExitCode command_ddl_accept(const DdlRequest& request, Screen& screen) {
 
 ExitCode command_ddl_hold(const DdlRequest& request, Screen& screen) {
   const std::string path = source_path(request.source);
+  refuse_after_cutover(path);
   const capture::Installed installed = installed_in(path);
   set_hold(path, capture::SchemaHold::held);
   hold_target_guard(installed, request.target, true, screen);

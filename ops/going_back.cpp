@@ -75,8 +75,10 @@ Gate columns_gate(const std::vector<CannotGoBack>& seen) {
                           : fmt::format("{} cannot go back: {}", changed.size(),
                                         fmt::join(switchover::sentences(changed), "; "));
   if (!one_way.empty()) found += "; " + one_way_text(one_way);
-  return {"columns", changed.empty(), std::move(found), "the same on both sides",
-          "undo the change of the schema on PostgreSQL, or lockstep complete SOURCE"};
+  return {
+      "columns", changed.empty(), std::move(found), "the same on both sides",
+      "undo the change of the schema where it was made (a column that SQLite lost: ALTER TABLE .. "
+      "ADD COLUMN, then lockstep verify --repair), or lockstep complete SOURCE"};
 }
 
 std::vector<Gate> one_way_gate(const std::vector<CannotGoBack>& seen) {

@@ -12,6 +12,7 @@
 #include "capture/install.hpp"
 #include "ops/verify_at_rest.hpp"
 #include "switchover/left_tables.hpp"
+#include "switchover/lost_columns.hpp"
 #include "switchover/made_since.hpp"
 #include "switchover/reverse_log.hpp"
 #include "switchover/reverse_watch.hpp"
@@ -35,7 +36,6 @@ Milliseconds pause_after(SteadyTime last_change) {
   return since < kWarmFor ? kWarm : kCold;
 }
 
-}  // namespace
 // The file's own advice is that of the way there: to drop what PostgreSQL has.
 Error said_after_cutover(const Error& error) {
   ErrorFacts facts = error.facts();
@@ -50,6 +50,7 @@ Error said_after_cutover(const Error& error) {
   return Error(std::move(facts));
 }
 
+}  // namespace
 
 ReverseWorker::ReverseWorker(ReverseOptions options, Board& board)
     : options_(std::move(options)),
@@ -112,8 +113,8 @@ void ReverseWorker::follow(const std::stop_token& stop) {
     const std::lock_guard lock(connection_mutex_);
     connection_.emplace(std::move(fresh));
   }
-  sqlite::Database writing = sqlite::Database::open(options_.path, sqlite::OpenMode::read_write);
   file_.look(false);  // -wal and -shm may have gone with the connection before
+  sqlite::Database writing = sqlite::Database::open(options_.path, sqlite::OpenMode::read_write);
   apply::ensure_switch_ledger(*connection_);  // an older lockstep may have led the cutover
   const auto plans = apply::plans_of(apply::read_tables(*connection_, options_.migration));
   // An older lockstep's cutover left them their triggers.
@@ -158,9 +159,11 @@ void ReverseWorker::begin_verifying(sqlite::Database& sqlite) {
 void ReverseWorker::look_around(sqlite::Database& sqlite, const std::vector<TablePlan>& plans) {
   if (steady_now() < next_look_) return;
   next_look_ = steady_now() + kCatalogLookEvery;
-  std::vector<switchover::CannotGoBack> stays =
   file_.look(sqlite.in_wal_mode());
+  std::vector<switchover::CannotGoBack> stays =
       switchover::cannot_go_back(*connection_, options_.schema, plans);
+  for (switchover::CannotGoBack& lost : switchover::lost_columns(sqlite, plans))
+    stays.push_back(std::move(lost));
   for (switchover::CannotGoBack& table : switchover::as_cannot_go_back(
            switchover::made_since(*connection_, options_.migration, options_.schema)))
     stays.push_back(std::move(table));

@@ -147,8 +147,15 @@ std::string roles_sql(const RoleNames& roles, const std::string& database,
       "-- Readers that wait for commits of SQLite with lockstep.wait_for(); they see no table "
       "there:\n"
       "--   GRANT USAGE ON SCHEMA lockstep TO {2};\n"
-      "-- The application only reads while lockstep follows. Once it has moved over for good:\n"
-      "--   GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {1} TO {2};\n",
+      "-- The application only reads while lockstep follows. Before the cutover, or all of its "
+      "writes fail behind\n"
+      "-- it (until then lockstep's guard refuses what it writes; tables that come later need the "
+      "same):\n"
+      "--   GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {1} TO {2};\n"
+      "--   GRANT USAGE ON ALL SEQUENCES IN SCHEMA {1} TO {2};\n"
+      "-- After lockstep complete the tables are still apply's. For the application's migrations "
+      "(ALTER TABLE):\n"
+      "--   REASSIGN OWNED BY {0} TO {2};\n",
       apply, tables, app);
   return sql;
 }

@@ -1,6 +1,7 @@
 #include "ops/verify_at_rest.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <map>
 #include <optional>
@@ -15,6 +16,7 @@
 #include "ops/verify_queries.hpp"
 #include "ops/verify_report.hpp"
 #include "ops/verify_schema.hpp"
+#include "switchover/lost_columns.hpp"
 #include "switchover/reverse_errors.hpp"
 #include "switchover/reverse_feed.hpp"
 #include "switchover/sqlite_side.hpp"
@@ -179,6 +181,24 @@ ExitCode verify_at_rest(sqlite::Database& source, postgres::Connection& target,
   return conclude(std::move(totals), request, screen);
 }
 
+namespace {
+
+// A statement about a column that is not there would only say that lockstep has a bug.
+void require_columns(sqlite::Database& sqlite, const std::vector<TablePlan>& plans) {
+  const auto lost = switchover::lost_columns(sqlite, plans);
+  if (lost.empty()) return;
+  throw Error({.code = "LS-X682",
+               .exit = ExitCode::precondition,
+               .what = "SQLite has lost what is to be compared",
+               .why = fmt::format("{}: a migration ran on SQLite after the cutover",
+                                  fmt::join(switchover::sentences(lost), "; ")),
+               .data = "nothing was compared; PostgreSQL, which the application writes to, has it",
+               .todo = "put the columns back (ALTER TABLE .. ADD COLUMN on SQLite), then lockstep "
+                       "verify --repair; there is no way back without them"});
+}
+
+}  // namespace
+
 // Between two rounds nobody writes to SQLite. Another lockstep may have made one behind ours before
 // the view was open; to make the next it needs longer than that takes. After a rollback the next
 // round says so.
@@ -190,6 +210,7 @@ ExitCode verify_at_round(sqlite::Database& sqlite, postgres::Connection& postgre
   const auto tables = marked_tables(postgres, installed);
   const auto comparable = comparable_back(tables);
   const auto plans = apply::plans_of(tables);
+  require_columns(sqlite, plans);
   sqlite::Database writing = sqlite::Database::open(sqlite.path(), sqlite::OpenMode::read_write);
   switchover::ReverseFeed feed(postgres, writing, installed.migration, ledger.target_schema, plans);
   for (int tried = 0; tried < kTriesMax; ++tried) {

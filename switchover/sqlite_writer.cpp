@@ -12,6 +12,7 @@
 #include "link/sqlite/replica.hpp"
 #include "link/sqlite/shape.hpp"
 #include "model/row_stream.hpp"
+#include "switchover/lost_columns.hpp"
 #include "verify/json_meaning.hpp"
 #include "verify/values.hpp"
 
@@ -66,12 +67,16 @@ SqliteWriter::SqliteWriter(sqlite::Database& database, const TablePlan& plan)
     prepare();
   } catch (const Error& error) {
     if (error.code() != "LS-S329") throw;
+    const auto lost = sentences(lost_columns(database, {plan}));
     throw Error(
         {.code = "LS-X606",
          .exit = ExitCode::stopped,
          .what = fmt::format("lockstep cannot write rows into SQLite's table {}", plan.name()),
-         .why = error.facts().why + "; functions and collations of the application are not "
-                                    "known here, and columns may have changed",
+         .why = lost.empty()
+                    ? error.facts().why + "; functions and collations of the application "
+                                          "are not known here, and columns may have changed"
+                    : fmt::format("{}: a migration ran on SQLite after the cutover",
+                                  fmt::join(lost, "; ")),
          .data = "nothing of this round is in SQLite, and nothing is lost: PostgreSQL keeps "
                  "the record of what changed",
          .todo = "put the table's schema in SQLite back, or drop the index that needs the "

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "link/sqlite/own_objects.hpp"
+#include "link/sqlite/statement.hpp"
 #include "tests/support/captured_source.hpp"
 
 namespace lockstep::test {
@@ -70,6 +71,28 @@ std::string master(Application& app) {
 }
 
 }  // namespace
+
+TEST_CASE("strings in double quotes are read in the application's schema, and nowhere else") {
+  const std::string table =
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, s TEXT CHECK (s <> \"never\"), u TEXT, g TEXT "
+      "GENERATED ALWAYS AS (s || \"!\") VIRTUAL);"
+      "CREATE UNIQUE INDEX i ON t(u) WHERE s = \"active\";"
+      "CREATE INDEX e ON t(s || \"-\");"
+      "CREATE TRIGGER r AFTER UPDATE ON t BEGIN SELECT \"a string\"; END;"
+      "INSERT INTO t VALUES (1, 'active', 'x')";
+  CHECK(problems(table) == "");
+  const TempDir folder;
+  run_with_own(folder.file("a"), table);
+  sqlite::Database database =
+      sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_write);
+  database.exec("INSERT INTO t VALUES (2, 'active', 'y')");
+  CHECK_THROWS_WITH(database.exec("INSERT INTO t VALUES (3, 'never', 'z')"), Contains("CHECK"));
+  CHECK_THROWS_WITH(database.exec("INSERT INTO t VALUES (3, 'active', 'y')"), Contains("UNIQUE"));
+  sqlite::Statement row(database, "SELECT g FROM t WHERE s || '-' = 'active-' AND id = 2");
+  REQUIRE(row.step());
+  CHECK(row.text(0) == "active!");
+  CHECK_THROWS_WITH(database.exec("SELECT \"gone\" FROM t"), Contains("no such column"));
+}
 
 TEST_CASE("what only the application's SQLite has is refused by name") {
   const std::string table = "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b); ";

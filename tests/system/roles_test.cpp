@@ -2,6 +2,8 @@
 // with it, and then the roles try what they must not.
 #include <fmt/format.h>
 
+#include <sstream>
+
 #include "tests/support/fault.hpp"
 #include "tests/system/world.hpp"
 
@@ -29,9 +31,10 @@ void run_roles(const std::string& database, const std::vector<std::string>& more
 }
 
 /// What the server answered: "" if it let it pass.
-std::string attempt(const std::string& role, const std::string& database, const std::string& sql) {
+std::string attempt(const std::string& role, const std::string& database, const std::string& sql,
+                    Guard guard = Guard::passed) {
   try {
-    query(as(role, database), sql);
+    query(as(role, database), sql, guard);
     return {};
   } catch (const std::exception& refused) {
     return refused.what();
@@ -60,6 +63,14 @@ TEST_CASE("with the printed roles the whole job is done, and nobody can do more 
       "CREATE SCHEMA private; CREATE TABLE private.pay(x int); CREATE TABLE public.mine(x int)",
       "least");
   run_roles("least", {"--schema", "shop", "--app-role", "shop_app"});
+  std::vector<std::string> before_the_cutover;
+  const std::string printed =
+      lockstep({"roles", "--database", "least", "--schema", "shop", "--app-role", "shop_app"})
+          .output;
+  std::istringstream lines(printed.substr(printed.find("Before the cutover")));
+  for (std::string line; std::getline(lines, line) && !line.starts_with("-- After");)
+    if (line.starts_with("--   ")) before_the_cutover.push_back(line.substr(5));
+  REQUIRE(before_the_cutover.size() == 2);
 
   const std::string apply = as("lockstep_apply", "least");
   const std::string verify = as("lockstep_verify", "least");
@@ -178,6 +189,12 @@ TEST_CASE("with the printed roles the whole job is done, and nobody can do more 
                "SELECT * FROM private.pay", "SET ROLE lockstep_apply"});
   CHECK(attempt("lockstep_owner", "least", "SELECT 1").find("not permitted to log in") !=
         std::string::npos);
+
+  // What is printed for the days before the cutover: then only the guard keeps the application out.
+  for (const std::string& grant : before_the_cutover) query(all, grant);
+  for (const char* writes : {"INSERT INTO shop.ohlcv_data SELECT * FROM shop.ohlcv_data LIMIT 1",
+                             "UPDATE shop.ohlcv_data SET close = 0", "DELETE FROM shop.ohlcv_data"})
+    CHECK_THAT(attempt("shop_app", "least", writes, Guard::met), Catch::Contains("LS-X602"));
 
   following->signal(SIGINT);
   CHECK(following->wait_or_throw(20s) == ExitStatus{.code = 130});

@@ -317,6 +317,17 @@ TEST_CASE("columns that only SQLite computes keep nobody from going back", "[sys
   CHECK(moved.value("SELECT string_agg(code, ',' ORDER BY id) FROM g") == "00003,00007");
 }
 
+TEST_CASE("after a cutover ddl says that no change of the schema is followed", "[system]") {
+  Moved moved("ddl_after", R"({"continuous": false})", "WAL", kShop);
+  moved.write("ALTER TABLE a ADD COLUMN extra text");
+  for (const char* const verb : {"hold", "accept", "status"}) {
+    const Outcome refused = lockstep({"ddl", verb, moved.file()});
+    require_code(refused, 3);
+    CHECK_THAT(everything(refused), Contains("LS-X683") && Contains("LS-X613"));
+  }
+  CHECK(moved.value("SELECT bool_or(guard_held) FROM lockstep.ledger") == "f");
+}
+
 TEST_CASE("behind a rollback ddl hold opens PostgreSQL for a migration, and accept closes it") {
   Moved moved("migrating", R"({"continuous": false})", "WAL", kShop);
   require_code(lockstep({"rollback", moved.file(), "--confirm", "moved", "--when-ready",
@@ -357,6 +368,40 @@ TEST_CASE("a file that is replaced or gone after a cutover stops the way back, a
   moved.follow();
   require_code(moved.wait("caught-up"), 0);
   CHECK(sqlite(moved.file(), "SELECT group_concat(id) FROM w WHERE id > 7").at(0) == "8,9,10");
+}
+
+// SQLite takes "z" for a string where no column is called so: each row of g would have it.
+TEST_CASE("a column that SQLite has lost is equal to nothing, and shuts the gate", "[system]") {
+  Moved moved("lost", R"({"continuous": false})", "WAL", kShop, [](const Moved& before) {
+    sqlite(before.file(), "ALTER TABLE w ADD COLUMN z TEXT; UPDATE w SET z = 'z'");
+  });
+  require_code(moved.verify(), 0);
+  sqlite(moved.file(), "ALTER TABLE w DROP COLUMN z");
+  const auto says_lost = [&] {
+    return moved.status()["cannot_go_back"].dump().find("no such column") != std::string::npos;
+  };
+  CHECK(wait_until([&] { return says_lost(); }, 15s, 20ms));
+  const Outcome live = moved.verify();
+  INFO(everything(live));
+  CHECK(live.status != ExitStatus{.code = 0});
+  const Outcome gates = dry(moved);
+  CHECK(gate_in(gates, "columns")["open"] == false);
+  CHECK_THAT(gate_in(gates, "columns")["found"].get<std::string>(),
+             Contains("w.z: SQLite has no such column any more"));
+  CHECK(gate_in(gates, "fence")["open"] == false);
+  stop(moved);
+  const Outcome rested = moved.verify();
+  require_code(rested, 3);
+  CHECK_THAT(everything(rested), Contains("LS-X682") && Contains("w.z"));
+  // The way out that it names.
+  sqlite(moved.file(), "ALTER TABLE w ADD COLUMN z TEXT");
+  moved.follow();
+  require_code(moved.wait("caught-up"), 0);
+  CHECK(wait_until([&] { return !says_lost(); }, 15s, 20ms));
+  static_cast<void>(moved.verify({"--repair", "--yes"}));
+  CHECK(sqlite(moved.file(), "SELECT group_concat(z, '') FROM w").at(0) == "zzz");
+  require_code(moved.verify(), 0);
+  CHECK(gate_in(dry(moved), "columns")["open"] == true);
 }
 
 // It has PostgreSQL's row of the switch locked, FOR SHARE.
