@@ -188,7 +188,7 @@ Switched move(Coordinator& coordinator, const SwitchRequest& request, Screen& sc
   }
   // Before the fence the rest may wait for whoever comes next: the application is served.
   if (failed->retry() != Retry::new_session &&
-      loser(coordinator.look(), request.direction).role == switchover::Role::primary)
+      coordinator.role_of_loser(request.direction) == switchover::Role::primary)
     throw *failed;
   finish_whatever_comes(coordinator, request.limits.max_pause, screen);
   const switchover::Sides now = coordinator.look();
