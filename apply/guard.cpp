@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "apply/ledger_change.hpp"
 #include "link/postgres/names.hpp"
 #include "link/postgres/table_change.hpp"
 #include "model/clock.hpp"
@@ -229,8 +230,8 @@ std::optional<GuardMode> parse_guard_mode(std::string_view text) {
 
 void ensure_guard_ledger(Connection& connection) {
   if (knows_guard(connection)) return;  // ALTER TABLE takes a lock that a reader would hold up
-  connection.exec(
-      "BEGIN;"
+  change_ledger(
+      connection,
       "ALTER TABLE lockstep.ledger ADD COLUMN IF NOT EXISTS guard text NOT NULL DEFAULT 'off' "
       "CHECK (guard IN "
       "('reject', 'detect', 'off')), ADD COLUMN IF NOT EXISTS guard_held boolean NOT NULL DEFAULT "
@@ -248,8 +249,7 @@ void ensure_guard_ledger(Connection& connection) {
       " first_at timestamptz NOT NULL DEFAULT clock_timestamp(),"
       " last_at timestamptz NOT NULL DEFAULT clock_timestamp()"
       ");"
-      "CREATE INDEX IF NOT EXISTS foreign_writes_pid ON lockstep.foreign_writes (pid);"
-      "COMMIT");
+      "CREATE INDEX IF NOT EXISTS foreign_writes_pid ON lockstep.foreign_writes (pid)");
 }
 
 void set_guard(Connection& connection, const std::string& migration, const std::string& schema,

@@ -1,5 +1,7 @@
 #include "apply/switch_ledger.hpp"
 
+#include "apply/ledger_change.hpp"
+
 namespace lockstep::apply {
 
 namespace {
@@ -7,7 +9,6 @@ namespace {
 // One row per migration beside the ledger's: applications that write above READ COMMITTED lock it
 // FOR SHARE until they end, and the ledger's own row moves with each batch.
 constexpr char kEnsure[] =
-    "BEGIN;"
     "ALTER TABLE lockstep.ledger DROP CONSTRAINT IF EXISTS ledger_role_check,"
     " ADD CONSTRAINT ledger_role_check CHECK (role IN ('replica', 'fenced', 'primary')),"
     " ADD COLUMN IF NOT EXISTS switching boolean NOT NULL DEFAULT false,"
@@ -27,8 +28,7 @@ constexpr char kEnsure[] =
     "ALTER TABLE lockstep.ledger_tables ADD COLUMN IF NOT EXISTS reverse_seen text;"
     "ALTER TABLE lockstep.switchover ADD COLUMN IF NOT EXISTS fence_pass bigint;"
     "ALTER TABLE lockstep.ledger_tables ADD COLUMN IF NOT EXISTS reverse_touched boolean;"
-    "ALTER TABLE lockstep.switchover ADD COLUMN IF NOT EXISTS tables_before oid[];"
-    "COMMIT";
+    "ALTER TABLE lockstep.switchover ADD COLUMN IF NOT EXISTS tables_before oid[]";
 
 }  // namespace
 
@@ -42,7 +42,7 @@ void ensure_switch_ledger(postgres::Connection& connection) {
                 "(to_regclass('lockstep.switchover'), 'tables_before'))")
           .boolean(0, 0))
     return;
-  connection.exec(kEnsure);
+  change_ledger(connection, kEnsure);
 }
 
 }  // namespace lockstep::apply
