@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "apply/ledger_change.hpp"
+#include "apply/owed.hpp"
+#include "apply/switch_ledger.hpp"
 #include "link/postgres/names.hpp"
 #include "link/postgres/table_change.hpp"
 #include "model/clock.hpp"
@@ -297,10 +299,13 @@ std::optional<GuardSeen> look_at_guard(Connection& connection, const std::string
 
 void hold_guard(Connection& connection, const std::string& migration, bool held) {
   ensure_guard_ledger(connection);
-  connection.query(
-      "UPDATE lockstep.ledger SET guard_held = $2::boolean WHERE migration = $1 AND guard_held <> "
-      "$2::boolean",
-      {migration, std::string(held ? "true" : "false")});
+  ensure_switch_ledger(connection);
+  // On record with it, if we die before we have looked who is under way.
+  const Result changed = connection.query(
+      "UPDATE lockstep.ledger SET guard_held = $2::boolean, owed_behind = $3::text[] WHERE "
+      "migration = $1 AND guard_held <> $2::boolean",
+      {migration, std::string(held ? "true" : "false"), std::string(kNobodyLooked)});
+  if (changed.affected() > 0) owe_behind_transactions(connection, migration);
 }
 
 void remove_guard(Connection& connection, const std::string& migration, const std::string& schema) {

@@ -15,7 +15,9 @@ constexpr char kEnsure[] =
     " ADD COLUMN IF NOT EXISTS reverse_era uuid,"
     " ADD COLUMN IF NOT EXISTS reverse_number bigint,"
     " ADD COLUMN IF NOT EXISTS reverse_identity bigint,"
-    " ADD COLUMN IF NOT EXISTS fence_pass bigint;"
+    " ADD COLUMN IF NOT EXISTS fence_pass bigint,"
+    " ADD COLUMN IF NOT EXISTS owed_pass bigint,"
+    " ADD COLUMN IF NOT EXISTS owed_behind text[];"
     "CREATE TABLE IF NOT EXISTS lockstep.switchover ("
     " migration text PRIMARY KEY REFERENCES lockstep.ledger ON DELETE CASCADE,"
     " role text NOT NULL CHECK (role IN ('replica', 'fenced', 'primary')),"
@@ -37,7 +39,7 @@ void ensure_switch_ledger(postgres::Connection& connection) {
   if (connection
           .exec("SELECT count(*) = 3 FROM pg_attribute WHERE NOT attisdropped AND (attrelid, "
                 "attname) "
-                "IN ((to_regclass('lockstep.ledger'), 'fence_pass'), "
+                "IN ((to_regclass('lockstep.ledger'), 'owed_behind'), "
                 "(to_regclass('lockstep.ledger_tables'), 'reverse_touched'), "
                 "(to_regclass('lockstep.switchover'), 'tables_before'))")
           .boolean(0, 0))

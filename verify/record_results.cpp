@@ -46,9 +46,10 @@ std::vector<TableResult> table_results(Connection& connection, const std::string
       "'') FROM "
       "lockstep.verify_tables t JOIN lockstep.verify_passes p ON p.id = t.pass "
       "WHERE p.migration = $1 AND p.sample = 0 AND p.since IS NULL AND p.direction = $2 AND ($3 = "
-      "'' OR t.problem <> '' OR starts_with(t.newest, $3)) AND t.done ORDER BY t.id, t.updated "
-      "DESC",
-      {migration, std::string(to_string(history.flow)), history.era});
+      "'' OR t.problem <> '' OR starts_with(t.newest, $3)) AND t.done AND p.id >= $4::bigint ORDER "
+      "BY t.id, t.updated DESC",
+      {migration, std::string(to_string(history.flow)), history.era,
+       std::to_string(history.first_pass)});
   const auto position_at = [&](int row, int column) {
     return rows.is_null(row, column) ? std::nullopt : parse_position(rows.value(row, column));
   };
