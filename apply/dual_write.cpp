@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "apply/ledger_change.hpp"
 #include "apply/merge.hpp"
 #include "link/postgres/names.hpp"
 
@@ -21,7 +22,6 @@ constexpr std::array kPolicies{DualPolicy::source, DualPolicy::skip, DualPolicy:
 // nothing of this moves the position alone: then the guard is closed, and it has to begin anew. So
 // does a handover of the writers, which begins another era.
 constexpr char kEnsureDual[] =
-    "BEGIN;"
     "ALTER TABLE lockstep.ledger ADD COLUMN IF NOT EXISTS dual_era uuid,"
     " ADD COLUMN IF NOT EXISTS dual_identity bigint;"
     "CREATE TABLE IF NOT EXISTS lockstep.dual_writes ("
@@ -38,8 +38,7 @@ constexpr char kEnsureDual[] =
     " number bigint NOT NULL,"
     " key_digest bytea NOT NULL,"
     " row_digest bytea NOT NULL,"
-    " PRIMARY KEY (number, key_digest));"
-    "COMMIT";
+    " PRIMARY KEY (number, key_digest))";
 
 // One row per table that is on record, and whether it counts.
 constexpr char kDualTables[] =
@@ -154,7 +153,7 @@ const DualTable* find_dual(const std::vector<DualTable>& tables, std::uint32_t i
 void ensure_dual_ledger(Connection& connection) {
   // Asked first: ALTER TABLE takes a lock that a reader would hold up.
   if (connection.exec("SELECT to_regclass('lockstep.dual_rows') IS NOT NULL").boolean(0, 0)) return;
-  connection.exec(kEnsureDual);
+  change_ledger(connection, kEnsureDual);
 }
 
 std::vector<DualTable> read_dual_tables(Connection& connection, const std::string& migration) {

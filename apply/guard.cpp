@@ -7,6 +7,9 @@
 #include <thread>
 #include <utility>
 
+#include "apply/ledger_change.hpp"
+#include "apply/owed.hpp"
+#include "apply/switch_ledger.hpp"
 #include "link/postgres/names.hpp"
 #include "link/postgres/table_change.hpp"
 #include "model/clock.hpp"
@@ -229,8 +232,8 @@ std::optional<GuardMode> parse_guard_mode(std::string_view text) {
 
 void ensure_guard_ledger(Connection& connection) {
   if (knows_guard(connection)) return;  // ALTER TABLE takes a lock that a reader would hold up
-  connection.exec(
-      "BEGIN;"
+  change_ledger(
+      connection,
       "ALTER TABLE lockstep.ledger ADD COLUMN IF NOT EXISTS guard text NOT NULL DEFAULT 'off' "
       "CHECK (guard IN "
       "('reject', 'detect', 'off')), ADD COLUMN IF NOT EXISTS guard_held boolean NOT NULL DEFAULT "
@@ -248,8 +251,7 @@ void ensure_guard_ledger(Connection& connection) {
       " first_at timestamptz NOT NULL DEFAULT clock_timestamp(),"
       " last_at timestamptz NOT NULL DEFAULT clock_timestamp()"
       ");"
-      "CREATE INDEX IF NOT EXISTS foreign_writes_pid ON lockstep.foreign_writes (pid);"
-      "COMMIT");
+      "CREATE INDEX IF NOT EXISTS foreign_writes_pid ON lockstep.foreign_writes (pid)");
 }
 
 void set_guard(Connection& connection, const std::string& migration, const std::string& schema,
@@ -297,10 +299,13 @@ std::optional<GuardSeen> look_at_guard(Connection& connection, const std::string
 
 void hold_guard(Connection& connection, const std::string& migration, bool held) {
   ensure_guard_ledger(connection);
-  connection.query(
-      "UPDATE lockstep.ledger SET guard_held = $2::boolean WHERE migration = $1 AND guard_held <> "
-      "$2::boolean",
-      {migration, std::string(held ? "true" : "false")});
+  ensure_switch_ledger(connection);
+  // On record with it, if we die before we have looked who is under way.
+  const Result changed = connection.query(
+      "UPDATE lockstep.ledger SET guard_held = $2::boolean, owed_behind = $3::text[] WHERE "
+      "migration = $1 AND guard_held <> $2::boolean",
+      {migration, std::string(held ? "true" : "false"), std::string(kNobodyLooked)});
+  if (changed.affected() > 0) owe_behind_transactions(connection, migration);
 }
 
 void remove_guard(Connection& connection, const std::string& migration, const std::string& schema) {

@@ -59,7 +59,8 @@ void set_guard(postgres::Connection& connection, const std::string& migration,
                                                      const std::string& migration,
                                                      const std::string& schema);
 
-/// `held`: the guard lets everything pass until it is called again.
+/// `held`: the guard lets everything pass until it is called again. What could be written meanwhile
+/// owes a comparison (owed.hpp).
 void hold_guard(postgres::Connection& connection, const std::string& migration, bool held);
 
 /// Takes triggers, function and what was counted away, in one transaction; repeatable. Throws

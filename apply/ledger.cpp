@@ -8,6 +8,7 @@
 #include "apply/dual_write.hpp"
 #include "apply/existing.hpp"
 #include "apply/guard.hpp"
+#include "apply/ledger_change.hpp"
 #include "apply/quarantine.hpp"
 #include "apply/switch_ledger.hpp"
 #include "apply/target_schema.hpp"
@@ -188,12 +189,12 @@ bool ledger_exists(Connection& connection) {
 
 void create_ledger(Connection& connection) {
   if (ledger_exists(connection)) {
-    // Asked first: the statement takes a lock that a reader of the ledger would hold up.
     if (!connection
              .exec("SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = "
                    "'lockstep.ledger_parts'::regclass AND attname = 'as_of')")
              .boolean(0, 0))
-      connection.exec("ALTER TABLE lockstep.ledger_parts ADD COLUMN IF NOT EXISTS as_of text");
+      change_ledger(connection,
+                    "ALTER TABLE lockstep.ledger_parts ADD COLUMN IF NOT EXISTS as_of text");
     if (!quarantine_exists(connection)) connection.exec(kCreateQuarantine);
     ensure_guard_ledger(connection);
     ensure_switch_ledger(connection);
@@ -387,11 +388,9 @@ std::string advance_sql(const std::string& migration, bool becomes_consistent, b
   return fmt::format(
       "WITH moved AS (UPDATE lockstep.ledger SET era = $1::uuid, seq = $2::bigint, identity = "
       "$3::bigint, batches = batches + 1, changes = changes + $4::bigint, source_wall_us = "
-      "$5::bigint, updated "
-      "= now(){}{} WHERE migration = {} AND role = 'replica' AND era = $6::uuid AND seq = "
-      "$7::bigint AND identity = $8::bigint RETURNING switching) SELECT 1 / count(*), max(CASE "
-      "WHEN switching THEN "
-      "pg_notify({}, '')::text END) FROM moved",
+      "$5::bigint, updated = now(){}{} WHERE migration = {} AND role = 'replica' AND era = "
+      "$6::uuid AND seq = $7::bigint AND identity = $8::bigint RETURNING switching) SELECT 1 / "
+      "count(*), max(CASE WHEN switching THEN pg_notify({}, '')::text END) FROM moved",
       becomes_consistent ? ", consistent = true, phase = 'indexing'" : "",
       keeps_dual ? ", dual_era = $1::uuid, dual_identity = $3::bigint" : "", literal(migration),
       literal(kMovedChannel));

@@ -184,17 +184,21 @@ void finish_whatever_comes(Coordinator& coordinator, Milliseconds patience, Scre
 }
 
 // Whatever stopped it: behind the fence nobody may write until the gainer's row has decided.
-Switched move(Coordinator& coordinator, const SwitchRequest& request, Screen& screen) {
+Switched move(Coordinator& coordinator, const SwitchRequest& request, const GatesSeen& seen,
+              Screen& screen) {
   std::optional<Error> failed;
   try {
-    return coordinator.move_writers(request.direction, request.limits.max_pause,
-                                    [&] { return schema_has_arrived(coordinator.place().path); });
+    return coordinator.move_writers(request.direction, request.limits.max_pause, [&] {
+      if (!schema_has_arrived(coordinator.place().path)) return false;
+      require_nothing_owed_since(coordinator, seen);
+      return true;
+    });
   } catch (const Error& error) {
     failed = error;
   }
   // Before the fence the rest may wait for whoever comes next: the application is served.
   if (failed->retry() != Retry::new_session &&
-      loser(coordinator.look(), request.direction).role == switchover::Role::primary)
+      coordinator.role_of_loser(request.direction) == switchover::Role::primary)
     throw *failed;
   finish_whatever_comes(coordinator, request.limits.max_pause, screen);
   const switchover::Sides now = coordinator.look();
@@ -283,14 +287,14 @@ ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& s
     return ExitCode::done;
   }
   look_at_hooks(request);
-  const auto gates = show_gates(coordinator, request, screen, signals);
-  if (!gates) return ExitCode::interrupted;
+  const auto seen = show_gates(coordinator, request, screen, signals);
+  if (!seen) return ExitCode::interrupted;
   if (request.dry_run) {
     show_plan(request, screen);
-    return all_open(*gates) ? ExitCode::done : ExitCode::precondition;
+    return all_open(seen->gates) ? ExitCode::done : ExitCode::precondition;
   }
-  if (!all_open(*gates)) throw_shut(*gates, request.direction);
-  tell_what_is_given_up(*gates, request.direction, screen);
+  if (!all_open(seen->gates)) throw_shut(seen->gates, request.direction);
+  tell_what_is_given_up(seen->gates, request.direction, screen);
   confirm(request, coordinator.place());
   ask_hooks(request, coordinator.place());
   if (request.confirm.empty() || !request.hooks.empty())
@@ -302,7 +306,7 @@ ExitCode command_switch(const SwitchRequest& request, Screen& screen, Signals& s
                     "to it alone are not refused",
                     table));
   steps.begin();
-  const Switched switched = move(coordinator, request, screen);
+  const Switched switched = move(coordinator, request, *seen, screen);
   tell_the_world(coordinator, request, switched, screen);
   screen.result(fmt::format(
       "{} done. {} (budget {} ms). The application writes to {} now.",

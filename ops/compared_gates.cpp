@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "apply/owed.hpp"
 #include "capture/install.hpp"
 #include "model/clock.hpp"
 #include "ops/progress.hpp"
@@ -24,24 +25,32 @@ namespace {
 using switchover::Coordinator;
 using verify::TableResult;
 
+constexpr char kNotSince[] = "not compared since ddl hold, or a doubt (LS-S335), asked for it";
+
 std::string clean_text(const GateLimits& limits) {
   constexpr std::int64_t kPerMinute = 60'000;
   return fmt::format("equal, at most {} min ago", limits.verify_max_age.count() / kPerMinute);
+}
+
+apply::Owed owed(Coordinator& coordinator) {
+  return apply::owed_comparison(coordinator.postgres(), coordinator.place().migration);
 }
 
 /// At positions of the forward era that SQLite is in, or was up to the cutover.
 std::vector<TableResult> forward_results(Coordinator& coordinator) {
   return verify::table_results(
       coordinator.postgres(), coordinator.place().migration,
-      {Flow::forward, to_string(capture::require_installed(coordinator.sqlite()).era)});
+      {Flow::forward, to_string(capture::require_installed(coordinator.sqlite()).era),
+       owed(coordinator).first_pass});
 }
 
 /// Of the way back that goes on, or of the last one.
 std::vector<TableResult> reverse_results(Coordinator& coordinator) {
   const auto round = newest_round(coordinator.postgres(), coordinator.place().migration);
   if (!round) return {};
-  return verify::table_results(coordinator.postgres(), coordinator.place().migration,
-                               {Flow::reverse, to_string(round->era)});
+  return verify::table_results(
+      coordinator.postgres(), coordinator.place().migration,
+      {Flow::reverse, to_string(round->era), owed(coordinator).first_pass});
 }
 
 // Until the cutover nothing logs what DDL does to rows on PostgreSQL, and the guard lets it pass:
@@ -83,11 +92,19 @@ Gate nothing_differs(const std::vector<TableResult>& results, const std::vector<
 }  // namespace
 
 Gate compared_gate(Coordinator& coordinator, const GateLimits& limits) {
+  const apply::Owed since = owed(coordinator);
+  if (since.waits)
+    return {"compared", false,
+            "transactions on PostgreSQL that could write there during ddl hold have not ended",
+            clean_text(limits),
+            "wait for them, or end them; then lockstep verify SOURCE TARGET, beside lockstep run"};
   const auto followed = capture::require_installed(coordinator.sqlite()).tables;
   const auto back = reverse_results(coordinator);
   const auto results = joined(forward_results(coordinator), without_partial(back, followed));
   const Proven now = proven(results, followed, limits.verify_max_age, waivers_in(limits),
-                            back.empty() ? "never compared" : "not compared since the rollback",
+                            since.first_pass != 0 ? kNotSince
+                            : back.empty()        ? "never compared"
+                                                  : "not compared since the rollback",
                             altered_since(coordinator, results, followed));
   return {"compared", now.clean, now.found, clean_text(limits), "lockstep verify SOURCE TARGET"};
 }

@@ -5,6 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "apply/owed.hpp"
+#include "switchover/switch_errors.hpp"
+
 namespace lockstep::ops {
 
 namespace {
@@ -26,6 +29,10 @@ std::string gates_json(const std::vector<Gate>& gates) {
       -1, ' ', false, json::error_handler_t::replace);
 }
 
+std::int64_t first_pass_now(Coordinator& coordinator) {
+  return apply::owed_comparison(coordinator.postgres(), coordinator.place().migration).first_pass;
+}
+
 std::vector<Gate> look_at_all(Coordinator& coordinator, const SwitchRequest& request) {
   GateLimits limits = request.limits;
   limits.look_into_file = request.dry_run ? LookIntoFile::yes : LookIntoFile::if_small;
@@ -40,15 +47,15 @@ std::vector<Gate> look_quickly(Coordinator& coordinator, const SwitchRequest& re
 
 // All of them, once they are open; nothing: a signal came. What takes long is looked at when the
 // rest is open. Some gates somebody has to open: which are shut is said each time that others are.
-std::optional<std::vector<Gate>> wait_for_gates(Coordinator& coordinator,
-                                                const SwitchRequest& request, Screen& screen,
-                                                Signals& signals) {
+std::optional<GatesSeen> wait_for_gates(Coordinator& coordinator, const SwitchRequest& request,
+                                        Screen& screen, Signals& signals) {
   constexpr Milliseconds kEvery{500};
   std::string told;
   while (true) {
+    const std::int64_t first_pass = first_pass_now(coordinator);
     std::vector<Gate> gates = look_quickly(coordinator, request);
     if (all_open(gates)) gates = look_at_all(coordinator, request);
-    if (all_open(gates)) return gates;
+    if (all_open(gates)) return GatesSeen{std::move(gates), first_pass};
     std::vector<Gate> shut = gates;
     std::erase_if(shut, passes);
     std::string names;
@@ -68,15 +75,23 @@ const char* goes_to(Direction direction) {
   return direction == Direction::forward ? "PostgreSQL" : "SQLite";
 }
 
-std::optional<std::vector<Gate>> show_gates(Coordinator& coordinator, const SwitchRequest& request,
-                                            Screen& screen, Signals& signals) {
-  auto gates = request.when_ready ? wait_for_gates(coordinator, request, screen, signals)
-                                  : look_at_all(coordinator, request);
+std::optional<GatesSeen> show_gates(Coordinator& coordinator, const SwitchRequest& request,
+                                    Screen& screen, Signals& signals) {
+  const std::int64_t first_pass = first_pass_now(coordinator);
+  auto seen = request.when_ready ? wait_for_gates(coordinator, request, screen, signals)
+                                 : GatesSeen{look_at_all(coordinator, request), first_pass};
   screen.end_progress();
-  if (!gates) return std::nullopt;
-  for (const Gate& gate : *gates) screen.result(gate_line(gate));
-  screen.json(gates_json(*gates));
-  return gates;
+  if (!seen) return std::nullopt;
+  for (const Gate& gate : seen->gates) screen.result(gate_line(gate));
+  screen.json(gates_json(seen->gates));
+  return seen;
+}
+
+void require_nothing_owed_since(Coordinator& coordinator, const GatesSeen& seen) {
+  const apply::Owed owed =
+      apply::owed_comparison(coordinator.postgres(), coordinator.place().migration);
+  if (owed.waits || owed.first_pass != seen.first_pass)
+    switchover::throw_comparison_owed(coordinator.place().path);
 }
 
 void throw_shut(const std::vector<Gate>& gates, Direction direction) {

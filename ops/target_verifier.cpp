@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "apply/owed.hpp"
 #include "link/postgres/shared_snapshot.hpp"
 #include "link/wire/control.hpp"
 #include "model/failpoint.hpp"
@@ -81,6 +82,7 @@ void TargetVerifier::look_for_pass(postgres::Connection& ledger) {
     show_results(ledger);
     records_made_ = true;  // only now: the server may be gone in the middle
   }
+  static_cast<void>(apply::settle_owed(ledger, target_.migration));
   look_for_queries(ledger);
   {
     const std::lock_guard lock(mutex_);
@@ -109,7 +111,9 @@ void TargetVerifier::ask_if_due(postgres::Connection& ledger) {
 // One that is running may be past the table concerned.
 void TargetVerifier::ask_for_all(postgres::Connection& ledger) {
   verify::create_records(ledger);
-  if (!verify::waits_for_all(ledger, target_.migration))
+  apply::owe_comparison(ledger, target_.migration);
+  if (!verify::waits_for_all(ledger, target_.migration,
+                             apply::owed_comparison(ledger, target_.migration).first_pass))
     static_cast<void>(verify::request_pass(ledger, target_.migration, {.continuous = true}));
 }
 

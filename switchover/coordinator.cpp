@@ -22,6 +22,7 @@
 #include "switchover/sqlite_side.hpp"
 #include "switchover/switch_errors.hpp"
 #include "switchover/turn.hpp"
+#include "switchover/within_budget.hpp"
 #include "verify/record.hpp"
 
 namespace lockstep::switchover {
@@ -75,6 +76,12 @@ ReverseFeed Coordinator::feed() {
 Sides Coordinator::look() {
   connect();
   return {read_sqlite_side(*sqlite_), read_postgres_side(*postgres_, place_.migration).side};
+}
+
+Role Coordinator::role_of_loser(Direction direction) {
+  if (direction == Direction::forward) return read_sqlite_side(*sqlite_).role;
+  connect();
+  return read_postgres_side(*postgres_, place_.migration).side.role;
 }
 
 bool Coordinator::take_the_lead() {
@@ -135,7 +142,7 @@ Switched Coordinator::move_writers(Direction direction, Milliseconds max_pause,
       roll_back(attempt, pause);
   } catch (const Error&) {
     // Before the fence nothing has happened; behind it only the gainer's row knows.
-    if (loser(look(), direction).role != Role::fenced) give_up(direction, attempt);
+    if (role_of_loser(direction) != Role::fenced) give_up(direction, attempt);
     throw;
   }
   finish(max_pause);
@@ -198,6 +205,8 @@ void Coordinator::cut_over(std::int64_t attempt, Pause& pause, const SchemaArriv
   set_sequences(*postgres_, numbered_, counted);
   LOCKSTEP_FAILPOINT("cut.near");
   const auto asked = steady_now();
+  // Before the lock, so that it ends behind it: a server that says nothing keeps its end waiting.
+  std::optional<CutoverCommit> ready;
   WriteLock lock(*sqlite_, pause.max());
   pause.begin();
   const Position barrier = capture::newest_position(*sqlite_, era);
@@ -207,7 +216,6 @@ void Coordinator::cut_over(std::int64_t attempt, Pause& pause, const SchemaArriv
   tell_("LOCK",
         fmt::format("SQLite's write lock taken after {:.0f} ms",
                     std::chrono::duration<double, std::milli>(steady_now() - asked).count()));
-  std::optional<CutoverCommit> ready;
   answering_within(pause, [&] {
     if (!wait_until_applied(*postgres_, place_.migration, barrier, pause.left()))
       throw_behind(pause.max());
@@ -231,20 +239,6 @@ void Coordinator::cut_over(std::int64_t attempt, Pause& pause, const SchemaArriv
   if (base) tell_("SWITCH", "SQLite fenced, PostgreSQL open");
 }
 
-// SQLite may be locked by others, and PostgreSQL's writers wait.
-void Coordinator::bring_back_within(ReverseFeed& feed, const Pause& pause) {
-  const Milliseconds usual = writing_->busy_patience();
-  writing_->set_busy_patience(std::max(pause.left(), kNow));
-  try {
-    bring_back(feed);
-  } catch (const Error& error) {
-    writing_->set_busy_patience(usual);
-    if (error.code() != "LS-S309") throw;
-    throw_over_budget("DRAIN", pause.max(), error.what(), "PostgreSQL");
-  }
-  writing_->set_busy_patience(usual);
-}
-
 void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
   ReverseFeed back = feed();
   bring_back(back);  // what is waiting must not count against the pause
@@ -261,7 +255,7 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
     throw_unfenced(open);
   std::optional<ReversePosition> position;
   while (!position) {
-    bring_back_within(back, pause);
+    within_budget(*writing_, pause, [&] { bring_back(back); });
     position = held.drained();
     if (!position && pause.left().count() == 0)
       throw_over_budget("DRAIN", pause.max(), "SQLite did not take the last changes in time",
@@ -271,7 +265,9 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
   tell_("DRAIN", "SQLite has the last change");
   const auto sequences = least_sequences(*postgres_, numbered_);
   require_nothing_moved(*postgres_, place_.migration, place_.schema, plans_);
-  whole_at_ = require_fence_was_whole(*sqlite_, *postgres_, place_.migration);
+  within_budget(*sqlite_, pause, [&] {
+    whole_at_ = require_fence_was_whole(*sqlite_, *postgres_, place_.migration);
+  });
   RollbackCommit ready(*sqlite_, std::max(pause.left(), kNow));
   if (!held.fence(attempt)) throw_superseded(Direction::reverse, attempt);
   LOCKSTEP_FAILPOINT("rb.fenced");

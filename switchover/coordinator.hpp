@@ -53,6 +53,9 @@ class Coordinator {
   Coordinator& operator=(const Coordinator&) = delete;
 
   [[nodiscard]] Sides look();
+  /// The role of the side that `direction` takes the writers from. Reads no other: SQLite may be
+  /// locked by others, and a rollback has nothing to ask it.
+  [[nodiscard]] Role role_of_loser(Direction direction);
   /// True: nobody else leads one now (or who does has lost its connection). Only a hint, so that
   /// two do not get into each other's way; whoever goes on without it does no harm.
   [[nodiscard]] bool take_the_lead();
@@ -86,7 +89,6 @@ class Coordinator {
   void roll_back(std::int64_t attempt, Pause& pause);
   template <class Work>
   void answering_within(const Pause& pause, const Work& work);
-  void bring_back_within(ReverseFeed& feed, const Pause& pause);
   void give_up(Direction direction, std::int64_t attempt) noexcept;
   [[nodiscard]] bool abort(Direction direction, std::int64_t attempt);
   void count_slowly();

@@ -57,6 +57,13 @@ void throw_schema_moved(const std::string& path) {
                "what is in a table that was made, altered or rebuilt may not be on PostgreSQL");
 }
 
+void throw_comparison_owed(const std::string& path) {
+  throw_schema(
+      path, ExitCode::precondition, "both sides have to be compared once more before the switch",
+      "behind the gates SQLite's schema moved in a way that nothing explains (LS-S335), or "
+      "a lockstep ddl hold opened PostgreSQL's guard");
+}
+
 void throw_unfenced(const std::vector<std::string>& tables) {
   throw Error(
       {.code = "LS-X672",

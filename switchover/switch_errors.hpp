@@ -29,6 +29,9 @@ namespace lockstep::switchover {
 /// LS-X668 (exit 3): it changed when all had been looked at.
 [[noreturn]] void throw_schema_moved(const std::string& path);
 
+/// LS-X668 (exit 3): something may have been missed behind the gates.
+[[noreturn]] void throw_comparison_owed(const std::string& path);
+
 /// LS-X672 (exit 3): these tables of PostgreSQL have no fence, and the writers are held already.
 [[noreturn]] void throw_unfenced(const std::vector<std::string>& tables);
 

@@ -245,12 +245,13 @@ std::int64_t request_pass(Connection& connection, const std::string& migration,
   }
 }
 
-bool waits_for_all(Connection& connection, const std::string& migration) {
+bool waits_for_all(Connection& connection, const std::string& migration, std::int64_t first_pass) {
   return connection
       .query(
           "SELECT EXISTS (SELECT FROM lockstep.verify_passes WHERE migration = $1 AND state = "
-          "'requested' AND sample = 0 AND cardinality(tables) = 0)",
-          {migration})
+          "'requested' AND sample = 0 AND cardinality(tables) = 0 AND since IS NULL AND id >= "
+          "$2::bigint)",
+          {migration, std::to_string(first_pass)})
       .boolean(0, 0);
 }
 

@@ -87,8 +87,9 @@ void create_records(postgres::Connection& connection);
 [[nodiscard]] std::int64_t request_pass(postgres::Connection& connection,
                                         const std::string& migration, const PassRequest& request);
 
-/// A pass of all rows of all tables was asked for and has not begun.
-[[nodiscard]] bool waits_for_all(postgres::Connection& connection, const std::string& migration);
+/// A pass of all rows of all tables was asked for and has not begun, `first_pass` or a later one.
+[[nodiscard]] bool waits_for_all(postgres::Connection& connection, const std::string& migration,
+                                 std::int64_t first_pass);
 
 /// Keeps the last 20, and the ranges of the last three.
 void forget_old_passes(postgres::Connection& connection, const std::string& migration);
@@ -120,7 +121,8 @@ struct PassResult {
 /// Which comparisons count.
 struct History {
   Flow flow = Flow::forward;
-  std::string era{};  ///< those at positions of this era; empty: of any
+  std::string era{};            ///< those at positions of this era; empty: of any
+  std::int64_t first_pass = 0;  ///< of tables: of this pass, or later ones
 };
 /// Nothing in `history`: the newest of all.
 [[nodiscard]] std::optional<PassResult> last_result(postgres::Connection& connection,

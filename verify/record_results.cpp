@@ -48,13 +48,15 @@ std::vector<TableResult> table_results(Connection& connection, const std::string
       "coalesce(t.begun, p.requested) AS begun FROM lockstep.verify_tables t JOIN "
       "lockstep.verify_passes p ON p.id = t.pass WHERE p.migration = $1 AND p.sample = 0 AND "
       "p.since IS NULL AND p.direction = $2 AND ($3 = '' OR t.problem <> '' OR "
-      "starts_with(t.newest, $3)) AND t.done), ranked AS (SELECT *, first_value(updated) OVER "
+      "starts_with(t.newest, $3)) AND t.done AND p.id >= $4::bigint), ranked AS (SELECT *, "
+      "first_value(updated) OVER "
       "(PARTITION BY id ORDER BY begun DESC, updated DESC) AS freshest FROM words) "
       "SELECT DISTINCT ON (id) id, source_rows, different, "
       "(extract(epoch FROM updated) * 1000000)::bigint, newest, problem, converged, converged_at, "
       "(extract(epoch FROM now() - begun) * 1000)::bigint, seen FROM ranked ORDER BY id, (updated "
       "> freshest AND (different > 0 OR problem <> '')) DESC, begun DESC, updated DESC",
-      {migration, std::string(to_string(history.flow)), history.era});
+      {migration, std::string(to_string(history.flow)), history.era,
+       std::to_string(history.first_pass)});
   const auto position_at = [&](int row, int column) {
     return rows.is_null(row, column) ? std::nullopt : parse_position(rows.value(row, column));
   };

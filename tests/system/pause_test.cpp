@@ -167,13 +167,52 @@ TEST_CASE("a server that says nothing holds SQLite's writers up for the budget a
   shop.equal();
 }
 
+// Rollback journal: the fence waits for who reads. The server falls silent while it does.
+TEST_CASE("a server that says nothing does not keep SQLite locked behind the budget", "[system]") {
+  Shop shop("mute_behind", "DELETE");
+  const auto cutover = asleep(shop, "cut.near", "2s");
+  sqlite::Database reader = sqlite::Database::open(shop.file(), sqlite::OpenMode::read_write);
+  reader.exec("BEGIN; SELECT count(*) FROM orders");
+  cutover->signal(SIGCONT);
+  REQUIRE(wait_until(
+      [&] {
+        return postgres_value(shop.dsn(),
+                              "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in "
+                              "transaction' AND query LIKE '%lockstep.ledger%FOR UPDATE'") == "1";
+      },
+      20s, 5ms));
+  server().freeze();
+  auto other = sqlite::Database::open(shop.file(), sqlite::OpenMode::read_write, Milliseconds{1});
+  const bool free = wait_until(
+      [&] {
+        try {
+          other.exec("BEGIN IMMEDIATE; ROLLBACK");
+          return true;
+        } catch (const Error&) {
+          return false;
+        }
+      },
+      8s, 20ms);
+  server().thaw();
+  CHECK(free);
+  CHECK(cutover->wait_or_throw(60s) == ExitStatus{.code = 6});
+  CHECK_THAT(cutover->error_output(), Catch::Contains("LS-X604"));
+  reader.exec("ROLLBACK");
+  REQUIRE(wait_until([&] { return shop.settled(); }, 30s, 20ms));
+  CHECK(shop.sqlite_role() == "primary");
+  shop.moved("cutover");
+  shop.equal();
+}
+
 // WAL: who began to write; rollback journal: who reads, for a COMMIT waits for readers there.
 TEST_CASE("whoever has SQLite locked keeps no side closed that a rollback would leave",
           "[system]") {
-  const auto [journal, begins] = GENERATE(table<std::string, std::string>(
-      {{"WAL", "BEGIN IMMEDIATE"}, {"DELETE", "BEGIN; SELECT count(*) FROM orders"}}));
-  INFO(journal);
-  Shop shop("kept_" + journal);
+  const auto [journal, begins] =
+      GENERATE(table<std::string, std::string>({{"WAL", "BEGIN IMMEDIATE"},
+                                                {"DELETE", "BEGIN; SELECT count(*) FROM orders"},
+                                                {"DELETE", "BEGIN EXCLUSIVE"}}));
+  INFO(journal << " " << begins);
+  Shop shop(begins == "BEGIN EXCLUSIVE" ? "kept_exclusive" : "kept_" + journal);
   shop.stop_following();
   sqlite(shop.file(), "PRAGMA journal_mode = " + journal);
   shop.follow();
