@@ -61,43 +61,53 @@ bool is_done(Connection& connection, const std::string& migration, const std::st
              .rows() > 0;
 }
 
+// First, so that a session left behind that is in the middle of the same entry is waited for, and
+// an entry that gives up its role needs no right on the ledger. False: it has been run meanwhile.
+bool enter(Connection& session, const std::string& migration, const std::string& name,
+           std::size_t number) {
+  return session
+             .query(
+                 "INSERT INTO lockstep.ledger_hooks (migration, hook, number) VALUES ($1, $2, "
+                 "$3::integer) ON CONFLICT DO NOTHING",
+                 {migration, name, std::to_string(number)})
+             .affected() > 0;
+}
+
 // By EXECUTE, where COMMIT and ROLLBACK are errors: an entry that ended this transaction would be
 // half done, and nobody could tell whether the rest was.
-void run_one(Connection& connection, const std::string& migration, const std::string& schema,
+void run_one(Connection& session, const std::string& migration, const std::string& schema,
              const std::string& name, std::size_t number, const std::string& statement) {
-  connection.exec("BEGIN; SET LOCAL statement_timeout TO 0");
+  session.exec("BEGIN; SET LOCAL statement_timeout TO 0");
   std::optional<Error> failure;
   try {
-    connection.exec(fmt::format("SET LOCAL search_path TO {}", postgres::quoted(schema)));
-    connection.query("SELECT pg_catalog.set_config('lockstep.hook', $1, true)", {statement});
-    connection.exec(
+    if (!enter(session, migration, name, number)) return session.abort();
+    session.exec(fmt::format("SET LOCAL search_path TO {}", postgres::quoted(schema)));
+    session.query("SELECT pg_catalog.set_config('lockstep.hook', $1, true)", {statement});
+    session.exec(
         "DO LANGUAGE plpgsql $$BEGIN EXECUTE pg_catalog.current_setting('lockstep.hook'); END$$");
-    connection.exec("SET LOCAL search_path TO pg_catalog");
-    connection.query(
-        "INSERT INTO lockstep.ledger_hooks (migration, hook, number) VALUES ($1, $2, $3::integer)",
-        {migration, name, std::to_string(number)});
   } catch (const Error& error) {
     failure = error;
   }
   if (failure) {
-    connection.abort();
+    session.abort();
     if (failure->facts().retry == Retry::new_session) throw Error(failure->facts());
     if (is_someone_elses_lock(*failure)) throw_waits(name, number, failure->facts().why);
     throw_failed(name, number, failure->facts().why, Retry::never);
   }
-  if (connection.commit() == postgres::CommitOutcome::committed) return;
+  if (session.commit() == postgres::CommitOutcome::committed) return;
   throw_failed(name, number, "its commit was refused, or its answer was lost", Retry::new_session);
 }
 
 }  // namespace
 
 void run_hooks(Connection& connection, const std::string& migration, const std::string& schema,
-               const std::string& name, const std::vector<std::string>& statements) {
+               const std::string& name, const std::vector<std::string>& statements,
+               const HookSession& session) {
   if (statements.empty()) return;
   connection.exec(kTable);
   for (std::size_t i = 0; i < statements.size(); ++i)
     if (!is_done(connection, migration, name, i + 1))
-      run_one(connection, migration, schema, name, i + 1, statements[i]);
+      run_one(session(), migration, schema, name, i + 1, statements[i]);
 }
 
 }  // namespace lockstep::apply

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "apply/defaults.hpp"
 #include "apply/existing.hpp"
 #include "apply/foreign_key_ledger.hpp"
+#include "apply/index_change.hpp"
 #include "apply/target_schema.hpp"
 #include "link/postgres/names.hpp"
 #include "link/wire/control.hpp"
@@ -101,83 +101,6 @@ void change_columns(const std::string& schema, const TablePlan& before, const Ta
   }
 }
 
-std::map<std::string, IndexStatement> by_name(const KeyStatements& keys) {
-  std::map<std::string, IndexStatement> found;
-  for (const IndexStatement& index : keys.indexes) found.emplace(index.name, index);
-  return found;
-}
-
-std::string constraint_of(const KeyStatements& keys, const std::string& name) {
-  const std::string adds = fmt::format(" ADD CONSTRAINT {} ", postgres::quoted(name));
-  for (const std::string& sql : keys.constraints)
-    if (sql.find(adds) != std::string::npos) return sql;
-  return {};
-}
-
-// What an index is but for its name, and of which constraint: the first mention is the name.
-std::string nameless(const KeyStatements& keys, const IndexStatement& index) {
-  const std::string name = postgres::quoted(index.name), made = constraint_of(keys, index.name);
-  const std::string_view kind = made.empty()                                      ? ""
-                                : made.find(" PRIMARY KEY ") != std::string::npos ? "p"
-                                                                                  : "u";
-  std::string sql = index.sql;
-  return sql.erase(sql.find(name), name.size()).append(kind);
-}
-
-// By old names: those that are there under another name now. The rows of the batch go by the
-// primary key, so it must not go away for its name.
-std::map<std::string, std::string> renamed_indexes(const KeyStatements& before,
-                                                   const KeyStatements& now) {
-  const auto old = by_name(before);
-  auto coming = by_name(now);
-  std::erase_if(coming, [&](const auto& each) { return old.contains(each.first); });
-  std::map<std::string, std::string> renamed;
-  const auto present = by_name(now);
-  for (const auto& [name, index] : old) {
-    if (present.contains(name)) continue;
-    const std::string was = nameless(before, index);
-    const auto same = std::find_if(coming.begin(), coming.end(), [&](const auto& each) {
-      return nameless(now, each.second) == was;
-    });
-    if (same == coming.end()) continue;
-    renamed.emplace(name, same->first);
-    coming.erase(same);
-  }
-  return renamed;
-}
-
-// Dropped ones first: the rows of the batch may be against them. CASCADE is nobody's wish: an index
-// that something else needs stops the batch by name.
-void change_indexes(const std::string& schema, const KeyStatements& before,
-                    const KeyStatements& now, const TablePlan& plan, PlanChange& change) {
-  const auto old = by_name(before), present = by_name(now);
-  const auto renamed = renamed_indexes(before, now);
-  const std::string table = qualified(schema, plan.target_name());
-  std::set<std::string> there;
-  for (const auto& [name, index] : old) {
-    const auto still = present.find(name);
-    if (renamed.contains(name) || (still != present.end() && still->second.sql == index.sql))
-      continue;
-    if (!constraint_of(before, name).empty())
-      change.before.push_back(
-          fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", table, postgres::quoted(name)));
-    else
-      change.before.push_back(fmt::format("DROP INDEX IF EXISTS {}", qualified(schema, name)));
-  }
-  for (const auto& [from, to] : renamed) {
-    change.before.push_back(fmt::format("ALTER INDEX IF EXISTS {} RENAME TO {}",
-                                        qualified(schema, from), postgres::quoted(to)));
-    there.insert(to);
-  }
-  for (const auto& [name, index] : present) {
-    const auto was = old.find(name);
-    if (there.contains(name) || (was != old.end() && was->second.sql == index.sql)) continue;
-    change.after.push_back(index.sql);
-    if (std::string constraint = constraint_of(now, name); !constraint.empty())
-      change.after.push_back(std::move(constraint));
-  }
-}
-
 void change_checks(const std::string& schema, const KeyStatements& before, const KeyStatements& now,
                    const TablePlan& plan, PlanChange& change) {
   CheckChange checks{plan.name(), qualified(schema, plan.target_name()),
@@ -215,20 +138,14 @@ void add_table(const std::string& schema, const TablePlan& plan,
     change.after.push_back(std::move(sequence));
 }
 
-// The table stays, but the names that the application gave its indexes and constraints belong to
-// what it makes next: often the same table under another name.
-void free_names(const std::string& schema, const TablePlan& plan,
-                const std::vector<TablePlan>& plans, PlanChange& change) {
-  for (const IndexStatement& index : key_statements(schema, plan, plans).indexes) {
-    const auto& given = plan.carried_indexes;
-    if (std::find(given.begin(), given.end(), index.name) == given.end()) continue;
-    // No two tables of an era have one number.
-    FreedName freed{plan.target_name(), index.name,
-                    name_with_tail(index.name, fmt::format("_left{}", plan.id))};
-    change.before.push_back(fmt::format("ALTER INDEX IF EXISTS {} RENAME TO {}",
-                                        qualified(schema, freed.was), postgres::quoted(freed.is)));
-    change.freed.push_back(std::move(freed));
+// What is followed from now on, under the names that it gets.
+std::set<std::string> names_of(const std::vector<TablePlan>& plans) {
+  std::set<std::string> names;
+  for (const TablePlan& plan : plans) {
+    names.insert(plan.target_name());
+    names.insert(plan.carried_indexes.begin(), plan.carried_indexes.end());
   }
+  return names;
 }
 
 // A foreign key stands in the way of altering either side: of changed tables all are made anew.
@@ -260,8 +177,11 @@ PlanChange plan_change(const std::string& schema, const std::vector<LedgerTable>
                     [&](const TablePlan& each) { return each.id == plan.id; }))
       continue;
     change.forgotten.push_back(plan.id);
-    if (keyed) free_names(schema, plan, plans_before, change);
+    if (!keyed) continue;
+    for (FreedName& freed : names_to_free(schema, plan, plans_before))
+      change.freed.push_back(std::move(freed));
   }
+  if (!change.freed.empty()) change.names = names_of(now);
   for (const TablePlan& plan : now) {
     const auto was = std::find_if(plans_before.begin(), plans_before.end(),
                                   [&](const TablePlan& each) { return each.id == plan.id; });
@@ -318,6 +238,26 @@ void make_text(postgres::Connection& connection, const TextColumn& each, std::ve
 
 }  // namespace
 
+namespace {
+
+// Two indexes may change names with each other, of one table or of two: what is renamed is out of
+// the way until what is dropped is gone.
+void run_before(postgres::Connection& connection, const PlanChange& change) {
+  const auto meanwhile = [](std::size_t i) { return fmt::format("_lockstep_renamed_{}", i); };
+  const auto rename = [&](const RenamedIndex& each, const std::string& from,
+                          const std::string& to) {
+    connection.exec(fmt::format("ALTER INDEX IF EXISTS {} RENAME TO {}",
+                                qualified(each.schema, from), postgres::quoted(to)));
+  };
+  for (std::size_t i = 0; i < change.renamed.size(); ++i)
+    rename(change.renamed[i], change.renamed[i].from, meanwhile(i));
+  for (const std::string& sql : change.before) connection.exec(sql);
+  for (std::size_t i = 0; i < change.renamed.size(); ++i)
+    rename(change.renamed[i], meanwhile(i), change.renamed[i].to);
+}
+
+}  // namespace
+
 std::vector<Told> begin_plan_change(postgres::Connection& connection, const PlanChange& change) {
   std::vector<Told> told;
   std::vector<std::string> drops;
@@ -325,13 +265,14 @@ std::vector<Told> begin_plan_change(postgres::Connection& connection, const Plan
     for (const std::string& name : names_of_checks(connection, each.table, each.gone))
       drops.push_back(fmt::format("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", each.table,
                                   postgres::quoted(name)));
-  for (const FreedName& each : change.freed)
-    told.push_back({"LS-S316", each.table,
-                    fmt::format("{} is no longer followed and stays on the target; its index {} is "
-                                "called {} there now, so that the name is free",
-                                each.table, each.was, each.is)});
   for (const ForeignKeySql& key : change.unmade) connection.exec(drop_sql(key));
-  for (const std::string& sql : change.before) connection.exec(sql);
+  for (const FreedName& each : change.freed)
+    if (const std::string name = free_name(connection, each, change.names); !name.empty())
+      told.push_back({"LS-S316", each.table,
+                      fmt::format("{} is no longer followed and stays on the target; its index {} "
+                                  "is called {} there now, so that the name is free",
+                                  each.table, each.was, name)});
+  run_before(connection, change);
   for (const TextColumn& each : change.to_text) make_text(connection, each, told);
   // Some went with their columns.
   for (const std::string& sql : drops) connection.exec(sql);

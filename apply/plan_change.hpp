@@ -1,11 +1,13 @@
 // From the plans that the ledger has to those that the source has now: what that is on the target.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
 #include "apply/checks.hpp"
 #include "apply/foreign_keys.hpp"
+#include "apply/freed_names.hpp"
 #include "apply/ledger.hpp"
 #include "link/postgres/connection.hpp"
 #include "model/shape.hpp"
@@ -26,14 +28,15 @@ struct CheckChange {
   std::vector<CheckSql> gone, come;
 };
 
-/// An index, or the constraint that has it, of a table that is no longer followed.
-struct FreedName {
-  std::string table, was, is;
+/// An index that is there under another name now.
+struct RenamedIndex {
+  std::string schema, from, to;
 };
 
 /// The source follows its own schema first; the target learns of it by the plans in the welcome.
 struct PlanChange {
   std::vector<std::string> before;       ///< DDL that the rows of the batch need
+  std::vector<RenamedIndex> renamed{};   ///< likewise, around `before`: names may change places
   std::vector<TextColumn> to_text{};     ///< likewise
   std::vector<std::string> after;        ///< DDL that needs these rows
   std::vector<CheckChange> checks{};     ///< dropped before these rows, added after them
@@ -43,6 +46,7 @@ struct PlanChange {
   std::vector<ForeignKeySql> wanted;     ///< those that wait in the ledger behind it
   std::vector<std::uint32_t> forgotten;  ///< no longer followed: their tables stay as they are
   std::vector<FreedName> freed{};        ///< but for the names that others may want
+  std::set<std::string> names{};         ///< which these have, if there is any in `freed`
   bool keyed = true;                     ///< keys and indexes are there, or come later
 
   [[nodiscard]] bool empty() const { return plans.empty() && added.empty() && forgotten.empty(); }

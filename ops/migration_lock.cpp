@@ -55,7 +55,8 @@ bool process_is_gone(const Holder& holder) {
 // A session for part of the work: whoever leads the work has none when it begins anew.
 bool is_own_helper(const Holder& holder) {
   const bool helps = holder.application_name.starts_with("lockstep copy-") ||
-                     holder.application_name.starts_with("lockstep index ");
+                     holder.application_name.starts_with("lockstep index ") ||
+                     holder.application_name.starts_with("lockstep hook ");
   return helps &&
          postgres::process_at(postgres::our_place(), holder.application_name) == ::getpid();
 }

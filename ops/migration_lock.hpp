@@ -16,8 +16,8 @@ void take_migration_lock(postgres::Connection& connection, const std::string& sc
                          int own_backend = 0, Milliseconds patience = Milliseconds{10'000});
 
 /// Ends sessions in this database of locksteps of this place that are gone, and those which this
-/// process lost while they copied or built an index: a server that did not notice would keep what
-/// they have locked. Call with the lock held, while this process has no such session.
+/// process lost while they copied, built an index or ran a hook: a server that did not notice would
+/// keep what they have locked. Call with the lock held, while this process has no such session.
 void end_left_behind(postgres::Connection& connection);
 
 }  // namespace lockstep::ops

@@ -117,6 +117,19 @@ void lock_migration(Connection& connection, const std::string& schema, Attempt& 
   attempt.own_backend = connection.backend_pid();
 }
 
+// A lockstep that was killed in the middle of an entry has left a session that holds what it wants.
+void run_after_schema(Connection& connection, const std::string& migration,
+                      const std::string& schema, const apply::Hooks& hooks) {
+  if (hooks.after_schema.empty()) return;
+  end_left_behind(connection);
+  std::optional<Connection> session;
+  const auto open = [&]() -> Connection& {
+    session.reset();  // roles may have few
+    return session.emplace(Connection::open(connection.dsn(), "hook"));
+  };
+  apply::run_hooks(connection, migration, schema, "after_schema", hooks.after_schema, open);
+}
+
 // It is the person's server; but "durable" is then only a word, and the ledger's with it.
 void warn_of_unsafe_settings(Connection& connection, Screen& screen) {
   const std::vector<std::string> settings = postgres::unsafe_settings(connection);
@@ -257,7 +270,7 @@ Prepared prepare(const RunRequest& request, Attempt& attempt, Screen& screen) {
     ledger->phase = Phase::snapshot;
   }
   if (ledger->phase == Phase::snapshot)
-    apply::run_hooks(connection, migration, schema, "after_schema", request.hooks.after_schema);
+    run_after_schema(connection, migration, schema, request.hooks);
   return {path,
           migration,
           schema,
@@ -362,8 +375,7 @@ PreparedTarget prepare_target(const ApplyRequest& request, const wire::Welcome& 
     ledger->phase = Phase::snapshot;
   }
   if (ledger->phase == Phase::snapshot)
-    apply::run_hooks(connection, welcome.migration, schema, "after_schema",
-                     request.hooks.after_schema);
+    run_after_schema(connection, welcome.migration, schema, request.hooks);
   return {welcome.migration, schema, welcome.source_id, welcome.source, std::move(connection)};
 }
 

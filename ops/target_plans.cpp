@@ -46,8 +46,25 @@ void TargetWorker::make_applier() {
 }
 
 void TargetWorker::run_after_snapshot() {
-  apply::run_hooks(*connection_, options_.migration, options_.schema, "after_snapshot",
-                   options_.after_snapshot);
+  const auto keep = [&](std::optional<postgres::Connection> session) {
+    const std::lock_guard lock(connection_mutex_);
+    hook_ = std::move(session);
+  };
+  const auto open = [&]() -> postgres::Connection& {
+    keep(std::nullopt);  // before the next: roles may have few
+    postgres::Connection session = postgres::Connection::open(connection_->dsn(), "hook");
+    session.exec(fmt::format("SET lock_timeout = {}", kLockPatience.count()));
+    keep(std::move(session));
+    return *hook_;
+  };
+  try {
+    apply::run_hooks(*connection_, options_.migration, options_.schema, "after_snapshot",
+                     options_.after_snapshot, open);
+  } catch (...) {
+    keep(std::nullopt);
+    throw;
+  }
+  keep(std::nullopt);
 }
 
 void TargetWorker::show_quarantine(const apply::QuarantineCounts& counts) {

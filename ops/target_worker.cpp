@@ -85,6 +85,7 @@ void TargetWorker::cancel() {
   const std::lock_guard lock(connection_mutex_);
   if (connection_) connection_->cancel();
   if (lanes_) lanes_->cancel();
+  if (hook_) hook_->cancel();
   key_builder_.cancel();
 }
 

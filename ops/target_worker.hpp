@@ -120,9 +120,10 @@ class TargetWorker {
   Board& board_;
   wire::Dealer dealer_;
   wire::Bell stop_bell_;
-  std::mutex connection_mutex_;  // cancel() against connect() and copy()
+  std::mutex connection_mutex_;  // cancel() against connect(), copy() and hooks
   std::optional<postgres::Connection> connection_;
   std::unique_ptr<CopyLanes> lanes_;
+  std::optional<postgres::Connection> hook_;  // of an entry that runs now
   KeyBuilder key_builder_;
   apply::RecentKeys recent_;
   TargetVerifier verifier_;

@@ -67,6 +67,52 @@ TEST_CASE("a table that stays behind gives the names of its indexes to what come
   source.stop();
 }
 
+TEST_CASE("names that begin alike, or were given up before, do not meet when they are freed",
+          "[system]") {
+  Followed source("alike", server().create_database("alike"));
+  const std::string stem(57, 'i');
+  source.write(fmt::format(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, x TEXT, y INT, z INT); CREATE INDEX {0}_aaaa ON "
+      "t(x); CREATE INDEX {0}_bbbb ON t(y); CREATE INDEX ix ON t(z)",
+      stem));
+  source.start_and_catch_up();
+  // As from a copy before this one, whose tables counted from 1 as well.
+  for (int number = 1; number < 10; ++number)
+    query(source.dsn(), fmt::format("CREATE TABLE public.ix_left{}(n int)", number));
+  source.write("ALTER TABLE t RENAME TO customers; INSERT INTO customers VALUES (2, 'y', 2, 3)");
+  accept(source);
+  CHECK(indexes_of(source, "customers") ==
+        Names{"customers_pkey", stem + "_aaaa", stem + "_bbbb", "ix"});
+  const Names left = indexes_of(source, "t");
+  REQUIRE(left.size() == 4);
+  const std::string tail = left[2].substr(2, left[2].size() - 4);
+  CHECK(left == Names{stem.substr(0, 63 - tail.size() - 2) + tail + "_1",
+                      stem.substr(0, 63 - tail.size()) + tail, "ix" + tail + "_1", "t_pkey"});
+  source.stop();
+}
+
+TEST_CASE("indexes of two tables, or of one, change names", "[system]") {
+  Followed source("swapped", server().create_database("swapped"));
+  source.write(
+      "CREATE TABLE s(id INTEGER PRIMARY KEY, x TEXT, y INT); CREATE TABLE t(id INTEGER PRIMARY "
+      "KEY, z TEXT); CREATE INDEX i1 ON s(x); CREATE INDEX i2 ON t(z); CREATE UNIQUE INDEX u1 ON "
+      "s(x, y); CREATE UNIQUE INDEX u2 ON s(y, x)");
+  source.start_and_catch_up();
+  source.write(
+      "BEGIN; DROP INDEX i1; DROP INDEX i2; DROP INDEX u1; DROP INDEX u2; CREATE INDEX i2 ON s(x); "
+      "CREATE INDEX i1 ON t(z); CREATE UNIQUE INDEX u2 ON s(x, y); CREATE UNIQUE INDEX u1 ON s(y, "
+      "x); INSERT INTO s VALUES (1, 'x', 1); COMMIT");
+  REQUIRE(wait_until([&] { return indexes_of(source, "t") == Names{"i1", "t_pkey"}; }, 20s));
+  source.caught_up();
+  CHECK(indexes_of(source, "s") == Names{"i2", "s_pkey", "u1", "u2"});
+  CHECK(query(source.dsn(), "SELECT indexdef FROM pg_indexes WHERE indexname = 'u2'")
+            .at(0)
+            .at(0)
+            .value()
+            .ends_with("(x, y)"));
+  source.stop();
+}
+
 TEST_CASE("a column that goes takes its UNIQUE constraint along", "[system]") {
   Followed source("constraint", server().create_database("constraint"));
   source.write(

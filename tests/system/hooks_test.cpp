@@ -44,6 +44,9 @@ class Hooked {
   [[nodiscard]] std::unique_ptr<Process> start() const {
     return start_lockstep({"run", file_, dsn_, "--config", config(), "--until", "caught-up"});
   }
+  [[nodiscard]] std::unique_ptr<Process> follow() const {
+    return start_lockstep({"run", file_, dsn_, "--config", config()});
+  }
   /// The backend of lockstep that waits at the gate, once there is one other than `before`.
   [[nodiscard]] std::string at_gate(const std::string& gate,
                                     const std::string& before = "0") const {
@@ -63,6 +66,7 @@ class Hooked {
   [[nodiscard]] std::string log() const {
     return server().value("SELECT string_agg(what, ', ') FROM log", name_);
   }
+  [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] const std::string& dsn() const { return dsn_; }
   [[nodiscard]] const std::string& file() const { return file_; }
 
@@ -162,6 +166,35 @@ TEST_CASE("a hook that ends the transaction it is in is refused by name, and not
                Catch::Contains("LS-T233") && Catch::Contains("after_schema: entry 2"));
     CHECK(hooked.log().empty());
   }
+}
+
+// PostgreSQL reads a timestamp without a zone in that of the session that writes it.
+TEST_CASE("what a hook sets for its session is nobody else's", "[system]") {
+  const std::string which = GENERATE(as<std::string>{}, "schema", "snapshot");
+  const Hooked hooked("session_" + which);
+  sqlite(hooked.file(),
+         "CREATE TABLE ev(id INTEGER PRIMARY KEY, at DATETIME); INSERT INTO ev VALUES (1, "
+         "'2024-01-01 10:00:00')");
+  server().query(
+      "CREATE TABLE ev(id bigint PRIMARY KEY, at timestamptz); CREATE TABLE log(what "
+      "text); CREATE ROLE helper_" +
+          which + "; GRANT ALL ON log TO helper_" + which,
+      hooked.name());
+  const std::string entries = fmt::format(
+      R"x(["SET TIME ZONE 'America/New_York'; SET statement_timeout = '1ms'; SET ROLE helper_{}; INSERT INTO log SELECT current_user",
+      "INSERT INTO log SELECT current_setting('TimeZone') || ' ' || (current_user = session_user)"])x",
+      which);
+  hooked.configure(which == "schema" ? entries : "[]", which == "schema" ? "[]" : entries);
+  const auto following = hooked.follow();
+  require_caught_up(*following, hooked.file());
+  sqlite(hooked.file(), "INSERT INTO ev VALUES (2, '2024-07-01 10:00:00')");
+  wait_caught_up(hooked.file());
+  CHECK(hooked.log() == fmt::format("helper_{}, UTC true", which));
+  CHECK(server().value("SELECT string_agg(to_char(at AT TIME ZONE 'UTC', 'MM-DD HH24:MI'), ', ' "
+                       "ORDER BY id) FROM ev",
+                       hooked.name()) == "01-01 10:00, 07-01 10:00");
+  CHECK(server().value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE "
+                       "'lockstep hook%'") == "0");
 }
 
 }  // namespace lockstep::test
