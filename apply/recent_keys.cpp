@@ -19,8 +19,9 @@ void RecentKeys::resume(const Position& at) {
 void RecentKeys::forget(const Position& at) {
   segments_.clear();
   resets_.clear();
+  ++forgotten_;
   keys_ = bytes_ = 0;
-  floor_ = newest_ = at;
+  floor_ = newest_ = resets_from_ = at;
 }
 
 void RecentKeys::begin(const Position& from) {
@@ -65,7 +66,7 @@ void RecentKeys::touch(const TablePlan& table, const EntryView& entry) {
 void RecentKeys::committed(const Position& to) {
   const std::lock_guard lock(mutex_);
   if (overflow_) return forget(to);
-  for (const std::uint32_t table : pending_resets_) resets_[table] = to.seq;
+  for (const std::uint32_t table : pending_resets_) resets_[table] = to.seq, ++times_[table];
   if (pending_keys_ > 0) append(to);
   newest_ = to;
   if (pending_.capacity() > limits_.segment_bytes) std::string().swap(pending_);
@@ -94,6 +95,20 @@ void RecentKeys::forget_oldest() {
   bytes_ -= oldest.bytes.size();
   floor_ = oldest.newest;
   segments_.pop_front();
+}
+
+bool RecentKeys::read_anew_since(std::uint32_t table, const Position& position) const {
+  const std::lock_guard lock(mutex_);
+  if (!resets_from_ || position.era != resets_from_->era || position.seq < resets_from_->seq)
+    return true;
+  const auto reset = resets_.find(table);
+  return reset != resets_.end() && reset->second >= position.seq;
+}
+
+std::uint64_t RecentKeys::times_read_anew(std::uint32_t table) const {
+  const std::lock_guard lock(mutex_);
+  const auto times = times_.find(table);
+  return forgotten_ + (times == times_.end() ? 0 : times->second);
 }
 
 RecentKeys::Since RecentKeys::since(const Position& position) const {

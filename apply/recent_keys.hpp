@@ -30,8 +30,8 @@ struct RecentKeysLimits {
 /// Bounded: the oldest are forgotten, and what is left is complete from some position on. Only in
 /// memory, so a new process begins with nothing.
 ///
-/// resume(), begin(), touch(), reset() and committed() belong to apply's thread; since() may be
-/// called from any thread.
+/// resume(), begin(), touch(), reset() and committed() belong to apply's thread; the
+/// others may be called from any thread.
 class RecentKeys {
   struct Segment;
 
@@ -67,6 +67,11 @@ class RecentKeys {
     std::int64_t behind_ = 0;
   };
   [[nodiscard]] Since since(const Position& position) const;
+  /// True if the table was read anew behind a position, or at it (VACUUM writes nothing that would
+  /// move it), and if nobody remembers whether it was.
+  [[nodiscard]] bool read_anew_since(std::uint32_t table, const Position& position) const;
+  /// Another number each time that the table is read anew, or may have been.
+  [[nodiscard]] std::uint64_t times_read_anew(std::uint32_t table) const;
 
  private:
   struct Mark {
@@ -95,6 +100,9 @@ class RecentKeys {
   // Under mutex_.
   std::deque<std::shared_ptr<Segment>> segments_;
   std::map<std::uint32_t, std::int64_t> resets_;  // table: seq of the batch
+  std::optional<Position> resets_from_;           // behind it all of them are remembered
+  std::map<std::uint32_t, std::uint64_t> times_;  // that a table was read anew
+  std::uint64_t forgotten_ = 0;                   // times that nobody knows of any
   std::size_t keys_ = 0, bytes_ = 0;
   std::optional<Position> floor_, newest_;  // everything in (floor_, newest_] is remembered
 };

@@ -108,6 +108,12 @@ bool PassLeader::compare_tables() {
       at_ = range->table;
       range->position = await(range->barrier, Kind::barrier).position;
       const wire::Digests digests = wire::decode_digests(await(range->barrier, Kind::digests).body);
+      if (is_numbered_anew(*range)) {
+        begin_anew(range->table);
+        range = first_range(range->table);
+        ask(*range, 0);
+        continue;
+      }
       std::optional<Range> following = range_after(*range, digests);
       const bool last = !following || following->table != range->table;
       ahead_ = 0;
@@ -209,6 +215,7 @@ std::uint64_t PassLeader::new_barrier(std::uint64_t other) {
 }
 
 void PassLeader::ask(Range& range, std::uint64_t beside) {
+  remember_numbers(range);
   range.barrier = ahead_ = new_barrier(beside);
   wire::BarrierWanted wanted;
   wanted.barrier = range.barrier;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <stop_token>
@@ -44,7 +45,7 @@ struct LeaderParts {
   Board& board;
   std::uint64_t session = 0;        ///< of the mail
   std::uint64_t& next_barrier;      ///< counts up over all passes of a process
-  const apply::RecentKeys& recent;  ///< for passes since a position
+  const apply::RecentKeys& recent;  ///< of the way there
   std::set<std::uint32_t> dual;     ///< tables that the application writes on both sides
   std::function<bool()> give_way;   ///< true: something else is more urgent
   /// Rests so long, and for as long as changes are too late; ends early when there is a reason to.
@@ -101,6 +102,12 @@ class PassLeader {
   void ask(Range& range, std::uint64_t beside);
   /// False: it gives way instead.
   [[nodiscard]] bool rest_after(std::uint64_t rows, SteadyTime begun);
+  /// Before a range is asked for: which rowids it goes on by.
+  void remember_numbers(const Range& range);
+  /// They are others than they were when the table was begun, or may be.
+  [[nodiscard]] bool is_numbered_anew(const Range& range) const;
+  /// Nothing of the table was compared.
+  void begin_anew(std::size_t table);
   /// Takes the answers of the range that was asked for while `compared` was: it is not wanted.
   void drop_ahead(std::uint64_t compared);
   /// What capture or the target cannot do for one table leaves the others to be compared.
@@ -155,6 +162,8 @@ class PassLeader {
   std::stop_token stop_;
   std::uint64_t ahead_ = 0;  // the barrier that was asked for while the one before is compared
   std::vector<verify::TableRecord> records_;
+  /// By records_: how often the table had been read anew when it was begun; nothing: who knows.
+  std::map<std::size_t, std::optional<std::uint64_t>> numbers_;
   std::size_t at_ = 0;  // the table that is gone through
   SteadyTime begun_{};  // the range that is compared
   // Of the table that is sampled: where its ranges begin.

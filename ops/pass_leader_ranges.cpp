@@ -1,5 +1,9 @@
 // Which range of which table comes next: all of them, or those of a sample.
+#include <utility>
+
 #include "ops/pass_leader.hpp"
+#include "switchover/reverse_watch.hpp"
+#include "verify/record_ranges.hpp"
 #include "verify/sample.hpp"
 #include "verify/values.hpp"
 
@@ -49,6 +53,39 @@ std::optional<PassLeader::Range> PassLeader::sample_range(
                  start, {},    to_end ? 0 : verify::sample_range_rows(pass_.request.sample)};
   }
   return std::nullopt;
+}
+
+void PassLeader::remember_numbers(const Range& range) {
+  if (range.after && numbers_.contains(range.table)) return;
+  const verify::TableRecord& record = records_[range.table];
+  const std::uint64_t times = parts_.recent.times_read_anew(record.id);
+  // Taken up in its middle: the process that began it may have been another one.
+  const bool known =
+      !range.after || (record.oldest && !parts_.recent.read_anew_since(record.id, *record.oldest));
+  numbers_[range.table] = known ? std::optional(times) : std::nullopt;
+}
+
+// VACUUM, for instance: rows behind the cursor may be some that were before it, and were never
+// compared. The batch that reads them anew comes before a barrier that sees them.
+bool PassLeader::is_numbered_anew(const Range& range) const {
+  if (goes_back() || pass_.request.sample > 0 || !range.after) return false;
+  const auto numbers = numbers_.find(range.table);
+  return plan_of(range.table).shape.keyed_by_rowid && numbers != numbers_.end() &&
+         numbers->second != parts_.recent.times_read_anew(records_[range.table].id);
+}
+
+void PassLeader::begin_anew(std::size_t table) {
+  parts_.connections.views.end_all();
+  ahead_ = 0;
+  verify::forget_table(ledger(), pass_.id, records_[table].id);
+  verify::TableRecord anew;
+  anew.id = records_[table].id;
+  anew.name = records_[table].name;
+  anew.whole = records_[table].whole;
+  const auto marks = switchover::table_marks(ledger(), parts_.target.migration,
+                                             parts_.target.schema, {plan_of(table)});
+  if (const auto mark = marks.find(anew.id); mark != marks.end()) anew.seen = mark->second;
+  records_[table] = std::move(anew);
 }
 
 }  // namespace lockstep::ops

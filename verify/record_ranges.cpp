@@ -32,6 +32,21 @@ void write_range(postgres::Connection& connection, std::int64_t pass, const Tabl
        std::to_string(range.different), to_string(range.position)});
 }
 
+void forget_table(postgres::Connection& connection, std::int64_t pass, std::uint32_t table) {
+  connection.exec("BEGIN; SET LOCAL synchronous_commit TO off");
+  try {
+    for (const char* sql :
+         {"DELETE FROM lockstep.verify_ranges WHERE pass = $1::bigint AND id = $2::integer",
+          "DELETE FROM lockstep.verify_differences WHERE pass = $1::bigint AND id = $2::integer",
+          "DELETE FROM lockstep.verify_tables WHERE pass = $1::bigint AND id = $2::integer"})
+      connection.query(sql, {std::to_string(pass), std::to_string(table)});
+    connection.exec("COMMIT");
+  } catch (...) {
+    connection.abort();
+    throw;
+  }
+}
+
 void forget_old_ranges(postgres::Connection& connection, const std::string& migration) {
   connection.query(
       "DELETE FROM lockstep.verify_ranges AS r WHERE NOT EXISTS (SELECT FROM "

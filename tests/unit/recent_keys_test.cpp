@@ -146,6 +146,31 @@ TEST_CASE("a table that was read anew is told, and its rows are not remembered o
   CHECK(keys.since(at(29)).anew.contains(1));
   CHECK(keys.since(at(30)).anew.empty());
   CHECK(keys_of(keys.since(at(30)), 1) == Keys{4});
+  CHECK(keys.read_anew_since(1, at(30)));
+  CHECK_FALSE(keys.read_anew_since(1, at(31)));
+  CHECK_FALSE(keys.read_anew_since(2, at(10)));
+  // From before what it remembers, and another source.
+  CHECK(keys.read_anew_since(2, at(9)));
+  CHECK(keys.read_anew_since(2, at(40, 2)));
+  CHECK(RecentKeys().read_anew_since(2, at(40)));
+}
+
+TEST_CASE("which tables were read anew is known longer than keys are", "[unit]") {
+  RecentKeys keys({.keys_max = 10});
+  keys.resume(at(0));
+  for (int seq = 1; seq <= 100; ++seq) batch(keys, seq - 1, seq, 1, {seq});
+  REQUIRE_FALSE(keys.since(at(1)).complete);
+  CHECK_FALSE(keys.read_anew_since(1, at(1)));
+  keys.begin(at(100));
+  keys.reset(1);
+  keys.committed(at(101));
+  CHECK(keys.read_anew_since(1, at(101)));
+  CHECK(keys.times_read_anew(1) == keys.times_read_anew(2) + 1);
+  const std::uint64_t times = keys.times_read_anew(2);
+  CHECK_FALSE(keys.read_anew_since(2, at(1)));
+  keys.resume(at(50));
+  CHECK(keys.times_read_anew(2) != times);
+  CHECK(keys.read_anew_since(2, at(1)));
 }
 
 TEST_CASE("what was answered stays as it is while more is written", "[unit]") {
