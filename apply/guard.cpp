@@ -300,12 +300,14 @@ std::optional<GuardSeen> look_at_guard(Connection& connection, const std::string
 void hold_guard(Connection& connection, const std::string& migration, bool held) {
   ensure_guard_ledger(connection);
   ensure_switch_ledger(connection);
-  // On record with it, if we die before we have looked who is under way.
+  // On record with it, if we die before we have looked who is under way. After a cutover the guard
+  // is open anyway, and what is written is logged.
   const Result changed = connection.query(
-      "UPDATE lockstep.ledger SET guard_held = $2::boolean, owed_behind = $3::text[] WHERE "
-      "migration = $1 AND guard_held <> $2::boolean",
+      "UPDATE lockstep.ledger SET guard_held = $2::boolean, owed_behind = CASE role WHEN 'primary' "
+      "THEN owed_behind ELSE $3::text[] END WHERE migration = $1 AND guard_held <> $2::boolean "
+      "RETURNING role = 'primary'",
       {migration, std::string(held ? "true" : "false"), std::string(kNobodyLooked)});
-  if (changed.affected() > 0) owe_behind_transactions(connection, migration);
+  if (changed.rows() > 0 && !changed.boolean(0, 0)) owe_behind_transactions(connection, migration);
 }
 
 void remove_guard(Connection& connection, const std::string& migration, const std::string& schema) {
