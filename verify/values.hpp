@@ -19,6 +19,7 @@ namespace lockstep::verify {
 /// Makes of a value as it is carried (after the rules) the one that the target has to show: where
 /// the type keeps only what a text means (an instant, a UUID, jsonb), the text is spelled in the
 /// one way of canonical values; one that has no such meaning stays as it is and equals nothing.
+/// Where numeric holds reals alone, a number is a real.
 void respell(Value& value, const TablePlan& plan, std::size_t column);
 
 /// True if respell() may change the column's texts.
