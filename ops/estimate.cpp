@@ -36,7 +36,7 @@ struct Copied {
 std::size_t append_row(std::string& out, const sqlite::Statement& row, const TablePlan& plan) {
   RuleReader carried(plan.rules, plan.shape.key);
   for (std::size_t i = 0; i < plan.types.size(); ++i)
-    if (postgres::misfit_of(carried(i, row.value(static_cast<int>(i))), plan.types[i]) !=
+    if (postgres::misfit_of_carried(plan, i, carried(i, row.value(static_cast<int>(i)))) !=
         postgres::Misfit::none)
       return 0;
   const std::size_t before = out.size();

@@ -149,6 +149,25 @@ bool follow_into_existing(sqlite::Database& database, const capture::Installed& 
   return true;
 }
 
+std::string name_taken_there(const capture::Installed& installed, const capture::SchemaStep& step,
+                             const TableShape& shape) {
+  TablePlan named;
+  named.shape = shape;
+  if (installed.choice) named.rules = rules_of(installed.choice->rules, shape);
+  const auto has_it = [&](const TablePlan& plan) {
+    const auto& dropped = step.dropped;
+    return plan.target_name() == named.target_name() &&
+           std::find(dropped.begin(), dropped.end(), plan.id) == dropped.end();
+  };
+  for (const auto* plans : {&installed.tables, &step.added})
+    if (const auto other = std::find_if(plans->begin(), plans->end(), has_it);
+        other != plans->end())
+      return fmt::format(
+          "on PostgreSQL {} is the name of table {}, which is followed; rename it in SQLite",
+          named.target_name(), other->name());
+  return {};
+}
+
 std::string what_changed(const ShapeChange& change) {
   std::vector<std::string> parts;
   if (!change.added.empty())

@@ -55,6 +55,12 @@ void follow_existing(sqlite::Database& database, const capture::Installed& insta
                                         const TableShape& shape, std::uint32_t id, bool accepted,
                                         TargetNow& target, SchemaMoves& moves);
 
+/// Why a table that is new on the source cannot have the name it would get on the target: another
+/// that is followed has it there by a rule, or would by this step. Empty: it can.
+[[nodiscard]] std::string name_taken_there(const capture::Installed& installed,
+                                           const capture::SchemaStep& step,
+                                           const TableShape& shape);
+
 /// What is followed, and why the table is read anew.
 [[nodiscard]] std::string what_changed(const ShapeChange& change);
 

@@ -170,15 +170,22 @@ void look_at_followed(Database& database, const capture::Installed& installed, b
 void look_at_new(Database& database, const capture::Installed& installed, bool accepted,
                  TargetNow& target, SchemaMoves& moves) {
   std::uint32_t id = capture::next_table_id(database);
+  const auto refuse = [&](const std::string& name, const std::string& why) {
+    moves.notes.push_back(
+        {"LS-S315", name, fmt::format("{} is a new table and is not followed: {}", name, why)});
+  };
   for (const std::string& name : unfollowed_tables(database, installed)) {
     if (sqlite::is_named_like_ours(name)) {
-      moves.notes.push_back(
-          {"LS-S315", name,
-           name + " is a new table and is not followed: names that begin with _lockstep_ are kept "
-                  "for what lockstep makes; under another name it is followed"});
+      refuse(name,
+             "names that begin with _lockstep_ are kept for what lockstep makes; under another "
+             "name it is followed");
       continue;
     }
     const TableShape shape = sqlite::read_shape(database, name);
+    if (const std::string taken = name_taken_there(installed, moves.step, shape); !taken.empty()) {
+      refuse(name, taken);
+      continue;
+    }
     if (follow_into_existing(database, installed, shape, id, accepted, target, moves)) {
       ++id;
       continue;
@@ -187,9 +194,7 @@ void look_at_new(Database& database, const capture::Installed& installed, bool a
     if (const auto other = sqlite::by_rowid(shape); other && !planned.problems.empty())
       planned = plan_as_it_is(database, *other, id, nullptr, installed);
     if (!planned.problems.empty()) {
-      moves.notes.push_back({"LS-S315", name,
-                             fmt::format("{} is a new table and is not followed: {}", name,
-                                         fmt::join(planned.problems, "; "))});
+      refuse(name, fmt::format("{}", fmt::join(planned.problems, "; ")));
       continue;
     }
     moves.notes.push_back(

@@ -28,7 +28,7 @@ std::string unfit_default(const TableFacts& facts, const TablePlan& plan, std::s
   if (of.default_sql.empty() || of.generated != Generated::no || plan.is_converted(column))
     return {};
   const auto given = sqlite::value_on_insert(of);
-  if (!given || postgres::misfit_of(given->view(), plan.types[column]) == postgres::Misfit::none)
+  if (!given || postgres::misfit_of_carried(plan, column, given->view()) == postgres::Misfit::none)
     return {};
   std::string sentence =
       fmt::format("{} becomes {}, and its DEFAULT {} gives {}", of.name,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "link/postgres/encode.hpp"
+#include "link/postgres/numeric.hpp"
 #include "link/postgres/row_size.hpp"
 #include "model/spelling.hpp"
 
@@ -146,7 +147,10 @@ class Counter {
     ColumnCensus& column = census_.columns[i];
     std::string_view why = misfit_of_target(value, *targets_[i]);
     // The one thing that the type would hold and could not tell from another.
-    if (why.empty() && targets_[i]->kind == TargetKind::numeric &&
+    const bool cast = i < rules_.columns.size() && rules_.columns[i].cast != Cast::none;
+    const bool reals = !cast && shape_.columns[i].affinity == Affinity::real;
+    const bool told = reals && postgres::fits_numeric_of_reals(value);
+    if (why.empty() && targets_[i]->kind == TargetKind::numeric && !told &&
         postgres::misfit_of(value, ColumnType::numeric) == postgres::Misfit::whole_real)
       why = postgres::to_string(postgres::Misfit::whole_real);
     if (why.empty() && targets_[i]->kind == TargetKind::time && column.promise.broken &&

@@ -264,6 +264,7 @@ bool is_respelled(const TablePlan& plan, std::size_t column) {
 
 void respell(Value& value, const TablePlan& plan, std::size_t column) {
   const ColumnType type = plan.types[column];
+  if (postgres::is_numeric_of_reals(plan, column)) postgres::make_real(value);
   if (value.kind != ValueClass::text) return;
   if (plan.is_key(column) && is_respelled(plan, column) &&
       !postgres::value_fits(plan, column, value.view()))
@@ -286,6 +287,7 @@ void read_target(Value& out, const std::optional<std::string_view>& field, const
           ? read_interval_there(out, *field)
           : read_field(out, *field, plan.types[column]);
   if (!read) set_bytes(out, ValueClass::blob, *field);
+  if (postgres::is_numeric_of_reals(plan, column)) postgres::make_real(out);
   if (out.kind == ValueClass::text && there_is(plan, column, TargetKind::jsonb))
     out.bytes = json_meaning(out.bytes);
 }

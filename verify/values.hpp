@@ -23,7 +23,8 @@ inline constexpr std::string_view kNoDate = "day ";
 /// the type keeps only what a text means (an instant, a UUID, jsonb), the text is spelled in the
 /// one way of canonical values; one that has no such meaning stays as it is and equals nothing. In
 /// a key, one that does not fit its column (the row waits in quarantine) is marked: it is no other
-/// row's key, however that is spelled.
+/// row's key, however that is spelled. Where numeric holds reals alone, a number is a
+/// real.
 void respell(Value& value, const TablePlan& plan, std::size_t column);
 
 /// True if respell() may change the column's texts.

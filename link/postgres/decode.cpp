@@ -309,6 +309,12 @@ std::string_view decode(Value& out, const std::optional<std::string_view>& field
     if (!why.empty() && !(ruled && why == kNoSpelling)) return why;
   }
   if (ruled && !inverted(out, field, plan, column)) return kNoRuleBack;
+  if (plan.types[column] == ColumnType::numeric && out.kind == ValueClass::integer &&
+      plan.shape.columns[column].affinity == Affinity::real) {  // it has no integers
+    Value real = out;
+    make_real(real);
+    if (still_means(real.view(), field, plan, column)) out = std::move(real);
+  }
   if (kept_by(plan.shape.columns[column].affinity, out.view())) return {};
   // A number that a rule made a text of.
   if (!ruled || out.kind != ValueClass::text) return kConverted;

@@ -219,7 +219,10 @@ Misfit misfit_of(const ValueView& value, ColumnType type) {
 }
 
 Misfit misfit_of_carried(const TablePlan& plan, std::size_t column, const ValueView& value) {
-  const Misfit misfit = misfit_of(value, plan.types[column]);
+  Misfit misfit = misfit_of(value, plan.types[column]);
+  if (misfit == Misfit::whole_real && is_numeric_of_reals(plan, column) &&
+      fits_numeric_of_reals(value))
+    misfit = Misfit::none;
   if (misfit != Misfit::none || !plan.existing || column >= plan.rules.columns.size())
     return misfit;
   const Cast cast = plan.rules.columns[column].cast;

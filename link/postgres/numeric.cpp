@@ -147,10 +147,25 @@ bool fits_numeric(const ValueView& value) {
   return std::abs(value.real) >= kTwoTo63 || value.real != std::trunc(value.real);
 }
 
+bool is_numeric_of_reals(const TablePlan& plan, std::size_t column) {
+  const auto& rules = plan.rules.columns;
+  const bool cast = column < rules.size() && rules[column].cast != Cast::none;
+  return plan.existing && !cast && plan.types[column] == ColumnType::numeric &&
+         plan.shape.columns[column].affinity == Affinity::real;
+}
+
+bool fits_numeric_of_reals(const ValueView& value) {
+  if (fits_numeric(value)) return true;
+  return value.kind == ValueClass::real && !std::isnan(value.real) &&
+         (value.real != 0 || !std::signbit(value.real));
+}
+
 void append_numeric(std::string& out, const ValueView& value) {
-  check(fits_numeric(value), "a number is encoded only if it comes back");
+  check(fits_numeric_of_reals(value), "a number is encoded only if it comes back");
   if (value.kind == ValueClass::integer)
     append_decimal(out, decimal_of(value.integer));
+  else if (!fits_numeric(value))
+    append_decimal(out, decimal_of(static_cast<std::int64_t>(value.real)));
   else if (std::isinf(value.real))
     append_head(out, 0, 0, value.real > 0 ? kInfinity : kMinusInfinity, 0);
   else
@@ -171,6 +186,13 @@ Value decode_numeric(std::string_view bytes) {
   if (const auto integer = number_of<std::int64_t>(*text)) return number_value(*integer);
   const auto real = number_of<double>(*text);
   return real && is_written_as(*text, *real) ? number_value(*real) : as_text(*text);
+}
+
+void make_real(Value& value) {
+  if (value.kind != ValueClass::integer) return;
+  const auto real = static_cast<double>(value.integer);
+  if (real < kTwoTo63 && static_cast<std::int64_t>(real) == value.integer)
+    value = number_value(real);
 }
 
 }  // namespace lockstep::postgres

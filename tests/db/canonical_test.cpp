@@ -44,6 +44,7 @@ TablePlan plan_of(const Held& held) {
   plan.shape.name = "t";
   plan.shape.columns.resize(1);
   plan.shape.columns[0].name = "v";
+  plan.shape.columns[0].affinity = held.affinity;
   plan.types = {held.carried};
   if (!held.there) return plan;
   plan.existing.emplace();
@@ -62,7 +63,8 @@ std::vector<std::string> from_sqlite(const TablePlan& plan, const Twins& twins) 
     REQUIRE(run({"/bin/sh", "-c", ": > " + folder.file("a")}).status == ExitStatus{.code = 0});
     return sqlite::Database::open(folder.file("a"), sqlite::OpenMode::read_write);
   }();
-  database.exec("CREATE TABLE t(id INTEGER PRIMARY KEY, v)");
+  database.exec(fmt::format("CREATE TABLE t(id INTEGER PRIMARY KEY, v {})",
+                            plan.shape.columns[0].affinity == Affinity::real ? "REAL" : ""));
   sqlite::Statement insert(database, "INSERT INTO t(v) VALUES (?)");
   for (const Twin& twin : twins) {
     insert.bind(1, twin.sqlite.view()).run();

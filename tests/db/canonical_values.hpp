@@ -115,6 +115,17 @@ inline Twins numerics(std::mt19937_64& random) {
   return twins;
 }
 
+// In a column of REAL affinity, which has no integers.
+inline Twins numerics_of_reals(std::mt19937_64& random) {
+  Twins twins;
+  for (Twin& twin : numerics(random))
+    if (twin.sqlite.kind == ValueClass::real) twins.push_back(std::move(twin));
+  for (const char* digits :
+       {"0.00", "1", "-1.0", "1e2", "9007199254740992", "9223372036854774784.000"})
+    twins.push_back({real(std::strtod(digits, nullptr)), fmt::format("'{}'::numeric", digits)});
+  return twins;
+}
+
 inline Twins texts(const std::string& type = "text") {
   Twins twins;
   for (const std::string_view bytes : {"",
@@ -231,6 +242,7 @@ struct Held {
   ColumnType carried = ColumnType::text;
   std::optional<TargetType> there{};  ///< of a table that was there
   Twins twins{};
+  Affinity affinity = Affinity::blob;  ///< of the column in SQLite
 };
 
 /// A type that is new does not compile here until it has values.
@@ -281,6 +293,10 @@ inline std::vector<Held> held_there(TargetKind kind, std::mt19937_64& random) {
     REQUIRE(parsed->kind == kind);
     return Held{type, carried, std::move(parsed), std::move(twins)};
   };
+  const auto of_reals = [](Held one) {
+    one.affinity = Affinity::real;
+    return one;
+  };
   using C = ColumnType;
   switch (kind) {
     case TargetKind::integer: {
@@ -300,7 +316,10 @@ inline std::vector<Held> held_there(TargetKind kind, std::mt19937_64& random) {
                    {{real(0.5), "0.5"},
                     {integer(7), "7"},
                     {real(-123456.7891), "-123456.7891"},
-                    {integer(0), "0"}})};
+                    {integer(0), "0"}}),
+              of_reals(held("numeric", C::numeric, numerics_of_reals(random))),
+              of_reals(held("numeric(15,4)", C::numeric,
+                            {{real(0.5), "0.5"}, {real(7), "7"}, {real(0), "0"}}))};
     case TargetKind::text:
       return {held("text", C::text, texts()), held("character varying(2)", C::text,
                                                    {twin_text(""), twin_text(" "), twin_text("a "),

@@ -179,9 +179,22 @@ TEST_CASE("a cast works where what it makes is exact in the type that is there")
   // Wider: what the rule cannot convert does not slip through.
   CHECK_THAT(with("numeric(6,2)", "bigint", "1.5"), Contains("cannot convert"));
   CHECK_THAT(with("text", "date", "'2024-01-02 03:04:05'"), Contains("cannot convert"));
-  // A real that equals an integer is told apart by no numeric; the rule says which it is.
-  CHECK_THAT(problems("CREATE TABLE t(id INTEGER PRIMARY KEY, a REAL); INSERT INTO t VALUES (1, 5)",
-                      "CREATE TABLE t(id bigint PRIMARY KEY, a numeric(6,2))", ""),
+  // A real that equals an integer is told apart by no numeric, unless the source's column has no
+  // integers.
+  const auto numeric = [&](const std::string& column, const std::string& value,
+                           const std::string& members = "") {
+    return problems(
+        fmt::format("CREATE TABLE t(id INTEGER PRIMARY KEY, {}); INSERT INTO t VALUES (1, {})",
+                    column, value),
+        "CREATE TABLE t(id bigint PRIMARY KEY, a numeric(6,2))", members);
+  };
+  CHECK_THAT(numeric("a", "5.0"), Contains("a real equal to an integer"));
+  CHECK_THAT(numeric("a BLOB", "5.0"), Contains("a real equal to an integer"));
+  CHECK(numeric("a REAL", "5").empty());
+  CHECK(numeric("a DOUBLE PRECISION", "5.0").empty());
+  CHECK(numeric("a REAL", "NULL", R"("columns": {"t.a": {"default_if_null": 0}})").empty());
+  CHECK_THAT(numeric("a REAL", "50000"), Contains("more digits before the point"));
+  CHECK_THAT(numeric("a REAL", "5", R"("columns": {"t.a": {"type": "double precision"}})"),
              Contains("a real equal to an integer"));
   // Nor later, in a row that comes while following.
   const TablePlan wide = plan("CREATE TABLE t(id INTEGER PRIMARY KEY, a)",

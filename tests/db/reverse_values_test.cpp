@@ -234,4 +234,67 @@ TEST_CASE("rows in quarantine outlive a TRUNCATE, whatever is chosen for bad val
   CHECK(pair.lite("SELECT count(*) FROM t") == "0");
 }
 
+// SQLite has no integer in such a column: whatever number PostgreSQL has comes back as a real.
+TEST_CASE("a numeric of a table that was there gives whole reals back to a REAL column") {
+  ReversedPair pair(server(),
+                    "CREATE TABLE o(id INTEGER PRIMARY KEY, price REAL, level DOUBLE);"
+                    "INSERT INTO o VALUES (1, 101, 0), (2, 101.25, 1), (3, NULL, 1e23);");
+  std::vector<TablePlan> plans = pair.source().plans();
+  plans[0].existing.emplace();
+  plans[0].existing->upserts = true;
+  for (const auto& [name, type] : std::vector<std::pair<std::string, std::string>>{
+           {"id", "bigint"}, {"price", "numeric(15,4)"}, {"level", "numeric"}}) {
+    plans[0].existing->columns.push_back({name, type, false, parse_target_type(type).value()});
+    pair.sql(fmt::format("ALTER TABLE o ALTER {0} TYPE {1} USING {0}::{1}", name, type));
+  }
+  plans[0].types = {ColumnType::bigint, ColumnType::numeric, ColumnType::numeric};
+  plans[0].rules.columns.resize(3);
+  plans[0].rules.columns[2].default_if_null = Value({.kind = ValueClass::integer, .integer = 7});
+  const auto feed = pair.feed(plans);
+  pair.sql(
+      "UPDATE o SET price = 99, level = 7 WHERE id = 1; UPDATE o SET price = 102.0000, level "
+      "= 8000000000.00 WHERE id = 2; UPDATE o SET price = 0.0001, level = -9223372036854774784 "
+      "WHERE id = 3; INSERT INTO o "
+      "VALUES (4, 0, 0)");
+  CHECK(feed->round().rows == 4);
+  CHECK(pair.cells("o") ==
+        "integer1,real99.0,real7.0\ninteger2,real102.0,real8000000000.0\n"
+        "integer3,real0.0001,real-9.22337203685477478431e+18\ninteger4,real0.0,real0.0\n");
+  for (const char* odd : {"9007199254740993", "-9223372036854775808", "'NaN'"}) {
+    INFO(odd);
+    pair.sql(fmt::format("UPDATE o SET level = {} WHERE id = 4", odd));
+    const ErrorFacts facts = facts_of([&] { feed->round(); });
+    CHECK(facts.code == "LS-X606");
+    CHECK_THAT(facts.what, Catch::Contains("column level"));
+  }
+  pair.sql("UPDATE o SET level = 1 WHERE id = 4");
+  CHECK(feed->round().rows == 1);
+}
+
+// Where a rule makes it numeric, whole reals are integers on the way there.
+TEST_CASE("a REAL column that a rule makes numeric gets whole numbers back as reals") {
+  ReversedPair pair(server(),
+                    "CREATE TABLE o(id INTEGER PRIMARY KEY, price REAL, n NUMERIC);"
+                    "INSERT INTO o VALUES (1, 101, 5), (2, 101.25, 2.5), (3, 9007199254740992.0, "
+                    "NULL);",
+                    [] {
+                      RuleSet rules;
+                      rules.columns["o.price"].cast = Cast::numeric;
+                      rules.columns["o.n"].cast = Cast::numeric;
+                      return rules;
+                    }());
+  REQUIRE(pair.source().plans().at(0).types.at(1) == ColumnType::numeric);
+  const auto feed = pair.feed();
+  pair.sql(
+      "UPDATE o SET price = 99.00, n = 6 WHERE id = 1; UPDATE o SET price = 102, n = 3 WHERE id = "
+      "2; UPDATE o SET price = 0.5 WHERE id = 3; INSERT INTO o VALUES (4, -7, -7)");
+  CHECK(feed->round().rows == 4);
+  CHECK(pair.cells("o") ==
+        "integer1,real99.0,integer6\ninteger2,real102.0,integer3\ninteger3,real0.5,nullNULL\n"
+        "integer4,real-7.0,integer-7\n");
+  CHECK(pair.difference().empty());
+  pair.sql("UPDATE o SET price = 9007199254740993 WHERE id = 4");
+  CHECK(facts_of([&] { feed->round(); }).code == "LS-X606");
+}
+
 }  // namespace lockstep::test

@@ -117,6 +117,52 @@ CREATE UNIQUE INDEX "_PostToTag_AB_unique" ON "_PostToTag"("A", "B"))",
   require_code(lockstep({"verify", file, dsn}), 0);
 }
 
+// A column of REAL affinity has no integers, so a whole price is in no doubt.
+TEST_CASE("prices that SQLite keeps as REAL fill a numeric, compare, and come back", "[system]") {
+  const TempDir folder;
+  const std::string file = folder.file("app.db"), dsn = server().create_database("prices");
+  sqlite(file, R"(PRAGMA journal_mode = WAL;
+CREATE TABLE ohlcv(id INTEGER PRIMARY KEY, high REAL NOT NULL DEFAULT 0, low DOUBLE, note TEXT);
+INSERT INTO ohlcv VALUES (1, 101, 99.5, 'a'), (2, 101.25, 100, 'b'), (3, 0, NULL, 'c'))");
+  server().query(
+      "CREATE TABLE ohlcv(id bigint PRIMARY KEY, high numeric(15,4) NOT NULL, low numeric, note "
+      "text)",
+      "prices");
+  const auto following = start_lockstep({"run", file, dsn, "--quiet"});
+  require_caught_up(*following, file);
+  const auto all = "SELECT string_agg(concat_ws('|', id, high, low), ' ' ORDER BY id) FROM ohlcv";
+  CHECK(value(all, "prices") == "1|101.0000|99.5 2|101.2500|100 3|0.0000");
+  sqlite(file, "UPDATE ohlcv SET high = 7, low = 7 WHERE id = 3; INSERT INTO ohlcv(id) VALUES (4)");
+  sqlite(file,
+         "WITH n(i) AS (VALUES (10) UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO "
+         "ohlcv SELECT i, i / 4.0, 1000000 * i, NULL FROM n");
+  require_caught_up(*following, file);
+  require_code(lockstep({"verify", file, dsn}), 0);
+  require_equal(file, dsn);
+  server().query(
+      "SET lockstep.guard = off; UPDATE ohlcv SET low = 1000000.0001 WHERE low = 10000000",
+      "prices");
+  require_code(lockstep({"verify", file, dsn}), 4);
+  require_code(lockstep({"verify", file, dsn, "--repair", "--yes"}), 0);
+
+  move_writers("cutover", file);
+  server().query(
+      "UPDATE ohlcv SET high = 102, low = 0 WHERE id = 2; UPDATE ohlcv SET low = 50.0625, note = "
+      "'x' WHERE id = 1; INSERT INTO ohlcv VALUES (5, 12.0000, 3, 'new'); DELETE FROM ohlcv WHERE "
+      "id = 3",
+      "prices");
+  move_writers("rollback", file);
+  CHECK(sqlite(file,
+               "SELECT group_concat(id || typeof(high) || high || typeof(low) || low, ' ') FROM "
+               "(SELECT id, high, ifnull(low, '-') AS low FROM ohlcv WHERE id < 10 ORDER BY id)")
+            .front() == "1real101.0real50.0625 2real102.0real0.0 4real0.0text- 5real12.0real3.0");
+  require_caught_up(*following, file);
+  following->signal(SIGTERM);
+  CHECK(following->wait_or_throw(20s) == ExitStatus{.code = 143});
+  require_code(lockstep({"verify", file, dsn}), 0);
+  require_equal(file, dsn);
+}
+
 TEST_CASE("texts of another collation are filled and compared, until two would be one",
           "[system]") {
   const TempDir folder;

@@ -158,6 +158,56 @@ TEST_CASE("a rule that is changed after the copy is refused by its column", "[sy
   CHECK_THAT(everything(outcome), Contains("LS-A107") && Contains("ohlcv_data.regoin"));
 }
 
+// Else two tables of SQLite would be one on PostgreSQL, each over the rows of the other.
+TEST_CASE("a table that is made under a name that a rule gave away is not followed", "[system]") {
+  const std::string rows = GENERATE("", "INSERT INTO t VALUES (1, 'one'), (2, 'two');");
+  const TempDir folder;
+  const std::string name = rows.empty() ? "taken_empty" : "taken";
+  const std::string file = folder.file("app.db"), dsn = server().create_database(name);
+  sqlite(file, "PRAGMA journal_mode = WAL; CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT);" + rows);
+  const std::string config =
+      write(folder, "taken.json", R"({"version": 1, "tables": {"rename": {"t": "u"}}})");
+  const auto follow = [&] { return start_lockstep({"run", file, dsn, "--config", config}); };
+  const auto stop = [](Process& following) {
+    following.signal(SIGTERM);
+    CHECK(following.wait_or_throw(20s) == ExitStatus{.code = 143});
+  };
+  const auto named = [](const Process& following) {
+    return wait_until(
+        [&] {
+          return following.error_output().find(
+                     "LS-S315 u is a new table and is not followed: on PostgreSQL u is the name of "
+                     "table t") != std::string::npos;
+        },
+        20s);
+  };
+  auto following = follow();
+  require_caught_up(*following, file);
+  sqlite(file,
+         "CREATE TABLE u(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO u VALUES (1, 'uuu'), (7, "
+         "'seven'); INSERT INTO t VALUES (3, 'three')");
+  REQUIRE(named(*following));
+  require_caught_up(*following, file);
+  stop(*following);
+  require_code(lockstep({"ddl", "status", file}), 3);
+  following = follow();  // which finds it, too
+  REQUIRE(named(*following));
+  require_caught_up(*following, file);
+  const auto all = "SELECT coalesce(string_agg(id || v, ' ' ORDER BY id), '') FROM u";
+  CHECK(server().value(all, name) == (rows.empty() ? "3three" : "1one 2two 3three"));
+  stop(*following);
+  require_code(lockstep({"verify", file, dsn, "--table", "t"}), 0);
+  sqlite(file, "ALTER TABLE u RENAME TO w; INSERT INTO w VALUES (8, 'eight')");
+  following = follow();
+  require_caught_up(*following, file);
+  REQUIRE(wait_until([&] { return server().value("SELECT to_regclass('w')", name) == "w"; }, 20s));
+  require_caught_up(*following, file);
+  CHECK(server().value("SELECT count(*) FROM w", name) == "3");
+  CHECK(server().value(all, name) == (rows.empty() ? "3three" : "1one 2two 3three"));
+  stop(*following);
+  require_code(lockstep({"verify", file, dsn}), 0);
+}
+
 TEST_CASE("capture alone applies the rules, apply needs none", "[system]") {
   const TempDir folder;
   const std::string file = folder.file("quant.db"), dsn = server().create_database("apart");

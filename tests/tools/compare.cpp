@@ -72,6 +72,7 @@ class TableComparison {
       if (rule.may_be_text && rule.type.empty() && column.key == 0 && type->second == "text")
         rule.type = "text";
       column.kind = kind_of_rule(rule.type).value_or(kind_of(type->second));
+      column.reals = column.real_affinity && type->second == "numeric" && rule.type.empty();
       target_terms_.push_back(target_order_term(column, type->second));
       columns_.push_back(column);
       columns_rules_.push_back(rule);
@@ -226,7 +227,7 @@ class TableComparison {
 
   void read_target(const PGresult* result, Row& row) {
     for (std::size_t place = 0; place < columns_.size(); ++place)
-      read_target_cell(result, static_cast<int>(place), columns_[place].kind, row[place]);
+      read_target_cell(result, static_cast<int>(place), columns_[place], row[place]);
   }
 
   void compare_row() {

@@ -41,8 +41,10 @@ struct Column {
   Kind kind = Kind::text;
   std::string sql{};  ///< how the source spells it, if not by its name
   bool text_affinity = false;
-  int key = 0;           ///< place in the primary key from 1; 0: not in it
-  std::string target{};  ///< its name there, if that is another one
+  bool real_affinity = false;  ///< it holds no integer
+  bool reals = false;          ///< numeric on the target, and real_affinity
+  int key = 0;                 ///< place in the primary key from 1; 0: not in it
+  std::string target{};        ///< its name there, if that is another one
 
   [[nodiscard]] const std::string& target_name() const { return target.empty() ? name : target; }
   [[nodiscard]] std::string source_sql() const { return sql.empty() ? identifier(name) : sql; }

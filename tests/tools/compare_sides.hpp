@@ -107,6 +107,9 @@ class Source {
       const auto has = [&](const char* part) { return type.find(part) != std::string::npos; };
       result.push_back({.name = text(statement.get(), 1),
                         .text_affinity = !has("INT") && (has("CHAR") || has("CLOB") || has("TEXT")),
+                        .real_affinity = !has("INT") && !has("CHAR") && !has("CLOB") &&
+                                         !has("TEXT") && !has("BLOB") &&
+                                         (has("REAL") || has("FLOA") || has("DOUB")),
                         .key = sqlite3_column_int(statement.get(), 5)});
     }
     return result;
@@ -302,7 +305,8 @@ inline void read_source_cell(sqlite3_stmt* statement, int index, const Column& c
   if (cell.kind == Cell::Class::text) normalise(column.kind, cell.text);
 }
 
-inline void read_target_cell(const PGresult* row, int index, Kind kind, Cell& cell) {
+inline void read_target_cell(const PGresult* row, int index, const Column& column, Cell& cell) {
+  const Kind kind = column.kind;
   static constexpr Cell::Class kClasses[] = {
       Cell::Class::number, Cell::Class::number, Cell::Class::text, Cell::Class::blob,
       Cell::Class::number, Cell::Class::text,   Cell::Class::text, Cell::Class::number,
@@ -323,7 +327,8 @@ inline void read_target_cell(const PGresult* row, int index, Kind kind, Cell& ce
   } else if (null || kind != Kind::bytes) {
     cell.text = kind == Kind::boolean && !null ? (text == "t" ? "1" : "0") : text;
     normalise(kind, cell.text);
-    cell.real = !null && kind == Kind::number && !as_integer(text);  // numeric: the nearest double
+    // numeric: the nearest double
+    cell.real = !null && kind == Kind::number && (column.reals || !as_integer(text));
     if (cell.real) cell.value = std::strtod(cell.text.c_str(), nullptr);
   } else {
     const auto nibble = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };

@@ -101,6 +101,28 @@ TEST_CASE("numeric takes what comes back from it with its class and its bits") {
   CHECK(misfit_of({}, ColumnType::numeric) == Misfit::none);
 }
 
+TEST_CASE("a numeric that holds reals alone takes whole ones, and gives them back as reals") {
+  const double below = std::nextafter(kTwoTo63, 0.0);
+  CHECK(raw(real(5.0)) == raw(integer(5)));
+  CHECK(raw(real(below)) == raw(integer(9'223'372'036'854'774'784)));
+  for (const double value : {0.0, 5.0, -1e18, 9'007'199'254'740'992.0, below, -below, 0.5, 1e23}) {
+    INFO(value);
+    CHECK(fits_numeric_of_reals(real(value)));
+    Value back = decode_numeric(raw(real(value)));
+    make_real(back);
+    CHECK(same_value(back.view(), real(value)));
+  }
+  CHECK_FALSE(fits_numeric_of_reals(real(-0.0)));
+  CHECK_FALSE(fits_numeric_of_reals(real(std::nan(""))));
+  CHECK_FALSE(fits_numeric_of_reals({.kind = ValueClass::text, .bytes = "5"}));
+  // What no real equals stays what it is.
+  for (const std::int64_t value : {std::int64_t{9'007'199'254'740'993}, kMax, kMax - 511}) {
+    Value odd(integer(value));
+    make_real(odd);
+    CHECK(same_value(odd.view(), integer(value)));
+  }
+}
+
 TEST_CASE("zeros at the end of a numeric say nothing, its value says the class") {
   CHECK(shown({2, 0, 0, 2, 5, 0}) == "5");
   CHECK(shown({2, 0, 0, 2, 5, 1000}) == "5.1");
@@ -128,8 +150,8 @@ TEST_CASE("bytes that are no numeric are told as bytes") {
 }
 
 TEST_CASE("an entry with a real that numeric would turn into an integer is refused by name") {
-  const TablePlan plan = test::plan_of(1, "CREATE TABLE t(id INTEGER PRIMARY KEY, price DECIMAL)",
-                                       {ColumnType::bigint, ColumnType::numeric});
+  TablePlan plan = test::plan_of(1, "CREATE TABLE t(id INTEGER PRIMARY KEY, price DECIMAL)",
+                                 {ColumnType::bigint, ColumnType::numeric});
   const auto refusal = [&](const ValueView& price) -> std::string {
     std::string bytes;
     EntryWriter writer(bytes);
@@ -156,4 +178,18 @@ TEST_CASE("an entry with a real that numeric would turn into an integer is refus
   CHECK(refusal({.kind = ValueClass::text, .bytes = "n/a"}) ==
         "LS-D401 a value of t.price cannot be stored in PostgreSQL as it is: row id=7, value "
         "'n/a': it is text, the column was decided to be numeric");
+  // Of a table that was there, where SQLite's column says that all are reals.
+  plan.existing.emplace();
+  plan.existing->columns = {
+      {"id", "bigint", true, parse_target_type("bigint").value()},
+      {"price", "numeric(15,4)", false, parse_target_type("numeric(15,4)").value()}};
+  CHECK_THAT(refusal(real(5.0)), Catch::Contains("a real equal to an integer"));
+  plan.shape.columns[1].affinity = Affinity::real;
+  CHECK(refusal(real(5.0)).empty());
+  CHECK(refusal(real(5.5)).empty());
+  CHECK_THAT(refusal(real(5.12345)), Catch::Contains("more digits behind the point"));
+  CHECK_THAT(refusal(real(-0.0)), Catch::Contains("a real equal to an integer"));
+  plan.rules.columns.resize(2);
+  plan.rules.columns[1].cast = Cast::double_precision;  // its values are the rule's
+  CHECK_THAT(refusal(real(5.0)), Catch::Contains("a real equal to an integer"));
 }
