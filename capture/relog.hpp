@@ -15,9 +15,11 @@ struct KeyToRead {
   std::vector<Value> key;   ///< in key order
 };
 
+/// In the caller's write transaction. A key logged without need is harmless.
+void log_keys(sqlite::Database& database, const std::vector<KeyToRead>& keys);
+
 /// Keys, and tables of which every row is read anew (a mark, as for lost triggers). One IMMEDIATE
-/// transaction, synchronous=EXTRA. A key logged without need is harmless. `database` is read_write
-/// and has our tables.
+/// transaction, synchronous=EXTRA. `database` is read_write and has our tables.
 void log_again(sqlite::Database& database, const std::vector<KeyToRead>& keys,
                const std::vector<std::uint32_t>& tables);
 

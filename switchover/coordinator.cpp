@@ -15,6 +15,7 @@
 #include "switchover/cutover_commit.hpp"
 #include "switchover/fence_debt.hpp"
 #include "switchover/fence_sql.hpp"
+#include "switchover/held_keys.hpp"
 #include "switchover/made_since.hpp"
 #include "switchover/reverse_log.hpp"
 #include "switchover/reverse_touched.hpp"
@@ -242,6 +243,7 @@ void Coordinator::cut_over(std::int64_t attempt, Pause& pause, const SchemaArriv
 void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
   ReverseFeed back = feed();
   bring_back(back);  // what is waiting must not count against the pause
+  const auto quarantined = held_keys(*postgres_, place_.migration, plans_);
   const auto asked = steady_now();
   WritersHeld held(*postgres_, place_.migration, pause.max());
   pause.begin();
@@ -269,6 +271,7 @@ void Coordinator::roll_back(std::int64_t attempt, Pause& pause) {
     whole_at_ = require_fence_was_whole(*sqlite_, *postgres_, place_.migration);
   });
   RollbackCommit ready(*sqlite_, std::max(pause.left(), kNow));
+  capture::log_keys(*sqlite_, quarantined);  // in the transaction of `ready`
   if (!held.fence(attempt)) throw_superseded(Direction::reverse, attempt);
   LOCKSTEP_FAILPOINT("rb.fenced");
   // A server that failed over meanwhile may be open again, and this session would not know.
@@ -371,6 +374,8 @@ bool Coordinator::try_commit(const Unfinished& what, Milliseconds patience) {
     if (error.retry() == Retry::new_session) throw;
     return false;  // PostgreSQL opens again: better than nobody
   }
+  // Harmless if nothing comes of it; behind C the first batch reads these rows again.
+  capture::log_again(*sqlite_, held_keys(*postgres_, place_.migration, plans_), {});
   return commit_sqlite(
              *sqlite_, place_.migration, what.attempt, position,
              least_sequences(*postgres_, numbered_tables(*postgres_, place_.schema, plans_)),

@@ -328,6 +328,41 @@ TEST_CASE("after a cutover ddl says that no change of the schema is followed", "
   CHECK(moved.value("SELECT bool_or(guard_held) FROM lockstep.ledger") == "f");
 }
 
+TEST_CASE("what PostgreSQL wrote over a row in quarantine waits no more behind a rollback",
+          "[system]") {
+  const bool killed = GENERATE(false, true);
+  INFO(killed);
+  Moved moved(killed ? "held_killed" : "held",
+              R"({"continuous": false}, "on_bad_value": "quarantine")", "WAL",
+              "CREATE TABLE t(id INTEGER PRIMARY KEY, n INT); INSERT INTO t VALUES (1, 1), (2, 2);",
+              [](const Moved& before) {
+                sqlite(before.file(), "INSERT INTO t VALUES (4, 'four'), (5, 'five'), (6, 'six')");
+                require_code(before.wait("caught-up"), 0);
+                require_code(lockstep({"quarantine", "skip", before.file(), "--all"}), 0);
+              });
+  moved.write("INSERT INTO t VALUES (4, 44), (6, 66)");
+  moved.write("DELETE FROM t WHERE id = 6");
+  REQUIRE(wait_until(
+      [&] { return sqlite(moved.file(), "SELECT group_concat(n) FROM t").at(0) == "1,2,44,five"; },
+      15s, 20ms));
+  ProcessOptions options;
+  if (killed) options.environment = {"LOCKSTEP_FAILPOINTS=rb.fenced=kill"};
+  const Outcome back = lockstep({"rollback", moved.file(), "--confirm", "moved", "--when-ready",
+                                 "--max-pause", "5s", "--verify-max-age", "0"},
+                                options);
+  // Whoever comes next finishes it.
+  CHECK(back.status == (killed ? ExitStatus{.signal = SIGKILL} : ExitStatus{.code = 0}));
+  REQUIRE(wait_until([&] { return moved.status()["phase"] == "streaming"; }, 30s, 20ms));
+  require_code(moved.wait("caught-up"), 0);
+  CHECK(moved.value("SELECT string_agg(state || ' ' || value, ', ') FROM lockstep.quarantine") ==
+        R"(skipped ["text","five"])");
+  require_code(moved.verify(), 9);
+  CHECK(gate_in(lockstep({"cutover", moved.file(), "--dry-run", "--json"}), "compared")["open"] ==
+        true);
+  stop(moved);
+  require_code(moved.verify(), 9);
+}
+
 TEST_CASE("behind a rollback ddl hold opens PostgreSQL for a migration, and accept closes it") {
   Moved moved("migrating", R"({"continuous": false})", "WAL", kShop);
   require_code(lockstep({"rollback", moved.file(), "--confirm", "moved", "--when-ready",
