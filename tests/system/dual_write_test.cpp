@@ -293,17 +293,15 @@ TEST_CASE("rows between the two writes converge, and those that do not differ", 
   shop.stop();
 }
 
-TEST_CASE("rows with long values, or with long keys, are looked at again as well", "[system]") {
+TEST_CASE("rows with long values are looked at again as well", "[system]") {
   DualShop shop("dual_long");
   shop.here(
       "CREATE TABLE wide(id INTEGER PRIMARY KEY, a TEXT, b TEXT, c TEXT, d TEXT, e TEXT, f TEXT);"
-      "CREATE TABLE longest(k TEXT PRIMARY KEY, n INT);"
       "WITH RECURSIVE r(i, t) AS (SELECT 1, replace(hex(zeroblob(2000)), '0', 'x') UNION ALL "
       "SELECT i + 1, t FROM r WHERE i < 250) INSERT INTO wide SELECT i, t, t, t, t, t, t || i "
-      "FROM r;"
-      "INSERT INTO longest SELECT printf('%.*c%03d', 30000, 'x', id), 0 FROM wide");
+      "FROM r;");
   const std::string go_on = shop.in_folder("go on"), trace = shop.in_folder("trace");
-  shop.start(R"({"wide": "source", "longest": "source"})",
+  shop.start(R"({"wide": "source"})",
              {.environment = {"LOCKSTEP_FAILPOINTS=dual.look_again=block:" + go_on + "@1",
                               "LOCKSTEP_FAILPOINT_TRACE=" + trace}});
   shop.caught_up();
@@ -319,10 +317,11 @@ TEST_CASE("rows with long values, or with long keys, are looked at again as well
   INFO(verifying.output() << verifying.error_output());
   CHECK(converged == ExitStatus{.code = 0});
   CHECK_THAT(verifying.output(), Contains("\"converged\":250"));
-  shop.there("UPDATE longest SET n = 1");
-  const Outcome differs = shop.verify({"--table", "longest", "--json"});
+  // More of them, and for good; a few are shown.
+  shop.there("UPDATE wide SET c = c || 'z'");
+  const Outcome differs = shop.verify({"--table", "wide", "--json"});
   require_code(differs, 4);
-  CHECK_THAT(differs.output, Contains("\"differ\":250") && Contains("n is 0 on the source"));
+  CHECK_THAT(differs.output, Contains("\"differ\":250") && Contains("c is 'xxxx"));
   shop.stop();
 }
 
