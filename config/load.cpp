@@ -277,7 +277,8 @@ std::optional<json> parse(std::string_view text, std::vector<Problem>& problems)
                         "only // and /* */ comments are allowed beside JSON; no comma after the "
                         "last member"});
   } catch (const json::out_of_range& error) {  // it names the number, but not its place
-    const std::string words = own_words(error.what());
+    const std::string_view what = error.what();
+    const std::string words(what.substr(std::min(what.size(), what.find("] ") + 2)));
     const std::size_t quote = words.find('\'');
     const std::size_t at = quote == std::string::npos
                                ? std::string_view::npos

@@ -60,8 +60,8 @@ class Gates {
 
   std::vector<Gate> all() {
     follower();
-    held();
     if (direction_ == Direction::forward) {
+      held();
       lag();
       if (limits_.verify_max_age.count() > 0) add(compared_gate(coordinator_, limits_));
       rows_aside();
@@ -145,7 +145,7 @@ class Gates {
          "stop who writes to PostgreSQL already, then lockstep verify --repair SOURCE TARGET"});
   }
 
-  // What it opens on PostgreSQL would be open behind the switch.
+  // What it opens on PostgreSQL was open to anybody; a rollback ends it by itself.
   void held() {
     const bool here = capture::schema_hold(coordinator_.sqlite()) == capture::SchemaHold::held;
     const postgres::Result row = coordinator_.postgres().query(

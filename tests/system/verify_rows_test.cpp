@@ -128,7 +128,7 @@ TEST_CASE("a key that fits no message leaves its table uncompared, and stops not
     for (const Json& table : objects(outcome, "table"))
       if (table["table"] == "c") problem = table["problem"].get<std::string>();
     // Once it is capture's answer, once apply's question.
-    CHECK_THAT(problem, Contains(since ? "a barrier_wanted message" : "a digests message") &&
+    CHECK_THAT(problem, Contains(since ? "a barrier_wanted message" : "message of a comparison") &&
                             Contains("too large to be sent"));
   }
   require_code(lockstep({"verify", world.file(), world.dsn(), "--table", "a"}), 0);
