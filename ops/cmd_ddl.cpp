@@ -70,11 +70,15 @@ bool has_existing(const capture::Installed& installed) {
                      [](const TablePlan& plan) { return plan.existing.has_value(); });
 }
 
+bool is_as_followed(const std::string& path, const capture::Installed& installed) {
+  const SchemaMoves moves = look_at_schema(path, installed, true, false);
+  return moves.step.empty() && moves.asks.empty();
+}
+
 // The lockstep that is at work waits for it; if nothing changed, there is nothing to accept.
 ExitCode accept_while_running(const std::string& path, const capture::Installed& installed,
                               Screen& screen) {
-  const SchemaMoves moves = look_at_schema(path, installed, true, false);
-  const bool nothing = moves.step.empty() && moves.asks.empty();
+  const bool nothing = is_as_followed(path, installed);
   // What an ORM's tables are like now only the one that is running sees.
   const bool accepts = !nothing || has_existing(installed);
   set_hold(path, accepts ? capture::SchemaHold::accepted : capture::SchemaHold::none);
@@ -160,6 +164,11 @@ ExitCode command_ddl_accept(const DdlRequest& request, Screen& screen) {
   if (!lock && hold_in(path) != capture::SchemaHold::none)
     return accept_while_running(path, installed, screen);
   if (!lock && accepted) return ExitCode::done;
+  // An acceptance before this one had no TARGET (LS-T269): it was the guard that was left.
+  if (!lock && !request.target.empty() && is_as_followed(path, installed)) {
+    screen.result("the schema is as it is followed");
+    return ExitCode::done;
+  }
   if (!lock)
     throw Error({.code = "LS-R701",
                  .exit = ExitCode::busy,

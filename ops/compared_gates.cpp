@@ -37,20 +37,18 @@ apply::Owed owed(Coordinator& coordinator) {
 }
 
 /// At positions of the forward era that SQLite is in, or was up to the cutover.
-std::vector<TableResult> forward_results(Coordinator& coordinator) {
+std::vector<TableResult> forward_results(Coordinator& coordinator, std::int64_t first_pass) {
   return verify::table_results(
       coordinator.postgres(), coordinator.place().migration,
-      {Flow::forward, to_string(capture::require_installed(coordinator.sqlite()).era),
-       owed(coordinator).first_pass});
+      {Flow::forward, to_string(capture::require_installed(coordinator.sqlite()).era), first_pass});
 }
 
 /// Of the way back that goes on, or of the last one.
-std::vector<TableResult> reverse_results(Coordinator& coordinator) {
+std::vector<TableResult> reverse_results(Coordinator& coordinator, std::int64_t first_pass) {
   const auto round = newest_round(coordinator.postgres(), coordinator.place().migration);
   if (!round) return {};
-  return verify::table_results(
-      coordinator.postgres(), coordinator.place().migration,
-      {Flow::reverse, to_string(round->era), owed(coordinator).first_pass});
+  return verify::table_results(coordinator.postgres(), coordinator.place().migration,
+                               {Flow::reverse, to_string(round->era), first_pass});
 }
 
 // Until the cutover nothing logs what DDL does to rows on PostgreSQL, and the guard lets it pass:
@@ -99,8 +97,9 @@ Gate compared_gate(Coordinator& coordinator, const GateLimits& limits) {
             clean_text(limits),
             "wait for them, or end them; then lockstep verify SOURCE TARGET, beside lockstep run"};
   const auto followed = capture::require_installed(coordinator.sqlite()).tables;
-  const auto back = reverse_results(coordinator);
-  const auto results = joined(forward_results(coordinator), without_partial(back, followed));
+  const auto back = reverse_results(coordinator, since.first_pass);
+  const auto results =
+      joined(forward_results(coordinator, since.first_pass), without_partial(back, followed));
   const Proven now = proven(results, followed, limits.verify_max_age, waivers_in(limits),
                             since.first_pass != 0 ? kNotSince
                             : back.empty()        ? "never compared"
@@ -111,7 +110,8 @@ Gate compared_gate(Coordinator& coordinator, const GateLimits& limits) {
 
 Gate compared_back_gate(Coordinator& coordinator, const std::vector<TablePlan>& plans,
                         const GateLimits& limits) {
-  const std::vector<TableResult> since = reverse_results(coordinator);
+  const std::int64_t first_pass = owed(coordinator).first_pass;
+  const std::vector<TableResult> since = reverse_results(coordinator, first_pass);
   Gate gate;
   if (limits.verify_max_age.count() == 0) {
     gate = nothing_differs(since, plans, waivers_in(limits));
@@ -119,7 +119,7 @@ Gate compared_back_gate(Coordinator& coordinator, const std::vector<TablePlan>& 
     const std::set<std::uint32_t> untouched =
         switchover::untouched_tables(coordinator.postgres(), coordinator.place().migration);
     std::vector<TableResult> before;
-    for (TableResult& table : forward_results(coordinator))
+    for (TableResult& table : forward_results(coordinator, first_pass))
       if (untouched.contains(table.id)) before.push_back(std::move(table));
     const Proven now = proven(joined(since, before), plans, limits.verify_max_age,
                               waivers_in(limits), "not compared since the cutover");

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "apply/guard.hpp"
 #include "apply/ledger.hpp"
 #include "apply/quarantine.hpp"
 #include "capture/take_over.hpp"
@@ -148,11 +149,9 @@ class Gates {
   // What it opens on PostgreSQL was open to anybody; a rollback ends it by itself.
   void held() {
     const bool here = capture::schema_hold(coordinator_.sqlite()) == capture::SchemaHold::held;
-    const postgres::Result row = coordinator_.postgres().query(
-        "SELECT coalesce((to_jsonb(l) ->> 'guard_held')::boolean, false) FROM lockstep.ledger AS l "
-        "WHERE migration = $1",
-        {coordinator_.place().migration});
-    const bool there = row.rows() == 1 && row.boolean(0, 0);
+    const auto guard = apply::look_at_guard(coordinator_.postgres(), coordinator_.place().migration,
+                                            coordinator_.place().schema);
+    const bool there = guard && guard->held;
     add({"hold", !here && !there,
          here && there ? "ddl hold, on both sides"
          : here        ? "ddl hold, on SQLite"

@@ -74,7 +74,6 @@ std::int64_t newest_switch(const switchover::Side& sqlite) {
 
 bool is_newer(const Route& route, const switchover::Side& sqlite) {
   const bool postgres = route.writers == to_string(switchover::Engine::postgres);
-  if (sqlite.role == switchover::Role::fenced) return postgres;
   const bool elsewhere = postgres != (sqlite.role == switchover::Role::replica);
   return elsewhere && route.attempt >= newest_switch(sqlite);
 }

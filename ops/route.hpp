@@ -22,8 +22,9 @@ struct Route {
 [[nodiscard]] Route read_route(const std::string& path);
 /// In which SQLite lost or gained the writers.
 [[nodiscard]] std::int64_t newest_switch(const switchover::Side& sqlite);
-/// It is of a switch that the SQLite file has not seen: an older copy of that, another one, or what
-/// `complete` left. What the SQLite file says is then no reason to send applications elsewhere.
+/// It is of a switch that the SQLite file has not seen: that is an older copy, or another one. What
+/// it says is then no reason to send applications elsewhere. Not while the file is fenced: nobody
+/// has the writers.
 [[nodiscard]] bool is_newer(const Route& route, const switchover::Side& sqlite);
 /// The whole file or none of it, mode 0644: applications read it.
 void write_route(const std::string& path, const Route& route);

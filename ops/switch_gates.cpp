@@ -29,14 +29,13 @@ std::string gates_json(const std::vector<Gate>& gates) {
       -1, ' ', false, json::error_handler_t::replace);
 }
 
-std::int64_t first_pass_now(Coordinator& coordinator) {
-  return apply::owed_comparison(coordinator.postgres(), coordinator.place().migration).first_pass;
-}
-
-std::vector<Gate> look_at_all(Coordinator& coordinator, const SwitchRequest& request) {
+// What counts is read before them: a debt that comes while they are looked at came behind them.
+GatesSeen look_at_all(Coordinator& coordinator, const SwitchRequest& request) {
   GateLimits limits = request.limits;
   limits.look_into_file = request.dry_run ? LookIntoFile::yes : LookIntoFile::if_small;
-  return look_at_gates(coordinator, request.direction, limits);
+  const apply::Owed owed =
+      apply::owed_comparison(coordinator.postgres(), coordinator.place().migration);
+  return {look_at_gates(coordinator, request.direction, limits), owed.first_pass};
 }
 
 std::vector<Gate> look_quickly(Coordinator& coordinator, const SwitchRequest& request) {
@@ -52,10 +51,12 @@ std::optional<GatesSeen> wait_for_gates(Coordinator& coordinator, const SwitchRe
   constexpr Milliseconds kEvery{500};
   std::string told;
   while (true) {
-    const std::int64_t first_pass = first_pass_now(coordinator);
     std::vector<Gate> gates = look_quickly(coordinator, request);
-    if (all_open(gates)) gates = look_at_all(coordinator, request);
-    if (all_open(gates)) return GatesSeen{std::move(gates), first_pass};
+    if (all_open(gates)) {
+      GatesSeen seen = look_at_all(coordinator, request);
+      if (all_open(seen.gates)) return seen;
+      gates = std::move(seen.gates);
+    }
     std::vector<Gate> shut = gates;
     std::erase_if(shut, passes);
     std::string names;
@@ -77,9 +78,8 @@ const char* goes_to(Direction direction) {
 
 std::optional<GatesSeen> show_gates(Coordinator& coordinator, const SwitchRequest& request,
                                     Screen& screen, Signals& signals) {
-  const std::int64_t first_pass = first_pass_now(coordinator);
   auto seen = request.when_ready ? wait_for_gates(coordinator, request, screen, signals)
-                                 : GatesSeen{look_at_all(coordinator, request), first_pass};
+                                 : std::optional(look_at_all(coordinator, request));
   screen.end_progress();
   if (!seen) return std::nullopt;
   for (const Gate& gate : seen->gates) screen.result(gate_line(gate));

@@ -9,7 +9,6 @@
 #include "link/postgres/table_change.hpp"
 #include "model/failpoint.hpp"
 #include "switchover/fence_sql.hpp"
-#include "switchover/postgres_side.hpp"
 
 namespace lockstep::switchover {
 
@@ -99,20 +98,6 @@ void change_within(Connection& connection, const std::string& migration, Millise
     throw;
   }
   if (connection.commit() != postgres::CommitOutcome::committed) throw_in_doubt();
-}
-
-RowWait::RowWait(Connection& connection, const std::string& migration)
-    : connection_(connection),
-      limited_(read_postgres_side(connection, migration).side.role != Role::fenced) {
-  if (limited_) connection_.exec(fmt::format("SET lock_timeout = {}", kRowPatience.count()));
-}
-
-RowWait::~RowWait() {
-  if (!limited_) return;
-  try {
-    connection_.exec("SET lock_timeout = 0");
-  } catch (const std::exception&) {  // the session ended, and its settings with it
-  }
 }
 
 std::string fence_holders(Connection& connection, const std::string& migration) {

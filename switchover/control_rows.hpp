@@ -44,20 +44,6 @@ void commit_control(postgres::Connection& connection);
 void change_within(postgres::Connection& connection, const std::string& migration,
                    Milliseconds patience, const std::function<void()>& change);
 
-/// While it lives, whoever locks these rows is waited for kRowPatience at most, where writers can
-/// go on: PostgreSQL is not fenced. What waits longer fails as the server says it.
-class RowWait {
- public:
-  RowWait(postgres::Connection& connection, const std::string& migration);
-  ~RowWait();
-  RowWait(const RowWait&) = delete;
-  RowWait& operator=(const RowWait&) = delete;
-
- private:
-  postgres::Connection& connection_;
-  bool limited_;
-};
-
 /// Which sessions have passed PostgreSQL's fence and not ended yet, for people.
 [[nodiscard]] std::string fence_holders(postgres::Connection& connection,
                                         const std::string& migration);

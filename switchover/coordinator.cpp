@@ -308,7 +308,6 @@ void Coordinator::give_up(Direction direction, std::int64_t attempt) noexcept {
   try {
     connect();
     if (!abort(direction, attempt)) return;
-    const RowWait wait(*postgres_, place_.migration);
     finish(Milliseconds{0});
   } catch (const std::exception& error) {
     tell_("ABORT", fmt::format("not recorded yet ({}); the next command does it", error.what()));

@@ -186,12 +186,15 @@ bool hand_over_postgres(Connection& connection, const std::string& migration, st
                                   postgres::literal(to_string(era)))});
 }
 
+// Where it is not fenced, writers go on, and those above READ COMMITTED may hold the row.
 bool unfence_postgres(Connection& connection, const std::string& migration, std::int64_t attempt) {
+  const bool open = read_postgres_side(connection, migration).side.role != Role::fenced;
   return change_rows(
       connection, migration,
       {fmt::format("fence = {0}, role = 'primary' WHERE role <> 'replica' AND fence <= {0}",
                    attempt),
-       "role = 'primary' WHERE role <> 'replica'"});
+       "role = 'primary' WHERE role <> 'replica'"},
+      open ? kRowPatience : Milliseconds{0});
 }
 
 std::string tables_mark(Connection& connection, const std::string& migration) {

@@ -81,7 +81,7 @@ class WritersHeld {
 /// gained the writers, for SQLite has logged nothing since; but in the era that began with C.
 bool hand_over_postgres(postgres::Connection& connection, const std::string& migration,
                         std::int64_t attempt, const Era& era);
-/// A2 of a rollback.
+/// A2 of a rollback. Throws LS-T213 if PostgreSQL is open and others keep the rows locked.
 bool unfence_postgres(postgres::Connection& connection, const std::string& migration,
                       std::int64_t attempt);
 

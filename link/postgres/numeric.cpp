@@ -147,11 +147,12 @@ bool fits_numeric(const ValueView& value) {
   return std::abs(value.real) >= kTwoTo63 || value.real != std::trunc(value.real);
 }
 
+// Asked for each value: what most columns are not comes first.
 bool is_numeric_of_reals(const TablePlan& plan, std::size_t column) {
+  if (!plan.existing || plan.types[column] != ColumnType::numeric) return false;
   const auto& rules = plan.rules.columns;
   const bool cast = column < rules.size() && rules[column].cast != Cast::none;
-  return plan.existing && !cast && plan.types[column] == ColumnType::numeric &&
-         plan.shape.columns[column].affinity == Affinity::real;
+  return !cast && plan.shape.columns[column].affinity == Affinity::real;
 }
 
 bool fits_numeric_of_reals(const ValueView& value) {

@@ -244,6 +244,35 @@ TEST_CASE("an endpoint that nothing protects is refused") {
   CHECK_THAT(apply.error_output, Catch::Contains("LS-C121"));
 }
 
+TEST_CASE("where the source knows no target, a hold and a remove ask for it") {
+  Apart both("asks");
+  both.start_capture();
+  both.start_apply();
+  both.caught_up();
+  const auto held = [&] {
+    return query(both.dsn(), "SELECT guard_held FROM lockstep.ledger").at(0).at(0);
+  };
+  require_code(lockstep({"ddl", "hold", both.file(), both.dsn()}), 0);
+  const Outcome noted = lockstep({"ddl", "accept", both.file()});
+  require_code(noted, 0);
+  CHECK_THAT(everything(noted), Catch::Contains("LS-T269"));
+  CHECK(held() == "t");
+  require_code(lockstep({"ddl", "accept", both.file(), both.dsn()}), 0);
+  CHECK(held() == "f");
+  for (Process* each : {&both.capture(), &both.apply()}) {
+    each->signal(SIGTERM);
+    CHECK(each->wait_or_throw(20s) == ExitStatus{.code = 143});
+  }
+  // An earlier migration of this file, or one of another host's file of that path.
+  static_cast<void>(query(both.dsn(), "UPDATE lockstep.ledger SET source_id = gen_random_uuid()"));
+  const Outcome refused = lockstep({"remove", both.file(), both.dsn()});
+  require_code(refused, 8);
+  CHECK_THAT(refused.error_output, Catch::Contains("LS-R730") && Catch::Contains("--confirm asks"));
+  CHECK(held() == "f");
+  require_code(lockstep({"remove", both.file(), both.dsn(), "--confirm", "asks"}), 0);
+  CHECK(query(both.dsn(), "SELECT to_regclass('lockstep.ledger') IS NULL").at(0).at(0) == "t");
+}
+
 // As GUIDE's limits say: both are stopped, and run takes over.
 TEST_CASE("a migration that began as two processes is cut over and comes back") {
   Apart both("taken_over");

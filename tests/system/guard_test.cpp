@@ -306,4 +306,25 @@ TEST_CASE("tables of another owner have the guard where lockstep's role may, par
   CHECK(guards("foreign_owner") == "0 0");
 }
 
+// Open behind an acceptance it would let anybody write there.
+TEST_CASE("a guard that cannot be closed leaves the schema held", "[system]") {
+  PostgresServer alone{{"fsync=off"}};
+  Followed both("unclosed", alone.create_database("unclosed"));
+  both.start_and_catch_up();
+  both.stop();
+  const auto held = [&] {
+    return alone.value("SELECT guard_held FROM lockstep.ledger", "unclosed");
+  };
+  require_code(lockstep({"ddl", "hold", both.file()}), 0);
+  CHECK(held() == "t");
+  alone.stop_fast();
+  const Outcome failed = lockstep({"ddl", "accept", both.file()});
+  CHECK(failed.status.code == 5);
+  CHECK_THAT(failed.error_output, Catch::Contains("the guard on the target cannot be closed"));
+  alone.start();
+  CHECK_THAT(lockstep({"ddl", "status", both.file()}).output, Catch::Contains("held"));
+  require_code(lockstep({"ddl", "accept", both.file()}), 0);
+  CHECK(held() == "f");
+}
+
 }  // namespace lockstep::test

@@ -66,6 +66,13 @@ TEST_CASE("a file with a damaged or forged schema is refused by name, whatever i
          "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 300)"
          "INSERT INTO t(id, v) SELECT i, 'value ' || i FROM c");
   const std::string bytes = contents(sound);
+  std::string unknown = bytes;
+  unknown[47] =
+      9;  // the schema's format; SQLite has no code of its own for one that it never wrote
+  std::ofstream(file, std::ios::binary) << unknown;
+  const Outcome refusal = lockstep({"assess", file});
+  require_code(refusal, 7);
+  CHECK_THAT(refusal.error_output, Catch::Contains("LS-S322"));
   std::mt19937_64 random(test_seed());
   int refused = 0;
   for (int round = 0; round < 60; ++round) {
